@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+# What every target of this project is compiled with. The same formula must give the same bits whatever the processor,
+# so no contraction into fused multiply-add.
+add_library(evictlab_warnings INTERFACE)
+target_compile_options(evictlab_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -ffp-contract=off
+  $<$<BOOL:${EVICTLAB_WERROR}>:-Werror>)
+if(EVICTLAB_SANITIZE)
+  add_compile_options(-fsanitize=${EVICTLAB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g -O1)
+  add_link_options(-fsanitize=${EVICTLAB_SANITIZE})
+  # Sanitizers start after the loader resolves the per-processor versions of a kernel, so those builds have one each.
+  add_compile_definitions(EVICTLAB_NO_CLONES)
+endif()

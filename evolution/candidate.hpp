@@ -1,0 +1,56 @@
+// Candidates of an evolution run, and what of a run others may read.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/evaluation/fitness.hpp"
+#include "framework/formula/formula.hpp"
+
+namespace evictlab::evolution {
+
+enum class Status : std::uint8_t { champion, accepted, rejected };
+std::string_view to_string(Status status);
+
+/// One tried formula. Its JSON (a journal line) has these names as keys.
+struct Candidate {
+    std::string id; ///< "g12-s34": generation and slot
+    std::uint32_t generation = 0;
+    std::uint32_t slot = 0;
+    std::vector<std::string> parents; ///< ids
+    std::string op;                   ///< the operator or named strategy that made it ("operator" in JSON)
+    std::string hypothesis;           ///< in words: why it might be better
+    formula::Formula formula;
+    std::string hash; ///< canonical_hash(formula)
+    FormulaErrors train;
+    std::optional<FormulaErrors> valid; ///< measured once the train gate is passed
+    Status status = Status::rejected;
+    std::string reason;
+};
+
+nlohmann::ordered_json to_json(const Candidate& candidate);
+Candidate candidate_from_json(const nlohmann::ordered_json& json);
+
+/// What a report needs of a saved run; the test split is opened by the report, never by the run.
+struct RunSummary {
+    std::string suite, suite_hash, suite_parameters_json;
+    std::vector<double> retentions;
+    std::uint64_t seed = 0;
+    std::uint32_t generation = 0;
+    std::uint64_t evaluations = 0;
+    std::uint64_t duplicates = 0;
+    std::string start; ///< the formula or name that it began from, as typed
+    std::string stop_reason; ///< "" while it has not stopped by itself
+    std::string command;     ///< that repeats the run
+    Candidate champion;
+    std::vector<Candidate> champions; ///< every champion in order, the last one being `champion`
+};
+
+/// Throws state::StateError (damaged, other schema) or Error (not a run).
+RunSummary read_run(const std::filesystem::path& state_file);
+
+} // namespace evictlab::evolution

@@ -1,0 +1,61 @@
+// Scorecards: the error of scorers on a whole suite, by the `rescore` protocol. Reporting only; searches use
+// fitness.hpp, which cannot see the test split.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/evaluation/scorer.hpp"
+#include "framework/suite/suite.hpp"
+
+namespace evictlab {
+
+/// What a row of a leaderboard is.
+enum class RowKind : std::uint8_t { plugin, formula, bound };
+std::string_view to_string(RowKind kind);
+
+/// Errors of one split: the mean over its traces at each retention, and the mean of those.
+struct SplitErrors {
+    std::vector<double> by_retention; ///< in the order of Bench::retentions
+    double average = 0;
+    std::vector<std::vector<double>> by_trace; ///< [trace][retention]
+};
+
+struct ScorecardRow {
+    std::string scorer;
+    RowKind kind = RowKind::plugin;
+    std::string formula;               ///< canonical text, of a formula
+    std::array<SplitErrors, 3> splits; ///< by Split
+};
+
+struct Bench {
+    std::string suite, suite_hash, suite_parameters_json, protocol;
+    std::vector<double> retentions;
+    std::vector<ScorecardRow> rows; ///< in the order asked for; oracle last
+    std::vector<PluginError> failures; ///< scorers that broke and have no row
+};
+
+/// Called now and then from some thread, with work done and all work in the same unit. May be empty.
+using Progress = std::function<void(double done, double total)>;
+
+struct BenchOptions {
+    std::vector<double> retentions{0.25, 0.5, 0.75};
+    int threads = 0; ///< 0: all
+    Progress progress;
+    const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
+};
+
+struct Interrupted : Error {
+    using Error::Error;
+};
+
+/// Evaluates every scorer, and the oracle, on all splits. The same bits for any number of threads.
+/// Throws UsageError for a retention outside (0, 1].
+Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
+
+} // namespace evictlab

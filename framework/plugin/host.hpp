@@ -1,0 +1,113 @@
+// The plugin host: finds scorer libraries, checks them against the contract (evictlab/scorer.h), loads them with
+// Boost.DLL and makes instances.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <evictlab/scorer.h>
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/columns/column.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab {
+
+/// A plugin broke the contract. what() names plugin, phase and cause.
+struct PluginError : Error {
+    PluginError(std::string_view plugin, std::string_view phase, std::string_view cause);
+    std::string plugin, phase, cause; ///< phase: find, load, create, score
+};
+
+struct Parameter {
+    std::string key, label, help;
+    evl_param_type type = EVL_REAL;
+    double min = 0, max = 0, default_value = 0;
+    bool log_scale = false, evolvable = false;
+};
+
+struct Preset {
+    std::string name, help;
+    std::vector<double> values; ///< one for each parameter
+};
+
+class ScorerInstance;
+
+/// A loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an instance lives.
+class Plugin {
+public:
+    /// Throws PluginError (phase "load") for whatever is wrong with the file or its descriptor.
+    static std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
+
+    const std::string& id() const;
+    const std::string& name() const;
+    const std::string& version() const;
+    const std::string& description() const;
+    const std::string& reference() const;
+    const std::filesystem::path& file() const;
+    const std::string& file_sha256() const; ///< content of the library, computed when first asked for
+    bool deterministic() const;
+    bool concurrent() const;
+    std::span<const ColumnId> columns() const;
+    std::span<const Parameter> parameters() const;
+    std::span<const Preset> presets() const;
+    const Preset* preset(std::string_view name) const; ///< null where there is none
+
+    /// Throws PluginError (phase "create"): a failing status with its text, or an exception that escaped.
+    std::unique_ptr<ScorerInstance> create(std::span<const double> values) const;
+
+    ~Plugin();
+
+private:
+    Plugin();
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+    friend class ScorerInstance;
+};
+
+/// One created scorer. score() may be called from several threads only if the plugin is concurrent().
+class ScorerInstance {
+public:
+    ~ScorerInstance();
+    ScorerInstance(const ScorerInstance&) = delete;
+    ScorerInstance& operator=(const ScorerInstance&) = delete;
+    /// Writes [heads][tokens] scores. Throws PluginError (phase "score"). NaN is looked for by the caller, who ranks.
+    void score(const evl_batch& batch, double* scores) const;
+    const Plugin& plugin() const { return *plugin_; }
+
+private:
+    friend class Plugin;
+    ScorerInstance(std::shared_ptr<const Plugin> plugin, evl_instance* instance);
+    std::shared_ptr<const Plugin> plugin_;
+    evl_instance* instance_;
+};
+
+/// All plugins of the search path: `--plugin-dir` folders in order, EVICTLAB_PLUGIN_PATH (':'-separated), the build's or
+/// installation's own folder. A file that cannot be used does not stop the others: its error is kept in problems().
+class PluginHost {
+public:
+    explicit PluginHost(std::span<const std::filesystem::path> plugin_dirs = {});
+    std::span<const std::shared_ptr<const Plugin>> plugins() const { return plugins_; } ///< sorted by id
+    std::span<const PluginError> problems() const { return problems_; }
+    /// Null where no plugin has that id.
+    std::shared_ptr<const Plugin> find(std::string_view id) const;
+    /// Loads one more library by path (or gives the one already loaded from there). Throws PluginError, also for an id
+    /// that another file has taken.
+    std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
+    /// The folders that were searched, in order.
+    std::span<const std::filesystem::path> folders() const { return folders_; }
+
+private:
+    std::vector<std::filesystem::path> folders_;
+    std::vector<std::shared_ptr<const Plugin>> plugins_;
+    std::vector<PluginError> problems_;
+};
+
+/// Where the binary's own plugins lie: `plugins` beside the executable in a build, ../lib/evictlab/plugins in an
+/// installation (relocatable).
+std::filesystem::path builtin_plugin_folder();
+
+} // namespace evictlab

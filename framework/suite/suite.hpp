@@ -1,0 +1,64 @@
+// Suites: named traces in three splits with a content hash. `micro` and `full` are the seed's benchmarks, generated.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <array>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/suite/trace.hpp"
+
+namespace evictlab {
+
+enum class Split : std::uint8_t { train, valid, test };
+inline constexpr std::array<Split, 3> all_splits{Split::train, Split::valid, Split::test};
+std::string_view to_string(Split split);
+
+/// Proof that the caller reports figures and does not search: only the evaluation of whole scorecards makes one.
+class ReportingKey {
+    ReportingKey() = default;
+    friend class ScorecardRun;
+};
+
+class Suite {
+public:
+    Suite(std::string name, std::string parameters_json, std::array<std::vector<TracePtr>, 3> splits);
+
+    const std::string& name() const { return name_; }
+    /// "sha256:" and 64 digits over everything that decides the traces' content.
+    const std::string& hash() const { return hash_; }
+    /// The parameters that rebuild the suite, as a JSON object; see make_suite(json).
+    const std::string& parameters_json() const { return parameters_json_; }
+    SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
+    /// How many traces a split holds; of the test split nothing else is open to a search.
+    std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
+    std::span<const TracePtr> traces(Split split, ReportingKey) const {
+        return splits_[static_cast<std::size_t>(split)];
+    }
+
+private:
+    std::string name_;
+    std::string parameters_json_;
+    std::string hash_;
+    std::array<std::vector<TracePtr>, 3> splits_;
+};
+
+/// Sizes that the command line may set; unset ones take the published value.
+struct SuiteOptions {
+    std::optional<std::size_t> seq_len;    ///< micro only
+    std::optional<std::size_t> num_layers; ///< micro only
+    std::optional<std::size_t> patterns;   ///< a split; `full`: the first so many of each split
+    std::uint64_t seed_offset = 0;         ///< micro only: added to the generator's base seeds 1000, 2000, 3000
+    std::uint64_t test_seed_offset = 0;    ///< micro only: added to the test split's base seed alone
+};
+
+/// Throws UsageError for an unknown name (listing the known ones) or an option that the suite does not take.
+Suite make_suite(std::string_view name, const SuiteOptions& options = {});
+/// From what parameters_json() gave.
+Suite make_suite_from_parameters(std::string_view parameters_json);
+std::vector<std::string> suite_names();
+
+} // namespace evictlab

@@ -1,0 +1,49 @@
+// A trace: the attention of one sequence, read a row at a time so that memory stays O(n) a layer in flight.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace evictlab {
+
+/// Every row and per-token array that the framework hands out may be read up to its length rounded up to this many
+/// values; what lies behind the length is finite and means nothing. Kernels need no scalar tail.
+inline constexpr std::size_t row_padding = 8;
+constexpr std::size_t padded(std::size_t n) { return (n + row_padding - 1) / row_padding * row_padding; }
+
+/// The rows of one layer, in order. Not thread-safe: one reader belongs to one task.
+class LayerReader {
+public:
+    virtual ~LayerReader() = default;
+    /// L2 norms of the keys, [heads][seq_len] with head_stride() between heads.
+    virtual const double* key_norm() const = 0;
+    /// Attention of the next query (0 at the first call) over keys 0..query, [heads][query + 1] with head_stride()
+    /// between heads. Valid until the next call.
+    virtual const double* next_row() = 0;
+    virtual std::size_t head_stride() const = 0;
+};
+
+/// Immutable once made; safe to share between threads.
+class Trace {
+public:
+    virtual ~Trace() = default;
+    virtual const std::string& name() const = 0;
+    virtual std::size_t seq_len() const = 0;
+    virtual std::size_t num_layers() const = 0;
+    virtual std::size_t heads() const = 0;
+    /// Token types as columns want them, [seq_len].
+    virtual const double* token_type() const = 0;
+    virtual std::unique_ptr<LayerReader> open_layer(std::size_t layer) const = 0;
+};
+
+using TracePtr = std::shared_ptr<const Trace>;
+
+/// What a search may see. There is no way from here to the test split.
+struct SearchTraces {
+    std::span<const TracePtr> train;
+    std::span<const TracePtr> valid;
+};
+
+} // namespace evictlab
