@@ -43,7 +43,7 @@ struct RunSummary {
     std::uint32_t generation = 0;
     std::uint64_t evaluations = 0;
     std::uint64_t duplicates = 0;
-    std::string start; ///< the formula or name that it began from, as typed
+    std::string start;       ///< the formula or name that it began from, as typed
     std::string stop_reason; ///< "" while it has not stopped by itself
     std::string command;     ///< that repeats the run
     Candidate champion;

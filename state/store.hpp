@@ -41,8 +41,8 @@ public:
     /// Starts a new run: refuses where FILE or its journal exists (it says how to resume), where the folder is
     /// missing or cannot be written, or where another process holds the lock.
     static RunStore create(const std::filesystem::path& file);
-    /// Opens a saved run: refuses a damaged, truncated or other-schema file. Journal lines behind the saved length (of a
-    /// generation that was being made when the process died) are cut off; they will be made again, to the same bytes.
+    /// Opens a saved run: refuses a damaged, truncated or other-schema file. Journal lines behind the saved length (of
+    /// a generation that was being made when the process died) are cut off; they will be made again, to the same bytes.
     static RunStore resume(const std::filesystem::path& file);
 
     RunStore(RunStore&&) noexcept;
@@ -51,9 +51,9 @@ public:
 
     /// The content last saved; null before the first save of a new run.
     const Json& content() const;
-    /// Saves a generation: appends the journal lines and flushes them to disk, then replaces FILE (write beside it, flush,
-    /// rename, flush the folder). When it returns, the generation survives a power cut. Throws StateError (disk full,
-    /// folder gone, ...) with the previous generation intact; the caller may try again or stop.
+    /// Saves a generation: appends the journal lines and flushes them to disk, then replaces FILE (write beside it,
+    /// flush, rename, flush the folder). When it returns, the generation survives a power cut. Throws StateError (disk
+    /// full, folder gone, ...) with the previous generation intact; the caller may try again or stop.
     void save(const Json& content, std::span<const std::string> journal_lines);
     std::uint64_t journal_bytes() const;
     const std::filesystem::path& file() const;

@@ -34,9 +34,9 @@ public:
 };
 
 enum class ColumnKind : std::uint8_t {
-    token,  ///< a value a token that changes from row to row
-    row,    ///< one value for all tokens of a row (sequence_len)
-    layer,  ///< one value for all rows of a layer (layer_ratio)
+    token, ///< a value a token that changes from row to row
+    row,   ///< one value for all tokens of a row (sequence_len)
+    layer, ///< one value for all rows of a layer (layer_ratio)
 };
 
 struct ColumnInfo {

@@ -31,7 +31,8 @@ class FitnessEvaluator {
 public:
     /// Holds every registered column of the traces' judged rows; throws Error if that would need more than
     /// `memory_limit` bytes (with the number of patterns that would fit).
-    FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::size_t memory_limit = std::size_t{6} << 30);
+    FitnessEvaluator(SearchTraces traces, std::vector<double> retentions,
+                     std::size_t memory_limit = std::size_t{6} << 30);
     ~FitnessEvaluator();
     /// Errors of each job, in order. Parallel with TBB inside (traces, layers and jobs); call from one thread at a time
     /// or from inside TBB tasks.

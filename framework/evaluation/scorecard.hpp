@@ -36,7 +36,7 @@ struct ScorecardRow {
 struct Bench {
     std::string suite, suite_hash, suite_parameters_json, protocol;
     std::vector<double> retentions;
-    std::vector<ScorecardRow> rows; ///< in the order asked for; oracle last
+    std::vector<ScorecardRow> rows;    ///< in the order asked for; oracle last
     std::vector<PluginError> failures; ///< scorers that broke and have no row
 };
 

@@ -34,9 +34,9 @@ private:
     std::vector<double> values_;
 };
 
-/// `id`, `id@preset`, `id:param=value,...`, `id@preset:param=value,...`, a path to a `.so`, a path to a `.formula` file,
-/// or `=EXPRESSION`. Throws UsageError (unknown id, preset, parameter, value out of range: each with what there is) or
-/// PluginError.
+/// `id`, `id@preset`, `id:param=value,...`, `id@preset:param=value,...`, a path to a `.so`, a path to a `.formula`
+/// file, or `=EXPRESSION`. Throws UsageError (unknown id, preset, parameter, value out of range: each with what there
+/// is) or PluginError.
 Scorer make_scorer(std::string_view text, PluginHost& host);
 
 /// Splits `a,b:x=1,y=2,max(1,2)` at the commas between scorers: not inside parentheses, and not before `key=value`.

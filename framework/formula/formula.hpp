@@ -16,10 +16,29 @@ namespace evictlab::formula {
 
 /// docs/formulas.md tells users what each computes, and how it is protected where its domain ends.
 enum class Op : std::uint8_t {
-    constant, column, keep, drop,                       // leaves; keep is +inf, drop is -inf
-    neg, exp, log, sqrt, abs, tanh,                     // one operand
-    add, sub, mul, div, pow, min, max, lt, le, gt, ge, eq, // two; comparisons give 1 or 0
-    select,                                             // three: if(condition, a, b)
+    constant,
+    column,
+    keep,
+    drop, // leaves; keep is +inf, drop is -inf
+    neg,
+    exp,
+    log,
+    sqrt,
+    abs,
+    tanh, // one operand
+    add,
+    sub,
+    mul,
+    div,
+    pow,
+    min,
+    max,
+    lt,
+    le,
+    gt,
+    ge,
+    eq,     // two; comparisons give 1 or 0
+    select, // three: if(condition, a, b)
 };
 std::size_t arity(Op op);
 

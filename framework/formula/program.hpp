@@ -35,8 +35,8 @@ public:
     std::span<const ColumnId> columns() const { return columns_; }
     /// The formula's own constants, in node order.
     std::span<const double> constants() const { return constants_; }
-    /// Scores of n tokens into out, which must hold padded(n) values. `constants` are used in place of the formula's own
-    /// (for tuning); as many as constants(). A NaN result counts as drop (-inf), so out never holds NaN.
+    /// Scores of n tokens into out, which must hold padded(n) values. `constants` are used in place of the formula's
+    /// own (for tuning); as many as constants(). A NaN result counts as drop (-inf), so out never holds NaN.
     void evaluate(std::span<const ColumnView> columns, std::span<const double> constants, std::size_t n, double* out,
                   Workspace& workspace) const;
 

@@ -36,7 +36,8 @@ struct Preset {
 
 class ScorerInstance;
 
-/// A loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an instance lives.
+/// A loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an instance
+/// lives.
 class Plugin {
 public:
     /// Throws PluginError (phase "load") for whatever is wrong with the file or its descriptor.
@@ -85,8 +86,8 @@ private:
     evl_instance* instance_;
 };
 
-/// All plugins of the search path: `--plugin-dir` folders in order, EVICTLAB_PLUGIN_PATH (':'-separated), the build's or
-/// installation's own folder. A file that cannot be used does not stop the others: its error is kept in problems().
+/// All plugins of the search path: `--plugin-dir` folders in order, EVICTLAB_PLUGIN_PATH (':'-separated), the build's
+/// or installation's own folder. A file that cannot be used does not stop the others: its error is kept in problems().
 class PluginHost {
 public:
     explicit PluginHost(std::span<const std::filesystem::path> plugin_dirs = {});

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#include "framework/columns/states.hpp"
+
+namespace evictlab::columns {
+
+ColumnInfo describe_layer_idx() {
+    return {"layer_idx", "the layer, from 0", ColumnKind::layer,
+            [](std::string_view arguments, [[maybe_unused]] std::size_t seq_len) -> std::unique_ptr<ColumnState> {
+                require_no_arguments("layer_idx", arguments);
+                return std::make_unique<UniformState>(
+                    [](const RowContext& row) { return static_cast<double>(row.layer); });
+            }};
+}
+
+} // namespace evictlab::columns
