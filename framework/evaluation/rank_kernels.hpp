@@ -1,0 +1,40 @@
+// The inner loops of the cut. All arrays are readable to padded(n).
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace evictlab {
+
+inline constexpr std::size_t small_row = 64;   ///< rows up to here are ranked by comparing all pairs
+inline constexpr std::size_t max_budgets = 4;  ///< a pass serves so many at most
+inline constexpr std::size_t collect_cap = 96; ///< values kept a bracket; more are only counted
+
+/// Sum over n values, in a fixed order whatever the processor.
+double sum(const double* values, std::size_t n);
+
+/// kept_mass[b] = sum of mass where fewer than kept[b] tokens come before in (score down, position up). n <= small_row.
+/// False where a score is NaN.
+bool cut_small(const double* scores, const double* mass, std::size_t n, const std::size_t* kept, std::size_t budgets,
+               double* kept_mass);
+
+/// sums[b] = sum of mass where score >= threshold[b] (never where either is NaN).
+void sum_above(const double* scores, const double* mass, std::size_t n, const double* threshold, std::size_t budgets,
+               double* sums);
+
+struct Counts {
+    std::size_t above, equal;
+};
+/// Scores above and equal to a value; NaN counts as neither.
+Counts count(const double* scores, std::size_t n, double value);
+std::size_t count_nan(const double* scores, std::size_t n);
+
+/// Sum of mass over the first `wanted` scores equal to `value`.
+double sum_first_equal(const double* scores, const double* mass, std::size_t n, double value, std::size_t wanted);
+
+/// For each bracket b: above[b] = scores over high[b]; found[b] = scores in [low[b], high[b]], of which the first
+/// collect_cap are written to collected[b].
+void collect(const double* scores, std::size_t n, const double* low, const double* high, std::size_t brackets,
+             std::size_t* above, std::size_t* found, double (*collected)[collect_cap + 4]);
+
+} // namespace evictlab
