@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "state/store.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <utility>
+
+#include "state/document.hpp"
+#include "state/files.hpp"
+#include "state/journal.hpp"
+#include "state/lock.hpp"
+
+namespace evictlab::state {
+namespace fs = std::filesystem;
+
+struct RunStore::Impl {
+    FileOps& ops;
+    RunPaths paths;
+    Lock lock;
+    Document saved;
+    bool made_now = false;  ///< by create(), and nothing saved since
+    bool unflushed = false; ///< the last rename may not survive a power cut, so nothing is built upon it
+
+    Impl(FileOps& given_ops, const RunPaths& given_paths)
+        : ops(given_ops), paths(given_paths), lock(given_ops, given_paths) {}
+    ~Impl() {
+        if (!made_now) return;
+        ops.remove(paths.file);
+        ops.remove(paths.journal);
+    }
+    void keep_previous();
+    void replace(std::string_view text);
+};
+
+namespace {
+
+/// Runs a step and says what can be done where the system refuses it.
+template <typename Step>
+auto explained(const std::string& doing, Step step) {
+    try {
+        return step();
+    } catch (const std::system_error& error) {
+        throw StateError(fmt::format("{}: {}. {}", doing, error.what(), advice(error.code().value())));
+    }
+}
+
+Document load(FileOps& ops, const fs::path& file) { return decode(read_whole(ops, file, state_bytes_limit), file); }
+
+/// What to do where FILE or its journal cannot be used: the generation before, if that is whole.
+std::string way_back(FileOps& ops, const RunPaths& paths) {
+    const std::string previous = paths.previous.string();
+    try {
+        if (!status_of(ops, paths.previous))
+            return fmt::format(
+                " There is no '{}' to fall back on: restore the run's files from a backup, or start a new run "
+                "with another state file.",
+                previous);
+        scan_lines(ops, paths.journal, load(ops, paths.previous).journal);
+    } catch (const std::runtime_error& error) {
+        return fmt::format(
+            " '{}' cannot be used either ({}): restore the run's files from a backup, or start a new run with "
+            "another state file.",
+            previous, error.what());
+    }
+    const std::string file = paths.file.string();
+    return fmt::format(" The generation saved before it is whole: {}'cp {} {}' and go on with --resume.",
+                       status_of(ops, paths.file) ? fmt::format("'mv {0} {0}.damaged', ", file) : "", previous, file);
+}
+
+/// The state and its journal, checked; nothing is changed.
+Document load_run(FileOps& ops, const RunPaths& paths) {
+    try {
+        return explained(fmt::format("'{}' cannot be used", paths.file.string()), [&] {
+            Document document = load(ops, paths.file);
+            scan_lines(ops, paths.journal, document.journal);
+            return document;
+        });
+    } catch (const StateError& error) {
+        throw StateError(error.what() + way_back(ops, paths));
+    }
+}
+
+void check_saved(FileOps& ops, const RunPaths& paths) {
+    if (status_of(ops, paths.file)) return;
+    const std::string missing = fmt::format("there is no '{}'", paths.file.string());
+    if (status_of(ops, paths.previous)) throw StateError(missing + "." + way_back(ops, paths));
+    throw StateError(missing + ", so there is no run to go on with: start it without --resume.");
+}
+
+/// A file that create() made and nobody saved to.
+bool holds_nothing(FileOps& ops, const fs::path& file) {
+    try {
+        return load(ops, file).run.is_null();
+    } catch (const std::runtime_error&) {
+        return false;
+    }
+}
+
+void check_folder(FileOps& ops, const RunPaths& paths) {
+    if (!paths.file.has_filename())
+        throw StateError(fmt::format("'{}' names no file: name one, as in '{}'.", paths.file.string(),
+                                     (paths.file / "evolution.json").string()));
+    const auto status = status_of(ops, paths.folder);
+    if (!status || !S_ISDIR(status->st_mode))
+        throw StateError(fmt::format("there is no folder '{}' to keep '{}' in: make it first.", paths.folder.string(),
+                                     paths.file.filename().string()));
+    if (ops.writable(paths.folder) != 0) fail("write into", paths.folder, errno);
+    const auto file = status_of(ops, paths.file);
+    if (file && S_ISDIR(file->st_mode))
+        throw StateError(fmt::format("'{}' is a folder: name a file in it, as in '{}'.", paths.file.string(),
+                                     (paths.file / "evolution.json").string()));
+}
+
+void check_nothing_there(FileOps& ops, const RunPaths& paths) {
+    const auto refuse = [](const fs::path& found) {
+        throw StateError(
+            fmt::format("'{}' exists already and is not overwritten: go on with that run by --resume, or name "
+                        "another state file.",
+                        found.string()));
+    };
+    if (status_of(ops, paths.file)) {
+        if (!holds_nothing(ops, paths.file)) refuse(paths.file);
+        return; // whatever the journal holds was never saved
+    }
+    if (status_of(ops, paths.previous)) refuse(paths.previous);
+    const auto journal = status_of(ops, paths.journal);
+    if (journal && (!S_ISREG(journal->st_mode) || journal->st_size > 0))
+        throw StateError(
+            fmt::format("there is a journal '{}' but no '{}': move the journal away, or name another state file.",
+                        paths.journal.string(), paths.file.string()));
+}
+
+} // namespace
+
+/// At every instant FILE or, on file systems without hard links, FILE.previous is whole.
+void RunStore::Impl::keep_previous() {
+    if (saved.run.is_null()) return;
+    ops.remove(paths.previous);
+    if (ops.link(paths.file, paths.previous) == 0) return;
+    if (ops.rename(paths.file, paths.previous) != 0 && errno != ENOENT)
+        fail("keep as the previous generation", paths.file, errno);
+}
+
+void RunStore::Impl::replace(std::string_view text) {
+    write_whole(ops, paths.temporary, text);
+    try {
+        keep_previous();
+        if (ops.rename(paths.temporary, paths.file) != 0) fail("replace", paths.file, errno);
+    } catch (const std::system_error&) {
+        ops.remove(paths.temporary);
+        throw;
+    }
+}
+
+RunStore RunStore::create(const fs::path& file, FileOps& ops) {
+    const RunPaths paths = paths_of(file);
+    return explained(fmt::format("cannot start a run in '{}'", paths.file.string()), [&] {
+        check_folder(ops, paths);
+        check_nothing_there(ops, paths);
+        auto impl = std::make_unique<Impl>(ops, paths);
+        check_nothing_there(ops, paths); // another process may have come first
+        impl->made_now = true;
+        File(ops, paths.journal, O_WRONLY | O_CREAT | O_TRUNC).close();
+        impl->replace(encode(impl->saved, paths.file));
+        flush_folder(ops, paths.folder);
+        return RunStore(std::move(impl));
+    });
+}
+
+RunStore RunStore::resume(const fs::path& file, FileOps& ops) {
+    const RunPaths paths = paths_of(file);
+    return explained(fmt::format("cannot go on with '{}'", paths.file.string()), [&] {
+        check_folder(ops, paths);
+        check_saved(ops, paths);
+        auto impl = std::make_unique<Impl>(ops, paths);
+        impl->saved = load_run(ops, paths);
+        cut_unsaved(ops, paths.journal, impl->saved.journal);
+        ops.remove(paths.temporary);
+        return RunStore(std::move(impl));
+    });
+}
+
+RunStore::RunStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RunStore::RunStore(RunStore&&) noexcept = default;
+RunStore& RunStore::operator=(RunStore&&) noexcept = default;
+RunStore::~RunStore() = default;
+
+const Json& RunStore::content() const { return impl_->saved.run; }
+std::uint64_t RunStore::journal_bytes() const { return impl_->saved.journal.bytes; }
+std::uint64_t RunStore::journal_lines() const { return impl_->saved.journal.lines; }
+const fs::path& RunStore::file() const { return impl_->paths.file; }
+
+void RunStore::save(Json content, std::span<const std::string> journal_lines) {
+    Impl& run = *impl_;
+    if (!content.is_object()) throw std::invalid_argument("a run's content is a JSON object");
+    const std::string name = run.paths.file.string();
+    if (run.unflushed)
+        throw StateError(
+            fmt::format("cannot save '{}': the save before could not be flushed to disk. See to the disk, then go "
+                        "on with --resume.",
+                        name));
+    Document next{extended(run.saved.journal, journal_lines), std::move(content)};
+    const std::string text = encode(next, run.paths.file);
+    explained(fmt::format("cannot save a generation to '{}'; the one before is intact", name), [&] {
+        if (!status_of(run.ops, run.paths.folder)) fail("find", run.paths.folder, ENOENT);
+        run.lock.check_held();
+        try {
+            append_lines(run.ops, run.paths.journal, run.saved.journal, journal_lines);
+            run.replace(text);
+        } catch (const std::system_error&) {
+            try {
+                cut_unsaved(run.ops, run.paths.journal, run.saved.journal); // gives its room on the disk back
+            } catch (const std::system_error&) {                            // the next save or resume cuts it
+            }
+            throw;
+        }
+    });
+    run.saved = std::move(next);
+    run.made_now = false;
+    run.unflushed = true;
+    explained(fmt::format("'{}' is saved but may not survive a power cut", name),
+              [&] { flush_folder(run.ops, run.paths.folder); });
+    run.unflushed = false;
+}
+
+Json read_state(const fs::path& file, FileOps& ops) {
+    const RunPaths paths = paths_of(file);
+    Document document =
+        explained(fmt::format("'{}' cannot be read", file.string()), [&] { return load(ops, paths.file); });
+    if (document.run.is_null())
+        throw StateError(
+            fmt::format("'{}' holds no generation yet: its run has only begun, or was stopped before it saved one.",
+                        file.string()));
+    return std::move(document.run);
+}
+
+void read_journal(const fs::path& state_file, const std::function<void(const Json&)>& visit, FileOps& ops) {
+    const RunPaths paths = paths_of(state_file);
+    explained(fmt::format("'{}' cannot be read", state_file.string()), [&] {
+        std::uint64_t number = 0;
+        scan_lines(ops, paths.journal, load(ops, paths.file).journal, [&](std::string_view line) {
+            visit(parse_checked(line, fmt::format("line {} of the journal '{}'", ++number, paths.journal.string())));
+        });
+    });
+}
+
+} // namespace evictlab::state
