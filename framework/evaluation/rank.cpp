@@ -39,7 +39,7 @@ std::size_t Ranker::cut(double* scores, const double* mass, std::size_t n, std::
         const std::size_t budgets = std::min(max_budgets, kept.size() - first);
         Cut cuts[max_budgets];
         double threshold[max_budgets];
-        find_cuts(scores, n, kept.subspan(first, budgets), cuts);
+        find_cuts(scores, n, kept.subspan(first, budgets), std::span(guesses_).subspan(first, budgets), cuts);
         for (std::size_t b = 0; b < budgets; ++b) {
             const Cut& c = cuts[b];
             const bool all_equals = c.equals == c.kept_equals;
@@ -49,19 +49,18 @@ std::size_t Ranker::cut(double* scores, const double* mass, std::size_t n, std::
         for (std::size_t b = 0; b < budgets; ++b)
             if (cuts[b].equals != cuts[b].kept_equals)
                 kept_mass[first + b] += sum_first_equal(scores, mass, n, cuts[b].score, cuts[b].kept_equals);
-        std::rotate(guesses_.begin(), guesses_.begin() + static_cast<std::ptrdiff_t>(budgets), guesses_.end());
     }
     return no_nan;
 }
 
-// guesses_[0 ..] belong to `kept`: cut() rotates them along as it goes through the budgets.
-void Ranker::find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, Cut* cuts) {
+void Ranker::find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, std::span<Guess> guesses,
+                       Cut* cuts) {
     double low[max_budgets], high[max_budgets];
     bool done[max_budgets] = {};
     std::size_t brackets = 0;
     std::size_t budget_of[max_budgets];
     for (std::size_t b = 0; b < kept.size(); ++b) {
-        const Guess& guess = guesses_[b];
+        const Guess& guess = guesses[b];
         if (guess.is_tied) {
             const Counts c = count(scores, n, guess.tied);
             done[b] = c.above < kept[b] && kept[b] <= c.above + c.equal;
@@ -79,12 +78,12 @@ void Ranker::find_cuts(const double* scores, std::size_t n, std::span<const std:
         for (std::size_t i = 0; i < brackets; ++i) {
             const std::size_t b = budget_of[i];
             if (found[i] > collect_cap || kept[b] <= above[i] || kept[b] > above[i] + found[i]) continue;
-            cuts[b] = cut_among({collected[i], found[i]}, kept[b] - above[i], guesses_[b]);
+            cuts[b] = cut_among({collected[i], found[i]}, kept[b] - above[i], guesses[b]);
             done[b] = true;
         }
     }
     for (std::size_t b = 0; b < kept.size(); ++b)
-        if (!done[b]) cuts[b] = cut_by_selection(scores, n, kept[b], guesses_[b]);
+        if (!done[b]) cuts[b] = cut_by_selection(scores, n, kept[b], guesses[b]);
 }
 
 Ranker::Cut Ranker::cut_among(std::span<double> collected, std::size_t kept_of_them, Guess& guess) {

@@ -34,7 +34,8 @@ private:
         double score;
         std::size_t equals, kept_equals;
     };
-    void find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, Cut* cuts);
+    void find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, std::span<Guess> guesses,
+                   Cut* cuts);
     Cut cut_by_selection(const double* scores, std::size_t n, std::size_t kept, Guess& guess);
     static Cut cut_among(std::span<double> collected, std::size_t kept_of_them, Guess& guess);
 

@@ -10,6 +10,9 @@
 #include <immintrin.h>
 #endif
 
+// Vectors pass between helpers that are always inlined, so no calling convention is at stake.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace evictlab {
 namespace {
 
