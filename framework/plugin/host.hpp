@@ -38,7 +38,7 @@ class ScorerInstance;
 
 /// A loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an instance
 /// lives.
-class Plugin {
+class Plugin : public std::enable_shared_from_this<Plugin> {
 public:
     /// Throws PluginError (phase "load") for whatever is wrong with the file or its descriptor.
     static std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
@@ -49,7 +49,7 @@ public:
     const std::string& description() const;
     const std::string& reference() const;
     const std::filesystem::path& file() const;
-    const std::string& file_sha256() const; ///< content of the library, computed when first asked for
+    const std::string& file_sha256() const; ///< content of the library, computed when first asked for; "" if it is gone
     bool deterministic() const;
     bool concurrent() const;
     std::span<const ColumnId> columns() const;
@@ -57,7 +57,8 @@ public:
     std::span<const Preset> presets() const;
     const Preset* preset(std::string_view name) const; ///< null where there is none
 
-    /// Throws PluginError (phase "create"): a failing status with its text, or an exception that escaped.
+    /// One value for each parameter, in range (make_scorer checks what a person types). Throws PluginError (phase
+    /// "create"): a failing status with its text, an exception that escaped, or success without an instance.
     std::unique_ptr<ScorerInstance> create(std::span<const double> values) const;
 
     ~Plugin();
@@ -75,7 +76,9 @@ public:
     ~ScorerInstance();
     ScorerInstance(const ScorerInstance&) = delete;
     ScorerInstance& operator=(const ScorerInstance&) = delete;
-    /// Writes [heads][tokens] scores. Throws PluginError (phase "score"). NaN is looked for by the caller, who ranks.
+    /// Writes [heads][tokens] scores; batch.columns in the order of plugin().columns(). Throws PluginError (phase
+    /// "score"): a failing status with its text, or an exception that escaped. NaN is looked for by the caller, who
+    /// ranks.
     void score(const evl_batch& batch, double* scores) const;
     const Plugin& plugin() const { return *plugin_; }
 
@@ -87,7 +90,8 @@ private:
 };
 
 /// All plugins of the search path: `--plugin-dir` folders in order, EVICTLAB_PLUGIN_PATH (':'-separated), the build's
-/// or installation's own folder. A file that cannot be used does not stop the others: its error is kept in problems().
+/// or installation's own folder; of two with one id the first is used. What cannot be used, file or folder, does not
+/// stop the others: its error is kept in problems(). Not thread-safe while load() is called.
 class PluginHost {
 public:
     explicit PluginHost(std::span<const std::filesystem::path> plugin_dirs = {});
@@ -102,13 +106,17 @@ public:
     std::span<const std::filesystem::path> folders() const { return folders_; }
 
 private:
+    void search(const std::filesystem::path& folder);
+    std::shared_ptr<const Plugin> loaded_from(const std::filesystem::path& file) const;
+    void add(std::shared_ptr<const Plugin> plugin);
+
     std::vector<std::filesystem::path> folders_;
     std::vector<std::shared_ptr<const Plugin>> plugins_;
     std::vector<PluginError> problems_;
 };
 
-/// Where the binary's own plugins lie: `plugins` beside the executable in a build, ../lib/evictlab/plugins in an
-/// installation (relocatable).
+/// Where the binary's own plugins lie, from the place of the running executable (so an installation can be moved):
+/// ../lib/evictlab/plugins in an installation, ../plugins in a build.
 std::filesystem::path builtin_plugin_folder();
 
 } // namespace evictlab

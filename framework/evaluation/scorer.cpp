@@ -1,0 +1,193 @@
+// Scorers from what a person types.
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/scorer.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+#include "framework/evaluation/suggestion.hpp"
+#include "framework/plugin/descriptor.hpp"
+
+namespace evictlab {
+
+namespace fs = std::filesystem;
+
+Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values) {
+    Scorer scorer;
+    scorer.label_ = std::move(label);
+    scorer.plugin_ = std::move(plugin);
+    scorer.values_ = std::move(values);
+    return scorer;
+}
+
+Scorer Scorer::from_formula(std::string label, formula::Formula formula) {
+    Scorer scorer;
+    scorer.label_ = std::move(label);
+    scorer.program_.emplace(formula);
+    scorer.formula_ = std::move(formula);
+    return scorer;
+}
+
+std::span<const ColumnId> Scorer::columns() const { return plugin_ ? plugin_->columns() : program_->columns(); }
+
+namespace {
+
+constexpr auto npos = std::string_view::npos;
+
+// `id@preset:key=value,...` taken apart.
+struct ScorerText {
+    std::string_view id; // or the path of a library
+    std::optional<std::string_view> preset, assignments;
+};
+
+ScorerText take_apart(std::string_view text) {
+    ScorerText parts;
+    // A path may hold '@' and ':', so a library's parts are looked for behind its `.so`.
+    const auto library_end = text.rfind(".so");
+    const auto from = library_end == npos ? 0 : library_end + 3;
+    if (const auto colon = text.find(':', from); colon != npos) {
+        parts.assignments = text.substr(colon + 1);
+        text = text.substr(0, colon);
+    }
+    if (const auto at = text.find('@', from); at != npos) {
+        parts.preset = text.substr(at + 1);
+        text = text.substr(0, at);
+    }
+    parts.id = text;
+    return parts;
+}
+
+std::vector<std::string> keys_of(std::span<const Parameter> parameters) {
+    std::vector<std::string> keys;
+    for (const auto& parameter : parameters) keys.push_back(parameter.key);
+    return keys;
+}
+
+std::vector<double> default_values(const Plugin& plugin) {
+    std::vector<double> values;
+    for (const auto& parameter : plugin.parameters()) values.push_back(parameter.default_value);
+    return values;
+}
+
+const std::vector<double>& preset_values(const Plugin& plugin, std::string_view name) {
+    if (const Preset* preset = plugin.preset(name)) return preset->values;
+    std::vector<std::string> names;
+    for (const auto& preset : plugin.presets()) names.push_back(preset.name);
+    throw UsageError(
+        fmt::format("scorer '{}' has no preset '{}'{}", plugin.id(), name, what_there_is(name, names, "preset")));
+}
+
+double parse_value(const Plugin& plugin, const Parameter& parameter, std::string_view text) {
+    if (parameter.type == EVL_BOOLEAN && (text == "true" || text == "false")) return text == "true";
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool number = error == std::errc{} && end == text.data() + text.size() && !text.empty();
+    if (number && refusal(parameter, value).empty()) return value;
+    throw UsageError(fmt::format("scorer '{}': {}={} is refused: {} must be {} (default {})", plugin.id(),
+                                 parameter.key, text, parameter.key, range_text(parameter), parameter.default_value));
+}
+
+void assign(const Plugin& plugin, std::string_view assignment, std::vector<double>& values) {
+    const auto equals = assignment.find('=');
+    if (equals == npos) throw UsageError(fmt::format("scorer '{}': '{}' is not param=value", plugin.id(), assignment));
+    const auto key = assignment.substr(0, equals);
+    const auto parameters = plugin.parameters();
+    const auto at = std::ranges::find(parameters, key, &Parameter::key);
+    if (at == parameters.end())
+        throw UsageError(fmt::format("scorer '{}' has no parameter '{}'{}", plugin.id(), key,
+                                     what_there_is(key, keys_of(parameters), "parameter")));
+    values[static_cast<std::size_t>(at - parameters.begin())] = parse_value(plugin, *at, assignment.substr(equals + 1));
+}
+
+Scorer from_formula_file(std::string_view text) {
+    const fs::path file(text);
+    std::ifstream in(file);
+    if (!in) throw UsageError(fmt::format("formula file '{}' cannot be read", text));
+    std::stringstream content;
+    content << in.rdbuf();
+    try {
+        return Scorer::from_formula(file.stem().string(), formula::parse(content.view()));
+    } catch (const UsageError& error) {
+        throw UsageError(fmt::format("formula file '{}': {}", text, error.what()));
+    }
+}
+
+[[noreturn]] void refuse_unknown(std::string_view id, const PluginHost& host) {
+    std::vector<std::string> ids;
+    for (const auto& plugin : host.plugins()) ids.push_back(plugin->id());
+    std::string message =
+        fmt::format("unknown scorer '{}'{}", id, what_there_is(id, ids, "scorer in the plugin folders"));
+    for (const auto& problem : host.problems())
+        if (fs::path(problem.plugin).stem() == id) message += fmt::format(" ({})", problem.what());
+    throw UsageError(message + "; or give a .so or .formula file, or =EXPRESSION");
+}
+
+std::string_view trimmed(std::string_view text) {
+    const auto first = text.find_first_not_of(" \t\n");
+    if (first == npos) return {};
+    return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
+}
+
+bool is_assignment(std::string_view text) {
+    const auto equals = text.find('=');
+    return equals != npos && is_identifier(trimmed(text.substr(0, equals))) &&
+           !text.substr(equals + 1).starts_with('=');
+}
+
+} // namespace
+
+Scorer make_scorer(std::string_view text, PluginHost& host) {
+    text = trimmed(text);
+    if (text.empty()) throw UsageError("a scorer's name is empty");
+    if (text.starts_with('=')) return Scorer::from_formula(std::string(text), formula::parse(text.substr(1)));
+    if (text.ends_with(".formula")) return from_formula_file(text);
+
+    const ScorerText parts = take_apart(text);
+    const auto plugin = parts.id.ends_with(".so") ? host.load(fs::path(parts.id)) : host.find(parts.id);
+    if (!plugin) refuse_unknown(parts.id, host);
+    auto values = parts.preset ? preset_values(*plugin, *parts.preset) : default_values(*plugin);
+    std::string_view rest = parts.assignments.value_or("");
+    for (bool more = parts.assignments.has_value(); more;) {
+        const auto comma = rest.find(',');
+        assign(*plugin, trimmed(rest.substr(0, comma)), values);
+        more = comma != npos;
+        if (more) rest.remove_prefix(comma + 1);
+    }
+    // A library is named by its id: its path is of this machine only.
+    return Scorer::from_plugin(plugin->id() + std::string(text.substr(parts.id.size())), plugin, std::move(values));
+}
+
+std::vector<std::string> split_scorer_list(std::string_view text) {
+    std::vector<std::string> parts;
+    std::size_t begin = 0;
+    int depth = 0;
+    for (std::size_t i = 0; i <= text.size(); ++i) {
+        if (i < text.size() && text[i] == '(') ++depth;
+        if (i < text.size() && text[i] == ')') --depth;
+        const bool comma = i < text.size() && text[i] == ',' && depth <= 0;
+        if (i < text.size() && !comma) continue;
+        const auto part = trimmed(text.substr(begin, i - begin));
+        if (part.empty()) throw UsageError(fmt::format("a scorer's name is empty in the list '{}'", text));
+        if (!parts.empty() && is_assignment(part))
+            parts.back().append(",").append(part);
+        else
+            parts.emplace_back(part);
+        begin = i + 1;
+    }
+    return parts;
+}
+
+std::vector<Scorer> all_scorers(const PluginHost& host) {
+    std::vector<Scorer> scorers;
+    for (const auto& plugin : host.plugins()) {
+        const Preset* seed = plugin->preset("seed");
+        scorers.push_back(Scorer::from_plugin(plugin->id() + (seed ? "@seed" : ""), plugin,
+                                              seed ? seed->values : default_values(*plugin)));
+    }
+    return scorers;
+}
+
+} // namespace evictlab

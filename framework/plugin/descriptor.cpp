@@ -1,0 +1,172 @@
+// Reading and checking a plugin's exported object.
+// SPDX-License-Identifier: MIT
+#include "framework/plugin/descriptor.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace evictlab {
+
+namespace {
+
+// The sizes of version 1.0, below which no plugin of major version 1 can be.
+constexpr std::size_t plugin_size_1_0 = offsetof(evl_plugin, extension) + sizeof(evl_plugin::extension);
+constexpr std::size_t param_size_1_0 = offsetof(evl_param, reserved) + sizeof(evl_param::reserved);
+constexpr std::size_t preset_size_1_0 = offsetof(evl_preset, values) + sizeof(evl_preset::values);
+constexpr std::size_t frozen_size = offsetof(evl_plugin, id);
+constexpr std::uint64_t most_entries = 4096; // of a table; beyond that the count is taken for garbage
+
+void check_frozen_fields(const evl_plugin& head) {
+    if (head.magic != EVL_MAGIC)
+        throw Error(fmt::format("wrong magic 0x{:016x} (expected 0x{:016x}): `{}` is not an evl_plugin", head.magic,
+                                EVL_MAGIC, EVL_SYMBOL));
+    if (head.abi_major != EVL_ABI_MAJOR)
+        throw Error(
+            fmt::format("built for ABI {}.{}, but this program has ABI {}.{}: the major versions must be equal; "
+                        "rebuild the plugin with this program's headers",
+                        head.abi_major, head.abi_minor, EVL_ABI_MAJOR, EVL_ABI_MINOR));
+    if (head.struct_size < plugin_size_1_0)
+        throw Error(fmt::format("struct_size {} is too small: an evl_plugin of ABI 1.0 has {} bytes", head.struct_size,
+                                plugin_size_1_0));
+}
+
+std::string text(const char* value, std::string_view field) {
+    if (!value) throw Error(fmt::format("{} is null", field));
+    return value;
+}
+
+std::string identifier(const char* value, std::string_view field) {
+    std::string name = text(value, field);
+    if (!is_identifier(name))
+        throw Error(fmt::format("{} '{}' is not a name: it must match [a-z][a-z0-9_]*", field, name));
+    return name;
+}
+
+void check_table(std::string_view what, std::uint64_t count, const void* table) {
+    if (count > most_entries) throw Error(fmt::format("{}_count {} is more than {}", what, count, most_entries));
+    if (count > 0 && !table) throw Error(fmt::format("{}_count is {}, but {}s is null", what, count, what));
+}
+
+void check_table(std::string_view what, std::uint64_t count, const void* table, std::uint64_t size, std::size_t least) {
+    check_table(what, count, table);
+    if (count > 0 && size < least)
+        throw Error(fmt::format("{}_size {} is too small: ABI 1.0 has {} bytes", what, size, least));
+}
+
+std::vector<ColumnId> read_columns(const evl_plugin& plugin) {
+    check_table("column", plugin.column_count, plugin.columns);
+    std::vector<ColumnId> ids;
+    for (std::uint64_t i = 0; i < plugin.column_count; ++i) {
+        const std::string name = text(plugin.columns[i], fmt::format("column {}", i));
+        if (!columns::known(name))
+            throw Error(
+                fmt::format("asks for the unknown column '{}'; known columns: {}", name, columns::known_names()));
+        ids.push_back(columns::intern(name));
+    }
+    return ids;
+}
+
+Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
+    Parameter p;
+    p.key = identifier(raw.key, fmt::format("key of parameter {}", index));
+    const auto refuse = [&](const std::string& why) { throw Error(fmt::format("parameter '{}': {}", p.key, why)); };
+    p.label = raw.label ? raw.label : "";
+    p.help = raw.help ? raw.help : "";
+    if (p.label.empty()) p.label = p.key;
+    if (raw.type > EVL_BOOLEAN) refuse(fmt::format("unknown type {}", raw.type));
+    p.type = static_cast<evl_param_type>(raw.type);
+    p.min = raw.min, p.max = raw.max, p.default_value = raw.default_value;
+    p.log_scale = raw.log_scale != 0, p.evolvable = raw.evolvable != 0;
+    if (!std::isfinite(p.min) || !std::isfinite(p.max) || !std::isfinite(p.default_value))
+        refuse(fmt::format("min {}, max {} and default {} must be finite", p.min, p.max, p.default_value));
+    if (p.min > p.max) refuse(fmt::format("min {} is above max {}", p.min, p.max));
+    if (p.default_value < p.min) refuse(fmt::format("min {} is above the default {}", p.min, p.default_value));
+    if (p.default_value > p.max) refuse(fmt::format("max {} is below the default {}", p.max, p.default_value));
+    if (p.type != EVL_REAL && (std::trunc(p.min) != p.min || std::trunc(p.max) != p.max))
+        refuse(fmt::format("min {} and max {} must be whole numbers", p.min, p.max));
+    if (p.type == EVL_BOOLEAN && (p.min < 0 || p.max > 1)) refuse("a boolean's range is 0 to 1");
+    if (const auto why = refusal(p, p.default_value); !why.empty())
+        refuse(fmt::format("default {} {}", p.default_value, why));
+    if (p.log_scale && p.min <= 0) refuse(fmt::format("a log scale needs min above 0, not {}", p.min));
+    return p;
+}
+
+std::vector<Parameter> read_parameters(const evl_plugin& plugin) {
+    check_table("param", plugin.param_count, plugin.params, plugin.param_size, param_size_1_0);
+    std::vector<Parameter> parameters;
+    for (std::uint64_t i = 0; i < plugin.param_count; ++i) {
+        const auto* at = reinterpret_cast<const char*>(plugin.params) + i * plugin.param_size;
+        Parameter parameter = read_parameter(common_prefix<evl_param>(at, plugin.param_size), i);
+        if (std::ranges::count(parameters, parameter.key, &Parameter::key) > 0)
+            throw Error(fmt::format("parameter '{}' is declared twice", parameter.key));
+        parameters.push_back(std::move(parameter));
+    }
+    return parameters;
+}
+
+Preset read_preset(const evl_preset& raw, std::uint64_t index, std::span<const Parameter> parameters) {
+    Preset preset{identifier(raw.name, fmt::format("name of preset {}", index)), raw.help ? raw.help : "", {}};
+    if (!raw.values && !parameters.empty()) throw Error(fmt::format("preset '{}': values is null", preset.name));
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (const auto why = refusal(parameters[i], raw.values[i]); !why.empty())
+            throw Error(fmt::format("preset '{}': {}={} {}", preset.name, parameters[i].key, raw.values[i], why));
+        preset.values.push_back(raw.values[i]);
+    }
+    return preset;
+}
+
+std::vector<Preset> read_presets(const evl_plugin& plugin, std::span<const Parameter> parameters) {
+    check_table("preset", plugin.preset_count, plugin.presets, plugin.preset_size, preset_size_1_0);
+    std::vector<Preset> presets;
+    for (std::uint64_t i = 0; i < plugin.preset_count; ++i) {
+        const auto* at = reinterpret_cast<const char*>(plugin.presets) + i * plugin.preset_size;
+        Preset preset = read_preset(common_prefix<evl_preset>(at, plugin.preset_size), i, parameters);
+        if (std::ranges::count(presets, preset.name, &Preset::name) > 0)
+            throw Error(fmt::format("preset '{}' is declared twice", preset.name));
+        presets.push_back(std::move(preset));
+    }
+    return presets;
+}
+
+} // namespace
+
+bool is_identifier(std::string_view text) {
+    const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+    return !text.empty() && letter(text[0]) &&
+           std::ranges::all_of(text, [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
+}
+
+std::string range_text(const Parameter& parameter) {
+    if (parameter.type == EVL_BOOLEAN) return "true or false";
+    return fmt::format("{} from {} to {}", parameter.type == EVL_INTEGER ? "a whole number" : "a number", parameter.min,
+                       parameter.max);
+}
+
+std::string refusal(const Parameter& parameter, double value) {
+    const bool whole = parameter.type == EVL_REAL || std::trunc(value) == value;
+    if (std::isfinite(value) && whole && value >= parameter.min && value <= parameter.max) return {};
+    return "must be " + range_text(parameter);
+}
+
+Descriptor read_descriptor(const void* exported, std::string& id) {
+    const auto frozen = common_prefix<evl_plugin>(exported, frozen_size);
+    check_frozen_fields(frozen);
+    Descriptor d;
+    d.plugin = common_prefix<evl_plugin>(exported, frozen.struct_size);
+    d.id = identifier(d.plugin.id, "id");
+    id = d.id;
+    d.name = text(d.plugin.name, "name");
+    d.version = text(d.plugin.version, "version");
+    d.description = text(d.plugin.description, "description");
+    d.reference = text(d.plugin.reference, "reference");
+    d.columns = read_columns(d.plugin);
+    d.parameters = read_parameters(d.plugin);
+    d.presets = read_presets(d.plugin, d.parameters);
+    if (!d.plugin.create) throw Error("the function create is null");
+    if (!d.plugin.score) throw Error("the function score is null");
+    if (!d.plugin.destroy) throw Error("the function destroy is null");
+    return d;
+}
+
+} // namespace evictlab

@@ -1,0 +1,43 @@
+// What a plugin exports, checked and copied: nothing behind this trusts the library's own tables again.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <evictlab/scorer.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "framework/plugin/host.hpp"
+
+namespace evictlab {
+
+/// The leading bytes that both sides know, the rest zero: `size` is the other side's idea of its struct, Known is ours.
+template <class Known>
+Known common_prefix(const void* object, std::size_t size) {
+    Known known{};
+    std::memcpy(static_cast<void*>(&known), object, std::min(size, sizeof known));
+    return known;
+}
+
+struct Descriptor {
+    evl_plugin plugin{}; ///< common prefix of the exported object: its functions and flags
+    std::string id, name, version, description, reference;
+    std::vector<ColumnId> columns;
+    std::vector<Parameter> parameters;
+    std::vector<Preset> presets;
+};
+
+/// Checks the exported object against the contract, the frozen fields first. Throws Error that says what is wrong;
+/// `id` is set as soon as it is known to be good, so that the caller can name the plugin.
+Descriptor read_descriptor(const void* exported, std::string& id);
+
+/// `h2o`, `recent_attn`: [a-z][a-z0-9_]*.
+bool is_identifier(std::string_view text);
+
+/// Why `value` cannot be this parameter's ("must be a whole number"), or nothing.
+std::string refusal(const Parameter& parameter, double value);
+/// "an integer from 0 to 64", for messages.
+std::string range_text(const Parameter& parameter);
+
+} // namespace evictlab

@@ -1,0 +1,47 @@
+// Evolved: the champion of the original evolution, whose weights follow the depth of the layer.
+// SPDX-License-Identifier: MIT
+#include <evictlab/scorer.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+struct Evolved {
+    int sinks = 4, newest = 4, window = 128;
+    double recent_weight = 0.7, shift = 0.2, power = 0.25, recency = 0.15, depth = 0.1, penalty = 0.1;
+
+    static constexpr evictlab::Info info{
+        .id = "evolved",
+        .name = "Evolved (layer-aware)",
+        .description =
+            "hybrid_start with weights, power and recency that change with the layer, minus a key norm penalty",
+        .reference = "the original benchmark, generation 4"};
+    static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn", "recent_attn",
+                                               "key_norm"};
+    static constexpr evictlab::Parameter<Evolved> parameters[] = {
+        {&Evolved::sinks, {.key = "sinks", .help = "first tokens always kept", .max = 1024}},
+        {&Evolved::newest, {.key = "newest", .help = "newest tokens put first", .max = 1 << 20}},
+        {&Evolved::window, {.key = "window", .help = "age where recency ends, in tokens", .min = 1, .max = 1 << 20}},
+        {&Evolved::recent_weight,
+         {.key = "recent_weight", .help = "of recent_attn in layer 0; cumulative_attn: the rest"}},
+        {&Evolved::shift, {.key = "shift", .help = "weight that moves to cumulative_attn by the last layer"}},
+        {&Evolved::power, {.key = "power", .help = "of the relative position in layer 0", .max = 4}},
+        {&Evolved::recency, {.key = "recency", .help = "weight of being new in layer 0", .max = 10}},
+        {&Evolved::depth, {.key = "depth", .help = "that power and recency gain by the last layer"}},
+        {&Evolved::penalty, {.key = "penalty", .help = "weight of the key norm, capped at 2", .max = 10}}};
+
+    void score(evictlab::Head<Evolved> head, std::span<double> out) const {
+        const auto position = head["position"], age = head["relative_pos"], norm = head["key_norm"];
+        const auto cumulative = head["cumulative_attn"], recent = head["recent_attn"];
+        const double ratio = head.layer_ratio(), length = static_cast<double>(head.sequence_len());
+        const double recent_part = recent_weight - shift * ratio, cumulative_part = 1 - recent_weight + shift * ratio;
+        const double exponent = power + depth * ratio, bonus = recency + depth * ratio;
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            const double correction = std::pow((position[i] + 1) / length, exponent);
+            double scored = recent_part * recent[i] + cumulative_part * cumulative[i] * correction +
+                            bonus * std::max(0.0, 1 - age[i] / window) - penalty * std::min(norm[i], 2.0);
+            if (age[i] < newest) scored = 1e6 - age[i];
+            out[i] = position[i] < sinks ? evictlab::keep : scored;
+        }
+    }
+};
+EVICTLAB_SCORER(Evolved)

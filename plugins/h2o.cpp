@@ -1,0 +1,25 @@
+// H2O: heavy hitters by the attention received so far, and a window of the newest tokens.
+// SPDX-License-Identifier: MIT
+#include <evictlab/scorer.hpp>
+
+struct H2O {
+    int window = 32;
+
+    static constexpr evictlab::Info info{
+        .id = "h2o",
+        .name = "H2O",
+        .description = "age < window: keep; else the attention received so far",
+        .reference =
+            "Zhang et al. 2023, H2O: Heavy-Hitter Oracle for Efficient Generative Inference, arXiv:2306.14048"};
+    static constexpr evictlab::Columns columns{"relative_pos", "cumulative_attn"};
+    static constexpr evictlab::Parameter<H2O> parameters[] = {
+        {&H2O::window,
+         {.key = "window", .label = "window", .help = "newest tokens always kept, in tokens", .max = 1 << 20}}};
+    static constexpr evictlab::Preset presets[] = {{"seed", "the original benchmark's rule", {{"window", 32}}}};
+
+    void score(evictlab::Head<H2O> head, std::span<double> out) const {
+        const auto age = head["relative_pos"], attention = head["cumulative_attn"];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = age[i] < window ? evictlab::keep : attention[i];
+    }
+};
+EVICTLAB_SCORER(H2O)
