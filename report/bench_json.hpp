@@ -1,0 +1,35 @@
+// The JSON of a bench result, "evictlab-bench/1": what `evictlab bench --format json` writes and `report` reads.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "framework/evaluation/scorecard.hpp"
+#include "report/json_field.hpp"
+
+namespace evictlab::report {
+
+inline constexpr std::string_view bench_schema = "evictlab-bench/1";
+
+struct BenchJsonOptions {
+    bool by_trace = false; ///< also the errors of each trace: "traces" of a split, [trace][retention]
+};
+
+/// A retention as a key: the shortest decimal fraction that reads back to it, of two digits or more ("0.50", "0.125").
+std::string retention_key(double retention);
+
+/// The suite's parameters stand beside its name and hash. Every number reads back to the same bits.
+Json to_json(const Bench& bench, const BenchJsonOptions& options = {});
+/// {"0.25": ..., "avg": ...} of one split.
+Json to_json(const SplitErrors& errors, std::span<const double> retentions, const BenchJsonOptions& options = {});
+/// Checks everything; Error with `file`, the field and what was expected.
+Bench bench_from_json(const Json& json, const std::string& file);
+/// Reads a file of at most 256 MiB.
+Bench read_bench(const std::filesystem::path& file);
+
+/// The suite as an object: name, hash, and the parameters that rebuild it.
+Json suite_to_json(const std::string& name, const std::string& hash, const std::string& parameters_json);
+/// Text with what is not UTF-8 replaced, indented, and a line end.
+std::string dump(const Json& json);
+
+} // namespace evictlab::report

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "report/json_field.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+namespace evictlab::report {
+namespace {
+
+/// What is there instead of what was expected, short enough for a message.
+std::string shown(const Json& json) {
+    if (json.is_object()) return "an object";
+    if (json.is_array()) return "a list";
+    const std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
+    return text.size() <= 40 ? text : text.substr(0, 37) + "...";
+}
+
+/// The library's message without its own prefix: "parse error at line 1, column 2: ...".
+std::string reason(const std::exception& error) {
+    const std::string text = error.what();
+    const auto end = text.find("] ");
+    return end == std::string::npos ? text : text.substr(end + 2);
+}
+
+} // namespace
+
+void JsonField::fail(std::string_view what) const {
+    throw Error(fmt::format("{}: {}: {}", file_, path_.empty() ? "the top" : path_, what));
+}
+
+void JsonField::expected(std::string_view what) const {
+    fail(fmt::format("expected {}, found {}", what, shown(json_)));
+}
+
+const Json& JsonField::object() const {
+    if (!json_.is_object()) expected("an object");
+    return json_;
+}
+
+std::optional<JsonField> JsonField::optional_member(std::string_view key) const {
+    const auto found = object().find(key);
+    if (found == json_.end()) return std::nullopt;
+    return JsonField(*found, file_, path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
+}
+
+JsonField JsonField::member(std::string_view key) const {
+    const auto found = optional_member(key);
+    if (!found) fail(fmt::format("the field \"{}\" is missing", key));
+    return *found;
+}
+
+std::vector<JsonField> JsonField::elements() const {
+    if (!json_.is_array()) expected("a list");
+    std::vector<JsonField> fields;
+    for (std::size_t i = 0; i < json_.size(); ++i)
+        fields.emplace_back(json_[i], file_, fmt::format("{}[{}]", path_, i));
+    return fields;
+}
+
+const std::string& JsonField::text() const {
+    if (!json_.is_string()) expected("a text");
+    return json_.get_ref<const std::string&>();
+}
+
+double JsonField::number() const {
+    if (!json_.is_number() || !std::isfinite(json_.get<double>())) expected("a number");
+    return json_.get<double>();
+}
+
+double JsonField::number_between(double low, double high) const {
+    const double value = number();
+    if (value < low || value > high) expected(fmt::format("a number from {} to {}", low, high));
+    return value;
+}
+
+Json parse_json(const std::string& text, const std::string& file, int max_depth) {
+    const auto limit = [&](int depth, Json::parse_event_t, Json&) {
+        if (depth > max_depth) throw Error(fmt::format("{}: nested more than {} levels deep", file, max_depth));
+        return true;
+    };
+    try {
+        return Json::parse(text, limit);
+    } catch (const Json::exception& error) {
+        throw Error(fmt::format("{}: not JSON: {}", file, reason(error)));
+    }
+}
+
+std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes) {
+    std::error_code error;
+    if (std::filesystem::is_directory(file, error))
+        throw Error(fmt::format("{}: is a folder, not a file", file.string()));
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) throw Error(fmt::format("{}: cannot be read: {}", file.string(), std::strerror(errno)));
+    std::string text(64 * 1024, '\0'), content;
+    while (stream.read(text.data(), static_cast<std::streamsize>(text.size())) || stream.gcount() > 0) {
+        content.append(text, 0, static_cast<std::size_t>(stream.gcount()));
+        if (content.size() > max_bytes)
+            throw Error(fmt::format("{}: larger than {} MiB: not a file of ours", file.string(), max_bytes >> 20));
+    }
+    return content;
+}
+
+} // namespace evictlab::report

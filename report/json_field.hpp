@@ -1,0 +1,47 @@
+// One value inside a JSON file that somebody else may have written: every access checks, and its message says file,
+// field and what was expected.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/error.hpp"
+
+namespace evictlab::report {
+
+using Json = nlohmann::ordered_json;
+
+/// Refers to the JSON value and the file's name; neither may go before it.
+class JsonField {
+public:
+    JsonField(const Json& json, const std::string& file, std::string path = {})
+        : json_(json), file_(file), path_(std::move(path)) {}
+
+    JsonField member(std::string_view key) const; ///< Error where there is none
+    std::optional<JsonField> optional_member(std::string_view key) const;
+    std::vector<JsonField> elements() const;
+    const std::string& text() const;
+    double number() const;
+    double number_between(double low, double high) const;
+    const Json& object() const;
+    const std::string& path() const { return path_; }
+    [[noreturn]] void fail(std::string_view what) const; ///< Error: file, field, what
+
+private:
+    [[noreturn]] void expected(std::string_view what) const;
+
+    const Json& json_;
+    const std::string& file_;
+    std::string path_;
+};
+
+/// The text as JSON; Error with the file's name, line and column for anything else, or for nesting beyond max_depth.
+Json parse_json(const std::string& text, const std::string& file, int max_depth = 16);
+/// The file's content; Error where it cannot be read or is larger than max_bytes.
+std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes);
+
+} // namespace evictlab::report
