@@ -15,6 +15,7 @@ namespace evictlab::evolution {
 
 enum class Status : std::uint8_t { champion, accepted, rejected };
 std::string_view to_string(Status status);
+Status status_from_string(std::string_view text); ///< throws Error
 
 /// One tried formula. Its JSON (a journal line) has these names as keys.
 struct Candidate {
@@ -33,7 +34,10 @@ struct Candidate {
 };
 
 nlohmann::ordered_json to_json(const Candidate& candidate);
+/// Throws Error that names the key that is missing or wrong.
 Candidate candidate_from_json(const nlohmann::ordered_json& json);
+nlohmann::ordered_json to_json(const FormulaErrors& errors); ///< {"by_retention": [...], "average": ...}
+FormulaErrors errors_from_json(const nlohmann::ordered_json& json);
 
 /// What a report needs of a saved run; the test split is opened by the report, never by the run.
 struct RunSummary {

@@ -1,0 +1,38 @@
+// Errors of whole batches of formulas, in pieces short enough that a stop is heeded well within a second.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <span>
+#include <vector>
+
+#include "framework/evaluation/fitness.hpp"
+#include "framework/formula/formula.hpp"
+
+namespace evictlab::evolution {
+
+/// When work in flight is to be abandoned: a flag set from outside, a moment, or both.
+class StopSignal {
+public:
+    using Clock = std::chrono::steady_clock;
+    StopSignal() = default;
+    explicit StopSignal(const std::atomic<bool>* flag) : flag_(flag) {}
+    void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
+    bool asked() const { return flag_ != nullptr && flag_->load(std::memory_order_relaxed); }
+    bool late() const { return Clock::now() >= deadline_; }
+    /// Throws Abandoned where it is time to.
+    void check() const;
+
+private:
+    const std::atomic<bool>* flag_ = nullptr;
+    Clock::time_point deadline_ = Clock::time_point::max();
+};
+
+/// Thrown through the making of a generation, which is then made again on resume.
+struct Abandoned {};
+
+/// Errors of the formulas, in order. Throws Abandoned.
+std::vector<FormulaErrors> evaluate_all(const FitnessEvaluator& fitness, SearchSplit split,
+                                        std::span<const formula::Formula* const> formulas, const StopSignal& stop);
+
+} // namespace evictlab::evolution

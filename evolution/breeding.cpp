@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "evolution/breeding.hpp"
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+
+#include "evolution/variation/operator.hpp"
+
+namespace evictlab::evolution {
+namespace {
+
+constexpr int tries_a_slot = 8;
+constexpr int tournament_rounds = 3;
+
+/// What all slots share.
+struct Nursery {
+    const RunState& state;
+    const RunConfig& config;
+    std::uint32_t generation;
+    std::vector<ColumnId> columns;
+    std::vector<double> weights;
+
+    Nursery(const RunState& before, const RunConfig& run_config)
+        : state(before), config(run_config), generation(before.generation + 1) {
+        for (const auto& name : config.columns) columns.push_back(columns::intern(name));
+        for (const auto& each : operators()) weights.push_back(each.weight);
+    }
+    bool seen(const std::string& hash) const { return state.seen.contains(hash_number(hash)); }
+};
+
+const Member& pick_parent(const Nursery& nursery, Mating mating, Rng& rng) {
+    const auto& population = nursery.state.population;
+    std::size_t index = tournament(population.size(), rng, tournament_rounds);
+    for (int i = 0; i < tries_a_slot && mating == Mating::accepted && !population[index].accepted; ++i)
+        index = tournament(population.size(), rng, tournament_rounds);
+    return population[index];
+}
+
+/// A score that is the same for all tokens of a row ranks nothing.
+bool ranks_tokens(const formula::Formula& formula) {
+    return std::any_of(formula.nodes().begin(), formula.nodes().end(), [](const formula::Node& node) {
+        return node.op == formula::Op::column && columns::kind(node.column) == ColumnKind::token;
+    });
+}
+
+struct SlotResult {
+    std::optional<Bred> bred;
+    std::uint64_t duplicates = 0;
+};
+
+std::optional<Bred> vary(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
+    const Operator& chosen = operators()[rng.weighted(nursery.weights)];
+    std::vector<const Member*> parents{&pick_parent(nursery, chosen.mating, rng)};
+    if (chosen.mating != Mating::one) parents.push_back(&pick_parent(nursery, chosen.mating, rng));
+    std::vector<const formula::Formula*> formulas;
+    for (const Member* parent : parents) formulas.push_back(&parent->formula);
+
+    Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});
+    if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
+    Bred bred{new_candidate(nursery.generation, slot, offspring.formula), {}, 0};
+    const formula::Formula& formula = bred.candidate.formula;
+    if (formula.size() > nursery.config.max_nodes || !ranks_tokens(formula)) return {};
+    bred.candidate.op = chosen.name;
+    bred.candidate.hypothesis = std::move(offspring.hypothesis);
+    for (const Member* parent : parents) bred.candidate.parents.push_back(parent->id);
+    const Member& best = **std::min_element(parents.begin(), parents.end(), [](const Member* a, const Member* b) {
+        return a->train.average < b->train.average;
+    });
+    bred.parent = {best.train.average, best.formula.size()};
+    if (skeleton_of(formula) == parents[0]->skeleton) bred.tunings = parents[0]->tunings;
+    return bred;
+}
+
+SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
+    Rng rng(nursery.config.seed, nursery.generation, slot, Purpose::variation);
+    SlotResult result;
+    for (int i = 0; i < tries_a_slot; ++i) {
+        auto bred = vary(nursery, slot, rng);
+        if (!bred) continue;
+        if (!nursery.seen(bred->candidate.hash)) {
+            result.bred = std::move(bred);
+            break;
+        }
+        ++result.duplicates;
+    }
+    return result;
+}
+
+SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
+    const OpeningStrategy& strategy = opening_strategies()[slot];
+    const Member& start = nursery.state.population.front();
+    Bred bred{new_candidate(nursery.generation, slot, formula::parse(strategy.formula)), {}, 0};
+    bred.candidate.op = strategy.name;
+    bred.candidate.hypothesis = strategy.hypothesis;
+    bred.candidate.parents = {start.id};
+    bred.parent = {start.train.average, start.formula.size()};
+    if (nursery.seen(bred.candidate.hash)) return {std::nullopt, 1};
+    return {std::move(bred), 0};
+}
+
+} // namespace
+
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula) {
+    Candidate candidate;
+    candidate.id = fmt::format("g{}-s{}", generation, slot);
+    candidate.generation = generation;
+    candidate.slot = slot;
+    candidate.formula = canonical(formula);
+    candidate.hash = canonical_hash(candidate.formula);
+    return candidate;
+}
+
+Brood breed(const RunState& state, const RunConfig& config) {
+    const Nursery nursery(state, config);
+    const std::size_t opening = nursery.generation == 1 ? opening_strategies().size() : 0;
+    std::vector<SlotResult> slots(std::max<std::size_t>(config.population, opening));
+    tbb::parallel_for(std::size_t{0}, slots.size(), [&](std::size_t i) {
+        const auto slot = static_cast<std::uint32_t>(i);
+        slots[i] = i < opening ? open_slot(nursery, slot) : fill_slot(nursery, slot);
+    });
+    Brood brood;
+    std::unordered_set<std::uint64_t> siblings;
+    for (auto& slot : slots) {
+        brood.duplicates += slot.duplicates;
+        if (!slot.bred) continue;
+        if (siblings.insert(hash_number(slot.bred->candidate.hash)).second)
+            brood.bred.push_back(std::move(*slot.bred));
+        else
+            ++brood.duplicates;
+    }
+    return brood;
+}
+
+} // namespace evictlab::evolution

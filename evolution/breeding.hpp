@@ -1,0 +1,31 @@
+// Breeding: the offspring of one generation, each slot from its own stream of random numbers.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "evolution/gates.hpp"
+#include "evolution/run_state.hpp"
+#include "evolution/setup.hpp"
+
+namespace evictlab::evolution {
+
+/// A candidate not yet measured, and what it must beat.
+struct Bred {
+    Candidate candidate;
+    Reference parent;
+    std::uint32_t tunings = 0;
+};
+
+struct Brood {
+    std::vector<Bred> bred; ///< in slot order, without duplicates of each other or of anything seen
+    std::uint64_t duplicates = 0;
+};
+
+/// `config.population` slots; generation 1 starts with the opening strategies. Works in parallel.
+Brood breed(const RunState& state, const RunConfig& config);
+
+/// Fills generation, slot, id, formula in canonical form and its hash.
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula);
+
+} // namespace evictlab::evolution

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+#include "evolution/generation.hpp"
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "evolution/breeding.hpp"
+#include "evolution/tuning.hpp"
+
+namespace evictlab::evolution {
+namespace {
+
+/// What the work on one generation shares.
+struct Bench {
+    const RunConfig& config;
+    const FitnessEvaluator& fitness;
+    const StopSignal& stop;
+
+    std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
+        std::vector<const formula::Formula*> formulas;
+        for (const Candidate* candidate : candidates) formulas.push_back(&candidate->formula);
+        return evaluate_all(fitness, split, formulas, stop);
+    }
+    SurvivalRule survival() const {
+        return {config.population, config.node_price, std::max<std::size_t>(2, config.population / 40)};
+    }
+};
+
+Member member_of(const Bred& bred) {
+    const Candidate& candidate = bred.candidate;
+    return {candidate.id,
+            candidate.formula,
+            candidate.hash,
+            candidate.train,
+            candidate.status != Status::rejected,
+            bred.tunings,
+            skeleton_of(candidate.formula)};
+}
+
+/// Measures new candidates on train, and those that pass the first gate on valid.
+void pass_gates(const Bench& bench, std::span<Bred> brood) {
+    std::vector<Candidate*> all;
+    for (Bred& bred : brood) all.push_back(&bred.candidate);
+    auto train = bench.measure(SearchSplit::train, all);
+    std::vector<Candidate*> passed;
+    for (std::size_t i = 0; i < brood.size(); ++i) {
+        Candidate& candidate = *all[i];
+        candidate.train = std::move(train[i]);
+        Judgement judgement = judge_train(candidate, brood[i].parent, bench.config.node_price);
+        candidate.reason = std::move(judgement.reason);
+        candidate.status = judgement.passed ? Status::accepted : Status::rejected;
+        if (judgement.passed) passed.push_back(&candidate);
+    }
+    auto valid = bench.measure(SearchSplit::valid, passed);
+    for (std::size_t i = 0; i < passed.size(); ++i) passed[i]->valid = std::move(valid[i]);
+}
+
+/// The second gate, in slot order: each against the champion that those before it left.
+void promote(RunState& state, std::span<Bred> brood) {
+    for (Bred& bred : brood) {
+        Candidate& candidate = bred.candidate;
+        if (candidate.status == Status::rejected) continue;
+        ++state.counters.accepted;
+        const Judgement judgement = judge_promotion(candidate, state.champion());
+        candidate.reason += "; " + judgement.reason;
+        if (!judgement.passed) continue;
+        candidate.status = Status::champion;
+        state.champions.push_back(candidate);
+        state.last_champion_generation = candidate.generation;
+    }
+}
+
+/// Candidates that have passed the gates join the population, the journal and the counts.
+void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) {
+    RunState& state = generation.state;
+    promote(state, brood);
+    state.counters.candidates += brood.size();
+    for (const Bred& bred : brood) state.population.push_back(member_of(bred));
+    state.population = survivors(std::move(state.population), bench.survival());
+    for (Bred& bred : brood) generation.candidates.push_back(std::move(bred.candidate));
+}
+
+/// Indices into the population of the structures to tune: the best, of which those already tuned count as worse.
+std::vector<std::size_t> structures_to_tune(const RunState& state, const RunConfig& config) {
+    std::vector<std::size_t> order(state.population.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto rank = [&](std::size_t i) { return i + state.population[i].tunings * (config.population / 8); };
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+    std::vector<std::size_t> chosen;
+    std::unordered_set<std::uint64_t> skeletons;
+    for (const std::size_t i : order) {
+        if (chosen.size() == config.tuned) break;
+        if (state.population[i].formula.constants().empty()) continue;
+        if (skeletons.insert(state.population[i].skeleton).second) chosen.push_back(i);
+    }
+    return chosen;
+}
+
+TuningResult tune(const Bench& bench, const Member& member, Rng rng) {
+    const formula::Program program(member.formula);
+    TuningOptions options;
+    options.seed = rng.next();
+    options.evaluations = bench.config.tuning_evaluations * std::min(4U, 1 + member.tunings);
+    options.step = rng.chance(0.3) ? 0.4 : 0.15;
+    return tune_constants(program.constants(), member.train.average, options, [&](std::span<const double> constants) {
+        bench.stop.check();
+        const FitnessJob job{&program, constants};
+        double error = 0;
+        // Isolated, so that waiting for this evaluation does not start another tuning on the same stack.
+        tbb::this_task_arena::isolate([&] {
+            error = bench.fitness.evaluate(SearchSplit::train, {&job, 1}).front().average;
+        });
+        return error;
+    });
+}
+
+std::string tuning_hypothesis(const formula::Formula& formula, const TuningResult& result) {
+    const auto before = formula.constants();
+    std::size_t moved = 0;
+    for (std::size_t i = 0; i < before.size(); ++i) moved += before[i] != result.values[i] ? 1 : 0;
+    return fmt::format("its constants were not at their best: {} of {} moved by CMA-ES in {} evaluations", moved,
+                       before.size(), result.evaluations);
+}
+
+/// Tunes the best structures; each result is a candidate in a slot behind the offspring's.
+void tune_best(const Bench& bench, Generation& generation, const std::unordered_set<std::uint64_t>& seen) {
+    RunState& state = generation.state;
+    const auto chosen = structures_to_tune(state, bench.config);
+    std::vector<TuningResult> results(chosen.size());
+    tbb::parallel_for(
+        std::size_t{0}, chosen.size(),
+        [&](std::size_t i) {
+            const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
+            results[i] = tune(bench, state.population[chosen[i]],
+                              Rng(bench.config.seed, state.generation, slot, Purpose::tuning));
+        },
+        tbb::simple_partitioner{});
+
+    std::unordered_set<std::uint64_t> fresh;
+    for (const Candidate& candidate : generation.candidates) fresh.insert(hash_number(candidate.hash));
+    std::vector<Bred> tuned;
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        Member& parent = state.population[chosen[i]];
+        ++parent.tunings;
+        state.counters.evaluations += results[i].evaluations;
+        if (!(results[i].error < parent.train.average)) continue;
+        const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
+        Bred bred{new_candidate(state.generation, slot, parent.formula.with_constants(results[i].values)),
+                  {parent.train.average, parent.formula.size()},
+                  parent.tunings};
+        const std::uint64_t hash = hash_number(bred.candidate.hash);
+        if (seen.contains(hash) || !fresh.insert(hash).second) {
+            ++state.counters.duplicates;
+            continue;
+        }
+        bred.candidate.op = "tune_constants";
+        bred.candidate.parents = {parent.id};
+        bred.candidate.hypothesis = tuning_hypothesis(parent.formula, results[i]);
+        tuned.push_back(std::move(bred));
+    }
+    pass_gates(bench, tuned);
+    state.counters.evaluations += tuned.size();
+    admit(bench, generation, std::move(tuned));
+}
+
+void add_history(RunState& state) {
+    double best = state.population.front().train.average;
+    for (const Member& member : state.population) best = std::min(best, member.train.average);
+    state.history.push_back({state.generation, best, state.champion().train.average, state.champion().valid->average,
+                             state.counters.evaluations});
+    if (state.history.size() > history_limit) state.history.erase(state.history.begin());
+}
+
+/// The state before, but for `seen`, which is large and only read.
+RunState successor_of(const RunState& before) {
+    RunState state;
+    state.generation = before.generation + 1;
+    state.last_champion_generation = before.last_champion_generation;
+    state.counters = before.counters;
+    state.population = before.population;
+    state.champions = before.champions;
+    state.history = before.history;
+    state.seconds = before.seconds;
+    return state;
+}
+
+} // namespace
+
+Generation first_generation(const RunConfig& config, const FitnessEvaluator& fitness, const StopSignal& stop) {
+    const Bench bench{config, fitness, stop};
+    Bred start{new_candidate(0, 0, config.start_formula), {}, 0};
+    Candidate* const candidate = &start.candidate;
+    candidate->op = "start";
+    candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
+    candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
+    candidate->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    candidate->status = Status::champion;
+    candidate->reason = "the first champion";
+    Generation generation;
+    RunState& state = generation.state;
+    state.counters = {1, 1, 0, 1};
+    state.population.push_back(member_of(start));
+    state.champions.push_back(*candidate);
+    add_history(state);
+    generation.candidates.push_back(std::move(*candidate));
+    return generation;
+}
+
+Generation next_generation(const RunState& before, const RunConfig& config, const FitnessEvaluator& fitness,
+                           const StopSignal& stop) {
+    const Bench bench{config, fitness, stop};
+    Brood brood = breed(before, config);
+    Generation generation{successor_of(before), {}};
+    generation.state.counters.duplicates += brood.duplicates;
+    generation.state.counters.evaluations += brood.bred.size();
+    pass_gates(bench, brood.bred);
+    admit(bench, generation, std::move(brood.bred));
+    tune_best(bench, generation, before.seen);
+    add_history(generation.state);
+    return generation;
+}
+
+} // namespace evictlab::evolution

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "evolution/run.hpp"
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "evolution/generation.hpp"
+
+namespace evictlab::evolution {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+
+class Run {
+public:
+    Run(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store, const RunHooks& hooks)
+        : setup_(setup), fitness_(fitness), store_(store), hooks_(hooks), began_(Clock::now()), stop_(hooks.stop) {}
+
+    RunResult go() {
+        bool stopped = false;
+        try {
+            if (store_.content().is_null())
+                keep(first_generation(setup_.config, fitness_, stop_));
+            else
+                load();
+            if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
+            while (limit_reached().empty()) keep(next_generation(state_, setup_.config, fitness_, stop_));
+        } catch (const Abandoned&) {
+            stopped = stop_.asked();
+            if (!stopped) save_stop_reason();
+        }
+        return {std::move(state_), stopped};
+    }
+
+private:
+    static Clock::duration seconds_of(double seconds) {
+        // A limit of years is no limit; a larger count would overflow the clock.
+        return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e8)));
+    }
+    double elapsed() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+
+    void load() {
+        check_resumable(store_.content(), setup_, fitness_.retentions());
+        state_ = state_from_json(store_.content());
+        seconds_before_ = state_.seconds;
+        evaluations_before_ = state_.counters.evaluations;
+        state::read_journal(store_.file(), [&](const Json& line) {
+            state_.seen.insert(hash_number(line.at("hash").get_ref<const std::string&>()));
+        });
+    }
+
+    /// Makes a finished generation the run's state and saves it.
+    void keep(Generation generation) {
+        generation.state.seen = std::move(state_.seen);
+        state_ = std::move(generation.state);
+        for (const Candidate& candidate : generation.candidates) state_.seen.insert(hash_number(candidate.hash));
+        state_.stop_reason = limit_reached();
+        std::vector<std::string> lines(generation.candidates.size());
+        tbb::parallel_for(std::size_t{0}, lines.size(),
+                          [&](std::size_t i) { lines[i] = to_json(generation.candidates[i]).dump(); });
+        save(lines);
+        report();
+    }
+
+    void save(std::span<const std::string> journal_lines) {
+        state_.seconds = seconds_before_ + elapsed();
+        Json content = to_json(setup_, fitness_.retentions());
+        write_state(state_, content);
+        store_.save(content, journal_lines);
+    }
+
+    /// Why to stop here; "" where there is no reason. Depends on the state alone.
+    std::string limit_reached() const {
+        const RunLimits& limits = setup_.limits;
+        const double valid = state_.champion().valid->average;
+        const std::uint32_t waited = state_.generation - state_.last_champion_generation;
+        if (limits.target && valid <= *limits.target)
+            return fmt::format("target: the champion's valid error {:.6f} is at most {}", valid, *limits.target);
+        if (limits.generations && state_.generation >= *limits.generations)
+            return fmt::format("generations: {} were made", state_.generation);
+        if (limits.evaluations && state_.counters.evaluations >= *limits.evaluations)
+            return fmt::format("evaluations: {} of at least {} were made", state_.counters.evaluations,
+                               *limits.evaluations);
+        if (limits.patience && waited >= *limits.patience)
+            return fmt::format("patience: no new champion in {} generations", waited);
+        return "";
+    }
+
+    void save_stop_reason() {
+        state_.stop_reason = fmt::format("seconds: {} have passed", *setup_.limits.seconds);
+        save({});
+    }
+
+    double fraction() const {
+        const RunLimits& limits = setup_.limits;
+        double part = 0;
+        if (limits.generations) part = std::max(part, state_.generation / std::max(1.0, 1.0 * *limits.generations));
+        if (limits.evaluations)
+            part = std::max(part, static_cast<double>(state_.counters.evaluations) /
+                                      std::max(1.0, static_cast<double>(*limits.evaluations)));
+        if (limits.seconds) part = std::max(part, elapsed() / *limits.seconds);
+        return std::min(part, 1.0);
+    }
+
+    void report() const {
+        if (!hooks_.on_generation) return;
+        const Counters& counters = state_.counters;
+        RunProgress progress;
+        progress.generation = state_.generation;
+        progress.best_train = state_.history.back().best_train;
+        progress.champion_train = state_.champion().train.average;
+        progress.champion_valid = state_.champion().valid->average;
+        progress.champion = print(state_.champion().formula);
+        progress.new_champion = state_.last_champion_generation == state_.generation;
+        progress.evaluations = counters.evaluations;
+        progress.seconds = elapsed();
+        progress.evaluations_a_second =
+            static_cast<double>(counters.evaluations - evaluations_before_) / std::max(1e-9, progress.seconds);
+        progress.duplicates_share =
+            static_cast<double>(counters.duplicates) / static_cast<double>(counters.duplicates + counters.candidates);
+        progress.fraction = fraction();
+        hooks_.on_generation(progress);
+    }
+
+    const RunSetup& setup_;
+    const FitnessEvaluator& fitness_;
+    state::RunStore& store_;
+    const RunHooks& hooks_;
+    Clock::time_point began_;
+    StopSignal stop_;
+    RunState state_;
+    double seconds_before_ = 0;
+    std::uint64_t evaluations_before_ = 0;
+};
+
+} // namespace
+
+RunResult run_evolution(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store,
+                        const RunHooks& hooks) {
+    check_setup(setup);
+    return Run(setup, fitness, store, hooks).go();
+}
+
+} // namespace evictlab::evolution

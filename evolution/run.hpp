@@ -1,0 +1,44 @@
+// An evolution run: generation after generation until a limit or a stop, each saved before the next begins. A run that
+// was stopped, killed or cut from power goes on to the same bits as one that never was. SPDX-License-Identifier: MIT
+#pragma once
+#include <atomic>
+#include <functional>
+
+#include "evolution/run_state.hpp"
+#include "evolution/setup.hpp"
+#include "framework/evaluation/fitness.hpp"
+#include "state/store.hpp"
+
+namespace evictlab::evolution {
+
+/// After each saved generation.
+struct RunProgress {
+    std::uint32_t generation = 0;
+    double best_train = 0; ///< in the population
+    double champion_train = 0, champion_valid = 0;
+    std::string champion; ///< its formula
+    bool new_champion = false;
+    std::uint64_t evaluations = 0;
+    double evaluations_a_second = 0; ///< of this invocation
+    double duplicates_share = 0;     ///< of all formulas made
+    double seconds = 0;              ///< of this invocation
+    double fraction = 0;             ///< of the way to the nearest limit, for a progress bar; 0 where there is none
+};
+
+struct RunHooks {
+    std::function<void(const RunProgress&)> on_generation; ///< on the calling thread; may be empty
+    const std::atomic<bool>* stop = nullptr; ///< set from outside: the generation in flight is abandoned at once
+};
+
+struct RunResult {
+    RunState state;       ///< as saved
+    bool stopped = false; ///< by the stop flag, and not at a limit
+};
+
+/// Starts a run in a new store, or goes on with what a resumed one holds. Threads are TBB's: bound them with
+/// tbb::global_control. Throws UsageError (setup), Error (a saved run that this setup does not go on with) or
+/// state::StateError; the last saved generation is intact.
+RunResult run_evolution(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store,
+                        const RunHooks& hooks = {});
+
+} // namespace evictlab::evolution

@@ -1,0 +1,56 @@
+// Where a run stands after a generation: all that the next one is made from, and its way into and out of
+// evolution.json. SPDX-License-Identifier: MIT
+#pragma once
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "evolution/candidate.hpp"
+#include "evolution/selection.hpp"
+
+namespace evictlab::evolution {
+
+struct Counters {
+    std::uint64_t candidates = 0;  ///< made, measured and in the journal
+    std::uint64_t accepted = 0;    ///< of them, champions included
+    std::uint64_t duplicates = 0;  ///< made again and not measured again
+    std::uint64_t evaluations = 0; ///< formulas measured on train, those of tuning included
+};
+
+/// One generation's line of the history.
+struct HistoryLine {
+    std::uint32_t generation = 0;
+    double best_train = 0; ///< in the population
+    double champion_train = 0, champion_valid = 0;
+    std::uint64_t evaluations = 0;
+};
+
+/// The history in the state is its last lines only, so that saving stays cheap; the journal has everything.
+inline constexpr std::size_t history_limit = 100;
+
+struct RunState {
+    std::uint32_t generation = 0;
+    std::uint32_t last_champion_generation = 0;
+    Counters counters;
+    std::vector<Member> population;   ///< cheapest first
+    std::vector<Candidate> champions; ///< in order; the last one is the champion
+    std::vector<HistoryLine> history;
+    std::string stop_reason; ///< "" while it runs
+    double seconds = 0;      ///< of all invocations
+    /// Canonical hashes of all candidates. Not in the state file: rebuilt from the journal.
+    std::unordered_set<std::uint64_t> seen;
+
+    const Candidate& champion() const { return champions.back(); }
+};
+
+/// Canonical hashes are 16 hexadecimal digits.
+std::uint64_t hash_number(const std::string& hash);
+
+/// The state's part of the content; all times are under the key "times", so that the rest is equal for equal runs.
+void write_state(const RunState& state, nlohmann::ordered_json& content);
+/// Everything but `seen`. Throws Error.
+RunState state_from_json(const nlohmann::ordered_json& content);
+
+} // namespace evictlab::evolution

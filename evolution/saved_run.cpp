@@ -1,0 +1,30 @@
+// Reading a saved run for a report.
+// SPDX-License-Identifier: MIT
+#include "evolution/run_state.hpp"
+#include "evolution/setup.hpp"
+#include "state/store.hpp"
+
+namespace evictlab::evolution {
+
+RunSummary read_run(const std::filesystem::path& state_file) {
+    const nlohmann::ordered_json content = state::read_state(state_file);
+    const RunSetup setup = saved_setup(content);
+    RunState state = state_from_json(content);
+    RunSummary summary;
+    summary.suite = setup.identity.suite;
+    summary.suite_hash = setup.identity.suite_hash;
+    summary.suite_parameters_json = setup.identity.suite_parameters_json;
+    summary.retentions = content.at("retentions").get<std::vector<double>>();
+    summary.seed = setup.config.seed;
+    summary.generation = state.generation;
+    summary.evaluations = state.counters.evaluations;
+    summary.duplicates = state.counters.duplicates;
+    summary.start = setup.config.start;
+    summary.stop_reason = state.stop_reason;
+    summary.command = setup.identity.command;
+    summary.champion = state.champion();
+    summary.champions = std::move(state.champions);
+    return summary;
+}
+
+} // namespace evictlab::evolution

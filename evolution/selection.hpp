@@ -1,0 +1,48 @@
+// The population, who survives into the next one, and who becomes a parent. Selection sees train errors and sizes only.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "evolution/candidate.hpp"
+#include "evolution/random.hpp"
+
+namespace evictlab::evolution {
+
+/// What of a candidate breeding needs.
+struct Member {
+    std::string id;
+    formula::Formula formula;
+    std::string hash;
+    FormulaErrors train;
+    bool accepted = false;      ///< passed the train gate
+    std::uint32_t tunings = 0;  ///< how often its constants were tuned
+    std::uint64_t skeleton = 0; ///< equal for formulas that differ in constants only; within a process
+};
+
+/// A number that is equal for formulas that differ in their constants only.
+std::uint64_t skeleton_of(const formula::Formula& formula);
+
+/// The error with a price on every node: what is minimised.
+inline double cost(const Member& member, double node_price) {
+    return member.train.average + node_price * static_cast<double>(member.formula.size());
+}
+
+struct SurvivalRule {
+    std::size_t population = 0;
+    double node_price = 0;
+    std::size_t same_skeleton = 0; ///< at most so many that differ in constants only
+};
+
+/// The next population, cheapest first. Of members with the same train errors the smallest stays (neutral variants
+/// would fill the population); the Pareto front of error against size always survives. Does not depend on the pool's
+/// order.
+std::vector<Member> survivors(std::vector<Member> pool, const SurvivalRule& rule);
+
+/// An index into a population sorted by survivors(): the best of `rounds` draws.
+std::size_t tournament(std::size_t population, Rng& rng, int rounds);
+
+} // namespace evictlab::evolution

@@ -1,0 +1,69 @@
+// What a run is made of before its first generation: what it searches on, how, and when it stops. All of it is saved,
+// and a resumed run must agree in everything but its limits. SPDX-License-Identifier: MIT
+#pragma once
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/formula/formula.hpp"
+
+namespace evictlab::evolution {
+
+/// Raised by every change after which the same seed gives another run.
+inline constexpr int engine_version = 1;
+
+/// What decides the run's bits, together with the suite.
+struct RunConfig {
+    std::string start = "hybrid_start"; ///< as typed: a name or a formula's text
+    formula::Formula start_formula;     ///< what that is
+    std::uint64_t seed = 1;
+    std::uint32_t population = 400; ///< and offspring a generation
+    std::uint32_t max_nodes = 60;
+    double node_price = 2e-6;               ///< error that one node must save to be worth it
+    std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
+    std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
+    /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
+    std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
+                                        "recent_attn", "attn_entropy", "key_norm",     "token_type",
+                                        "layer_ratio", "is_sink"};
+};
+
+/// What the run is measured on and made by; the caller knows.
+struct RunIdentity {
+    std::string suite, suite_hash;
+    std::string suite_parameters_json;          ///< Suite::parameters_json()
+    std::string build;                          ///< evictlab's version
+    std::map<std::string, std::string> plugins; ///< id -> SHA-256 of each plugin that the run relies on
+    std::string command;                        ///< that repeats the run, without --resume
+};
+
+/// When to stop; any may differ on resume. Looked at after each generation, `seconds` also within one.
+struct RunLimits {
+    std::optional<std::uint32_t> generations; ///< in all
+    std::optional<std::uint64_t> evaluations; ///< in all
+    std::optional<double> seconds;            ///< of this invocation
+    std::optional<double> target;             ///< the champion's valid error
+    std::optional<std::uint32_t> patience;    ///< generations without a new champion
+};
+
+struct RunSetup {
+    RunConfig config;
+    RunIdentity identity;
+    RunLimits limits;
+};
+
+/// The setup's part of a state's content.
+nlohmann::ordered_json to_json(const RunSetup& setup, std::span<const double> retentions);
+/// The setup that a saved run was made with, for a --resume that does not repeat it. Throws Error.
+RunSetup saved_setup(const nlohmann::ordered_json& content);
+
+/// Throws Error that names the first field in which the saved run differs, both values, and what to do.
+void check_resumable(const nlohmann::ordered_json& saved, const RunSetup& wanted, std::span<const double> retentions);
+
+/// Throws UsageError for a setup that no run can be made of.
+void check_setup(const RunSetup& setup);
+
+} // namespace evictlab::evolution
