@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "digest/digest.hpp"
-#include "framework/formula/meaning.hpp"
+#include "framework/formula/kernels.hpp"
 
 namespace evictlab::formula {
 namespace {
@@ -16,7 +16,7 @@ using View = std::span<const Node>;
 Op op_of(View tree) { return tree.back().op; }
 bool is_number(View tree) { return op_of(tree) == Op::constant; }
 bool is_value(View tree) { return is_number(tree) || op_of(tree) == Op::keep || op_of(tree) == Op::drop; }
-double value_of(View tree) { return apply(op_of(tree), tree.back().value, 0, 0); }
+double value_of(View tree) { return compute(op_of(tree), tree.back().value, 0, 0); }
 bool is_sum(Op op) { return op == Op::add || op == Op::sub || op == Op::neg; }
 
 Nodes constant(double value) { return {{.op = Op::constant, .value = value == 0 ? 0 : value}}; }
@@ -58,7 +58,7 @@ std::vector<double> fold(std::vector<double> values, Op op, double neutral) {
     std::erase(values, neutral);
     std::sort(values.begin(), values.end());
     double folded = neutral;
-    for (const double value : values) folded = apply(op, folded, value, 0);
+    for (const double value : values) folded = compute(op, folded, value, 0);
     if (folded == neutral) return {};
     const bool full = std::isnormal(folded) || (folded == 0 && has_zero);
     return full ? std::vector{folded} : values;
@@ -246,7 +246,7 @@ Nodes canonical_other(View tree) {
     }
     auto& [a, b, c] = operands;
     if (all_values) {
-        const double value = apply(op, value_of(a), count > 1 ? value_of(b) : 0, count > 2 ? value_of(c) : 0);
+        const double value = compute(op, value_of(a), count > 1 ? value_of(b) : 0, count > 2 ? value_of(c) : 0);
         if (!std::isnan(value)) return from_value(value);
     }
     if (op == Op::select) {

@@ -1,7 +1,6 @@
-// The operators in scalar arithmetic, protected where their domains end. docs/formulas.md has the table for users.
+// What each operator means, in the plainest scalar arithmetic and the C library's functions, protected where its domain
+// ends: the definition that the fast kernels are held to. docs/formulas.md has the table for users.
 // SPDX-License-Identifier: MIT
-#include "framework/formula/meaning.hpp"
-
 #include <cmath>
 #include <limits>
 
@@ -13,12 +12,11 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double power(double a, double b) {
+    if (std::isnan(a) || std::isnan(b)) return a + b;
     if (a == 0 && b < 0) return 0; // a division by zero
     if (a < 0 && std::isfinite(b) && b != std::trunc(b)) a = -a;
     return std::pow(a, b);
 }
-
-} // namespace
 
 double apply(Op op, double a, double b, double c) {
     switch (op) {
@@ -70,6 +68,8 @@ double apply(Op op, double a, double b, double c) {
     }
     throw Error("formula: node with an operator that does not exist");
 }
+
+} // namespace
 
 double evaluate_one(const Formula& formula, std::span<const double> values) {
     const std::vector<ColumnId> columns = formula.columns();

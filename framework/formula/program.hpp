@@ -19,10 +19,14 @@ struct ColumnView {
 /// Scratch memory of one thread; grows to what the largest program asked for and is reused.
 class Workspace {
 public:
-    double* reserve(std::size_t values);
+    /// Aligned to a cache line; what it held before is lost.
+    void* reserve(std::size_t bytes);
 
 private:
-    std::vector<double> memory_;
+    struct alignas(64) Line {
+        std::byte bytes[64];
+    };
+    std::vector<Line> memory_;
 };
 
 /// A formula compiled for evaluation: repeated subexpressions computed once, what is uniform over a batch computed once
