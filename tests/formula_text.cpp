@@ -198,3 +198,13 @@ TEST_CASE("subtrees are cut out and put in") {
     CHECK_THROWS_AS(Formula(std::vector<Node>{{.op = Op::keep}, {.op = Op::keep}}), Error);
     CHECK_THROWS_AS(Formula(std::vector<Node>{{.value = std::nan("")}}), Error);
 }
+
+TEST_CASE("an explanation names the rules, the terms and the columns") {
+    const std::string text = explain(parse("if(position < 4, keep, 0.6*recent_attn - 0.1*key_norm)"));
+    CHECK_THAT(text, ContainsSubstring("where position < 4: always kept\nelse the sum of\n  plus  0.6*recent_attn\n  "
+                                       "minus 0.1*key_norm\nreads\n"));
+    for (const ColumnInfo& info : columns::all()) {
+        if (info.name == "recent_attn") CHECK_THAT(text, ContainsSubstring("recent_attn  " + info.help));
+    }
+    CHECK_THAT(explain(parse("keep")), ContainsSubstring("always kept\nreads no columns"));
+}

@@ -101,6 +101,13 @@ EVICTLAB_INLINE void select(const Step& step, const Place& at, std::size_t n) { 
     else
         loop<Select>(at.out, n, Values{at.a}, Values{at.b}, Values{at.c});
 }
+/// The exponent is written out first: conditions on a value that is the same throughout a loop keep it from being
+/// vectorised.
+template <class Operator>
+EVICTLAB_INLINE void power_by_one(const Place& at, std::size_t n) {
+    loop<Copy>(at.out, n, Value{*at.b});
+    loop<Operator>(at.out, n, Values{at.a}, Values{at.out});
+}
 EVICTLAB_INLINE void power(const Step& step, const Place& at, std::size_t n) {
     switch (step.power) {
     case Power::one:
@@ -115,16 +122,18 @@ EVICTLAB_INLINE void power(const Step& step, const Place& at, std::size_t n) {
         return unary<Inverse>(at, n);
     case Power::fraction:
     case Power::even:
-        return loop<PowerOfSize>(at.out, n, Values{at.a}, Value{*at.b});
+        return power_by_one<PowerOfSize>(at, n);
     case Power::odd:
-        return loop<PowerOdd>(at.out, n, Values{at.a}, Value{*at.b});
+        return power_by_one<PowerOdd>(at, n);
     case Power::any:
         break;
     }
-    if (step.a.uniform)
-        loop<PowerAny>(at.out, n, Value{*at.a}, Values{at.b});
-    else
-        loop<PowerAny>(at.out, n, Values{at.a}, Values{at.b});
+    const double* bases = at.a;
+    if (step.a.uniform) {
+        loop<Copy>(at.out, n, Value{*at.a});
+        bases = at.out;
+    }
+    loop<PowerAny>(at.out, n, Values{bases}, Values{at.b});
 }
 
 EVICTLAB_INLINE void run_step(const Step& step, const Place& at, std::size_t n) {
