@@ -46,10 +46,9 @@ SplitErrors read_split(const JsonField& field, std::span<const double> retention
     std::set<std::string> known{"avg", "traces"};
     double sum = 0;
     for (const double retention : retentions) {
-        const std::string key = retention_key(retention);
-        errors.by_retention.push_back(field.member(key).number_between(-rounding, 1 + rounding));
+        const auto key = known.insert(retention_key(retention)).first;
+        errors.by_retention.push_back(field.member(*key).number_between(-rounding, 1 + rounding));
         sum += errors.by_retention.back();
-        known.insert(key);
     }
     check_keys(field, known);
     const JsonField average = field.member("avg");
@@ -94,7 +93,7 @@ Json row_to_json(const ScorecardRow& row, std::span<const double> retentions, co
 
 std::string retention_key(double retention) {
     for (int digits = 2; digits <= 20; ++digits) {
-        const std::string key = fmt::format("{:.{}f}", retention, digits);
+        std::string key = fmt::format("{:.{}f}", retention, digits);
         if (std::stod(key) == retention) return key;
     }
     return fmt::format("{}", retention);

@@ -146,7 +146,7 @@ std::string Table::text() const {
     for (const auto& line : lines) {
         std::string text;
         for (std::size_t i = 0; i < line.size(); ++i)
-            text += (i ? "  " : "") + aligned(line[i], widths[i], columns_[i].kind);
+            text.append(i > 0 ? "  " : "").append(aligned(line[i], widths[i], columns_[i].kind));
         text.erase(text.find_last_not_of(' ') + 1);
         out += text + '\n';
     }
@@ -156,14 +156,16 @@ std::string Table::text() const {
 std::string Table::markdown() const {
     std::string out = "|", rule = "|";
     for (const auto& column : columns_) {
-        out += " " + markdown_text(column.title) + " |";
+        out.append(" ").append(markdown_text(column.title)).append(" |");
         rule += column.kind == CellKind::number ? " ---: |" : " --- |";
     }
     out += '\n' + rule + '\n';
     for (const auto& row : rows_) {
         out += '|';
-        for (std::size_t i = 0; i < row.size(); ++i)
-            out += " " + (columns_[i].kind == CellKind::code ? markdown_code(row[i]) : markdown_text(row[i])) + " |";
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const bool code = columns_[i].kind == CellKind::code;
+            out.append(" ").append(code ? markdown_code(row[i]) : markdown_text(row[i])).append(" |");
+        }
         out += '\n';
     }
     return out;
@@ -171,10 +173,10 @@ std::string Table::markdown() const {
 
 std::string Table::csv() const {
     std::string out;
-    for (std::size_t i = 0; i < columns_.size(); ++i) out += (i ? "," : "") + csv_cell(columns_[i].title);
+    for (std::size_t i = 0; i < columns_.size(); ++i) out.append(i > 0 ? "," : "").append(csv_cell(columns_[i].title));
     out += '\n';
     for (const auto& row : rows_) {
-        for (std::size_t i = 0; i < row.size(); ++i) out += (i ? "," : "") + csv_cell(row[i]);
+        for (std::size_t i = 0; i < row.size(); ++i) out.append(i > 0 ? "," : "").append(csv_cell(row[i]));
         out += '\n';
     }
     return out;
