@@ -1,0 +1,106 @@
+// evictlab bench: measures scorers on a suite.
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <iostream>
+
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
+#include "cli/shared_options.hpp"
+#include "framework/evaluation/scorecard.hpp"
+#include "report/bench_table.hpp"
+#include "report/write_file.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: evictlab bench --suite NAME [OPTION...]\n\n"
+    "Measures scorers on a suite: the share of attention that lies on evicted tokens, per split and retention.\n"
+    "The rows always include the oracle and random@seed. A scorer is written id, id@preset, id:param=value,...,\n"
+    "id@preset:param=value, a path to a .so or .formula file, or =EXPRESSION.";
+
+constexpr std::string_view examples =
+    "  evictlab bench --suite micro\n"
+    "  evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --retention 0.1,0.5\n"
+    "  evictlab bench --suite micro --scorers '=recent_attn - 0.1*key_norm'\n"
+    "  evictlab bench --suite micro --seq-len 96 --layers 6 --patterns 4 --seed-offset 7000 --format json\n"
+    "  evictlab bench --suite full --scorers all --format json --output full.json\n";
+
+po::options_description bench_options() {
+    po::options_description options("Options");
+    add_suite_options(options);
+    options.add_options()("scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
+                          "what to measure (default: all)");
+    add_run_options(options);
+    options.add_options()("format", po::value<std::string>()->default_value("table")->value_name("F"),
+                          "table, json, markdown or csv")("by-trace", "JSON: also the errors of each trace")(
+        "output,o", po::value<std::string>()->value_name("FILE"), "write there instead of standard output");
+    add_plugin_options(options);
+    return options;
+}
+
+bool has_label(const std::vector<Scorer>& scorers, std::string_view label) {
+    return std::ranges::any_of(scorers, [label](const Scorer& s) { return s.label() == label; });
+}
+
+/// The scorers asked for, without repetition, and random@seed. A plugin that cannot be used costs its own row only and
+/// is told at once.
+std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, bool& failed) {
+    std::vector<std::string> names;
+    if (values.contains("scorers"))
+        for (const std::string& list : values["scorers"].as<std::vector<std::string>>())
+            std::ranges::move(split_scorer_list(list), std::back_inserter(names));
+    else
+        names.emplace_back("all");
+    names.emplace_back("random@seed");
+    std::vector<Scorer> scorers;
+    const auto add = [&scorers](Scorer scorer) {
+        if (!has_label(scorers, scorer.label())) scorers.push_back(std::move(scorer));
+    };
+    for (const std::string& name : names) {
+        try {
+            if (name == "all")
+                for (Scorer& scorer : all_scorers(host)) add(std::move(scorer));
+            else if (name != "oracle")
+                add(make_scorer(name, host));
+        } catch (const PluginError& error) {
+            std::cerr << "evictlab: " << error.what() << '\n';
+            failed = true;
+        }
+    }
+    return scorers;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, bench_options(), "", usage, examples);
+    if (!values) return exit_ok;
+    const report::Format format = report::parse_format((*values)["format"].as<std::string>());
+    BenchOptions options;
+    options.retentions = retentions_from(*values);
+    options.threads = threads_from(*values);
+    options.stop = &interrupted();
+    const Suite suite = suite_from(*values);
+    PluginHost host = host_from(*values);
+    bool failed = !host.problems().empty();
+    const std::vector<Scorer> scorers = scorers_from(*values, host, failed);
+
+    Bench bench;
+    {
+        ProgressBar bar("bench " + suite.name());
+        options.progress = [&bar](double done, double total) { bar.update(done / total); };
+        bench = run_bench(suite, scorers, options);
+    }
+    const std::string text = report::render(bench, format, report::BenchJsonOptions{values->contains("by-trace")});
+    if (values->contains("output"))
+        report::write_file((*values)["output"].as<std::string>(), text);
+    else
+        std::cout << text;
+    for (const PluginError& failure : bench.failures) std::cerr << "evictlab: " << failure.what() << '\n';
+    return failed || !bench.failures.empty() ? exit_failure : exit_ok;
+}
+
+} // namespace
+
+const Command bench_command{"bench", "measure scorers on a suite", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <iostream>
+#include <optional>
+
+#include "cli/command.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab::cli {
+
+std::span<const Command> commands() {
+    static const std::array all{bench_command, evolve_command, report_command, plugins_command, formula_command};
+    return all;
+}
+
+std::optional<po::variables_map> parse_options(const std::vector<std::string>& arguments,
+                                               const po::options_description& options, const char* positional,
+                                               std::string_view usage, std::string_view examples) {
+    po::options_description visible(options);
+    visible.add_options()("help,h", "show this text");
+    po::options_description all(visible);
+    po::positional_options_description places;
+    if (*positional) {
+        all.add_options()(positional, po::value<std::vector<std::string>>()->default_value({}, ""), "");
+        places.add(positional, -1);
+    }
+    po::variables_map values;
+    try {
+        constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+        po::store(po::command_line_parser(arguments).options(all).positional(places).style(style).run(), values);
+        if (values.contains("help")) {
+            std::cout << usage << "\n\n" << visible << "\nExamples:\n" << examples;
+            return std::nullopt;
+        }
+        po::notify(values);
+    } catch (const po::too_many_positional_options_error&) {
+        throw UsageError("this command takes no arguments other than options; see --help");
+    } catch (const po::error& wrong) {
+        throw UsageError(std::string(wrong.what()) + "; see --help");
+    }
+    return values;
+}
+
+} // namespace evictlab::cli

@@ -1,0 +1,230 @@
+// evictlab evolve: searches for better formulas, and goes on where it stopped.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <tbb/global_control.h>
+
+#include <charconv>
+#include <iostream>
+
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
+#include "cli/shared_options.hpp"
+#include "cli/version.hpp"
+#include "evolution/run.hpp"
+#include "evolution/seed_journey.hpp"
+#include "framework/evaluation/scorecard.hpp"
+#include "framework/evaluation/twins.hpp"
+#include "report/bench_table.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: evictlab evolve --suite NAME --state FILE [OPTION...]\n"
+    "       evictlab evolve --state FILE --resume [OPTION...]\n"
+    "       evictlab evolve --replay seed-journey [--suite NAME]\n\n"
+    "Evolves scoring formulas: the train split selects, the valid split promotes, and the test split is opened for "
+    "the\n"
+    "report only. Every generation is saved to FILE; a run that was stopped, killed or cut from power goes on with\n"
+    "--resume to the same bits as one that never was. Ctrl-C stops within a second; the last generation is saved.";
+
+constexpr std::string_view examples =
+    "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
+    "  evictlab evolve --state evolution.json --resume --max-seconds 600\n"
+    "  evictlab evolve --suite micro --state run.json --start '0.7*recent_attn + 0.3*cumulative_attn' --target 0.368\n"
+    "  evictlab evolve --suite full --patterns 2 --state full.json --generations 50\n"
+    "  evictlab evolve --replay seed-journey\n";
+
+template <class Number>
+std::optional<Number> number(const po::variables_map& values, const char* option, const char* expected) {
+    if (!values.contains(option)) return std::nullopt;
+    const std::string& text = values[option].as<std::string>();
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
+    return value;
+}
+
+po::options_description evolve_options() {
+    const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+    po::options_description options("Options");
+    add_suite_options(options);
+    options.add_options()("state", text("FILE"), "where the run is kept, such as evolution.json");
+    options.add_options()("resume", "go on with the run in FILE");
+    options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start)");
+    options.add_options()("seed", text("N"), "of the run's random numbers (1)");
+    options.add_options()("population", text("N"), "formulas kept, and made a generation (400)");
+    options.add_options()("generations", text("N"), "stop after so many, in all");
+    options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
+    options.add_options()("max-seconds", text("S"), "stop after so long, this time");
+    options.add_options()("target", text("ERR"), "stop once the champion's valid error is at most this");
+    options.add_options()("patience", text("N"), "stop after so many generations without a new champion");
+    options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
+    options.add_options()("quiet,q", "no line a champion");
+    add_run_options(options);
+    add_plugin_options(options);
+    return options;
+}
+
+evolution::RunLimits limits_from(const po::variables_map& values) {
+    constexpr const char* whole = "a whole number";
+    evolution::RunLimits limits;
+    limits.generations = number<std::uint32_t>(values, "generations", whole);
+    limits.evaluations = number<std::uint64_t>(values, "evaluations", whole);
+    limits.seconds = number<double>(values, "max-seconds", "a number of seconds");
+    limits.target = number<double>(values, "target", "an error such as 0.368");
+    limits.patience = number<std::uint32_t>(values, "patience", whole);
+    return limits;
+}
+
+/// The formula to start from; a name is that of a built-in scorer's twin, whose plugin the run then relies on.
+formula::Formula start_formula(const std::string& start, PluginHost& host,
+                               std::map<std::string, std::string>& plugins) {
+    if (const auto twin = formula_twin(start)) {
+        const std::string id = start.substr(0, start.find('@'));
+        if (const auto plugin = host.find(id)) plugins[id] = plugin->file_sha256();
+        return formula::parse(*twin);
+    }
+    if (start.ends_with(".formula")) return make_scorer(start, host).formula();
+    try {
+        return formula::parse(start.starts_with('=') ? start.substr(1) : start);
+    } catch (const formula::ParseError& wrong) {
+        throw UsageError(fmt::format("--start '{}' is neither a built-in scorer with a formula ({}) nor a formula: {}",
+                                     start, fmt::join(scorers_with_twins(), ", "), wrong.what()));
+    }
+}
+
+/// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
+void print_outcome(const Suite& suite, const evolution::RunResult& result, std::span<const double> retentions,
+                   const std::string& state_file) {
+    const evolution::Candidate& champion = result.state.champion();
+    BenchOptions options;
+    options.retentions.assign(retentions.begin(), retentions.end());
+    options.stop = &interrupted();
+    const Bench bench = run_bench(suite, std::vector{Scorer::from_formula("champion", champion.formula)}, options);
+    fmt::print("champion    {}\n", formula::print(champion.formula));
+    for (const Split split : all_splits)
+        fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
+                   bench.rows[0].splits[static_cast<std::size_t>(split)].average);
+    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n",
+               result.state.counters.evaluations, result.state.generation, result.state.counters.duplicates);
+    fmt::print("stopped     {}\n", result.state.stop_reason);
+    fmt::print("next        evictlab report --state {} --output leaderboard.md\n", shell_word(state_file));
+}
+
+int replay(const po::variables_map& values) {
+    const std::string& name = values["replay"].as<std::string>();
+    if (name != "seed-journey") throw UsageError(fmt::format("unknown replay '{}': there is seed-journey", name));
+    const Suite suite = values.contains("suite") ? suite_from(values) : make_suite("micro");
+    const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values));
+    std::cout << evolution::journey_table(evolution::replay_seed_journey(fitness));
+    return exit_ok;
+}
+
+evolution::RunSetup setup_from(const po::variables_map& values, const std::vector<std::string>& arguments,
+                               const Suite& suite, PluginHost& host) {
+    evolution::RunSetup setup;
+    if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
+    setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
+    setup.config.seed = number<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
+    setup.config.population =
+        number<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
+    setup.limits = limits_from(values);
+    setup.identity.suite = suite.name();
+    setup.identity.suite_hash = suite.hash();
+    setup.identity.suite_parameters_json = suite.parameters_json();
+    setup.identity.build = version;
+    setup.identity.command = "evictlab evolve";
+    for (const std::string& argument : arguments) setup.identity.command += " " + shell_word(argument);
+    return setup;
+}
+
+/// The saved run's setup, with what was typed this time in its place: what may not differ is refused by the run.
+evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved, const Suite& suite,
+                                  PluginHost& host) {
+    evolution::RunSetup setup = setup_from(values, {}, suite, host);
+    const auto keep = [&](const char* option, auto& now, const auto& before) {
+        if (!values.contains(option)) now = before;
+    };
+    setup.identity.command = saved.identity.command;
+    if (!values.contains("start")) {
+        setup.config.start = saved.config.start;
+        setup.identity.plugins.clear();
+        setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
+    }
+    keep("seed", setup.config.seed, saved.config.seed);
+    keep("population", setup.config.population, saved.config.population);
+    keep("generations", setup.limits.generations, saved.limits.generations);
+    keep("evaluations", setup.limits.evaluations, saved.limits.evaluations);
+    keep("max-seconds", setup.limits.seconds, saved.limits.seconds);
+    keep("target", setup.limits.target, saved.limits.target);
+    keep("patience", setup.limits.patience, saved.limits.patience);
+    return setup;
+}
+
+evolution::RunResult run_search(const evolution::RunSetup& setup, const FitnessEvaluator& fitness,
+                                state::RunStore& store, bool quiet) {
+    ProgressBar bar("evolve " + setup.identity.suite);
+    evolution::RunHooks hooks;
+    hooks.stop = &interrupted();
+    hooks.on_generation = [&bar, quiet](const evolution::RunProgress& p) {
+        if (p.new_champion && !quiet)
+            bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}: {}", p.generation,
+                                p.champion_train, p.champion_valid, p.champion));
+        bar.update(p.fraction, fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
+                                           "duplicates",
+                                           p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
+                                           100 * p.duplicates_share));
+    };
+    return evolution::run_evolution(setup, fitness, store, hooks);
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, evolve_options(), "", usage, examples);
+    if (!values) return exit_ok;
+    if (values->contains("replay")) return replay(*values);
+    if (!values->contains("state")) throw UsageError("no state file given: add --state evolution.json");
+    const std::string file = (*values)["state"].as<std::string>();
+    const bool resume = values->contains("resume");
+    std::optional<tbb::global_control> threads;
+    if (const int n = threads_from(*values); n > 0)
+        threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
+
+    if (!resume) suite_from(*values); // wrong use is told before a file is made
+    PluginHost host = host_from(*values);
+    state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
+    const bool has_content = !store.content().is_null();
+    if (!has_content && !values->contains("suite"))
+        throw UsageError(
+            fmt::format("the run in {} was stopped before its first generation: resume it with all the options "
+                        "that it was started with",
+                        file));
+    std::optional<evolution::RunSetup> saved;
+    if (has_content) saved = evolution::saved_setup(store.content());
+    const Suite suite = saved && !values->contains("suite")
+                            ? make_suite_from_parameters(saved->identity.suite_parameters_json)
+                            : suite_from(*values);
+    const evolution::RunSetup setup =
+        saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, arguments, suite, host);
+    const std::vector<double> retentions = saved && !values->contains("retention")
+                                               ? store.content().at("retentions").get<std::vector<double>>()
+                                               : retentions_from(*values);
+    const FitnessEvaluator fitness(suite.search_traces(), retentions);
+    const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));
+    if (result.stopped) {
+        fmt::print(stderr,
+                   "evictlab: stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "
+                   "--resume\n",
+                   result.state.generation, shell_word(file));
+        return exit_interrupted;
+    }
+    print_outcome(suite, result, retentions, file);
+    return host.problems().empty() ? exit_ok : exit_failure;
+}
+
+} // namespace
+
+const Command evolve_command{"evolve", "evolve better scoring formulas, or resume a run", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,104 @@
+// evictlab plugins: what is loaded, one in detail, a new one.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/shared_options.hpp"
+#include "framework/plugin/scaffold.hpp"
+#include "report/table.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir DIR]...\n"
+                                   "       evictlab plugins describe ID [--plugin-dir DIR]...\n"
+                                   "       evictlab plugins new NAME [DIR]\n\n"
+                                   "Lists the scorer plugins that are found, describes one, or writes a project for a "
+                                   "new one.";
+
+constexpr std::string_view examples = "  evictlab plugins\n"
+                                      "  evictlab plugins describe h2o\n"
+                                      "  evictlab plugins new my_scorer ~/src/my_scorer\n";
+
+template <class Range, class Text>
+std::string joined(const Range& range, Text text) {
+    std::string out;
+    for (const auto& item : range) out += (out.empty() ? "" : " ") + std::string(text(item));
+    return out;
+}
+
+void list(const PluginHost& host) {
+    report::Table table(
+        {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"columns"}, {"from"}});
+    for (const auto& plugin : host.plugins())
+        table.add({plugin->id(), plugin->version(), joined(plugin->presets(), [](const Preset& p) { return p.name; }),
+                   joined(plugin->parameters(), [](const Parameter& p) { return p.key; }),
+                   joined(plugin->columns(), [](ColumnId id) { return columns::name(id); }), plugin->file().string()});
+    std::cout << table.text();
+}
+
+std::string range_text(const Parameter& p) {
+    if (p.type == EVL_BOOLEAN) return "0 or 1";
+    return fmt::format("{} to {}{}{}", p.min, p.max, p.type == EVL_INTEGER ? ", whole" : "",
+                       p.log_scale ? ", log scale" : "");
+}
+
+void describe(const Plugin& plugin) {
+    fmt::print("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
+    if (!plugin.reference().empty()) fmt::print("reference   {}\n", plugin.reference());
+    fmt::print("file        {}\nsha256      {}\n", plugin.file().string(), plugin.file_sha256());
+    fmt::print("flags       {}, {}\n", plugin.deterministic() ? "deterministic" : "not deterministic",
+               plugin.concurrent() ? "concurrent" : "one call at a time");
+    fmt::print("columns     {}\n", joined(plugin.columns(), [](ColumnId id) { return columns::name(id); }));
+    for (const Parameter& p : plugin.parameters())
+        fmt::print("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
+                   p.evolvable ? ", evolvable" : "", p.help);
+    for (const Preset& preset : plugin.presets()) {
+        std::string values;
+        for (std::size_t i = 0; i < preset.values.size(); ++i)
+            values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
+        fmt::print("preset      {}: {} {}\n", preset.name, preset.help, values);
+    }
+}
+
+int write_project(const std::vector<std::string>& words) {
+    if (words.size() < 2 || words.size() > 3) throw UsageError("expected: evictlab plugins new NAME [DIR]");
+    const std::filesystem::path folder = words.size() == 3 ? words[2] : words[1];
+    for (const auto& file : write_plugin_project(words[1], folder)) fmt::print("{}\n", file.string());
+    fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
+               "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
+               shell_word(folder.string()), words[1]);
+    return exit_ok;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    po::options_description options("Options");
+    add_plugin_options(options);
+    const auto values = parse_options(arguments, options, "words", usage, examples);
+    if (!values) return exit_ok;
+    const auto& words = (*values)["words"].as<std::vector<std::string>>();
+    const std::string action = words.empty() ? "list" : words[0];
+    if (action == "new") return write_project(words);
+    const bool lists = action == "list" && words.size() <= 1;
+    if (!lists && !(action == "describe" && words.size() == 2))
+        throw UsageError("expected list, describe ID, or new NAME [DIR]; see --help");
+    PluginHost host = host_from(*values);
+    if (lists) {
+        list(host);
+        return host.problems().empty() ? exit_ok : exit_failure;
+    }
+    const auto plugin = words[1].ends_with(".so") ? host.load(words[1]) : host.find(words[1]);
+    if (!plugin)
+        throw UsageError(fmt::format("no plugin '{}'; there are: {}", words[1],
+                                     joined(host.plugins(), [](const auto& p) { return p->id(); })));
+    describe(*plugin);
+    return exit_ok;
+}
+
+} // namespace
+
+const Command plugins_command{"plugins", "list, describe and start scorer plugins", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include "cli/shared_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+
+namespace evictlab::cli {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+template <class Number>
+Number number_from(std::string_view option, const std::string& text, std::string_view expected) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
+    return value;
+}
+
+std::optional<std::size_t> size_from(const po::variables_map& values, const char* option) {
+    if (!values.contains(option)) return std::nullopt;
+    return number_from<std::size_t>(option, values[option].as<std::string>(), "a whole number");
+}
+
+} // namespace
+
+void add_suite_options(po::options_description& options) {
+    options.add_options()("suite", po::value<std::string>()->value_name("NAME"), "the suite: micro or full")(
+        "seq-len", po::value<std::string>()->value_name("N"), "micro: tokens a pattern (64)")(
+        "layers", po::value<std::string>()->value_name("N"),
+        "micro: layers a pattern (4)")("patterns", po::value<std::string>()->value_name("N"),
+                                       "patterns a split (micro: 5; full: the first N of each split)")(
+        "seed-offset", po::value<std::string>()->value_name("N"),
+        "micro: added to the generator's base seeds 1000, 2000 and 3000");
+}
+
+Suite suite_from(const po::variables_map& values) {
+    if (!values.contains("suite"))
+        throw UsageError(
+            fmt::format("no suite given: add --suite NAME with one of {}", fmt::join(suite_names(), ", ")));
+    SuiteOptions options;
+    options.seq_len = size_from(values, "seq-len");
+    options.num_layers = size_from(values, "layers");
+    options.patterns = size_from(values, "patterns");
+    options.seed_offset = size_from(values, "seed-offset").value_or(0);
+    return make_suite(values["suite"].as<std::string>(), options);
+}
+
+std::string suite_options_text(const po::variables_map& values) {
+    std::string text;
+    for (const char* option : {"suite", "seq-len", "layers", "patterns", "seed-offset"})
+        if (values.contains(option))
+            text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
+    return text;
+}
+
+void add_plugin_options(po::options_description& options) {
+    options.add_options()("plugin-dir", po::value<Strings>()->composing()->value_name("DIR"),
+                          "also look for plugins here, first (may be repeated; so does EVICTLAB_PLUGIN_PATH)");
+}
+
+PluginHost host_from(const po::variables_map& values) {
+    std::vector<std::filesystem::path> folders;
+    if (values.contains("plugin-dir"))
+        for (const std::string& folder : values["plugin-dir"].as<Strings>()) {
+            if (!std::filesystem::is_directory(folder))
+                throw UsageError(fmt::format("--plugin-dir '{}' is not a folder", folder));
+            folders.emplace_back(folder);
+        }
+    PluginHost host(folders);
+    for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
+    return host;
+}
+
+void add_run_options(po::options_description& options) {
+    options.add_options()("retention", po::value<Strings>()->composing()->multitoken()->value_name("R"),
+                          "fractions of tokens kept, as 0.25,0.5,0.75 (default) or repeated")(
+        "threads", po::value<std::string>()->value_name("N"),
+        "threads (default: one a core); figures do not depend on it");
+}
+
+std::vector<double> retentions_from(const po::variables_map& values) {
+    if (!values.contains("retention")) return {0.25, 0.5, 0.75};
+    std::vector<double> retentions;
+    for (const std::string& list : values["retention"].as<Strings>())
+        for (std::size_t begin = 0; begin <= list.size();) {
+            const std::size_t end = std::min(list.find(',', begin), list.size());
+            const double r = number_from<double>("retention", list.substr(begin, end - begin), "a number such as 0.25");
+            if (!(r > 0 && r <= 1))
+                throw UsageError(
+                    fmt::format("--retention {} is out of range: it is the fraction of tokens kept, above 0 "
+                                "and at most 1",
+                                r));
+            if (std::ranges::find(retentions, r) != retentions.end())
+                throw UsageError(fmt::format("--retention {} is given twice", r));
+            retentions.push_back(r);
+            begin = end + 1;
+        }
+    return retentions;
+}
+
+int threads_from(const po::variables_map& values) {
+    const std::size_t threads = size_from(values, "threads").value_or(0);
+    if (threads > 1024) throw UsageError("--threads must be from 1 to 1024");
+    return static_cast<int>(threads);
+}
+
+std::string shell_word(const std::string& word) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) ||
+               std::string_view("@%+=:,./_-").find(c) != std::string::npos;
+    });
+    if (plain) return word;
+    std::string quoted = "'";
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
+} // namespace evictlab::cli
