@@ -1,1 +1,38 @@
 # SPDX-License-Identifier: MIT
+# `cmake --install`: a prefix that can be moved. Nothing in it knows where it lies; the program finds its plugins from its
+# own place. The build folder is such a prefix for find_package too, so that plugins can be written without installing.
+include(CMakePackageConfigHelpers)
+
+set(package_folder lib/cmake/evictlab)
+set(built_in_scorers "")
+foreach(source IN LISTS scorer_sources)
+  get_filename_component(name ${source} NAME_WE)
+  list(APPEND built_in_scorers ${name})
+endforeach()
+
+install(TARGETS evictlab RUNTIME DESTINATION bin)
+if(built_in_scorers)
+  install(TARGETS ${built_in_scorers} LIBRARY DESTINATION lib/evictlab/plugins)
+endif()
+install(DIRECTORY framework/include/evictlab DESTINATION include)
+install(FILES LICENSE DESTINATION share/doc/evictlab)
+install(FILES README.md DESTINATION share/doc/evictlab OPTIONAL)
+
+set_target_properties(evictlab_sdk PROPERTIES EXPORT_NAME sdk)
+install(TARGETS evictlab_sdk EXPORT evictlabTargets)
+install(EXPORT evictlabTargets NAMESPACE evictlab:: DESTINATION ${package_folder})
+export(EXPORT evictlabTargets NAMESPACE evictlab:: FILE ${PROJECT_BINARY_DIR}/${package_folder}/evictlabTargets.cmake)
+
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfig.cmake @ONLY CONTENT
+"# evictlab::sdk (the headers of a scorer plugin) and evictlab_add_scorer(NAME SOURCE...).
+include(\"\${CMAKE_CURRENT_LIST_DIR}/evictlabTargets.cmake\")
+include(\"\${CMAKE_CURRENT_LIST_DIR}/scorers.cmake\")
+")
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfigVersion.cmake
+  COMPATIBILITY SameMajorVersion)
+configure_file(cmake/scorers.cmake ${PROJECT_BINARY_DIR}/${package_folder}/scorers.cmake COPYONLY)
+install(FILES
+  ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfig.cmake
+  ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfigVersion.cmake
+  ${PROJECT_BINARY_DIR}/${package_folder}/scorers.cmake
+  DESTINATION ${package_folder})

@@ -41,10 +41,6 @@ void load_library(boost::dll::shared_library& library, const std::filesystem::pa
         library.load(file.string(), boost::dll::load_mode::rtld_now);
     } catch (const boost::system::system_error& error) {
         throw Error("the loader refuses it: " + loader_words(error.what()));
-    } catch (const std::exception& error) {
-        throw Error(fmt::format("its initialisation threw: {}", error.what()));
-    } catch (...) {
-        throw Error("its initialisation threw something that is not a std::exception");
     }
     if (!library.has(EVL_SYMBOL))
         throw Error(fmt::format("the symbol `{}` is missing: not a scorer plugin, or not exported", EVL_SYMBOL));

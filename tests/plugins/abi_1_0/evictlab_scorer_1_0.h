@@ -1,0 +1,140 @@
+/* A frozen copy of evictlab/scorer.h as it was in ABI 1.0. Never edited: plugins compiled with it must load for ever. */
+/* The contract between Evictlab and a KV-cache eviction scorer: a C ABI, so any compiler and any language can make one.
+ *
+ * A plugin is a shared library that exports one const object, `evictlab_scorer` of type evl_plugin. C++ authors will
+ * rather use scorer.hpp, which fills it in.
+ *
+ * Threads: the host reads the object from any thread and never writes it. Calls on one instance never overlap unless
+ * the plugin sets EVL_CONCURRENT; calls on different instances may always overlap.
+ * Ownership: the host owns every pointer that it passes; none may be kept after the call returns. The plugin owns the
+ * strings and arrays of its evl_plugin, which must live as long as the library is loaded, and its instances, from
+ * create to destroy. No exception and no allocation crosses the boundary.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef EVICTLAB_SCORER_H
+#define EVICTLAB_SCORER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define EVL_EXPORT __attribute__((visibility("default")))
+#else
+#define EVL_EXPORT
+#endif
+
+#define EVL_MAGIC UINT64_C(0x31524F43534C5645) /* "EVLSCOR1" as little-endian bytes */
+#define EVL_ABI_MAJOR 1u
+#define EVL_ABI_MINOR 0u
+#define EVL_SYMBOL "evictlab_scorer"
+
+/* What create and score return; anything but EVL_OK is a failure that the host reports with evl_error's text. */
+typedef int32_t evl_status;
+#define EVL_OK 0
+#define EVL_FAILED 1
+
+/* Flags of evl_plugin. */
+#define EVL_DETERMINISTIC UINT64_C(1) /* equal batches give equal bits */
+#define EVL_CONCURRENT UINT64_C(2)    /* score may be called from several threads at once on one instance */
+
+/* Owned by the caller, who zeroes it before the call; the plugin writes why it failed: UTF-8, NUL-terminated, one line.
+ */
+typedef struct evl_error {
+    char text[256];
+} evl_error;
+
+typedef enum evl_param_type { EVL_REAL = 0, EVL_INTEGER = 1, EVL_BOOLEAN = 2 } evl_param_type;
+
+/* A parameter. Values are always passed as doubles: an integer's is whole, a boolean's 0 or 1. */
+typedef struct evl_param {
+    const char* key;                /* [a-z][a-z0-9_]*, as typed on the command line */
+    const char* label;              /* a few words */
+    const char* help;               /* one line, with the unit */
+    double min, max, default_value; /* min <= default_value <= max; all finite, and whole unless type is EVL_REAL */
+    uint32_t type;                  /* evl_param_type */
+    uint32_t log_scale;             /* 1: a search should step it by ratios; min must then be above 0 */
+    uint32_t evolvable;             /* 1: a search may change it */
+    uint32_t reserved;              /* 0 */
+} evl_param;
+
+/* A named parameter set: values[i] is that of params[i], within its range. */
+typedef struct evl_preset {
+    const char* name;     /* [a-z][a-z0-9_]*: seed, kvpress, paper, ... */
+    const char* help;     /* one line: what it reproduces */
+    const double* values; /* param_count of them; may be NULL where the plugin has no parameters */
+} evl_preset;
+
+/* All cached tokens of one layer at one moment: owned by the host, read-only, valid during the call. */
+typedef struct evl_batch {
+    uint64_t struct_size;  /* of evl_batch as the host knows it: read no field behind it */
+    uint32_t layer;        /* 0-based */
+    uint32_t num_layers;   /* of the model */
+    uint32_t heads;        /* KV heads: all of the layer, in order */
+    uint32_t tokens;       /* n: cached tokens a head, in order of position; at least 1 */
+    uint64_t sequence_len; /* tokens seen so far; equals tokens where nothing is evicted for good */
+    /* columns[i] is the i-th column that the plugin declared: head h's n values start at
+     * columns[i] + h * head_stride[i]; a stride of 0 means that all heads share them. All are finite. A column with one
+     * value for all tokens (sequence_len, layer_ratio) is filled with n copies of it. */
+    const double* const* columns;
+    const ptrdiff_t* head_stride;
+} evl_batch;
+
+typedef struct evl_instance evl_instance; /* the plugin's own */
+
+/* The exported object. The first four fields are frozen for ever; later minor versions only append fields, and each
+ * side reads only what both know (the smaller struct_size). A host refuses another major version. */
+typedef struct evl_plugin {
+    uint64_t magic;       /* EVL_MAGIC */
+    uint32_t abi_major;   /* EVL_ABI_MAJOR */
+    uint32_t abi_minor;   /* EVL_ABI_MINOR */
+    uint64_t struct_size; /* sizeof(evl_plugin) */
+
+    /* Strings are UTF-8; none is NULL. */
+    const char* id;          /* [a-z][a-z0-9_]*, unique among the plugins of a run */
+    const char* name;        /* for people */
+    const char* version;     /* of the plugin, semantic versioning */
+    const char* description; /* one line: the rule */
+    const char* reference;   /* paper or program that the rule comes from; "" where it is new */
+    uint64_t flags;          /* EVL_DETERMINISTIC | EVL_CONCURRENT */
+
+    uint64_t column_count;
+    const char* const* columns; /* names from `evictlab plugins columns`; the host computes no others */
+
+    uint64_t param_count;
+    uint64_t param_size; /* sizeof(evl_param): the step from one to the next */
+    const evl_param* params;
+
+    uint64_t preset_count;
+    uint64_t preset_size; /* sizeof(evl_preset) */
+    const evl_preset* presets;
+
+    /* Makes an instance for param_count values, which the host has checked against params and which are valid during
+     * the call. Sets *instance, not NULL, on success; on failure writes error and leaves nothing behind. Any thread,
+     * several at once. */
+    evl_status (*create)(const double* values, evl_instance** instance, evl_error* error);
+    /* Writes scores[h * tokens + i] for every head h and token i: higher = keep, no unit. +inf means "always keep",
+     * -inf "evict first"; among equal scores the lower index is kept. NaN is an error, reported with layer and
+     * position. scores overlaps no column. One thread at a time on an instance, or several with EVL_CONCURRENT. */
+    evl_status (*score)(evl_instance* instance, const evl_batch* batch, double* scores, evl_error* error);
+    /* Ends an instance that create made. Called once, from any thread, with no other call on it running. */
+    void (*destroy)(evl_instance* instance);
+
+    /* Optional extensions by id, NULL where the plugin has none of that id; what it points to lives as long as the
+     * library. Any thread, several at once. May itself be NULL. */
+    const void* (*extension)(const char* id);
+} evl_plugin;
+
+/* The first four fields, for an initialiser: { EVL_HEADER, .id = "mine", ... } */
+#define EVL_HEADER EVL_MAGIC, EVL_ABI_MAJOR, EVL_ABI_MINOR, sizeof(evl_plugin)
+
+/* What a plugin defines (EVL_SYMBOL is its name). */
+extern EVL_EXPORT const evl_plugin evictlab_scorer;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

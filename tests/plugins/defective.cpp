@@ -1,0 +1,81 @@
+// A plugin with one defect, chosen when it is compiled (EVL_DEFECT). Its id is the defect's name.
+// SPDX-License-Identifier: MIT
+#include <evictlab/scorer.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string_view>
+
+namespace {
+
+constexpr std::string_view defect = EVL_DEFECT;
+
+evl_status fail(evl_error* error, const char* text) {
+    std::strncpy(error->text, text, sizeof error->text - 1);
+    return EVL_FAILED;
+}
+
+evl_status create(const double*, evl_instance** instance, evl_error* error) {
+    if (defect == "failing_create") return fail(error, "the model file is missing");
+    if (defect == "silent_failure") return 7;
+    if (defect == "throwing_create") throw std::runtime_error("thrown in create");
+    if (defect == "throwing_int") throw 3;
+    if (defect != "no_instance") *instance = reinterpret_cast<evl_instance*>(new int(0));
+    return EVL_OK;
+}
+
+evl_status score(evl_instance*, const evl_batch* batch, double* scores, evl_error* error) {
+    if (defect == "failing_score") return fail(error, "no weights for this layer");
+    if (defect == "throwing_score") throw std::runtime_error("thrown in score");
+    for (std::uint32_t i = 0; i < batch->heads * batch->tokens; ++i)
+        scores[i] = defect == "nan_score" && i == 2 ? std::nan("") : i;
+    return EVL_OK;
+}
+
+void destroy(evl_instance* instance) { delete reinterpret_cast<int*>(instance); }
+
+evl_param params[2] = {{"window", "window", "in tokens", 1, 64, 8, EVL_INTEGER, 1, 1, 0},
+                       {"power", "power", "", 0, 4, 0.5, EVL_REAL, 0, 1, 0}};
+double values[2] = {16, 0.25};
+evl_preset presets[2] = {{"seed", "", values}, {"paper", "", values}};
+const char* columns[2] = {"position", "key_norm"};
+
+evl_plugin make() {
+    evl_plugin p{EVL_HEADER, EVL_DEFECT, "Defective", "1.0.0",           "for tests", "", EVL_DETERMINISTIC,
+                 2,          columns,    2,           sizeof(evl_param), params,      2,  sizeof(evl_preset),
+                 presets,    create,     score,       destroy,           nullptr};
+    const double infinity = std::numeric_limits<double>::infinity();
+    if (defect == "wrong_magic") p.magic = 0x1234;
+    if (defect == "wrong_abi_major") p.abi_major = 9, p.abi_minor = 4;
+    if (defect == "short_struct") p.struct_size = 64;
+    if (defect == "null_id") p.id = nullptr;
+    if (defect == "bad_id") p.id = "Bad Id";
+    if (defect == "null_name") p.name = nullptr;
+    if (defect == "null_create") p.create = nullptr;
+    if (defect == "null_score") p.score = nullptr;
+    if (defect == "null_destroy") p.destroy = nullptr;
+    if (defect == "bad_param_key") params[1].key = "power-of";
+    if (defect == "twin_param") params[1].key = "window";
+    if (defect == "min_above_default") params[0].min = 9;
+    if (defect == "max_below_default") params[0].max = 7;
+    if (defect == "log_from_zero") params[1].log_scale = 1;
+    if (defect == "infinite_param") params[1].max = infinity;
+    if (defect == "fractional_integer") params[0].default_value = 8.5;
+    if (defect == "unknown_type") params[0].type = 5;
+    if (defect == "short_param") p.param_size = 16;
+    if (defect == "null_params") p.params = nullptr;
+    if (defect == "preset_out_of_range") values[0] = 65;
+    if (defect == "preset_without_values") presets[1].values = nullptr;
+    if (defect == "bad_preset_name") presets[1].name = "Paper!";
+    if (defect == "twin_preset") presets[1].name = "seed";
+    if (defect == "unknown_column") columns[1] = "key_nrom";
+    if (defect == "null_columns") p.columns = nullptr;
+    if (defect == "garbage_count") p.column_count = std::uint64_t{1} << 60;
+    return p;
+}
+
+} // namespace
+
+extern "C" const evl_plugin evictlab_scorer = make();
