@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#if defined(__x86_64__) && defined(__linux__) && !defined(EVICTLAB_NO_CLONES)
+// g++ only: clang 14 compiles a function that was declared before without the attribute for the first target alone.
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) && !defined(EVICTLAB_NO_CLONES)
 #define EVICTLAB_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define EVICTLAB_CLONES
