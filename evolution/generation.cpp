@@ -19,6 +19,7 @@ struct Bench {
     const RunConfig& config;
     const FitnessEvaluator& fitness;
     const StopSignal& stop;
+    double node_price = 0; ///< in error
 
     std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
         std::vector<const formula::Formula*> formulas;
@@ -26,7 +27,7 @@ struct Bench {
         return evaluate_all(fitness, split, formulas, stop);
     }
     SurvivalRule survival() const {
-        return {config.population, config.node_price, std::max<std::size_t>(2, config.population / 40)};
+        return {config.population, node_price, std::max<std::size_t>(2, config.population / 40)};
     }
 };
 
@@ -50,7 +51,7 @@ void pass_gates(const Bench& bench, std::span<Bred> brood) {
     for (std::size_t i = 0; i < brood.size(); ++i) {
         Candidate& candidate = *all[i];
         candidate.train = std::move(train[i]);
-        Judgement judgement = judge_train(candidate, brood[i].parent, bench.config.node_price);
+        Judgement judgement = judge_train(candidate, brood[i].parent, bench.node_price);
         candidate.reason = std::move(judgement.reason);
         candidate.status = judgement.passed ? Status::accepted : Status::rejected;
         if (judgement.passed) passed.push_back(&candidate);
@@ -191,7 +192,7 @@ RunState successor_of(const RunState& before) {
 } // namespace
 
 Generation first_generation(const RunConfig& config, const FitnessEvaluator& fitness, const StopSignal& stop) {
-    const Bench bench{config, fitness, stop};
+    const Bench bench{config, fitness, stop, 0};
     Bred start{new_candidate(0, 0, config.start_formula), {}, 0};
     Candidate* const candidate = &start.candidate;
     candidate->op = "start";
@@ -212,7 +213,7 @@ Generation first_generation(const RunConfig& config, const FitnessEvaluator& fit
 
 Generation next_generation(const RunState& before, const RunConfig& config, const FitnessEvaluator& fitness,
                            const StopSignal& stop) {
-    const Bench bench{config, fitness, stop};
+    const Bench bench{config, fitness, stop, config.node_price * before.champions.front().train.average};
     Brood brood = breed(before, config);
     Generation generation{successor_of(before), {}};
     generation.state.counters.duplicates += brood.duplicates;

@@ -48,6 +48,7 @@ private:
         state_ = state_from_json(store_.content());
         seconds_before_ = state_.seconds;
         evaluations_before_ = state_.counters.evaluations;
+        generation_before_ = state_.generation;
         state::read_journal(store_.file(), [&](const Json& line) {
             state_.seen.insert(hash_number(line.at("hash").get_ref<const std::string&>()));
         });
@@ -70,7 +71,7 @@ private:
         state_.seconds = seconds_before_ + elapsed();
         Json content = to_json(setup_, fitness_.retentions());
         write_state(state_, content);
-        store_.save(content, journal_lines);
+        store_.save(std::move(content), journal_lines);
     }
 
     /// Why to stop here; "" where there is no reason. Depends on the state alone.
@@ -91,7 +92,9 @@ private:
     }
 
     void save_stop_reason() {
-        state_.stop_reason = fmt::format("seconds: {} have passed", *setup_.limits.seconds);
+        const bool got_on = state_.generation > generation_before_;
+        state_.stop_reason = fmt::format("seconds: {} have passed{}", *setup_.limits.seconds,
+                                         got_on ? "" : ", before a generation was finished: give more");
         save({});
     }
 
@@ -135,6 +138,7 @@ private:
     RunState state_;
     double seconds_before_ = 0;
     std::uint64_t evaluations_before_ = 0;
+    std::uint32_t generation_before_ = 0;
 };
 
 } // namespace

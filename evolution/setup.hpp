@@ -22,7 +22,7 @@ struct RunConfig {
     std::uint64_t seed = 1;
     std::uint32_t population = 400; ///< and offspring a generation
     std::uint32_t max_nodes = 60;
-    double node_price = 2e-6;               ///< error that one node must save to be worth it
+    double node_price = 2.5e-5;             ///< part of the start's train error that one node must save to be worth it
     std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
     /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
