@@ -14,8 +14,9 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t reach = 6;     // a bracket spans so many scores on each side of the last cut
+constexpr std::size_t reach = 5;     // a bracket spans so many scores on each side of a cut
 constexpr std::size_t many_ties = 8; // from here on the tied score itself is tried first
+constexpr std::uint32_t longest_pause = 63;
 
 /// The bracket doubled on the side where it held too few scores to know the neighbours.
 double widened(double cut, double edge) { return std::isfinite(edge - cut) ? cut + 2 * (edge - cut) : edge; }
@@ -53,69 +54,130 @@ std::size_t Ranker::cut(double* scores, const double* mass, std::size_t n, std::
     return no_nan;
 }
 
+/// Brackets of the budgets that are still to be cut, side by side as collect() wants them.
+struct Ranker::Brackets {
+    double low[max_budgets], high[max_budgets];
+    std::size_t budget[max_budgets];
+    std::size_t size = 0;
+
+    void add(std::size_t of_budget, double from, double to) {
+        low[size] = from;
+        high[size] = to;
+        budget[size++] = of_budget;
+    }
+
+    /// Cuts where the bracket holds the cut and not too many scores; `missed(budget, a score in the bracket)`
+    /// elsewhere.
+    template <class Missed>
+    void cut(const double* scores, std::size_t n, std::span<const std::size_t> kept, std::span<Guess> guesses,
+             Cut* cuts, Missed missed) {
+        if (size == 0) return;
+        std::size_t above[max_budgets], found[max_budgets];
+        double collected[max_budgets][collect_room];
+        collect(scores, n, low, high, size, above, found, collected);
+        for (std::size_t i = 0; i < size; ++i) {
+            const std::size_t b = budget[i];
+            if (kept[b] <= above[i] || kept[b] > above[i] + found[i] || found[i] > collect_cap) {
+                missed(b, i);
+                continue;
+            }
+            sort_small(collected[i], found[i]);
+            cuts[b] = cut_sorted({collected[i], found[i]}, kept[b] - above[i], guesses[b]);
+        }
+    }
+};
+
+// Three ways, the cheap one first: at the score that was tied at the last cut; in the bracket around the last cut; in a
+// bracket from a histogram of the scores.
 void Ranker::find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, std::span<Guess> guesses,
                        Cut* cuts) {
-    double low[max_budgets], high[max_budgets];
-    bool done[max_budgets] = {};
-    std::size_t brackets = 0;
-    std::size_t budget_of[max_budgets];
+    Brackets guessed;
+    std::size_t left[max_budgets], left_count = 0;
     for (std::size_t b = 0; b < kept.size(); ++b) {
-        const Guess& guess = guesses[b];
-        if (guess.is_tied) {
-            const Counts c = count(scores, n, guess.tied);
-            done[b] = c.above < kept[b] && kept[b] <= c.above + c.equal;
-            if (done[b]) cuts[b] = {guess.tied, c.equal, kept[b] - c.above};
-        } else if (guess.known) {
-            low[brackets] = guess.low;
-            high[brackets] = guess.high;
-            budget_of[brackets++] = b;
-        }
+        Guess& guess = guesses[b];
+        if (guess.is_tied && cut_tied(scores, n, kept[b], guess.tied, cuts[b])) continue;
+        if (guess.known && !guess.is_tied && guess.pause == 0)
+            guessed.add(b, guess.low, guess.high);
+        else
+            left[left_count++] = b;
+        if (guess.pause > 0) --guess.pause;
     }
-    if (brackets > 0) {
-        std::size_t above[max_budgets], found[max_budgets];
-        double collected[max_budgets][collect_cap + 4];
-        collect(scores, n, low, high, brackets, above, found, collected);
-        for (std::size_t i = 0; i < brackets; ++i) {
-            const std::size_t b = budget_of[i];
-            if (found[i] > collect_cap || kept[b] <= above[i] || kept[b] > above[i] + found[i]) continue;
-            cuts[b] = cut_among({collected[i], found[i]}, kept[b] - above[i], guesses[b]);
-            done[b] = true;
-        }
+    std::size_t guess_missed = 0;
+    guessed.cut(scores, n, kept, guesses, cuts, [&](std::size_t b, std::size_t) {
+        ++guess_missed;
+        guesses[b].misses = std::min(2 * guesses[b].misses + 1, longest_pause);
+        guesses[b].pause = guesses[b].misses > 3 ? guesses[b].misses : 0;
+        left[left_count++] = b;
+    });
+    if (guess_missed == 0)
+        for (std::size_t i = 0; i < guessed.size; ++i) guesses[guessed.budget[i]].misses /= 2;
+    if (left_count == 0) return;
+    std::size_t kept_left[max_budgets];
+    for (std::size_t i = 0; i < left_count; ++i) kept_left[i] = kept[left[i]];
+    Brackets measured;
+    histogram_brackets(scores, n, range_of(scores, n), kept_left, left_count, reach, measured.low, measured.high);
+    measured.size = left_count;
+    std::copy(left, left + left_count, measured.budget);
+    std::size_t crowded[max_budgets], crowded_count = 0;
+    double crowded_low[max_budgets], crowded_high[max_budgets];
+    measured.cut(scores, n, kept, guesses, cuts, [&](std::size_t b, std::size_t i) {
+        crowded_low[crowded_count] = measured.low[i];
+        crowded_high[crowded_count] = measured.high[i];
+        crowded[crowded_count++] = b;
+    });
+    for (std::size_t i = 0; i < crowded_count; ++i) {
+        const std::size_t b = crowded[i];
+        cuts[b] = cut_crowded(scores, n, kept[b], {crowded_low[i], crowded_high[i]}, guesses[b]);
     }
-    for (std::size_t b = 0; b < kept.size(); ++b)
-        if (!done[b]) cuts[b] = cut_by_selection(scores, n, kept[b], guesses[b]);
 }
 
-Ranker::Cut Ranker::cut_among(std::span<double> collected, std::size_t kept_of_them, Guess& guess) {
-    std::ranges::sort(collected, std::greater<>());
-    const std::size_t at = kept_of_them - 1;
-    const double score = collected[at];
-    const auto [first, last] = std::ranges::equal_range(collected, score, std::greater<>());
-    const auto equals = static_cast<std::size_t>(last - first);
-    guess.high = at >= reach ? collected[at - reach] : widened(score, guess.high);
-    guess.low = at + reach < collected.size() ? collected[at + reach] : widened(score, guess.low);
-    guess.is_tied = equals >= many_ties;
-    guess.tied = score;
-    return {score, equals, kept_of_them - static_cast<std::size_t>(first - collected.begin())};
+/// A cut in a bracket that holds many scores: equal ones, or ones close together beside far outliers.
+Ranker::Cut Ranker::cut_crowded(const double* scores, std::size_t n, std::size_t kept, Range range, Guess& guess) {
+    constexpr int narrowings = 4;
+    for (int i = 0; i < narrowings; ++i) {
+        Cut cut{};
+        for (const double value : {range.lowest, range.highest}) {
+            guess.is_tied = cut_tied(scores, n, kept, value, cut);
+            guess.tied = value;
+            if (guess.is_tied) return cut;
+        }
+        Brackets narrower;
+        narrower.add(0, 0, 0);
+        histogram_brackets(scores, n, range, &kept, 1, reach, narrower.low, narrower.high);
+        bool done = true;
+        narrower.cut(scores, n, {&kept, 1}, {&guess, 1}, &cut, [&done](std::size_t, std::size_t) { done = false; });
+        if (done) return cut;
+        range = {narrower.low[0], narrower.high[0]};
+    }
+    return cut_by_sorting(scores, n, kept, guess);
 }
 
-Ranker::Cut Ranker::cut_by_selection(const double* scores, std::size_t n, std::size_t kept, Guess& guess) {
-    scratch_.assign(scores, scores + n);
-    const auto nth = [this](std::size_t begin, std::size_t at, std::size_t end) {
-        const auto base = scratch_.begin();
-        std::nth_element(base + static_cast<std::ptrdiff_t>(begin), base + static_cast<std::ptrdiff_t>(at),
-                         base + static_cast<std::ptrdiff_t>(end), std::greater<>());
-        return scratch_[at];
-    };
+bool Ranker::cut_tied(const double* scores, std::size_t n, std::size_t kept, double value, Cut& cut) {
+    const Counts c = count(scores, n, value);
+    if (kept <= c.above || kept > c.above + c.equal) return false;
+    cut = {value, c.equal, kept - c.above};
+    return true;
+}
+
+/// The cut among `values`, highest first, and the bracket for the next row.
+Ranker::Cut Ranker::cut_sorted(std::span<const double> values, std::size_t kept, Guess& guess) {
     const std::size_t at = kept - 1;
-    const double score = nth(0, at, n);
-    guess.high = at >= reach ? nth(0, at - reach, at) : infinity;
-    guess.low = at + reach < n ? nth(at + 1, at + reach, n) : -infinity;
-    const Counts c = count(scores, n, score);
+    const double score = values[at];
+    std::size_t first = at, last = kept;
+    while (first > 0 && values[first - 1] == score) --first;
+    while (last < values.size() && values[last] == score) ++last;
+    guess.high = at >= reach ? values[at - reach] : widened(score, values.front());
+    guess.low = at + reach < values.size() ? values[at + reach] : widened(score, values.back());
     guess.known = true;
-    guess.is_tied = c.equal >= many_ties;
+    guess.is_tied = last - first >= many_ties;
     guess.tied = score;
-    return {score, c.equal, kept - c.above};
+    return {score, last - first, kept - first};
+}
+
+Ranker::Cut Ranker::cut_by_sorting(const double* scores, std::size_t n, std::size_t kept, Guess& guess) {
+    scratch_.assign(scores, scores + n);
+    std::ranges::sort(scratch_, std::greater<>());
+    return cut_sorted(scratch_, kept, guess);
 }
 
 } // namespace evictlab

@@ -1,12 +1,14 @@
 // The cut: which tokens a score keeps at several nested budgets, and how much attention lies on them.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
 namespace evictlab {
+
+struct Range;
 
 /// Kept tokens of n at a retention: ceil(n * retention), docs/benchmark.md section 4.
 std::size_t kept_count(std::size_t n, double retention);
@@ -26,18 +28,23 @@ public:
 
 private:
     struct Guess { ///< scores between which the last cut fell
-        double low, high;
-        double tied; ///< the score that many tokens shared at the last cut, where `is_tied`
+        double low = 0, high = 0;
+        double tied = 0; ///< the score that many tokens shared at the last cut, where `is_tied`
         bool known = false, is_tied = false;
+        std::uint32_t pause = 0;  ///< rows to go before a bracket is guessed again, as guessing failed
+        std::uint32_t misses = 0; ///< of late
     };
     struct Cut { ///< the k-th highest score and how many of its equals are kept
         double score;
         std::size_t equals, kept_equals;
     };
+    struct Brackets;
     void find_cuts(const double* scores, std::size_t n, std::span<const std::size_t> kept, std::span<Guess> guesses,
                    Cut* cuts);
-    Cut cut_by_selection(const double* scores, std::size_t n, std::size_t kept, Guess& guess);
-    static Cut cut_among(std::span<double> collected, std::size_t kept_of_them, Guess& guess);
+    static bool cut_tied(const double* scores, std::size_t n, std::size_t kept, double value, Cut& cut);
+    static Cut cut_sorted(std::span<const double> values, std::size_t kept, Guess& guess);
+    Cut cut_crowded(const double* scores, std::size_t n, std::size_t kept, Range range, Guess& guess);
+    Cut cut_by_sorting(const double* scores, std::size_t n, std::size_t kept, Guess& guess);
 
     std::vector<Guess> guesses_;
     std::vector<double> scratch_;

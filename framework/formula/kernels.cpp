@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "framework/formula/vector_math.hpp"
+#include "framework/vector_math.hpp"
 
 namespace evictlab::formula {
 namespace {

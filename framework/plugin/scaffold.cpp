@@ -85,7 +85,8 @@ echo "@NAME@: all is well"
 )sh";
 
 // Names that CMake keeps for itself.
-constexpr std::string_view reserved[] = {"all", "clean", "edit_cache", "help", "install", "package", "rebuild_cache", "test"};
+constexpr std::string_view reserved[] = {"all",     "clean",   "edit_cache",    "help",
+                                         "install", "package", "rebuild_cache", "test"};
 
 std::string struct_name(std::string_view name) {
     std::string result;

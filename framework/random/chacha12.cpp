@@ -13,48 +13,56 @@ namespace {
 constexpr std::size_t block_words = 16;
 constexpr std::size_t lanes = 8; // blocks that are made together, one a vector lane
 
-using State = std::uint32_t[block_words][lanes];
+using Lanes = std::uint32_t __attribute__((vector_size(lanes * sizeof(std::uint32_t))));
 
-EVICTLAB_INLINE void quarter_round(State& x, std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
-    for (std::size_t i = 0; i < lanes; ++i) x[a][i] += x[b][i];
-    for (std::size_t i = 0; i < lanes; ++i) x[d][i] = std::rotl(x[d][i] ^ x[a][i], 16);
-    for (std::size_t i = 0; i < lanes; ++i) x[c][i] += x[d][i];
-    for (std::size_t i = 0; i < lanes; ++i) x[b][i] = std::rotl(x[b][i] ^ x[c][i], 12);
-    for (std::size_t i = 0; i < lanes; ++i) x[a][i] += x[b][i];
-    for (std::size_t i = 0; i < lanes; ++i) x[d][i] = std::rotl(x[d][i] ^ x[a][i], 8);
-    for (std::size_t i = 0; i < lanes; ++i) x[c][i] += x[d][i];
-    for (std::size_t i = 0; i < lanes; ++i) x[b][i] = std::rotl(x[b][i] ^ x[c][i], 7);
+EVICTLAB_INLINE Lanes everywhere(std::uint32_t x) { return Lanes{x, x, x, x, x, x, x, x}; }
+
+template <int Bits>
+EVICTLAB_INLINE Lanes rotated(Lanes x) {
+    return x << Bits | x >> (32 - Bits);
+}
+
+EVICTLAB_INLINE void quarter_round(Lanes& a, Lanes& b, Lanes& c, Lanes& d) {
+    a += b;
+    d = rotated<16>(d ^ a);
+    c += d;
+    b = rotated<12>(b ^ c);
+    a += b;
+    d = rotated<8>(d ^ a);
+    c += d;
+    b = rotated<7>(b ^ c);
 }
 
 /// `groups` times `lanes` blocks from block `first` on.
 EVICTLAB_CLONES void make_blocks(const std::uint32_t* key, std::uint64_t first, std::size_t groups,
                                  std::uint32_t* out) {
     for (std::size_t group = 0; group < groups; ++group, first += lanes, out += lanes * block_words) {
-        State start{};
-        constexpr std::uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+        Lanes start[block_words] = {everywhere(0x61707865), everywhere(0x3320646e), everywhere(0x79622d32),
+                                    everywhere(0x6b206574)};
+        for (std::size_t w = 0; w < 8; ++w) start[4 + w] = everywhere(key[w]);
         for (std::size_t i = 0; i < lanes; ++i) {
-            for (std::size_t w = 0; w < 4; ++w) start[w][i] = constants[w];
-            for (std::size_t w = 0; w < 8; ++w) start[4 + w][i] = key[w];
             start[12][i] = static_cast<std::uint32_t>(first + i);
             start[13][i] = static_cast<std::uint32_t>((first + i) >> 32);
         }
-        State x;
-        for (std::size_t w = 0; w < block_words; ++w)
-            for (std::size_t i = 0; i < lanes; ++i) x[w][i] = start[w][i];
+        Lanes x[block_words];
+        for (std::size_t w = 0; w < block_words; ++w) x[w] = start[w];
         for (int round = 0; round < 12; round += 2) {
-            quarter_round(x, 0, 4, 8, 12);
-            quarter_round(x, 1, 5, 9, 13);
-            quarter_round(x, 2, 6, 10, 14);
-            quarter_round(x, 3, 7, 11, 15);
-            quarter_round(x, 0, 5, 10, 15);
-            quarter_round(x, 1, 6, 11, 12);
-            quarter_round(x, 2, 7, 8, 13);
-            quarter_round(x, 3, 4, 9, 14);
+            quarter_round(x[0], x[4], x[8], x[12]);
+            quarter_round(x[1], x[5], x[9], x[13]);
+            quarter_round(x[2], x[6], x[10], x[14]);
+            quarter_round(x[3], x[7], x[11], x[15]);
+            quarter_round(x[0], x[5], x[10], x[15]);
+            quarter_round(x[1], x[6], x[11], x[12]);
+            quarter_round(x[2], x[7], x[8], x[13]);
+            quarter_round(x[3], x[4], x[9], x[14]);
         }
-        for (std::size_t w = 0; w < block_words; ++w)
-            for (std::size_t i = 0; i < lanes; ++i) x[w][i] += start[w][i];
+        std::uint32_t words[block_words][lanes];
+        for (std::size_t w = 0; w < block_words; ++w) {
+            const Lanes sum = x[w] + start[w];
+            __builtin_memcpy(words[w], &sum, sizeof sum);
+        }
         for (std::size_t i = 0; i < lanes; ++i)
-            for (std::size_t w = 0; w < block_words; ++w) out[i * block_words + w] = x[w][i];
+            for (std::size_t w = 0; w < block_words; ++w) out[i * block_words + w] = words[w][i];
     }
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "framework/suite/row_kernels.hpp"
 
-#include <cmath>
-
 #include "framework/clones.hpp"
 #include "framework/suite/trace.hpp"
+#include "framework/vector_math.hpp"
 
 namespace evictlab {
 namespace {
@@ -23,8 +22,11 @@ EVICTLAB_CLONES void raw_row(const double* plain, const double* dense, const dou
 
 EVICTLAB_CLONES void raw_row_powered(const double* plain, const double* sink_weight, std::size_t sinks, double focus,
                                      std::size_t n, double* row) {
-    for (std::size_t i = 0; i < n; ++i)
-        row[i] = std::pow((i < sinks ? sink_weight[i] : plain[i]) * noise(row[i]), focus);
+    double sink_row[4];
+    for (std::size_t i = 0; i < sinks; ++i) sink_row[i] = sink_weight[i] * noise(row[i]);
+    for (std::size_t i = 0; i < n; ++i) row[i] = plain[i] * noise(row[i]);
+    for (std::size_t i = 0; i < sinks; ++i) row[i] = sink_row[i];
+    for (std::size_t i = 0; i < padded(n); ++i) row[i] = vector_math::power_of_size(row[i], focus);
 }
 
 EVICTLAB_CLONES void softmax(std::size_t n, double* row) {
@@ -37,7 +39,7 @@ EVICTLAB_CLONES void softmax(std::size_t n, double* row) {
         for (std::size_t j = 0; j < row_padding; ++j) maximum[j] = maximum[j] < row[i + j] ? row[i + j] : maximum[j];
     double top = maximum[0];
     for (std::size_t j = 1; j < row_padding; ++j) top = top < maximum[j] ? maximum[j] : top;
-    for (std::size_t i = 0; i < end; ++i) row[i] = std::exp(row[i] - top);
+    for (std::size_t i = 0; i < end; ++i) row[i] = vector_math::exp(row[i] - top);
     for (std::size_t i = n; i < end; ++i) row[i] = 0;
     for (std::size_t i = 0; i < end; i += row_padding)
         for (std::size_t j = 0; j < row_padding; ++j) sum[j] += row[i + j];

@@ -71,7 +71,8 @@ Suite make_full(const SuiteOptions& o) {
         throw UsageError("suite 'full' has fixed sizes and seeds: it takes --patterns only "
                          "(--seq-len, --layers and --seed-offset belong to 'micro')");
     constexpr std::array<std::size_t, 3> published{20, 10, 10};
-    const Json parameters{{"name", "full"}, {"generator", 1}, {"patterns", std::min<std::size_t>(o.patterns.value_or(20), 20)}};
+    const Json parameters{
+        {"name", "full"}, {"generator", 1}, {"patterns", std::min<std::size_t>(o.patterns.value_or(20), 20)}};
     Splits splits;
     for (const Split split : all_splits) {
         const auto s = static_cast<std::size_t>(split);

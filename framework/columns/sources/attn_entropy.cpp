@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <cmath>
-
+#include "framework/columns/column_kernels.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -10,12 +9,7 @@ namespace {
 class AttentionEntropy final : public ColumnState {
 public:
     explicit AttentionEntropy(std::size_t seq_len) : sums_(padded(seq_len)) {}
-    void update(const RowContext& row) override {
-        for (std::size_t i = 0; i <= row.query; ++i) {
-            const double a = row.attention[i];
-            if (a > 1e-10) sums_[i] -= a * std::log(a);
-        }
-    }
+    void update(const RowContext& row) override { accumulate_entropy(row.attention, row.query + 1, sums_.data()); }
     const double* values() const override { return sums_.data(); }
 
 private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "framework/columns/column_kernels.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -8,9 +9,7 @@ namespace {
 class CumulativeAttention final : public ColumnState {
 public:
     explicit CumulativeAttention(std::size_t seq_len) : sums_(padded(seq_len)) {}
-    void update(const RowContext& row) override {
-        for (std::size_t i = 0; i <= row.query; ++i) sums_[i] += row.attention[i];
-    }
+    void update(const RowContext& row) override { accumulate(row.attention, row.query + 1, sums_.data()); }
     const double* values() const override { return sums_.data(); }
 
 private:

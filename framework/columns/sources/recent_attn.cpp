@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "framework/columns/column_kernels.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -13,10 +14,7 @@ public:
     explicit RecentAttention(std::size_t seq_len) : stride_(padded(seq_len)), sums_(stride_), rows_(window * stride_) {}
     void update(const RowContext& row) override {
         double* oldest = rows_.data() + (row.query % window) * stride_; // of query - window, whose keys ended there
-        for (std::size_t i = 0; i <= row.query; ++i) {
-            sums_[i] += row.attention[i] - oldest[i];
-            oldest[i] = row.attention[i];
-        }
+        slide(row.attention, row.query + 1, oldest, sums_.data());
     }
     const double* values() const override { return sums_.data(); }
 
