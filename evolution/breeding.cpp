@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "evolution/variation/expression.hpp"
 #include "evolution/variation/operator.hpp"
 
 namespace evictlab::evolution {
@@ -45,6 +46,14 @@ bool ranks_tokens(const formula::Formula& formula) {
     });
 }
 
+/// Folding makes constants of many digits out of tidy ones.
+formula::Formula with_tidy_constants(const formula::Formula& formula) {
+    const formula::Formula folded = canonical(formula);
+    std::vector<double> constants = folded.constants();
+    for (double& value : constants) value = tidy(value);
+    return folded.with_constants(constants);
+}
+
 struct SlotResult {
     std::optional<Bred> bred;
     std::uint64_t duplicates = 0;
@@ -59,7 +68,7 @@ std::optional<Bred> vary(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
 
     Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});
     if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
-    Bred bred{new_candidate(nursery.generation, slot, offspring.formula), {}, 0};
+    Bred bred{new_candidate(nursery.generation, slot, with_tidy_constants(offspring.formula)), {}, 0};
     const formula::Formula& formula = bred.candidate.formula;
     if (formula.size() > nursery.config.max_nodes || !ranks_tokens(formula)) return {};
     bred.candidate.op = chosen.name;

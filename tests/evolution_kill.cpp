@@ -26,7 +26,7 @@ namespace {
 pid_t start(const fs::path& state) {
     std::vector<std::string> arguments{EVICTLAB_BINARY, "evolve", "--suite",       "micro", "--patterns",   "2",
                                        "--seq-len",     "32",     "--layers",      "2",     "--state",      state,
-                                       "--seed",        "1",      "--generations", "12",    "--population", "40"};
+                                       "--seed",        "1",      "--generations", "5",     "--population", "40"};
     if (fs::exists(state)) arguments.push_back("--resume");
     std::vector<char*> pointers;
     for (auto& argument : arguments) pointers.push_back(argument.data());
