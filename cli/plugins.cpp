@@ -16,11 +16,11 @@ constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir
                                    "       evictlab plugins describe ID [--plugin-dir DIR]...\n"
                                    "       evictlab plugins new NAME [DIR]\n\n"
                                    "Lists the scorer plugins that are found, describes one, or writes a project for a "
-                                   "new one.";
+                                   "new one\ninto the folder DIR/NAME.";
 
 constexpr std::string_view examples = "  evictlab plugins\n"
                                       "  evictlab plugins describe h2o\n"
-                                      "  evictlab plugins new my_scorer ~/src/my_scorer\n";
+                                      "  evictlab plugins new my_scorer ~/src\n";
 
 template <class Range, class Text>
 std::string joined(const Range& range, Text text) {
@@ -65,11 +65,13 @@ void describe(const Plugin& plugin) {
 
 int write_project(const std::vector<std::string>& words) {
     if (words.size() < 2 || words.size() > 3) throw UsageError("expected: evictlab plugins new NAME [DIR]");
-    const std::filesystem::path folder = words.size() == 3 ? words[2] : words[1];
-    for (const auto& file : write_plugin_project(words[1], folder)) fmt::print("{}\n", file.string());
+    const std::filesystem::path parent = words.size() == 3 ? words[2] : ".";
+    for (const auto& file : write_plugin_project(words[1], parent))
+        fmt::print("{}\n", file.lexically_normal().string());
+    const std::string folder = shell_word((parent / words[1]).lexically_normal().string());
     fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
                "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
-               shell_word(folder.string()), words[1]);
+               folder, words[1]);
     return exit_ok;
 }
 

@@ -1,0 +1,196 @@
+// The command line as a user types it: output on standard output, the rest on standard error, and exit codes.
+// SPDX-License-Identifier: MIT
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/saved_run.hpp"
+
+using evictlab::test::bytes_of;
+using evictlab::test::Outcome;
+using evictlab::test::put;
+using evictlab::test::shell;
+using evictlab::test::TemporaryFolder;
+using Json = nlohmann::json;
+
+namespace {
+
+std::set<std::string> scorers_of(const Json& bench) {
+    std::set<std::string> names;
+    for (const Json& row : bench.at("rows")) names.insert(row.at("scorer").get<std::string>());
+    return names;
+}
+
+void check_wrong_use(const std::string& command, const std::string& message) {
+    const Outcome outcome = shell(command);
+    INFO(command);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.out.empty());
+    CHECK_THAT(outcome.err, ContainsSubstring(message));
+}
+
+} // namespace
+
+TEST_CASE("Every command has help with examples") {
+    const Outcome all = shell("evictlab --help");
+    CHECK(all.code == 0);
+    for (const std::string command : {"bench", "evolve", "report", "plugins", "formula"}) {
+        CHECK_THAT(all.out, ContainsSubstring(command));
+        const Outcome help = shell("evictlab " + command + " --help");
+        CHECK(help.code == 0);
+        CHECK_THAT(help.out, ContainsSubstring("Examples:\n  evictlab " + command));
+    }
+    CHECK_THAT(shell("evictlab --version").out, ContainsSubstring("evictlab 0."));
+}
+
+TEST_CASE("Wrong use exits with 2 and says what there is") {
+    check_wrong_use("evictlab", "Usage: evictlab COMMAND");
+    check_wrong_use("evictlab banch", "unknown command 'banch'");
+    check_wrong_use("evictlab bench", "no suite given: add --suite NAME with one of micro, full");
+    check_wrong_use("evictlab bench --suite nano", "known suites: micro, full");
+    check_wrong_use("evictlab bench --suite micro --nonsense", "nonsense");
+    check_wrong_use("evictlab bench --suite micro extra", "takes no arguments other than options");
+    check_wrong_use("evictlab bench --suite micro --layers four", "--layers is 'four', but must be a whole number");
+    check_wrong_use("evictlab bench --suite micro --retention 1.5", "--retention 1.5 is out of range");
+    check_wrong_use("evictlab bench --suite micro --retention 0.5,0.5", "given twice");
+    check_wrong_use("evictlab bench --suite full --seq-len 9", "takes --patterns only");
+    check_wrong_use("evictlab bench --suite micro --format xml", "xml");
+    check_wrong_use("evictlab bench --suite micro --scorers h2oo", "h2o");
+    check_wrong_use("evictlab bench --suite micro --scorers h2o@nope", "seed");
+    check_wrong_use("evictlab bench --suite micro --scorers h2o:window=-1", "window");
+    check_wrong_use("evictlab bench --suite micro --scorers '=recent_attn + + 1'", "^");
+    check_wrong_use("evictlab bench --suite micro --scorers '=foo'", "known columns: attn_entropy");
+    check_wrong_use("evictlab bench --suite micro --plugin-dir /nowhere", "'/nowhere' is not a folder");
+    check_wrong_use("evictlab evolve --suite micro", "no state file given");
+    check_wrong_use("evictlab evolve --replay other", "there is seed-journey");
+    check_wrong_use("evictlab report", "give --state FILE or --bench FILE");
+    check_wrong_use("evictlab plugins describe nothing", "no plugin 'nothing'; there are:");
+    check_wrong_use("evictlab formula check 'min(1'", "^");
+    check_wrong_use("evictlab formula chec 1", "check, print, explain");
+}
+
+TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothing else on standard output") {
+    const Outcome outcome =
+        shell("evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --format json");
+    REQUIRE(outcome.code == 0);
+    const Json bench = Json::parse(outcome.out);
+    CHECK(scorers_of(bench) == std::set<std::string>{"h2o@seed", "streaming_llm:window=32", "random@seed", "oracle"});
+    CHECK(bench.at("suite").at("name") == "micro");
+    CHECK(bench.at("retentions") == Json{0.25, 0.5, 0.75});
+    const Json& test = bench.at("rows").at(0).at("splits").at("test");
+    CHECK(test.at("avg").get<double>() ==
+          Approx((test.at("0.25").get<double>() + test.at("0.50").get<double>() + test.at("0.75").get<double>()) / 3));
+    CHECK(shell("evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --format json --threads 1")
+              .out == outcome.out);
+}
+
+TEST_CASE("bench measures other sizes, seeds and retentions, and a formula by file") {
+    const TemporaryFolder folder;
+    put(folder / "mine.formula", "# a comment\nrecent_attn/min(relative_pos + 1, 33) # another\n");
+    const Outcome outcome = shell(
+        "evictlab bench --suite micro --seq-len 48 --layers 2 --patterns 2 --seed-offset 7000 --retention 0.1,0.9 "
+        "--scorers mine.formula --format csv -o out.csv",
+        folder.path.string());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(outcome.out.empty());
+    CHECK_THAT(bytes_of(folder / "out.csv"), ContainsSubstring("mine") && ContainsSubstring("oracle"));
+}
+
+TEST_CASE("A file that is no plugin costs its own row and exit code 1") {
+    const TemporaryFolder folder;
+    put(folder / "broken.so", "not a library");
+    const Outcome found =
+        shell("evictlab bench --suite micro --scorers h2o --format json --plugin-dir .", folder.path.string());
+    CHECK(found.code == 1);
+    CHECK_THAT(found.err, ContainsSubstring("broken.so"));
+    CHECK(scorers_of(Json::parse(found.out)).contains("h2o"));
+    const Outcome named =
+        shell("evictlab bench --suite micro --scorers h2o,./broken.so --format json", folder.path.string());
+    CHECK(named.code == 1);
+    CHECK(scorers_of(Json::parse(named.out)).size() == 3);
+}
+
+TEST_CASE("plugins are listed and described, by the search path of the environment too") {
+    const Outcome list = shell("evictlab plugins");
+    CHECK(list.code == 0);
+    for (const char* id : {"streaming_llm", "h2o", "snapkv", "pyramidkv", "knorm", "tova", "position_corrected_h2o",
+                           "random", "hybrid", "hybrid_start", "evolved"})
+        CHECK_THAT(list.out, ContainsSubstring(id));
+    CHECK_THAT(shell("evictlab plugins describe h2o").out, ContainsSubstring("window"));
+    const TemporaryFolder folder;
+    put(folder / "text.so", "text");
+    const Outcome from_environment =
+        shell("export EVICTLAB_PLUGIN_PATH='" + folder.path.string() + "'; evictlab plugins list");
+    CHECK(from_environment.code == 1);
+    CHECK_THAT(from_environment.err, ContainsSubstring("text.so"));
+}
+
+TEST_CASE("formulas are checked, printed and explained") {
+    CHECK_THAT(shell("evictlab formula check 'recent_attn*2'").out, ContainsSubstring("ok"));
+    const auto hash_of = [](const std::string& text) {
+        const std::string out = shell("evictlab formula print '" + text + "'").out;
+        return out.substr(out.find("hash"));
+    };
+    CHECK(hash_of("2*recent_attn + key_norm") == hash_of("key_norm + recent_attn*(1 + 1)"));
+    CHECK(hash_of("2*recent_attn") != hash_of("3*recent_attn"));
+    CHECK_THAT(shell("evictlab formula explain 'if(is_sink, keep, key_norm)'").out, ContainsSubstring("key_norm"));
+    CHECK_THAT(shell("evictlab formula columns").out, ContainsSubstring("recent_attn"));
+}
+
+TEST_CASE("A run is started, not started twice, resumed, and reported with every row") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    const std::string small =
+        "evictlab evolve --suite micro --seq-len 24 --layers 2 --patterns 2 --population 30 --seed 3 "
+        "--state run.json ";
+    const Outcome first = shell(small + "--generations 2", where);
+    INFO(first.err);
+    REQUIRE(first.code == 0);
+    CHECK_THAT(first.out, ContainsSubstring("champion") && ContainsSubstring("test error"));
+    const std::string saved = bytes_of(folder / "run.json");
+
+    const Outcome again = shell(small + "--generations 3", where);
+    CHECK(again.code == 1);
+    CHECK_THAT(again.err, ContainsSubstring("--resume"));
+    CHECK(bytes_of(folder / "run.json") == saved);
+
+    const Outcome other_seed = shell("evictlab evolve --state run.json --resume --seed 4", where);
+    CHECK(other_seed.code != 0);
+    CHECK_THAT(other_seed.err, ContainsSubstring("seed"));
+    const Outcome other_suite = shell("evictlab evolve --suite micro --state run.json --resume", where);
+    CHECK(other_suite.code != 0);
+    CHECK_THAT(other_suite.err, ContainsSubstring("suite"));
+    CHECK(bytes_of(folder / "run.json") == saved);
+
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 4", where).code == 0);
+    const Outcome report = shell("evictlab report --state run.json --output board.json", where);
+    INFO(report.err);
+    REQUIRE(report.code == 0);
+    const Json board = Json::parse(bytes_of(folder / "board.json"));
+    CHECK_THAT(board.dump(), ContainsSubstring("random@seed") && ContainsSubstring("oracle") &&
+                                 ContainsSubstring("hybrid_start") && ContainsSubstring("champion"));
+    CHECK_THAT(shell("evictlab report --state run.json", where).out, ContainsSubstring("| "));
+}
+
+TEST_CASE("Ctrl-C stops a run with its state saved, and it goes on") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    const Outcome stopped =
+        shell("'" EVICTLAB_BINARY "' evolve --suite micro --seq-len 24 --layers 2 --patterns 2 --population 30 --state "
+              "run.json & pid=$!; while [ ! -s run.json.journal ]; do sleep 0.05; done; kill -INT $pid; wait $pid",
+              where);
+    CHECK(stopped.code == 130);
+    CHECK_THAT(stopped.err, ContainsSubstring("--resume"));
+    const Outcome resumed = shell("evictlab evolve --state run.json --resume --max-seconds 0.2", where);
+    INFO(resumed.err);
+    CHECK(resumed.code == 0);
+}
+
+TEST_CASE("The seed's journey is replayed as a table") {
+    const Outcome outcome = shell("evictlab evolve --replay seed-journey");
+    CHECK(outcome.code == 0);
+    CHECK_THAT(outcome.out, ContainsSubstring("layer_aware") && ContainsSubstring("6.92") && ContainsSubstring("7.07"));
+}
