@@ -19,7 +19,10 @@ struct H2O {
 
     void score(evictlab::Head<H2O> head, std::span<double> out) const {
         const auto age = head["relative_pos"], attention = head["cumulative_attn"];
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = age[i] < window ? evictlab::keep : attention[i];
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            const double received = attention[i];
+            out[i] = age[i] < window ? evictlab::keep : received;
+        }
     }
 };
 EVICTLAB_SCORER(H2O)

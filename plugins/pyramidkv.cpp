@@ -29,7 +29,8 @@ struct PyramidKV {
         const auto position = head["position"], age = head["relative_pos"], attention = head["cumulative_attn"];
         const double reach = window * (2 - head.layer_ratio()), weight = 1 - damping * head.layer_ratio();
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double scored = age[i] < reach ? 1e6 - age[i] : attention[i] * weight;
+            const double received = attention[i] * weight;
+            const double scored = age[i] < reach ? 1e6 - age[i] : received;
             out[i] = position[i] < sinks ? evictlab::keep : scored;
         }
     }

@@ -115,12 +115,11 @@ void write(const fs::path& file, const std::string& content) {
 
 } // namespace
 
-std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path& parent) {
+std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path& folder) {
     if (!is_identifier(name))
         throw UsageError(fmt::format("'{}' cannot name a scorer: it must match [a-z][a-z0-9_]*", name));
     if (std::ranges::count(reserved, name) > 0)
         throw UsageError(fmt::format("'{}' cannot name a scorer: CMake keeps that name for a target of its own", name));
-    const fs::path folder = parent / name;
     std::error_code error;
     if (fs::exists(folder, error) && !fs::is_empty(folder, error))
         throw UsageError(fmt::format("{} exists and is not empty; choose another name or folder", folder.string()));

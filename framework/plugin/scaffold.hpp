@@ -7,9 +7,9 @@
 
 namespace evictlab {
 
-/// Writes the project NAME into the new folder `parent`/NAME (which may exist if it is empty) and gives the files
-/// written, in order. Throws UsageError for a name that a scorer cannot have or a folder that is not empty, Error where
-/// writing fails.
-std::vector<std::filesystem::path> write_plugin_project(std::string_view name, const std::filesystem::path& parent);
+/// Writes the project of the scorer `name` into `folder`, which is made (or is empty), and gives the files written, in
+/// order. Throws UsageError for a name that a scorer cannot have or a folder that is not empty, Error where writing
+/// fails.
+std::vector<std::filesystem::path> write_plugin_project(std::string_view name, const std::filesystem::path& folder);
 
 } // namespace evictlab
