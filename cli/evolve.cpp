@@ -122,8 +122,16 @@ int replay(const po::variables_map& values) {
     return exit_ok;
 }
 
-evolution::RunSetup setup_from(const po::variables_map& values, const std::vector<std::string>& arguments,
-                               const Suite& suite, PluginHost& host) {
+/// What decides a run, as one would type it; where it is kept and how long it goes on are added by who reports it.
+std::string command_text(const po::variables_map& values, const evolution::RunConfig& config) {
+    std::string text = "evictlab evolve" + suite_options_text(values);
+    text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
+    if (values.contains("population")) text += fmt::format(" --population {}", config.population);
+    if (values.contains("retention")) text += fmt::format(" --retention {}", fmt::join(retentions_from(values), ","));
+    return text;
+}
+
+evolution::RunSetup setup_from(const po::variables_map& values, const Suite& suite, PluginHost& host) {
     evolution::RunSetup setup;
     if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
     setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
@@ -135,15 +143,14 @@ evolution::RunSetup setup_from(const po::variables_map& values, const std::vecto
     setup.identity.suite_hash = suite.hash();
     setup.identity.suite_parameters_json = suite.parameters_json();
     setup.identity.build = version;
-    setup.identity.command = "evictlab evolve";
-    for (const std::string& argument : arguments) setup.identity.command += " " + shell_word(argument);
+    setup.identity.command = command_text(values, setup.config);
     return setup;
 }
 
 /// The saved run's setup, with what was typed this time in its place: what may not differ is refused by the run.
 evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved, const Suite& suite,
                                   PluginHost& host) {
-    evolution::RunSetup setup = setup_from(values, {}, suite, host);
+    evolution::RunSetup setup = setup_from(values, suite, host);
     const auto keep = [&](const char* option, auto& now, const auto& before) {
         if (!values.contains(option)) now = before;
     };
@@ -206,7 +213,7 @@ int run(const std::vector<std::string>& arguments) {
                             ? make_suite_from_parameters(saved->identity.suite_parameters_json)
                             : suite_from(*values);
     const evolution::RunSetup setup =
-        saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, arguments, suite, host);
+        saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
     const std::vector<double> retentions = saved && !values->contains("retention")
                                                ? store.content().at("retentions").get<std::vector<double>>()
                                                : retentions_from(*values);

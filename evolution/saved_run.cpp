@@ -1,5 +1,7 @@
 // Reading a saved run for a report.
 // SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
 #include "state/store.hpp"
@@ -21,7 +23,8 @@ RunSummary read_run(const std::filesystem::path& state_file) {
     summary.duplicates = state.counters.duplicates;
     summary.start = setup.config.start;
     summary.stop_reason = state.stop_reason;
-    summary.command = setup.identity.command;
+    summary.command =
+        fmt::format("{} --generations {} --state repeated.json", setup.identity.command, summary.generation);
     summary.champion = state.champion();
     summary.champions = std::move(state.champions);
     return summary;

@@ -37,7 +37,7 @@ struct RunIdentity {
     std::string suite_parameters_json;          ///< Suite::parameters_json()
     std::string build;                          ///< evictlab's version
     std::map<std::string, std::string> plugins; ///< id -> SHA-256 of each plugin that the run relies on
-    std::string command;                        ///< that repeats the run, without --resume
+    std::string command;                        ///< that repeats the run, without --state and limits
 };
 
 /// When to stop; any may differ on resume. Looked at after each generation, `seconds` also within one.

@@ -91,14 +91,26 @@ EVICTLAB_INLINE double log(double x) {
     return bounded < infinity ? value : bounded;
 }
 
+/// exp(b ln size) for finite size > 0 and 0 <= |b| <= 2^70.
+EVICTLAB_INLINE double power_of_positive(double size, double b) {
+    const bool is_subnormal = size < smallest_normal;
+    const auto [m, e] = split(is_subnormal ? size * 0x1p54 : size);
+    return exp(b * log(Split{m, is_subnormal ? e - 54 : e}));
+}
+
+/// |a|^b for an exponent of ordinary size above 0, as most are: the same bits as power_of_size.
+EVICTLAB_INLINE double power_of_size_above(double a, double b) {
+    const double size = std::fabs(a);
+    const double value = power_of_positive(size, b);
+    return (size > 0) & (size < infinity) ? value : size;
+}
+
 /// |a|^b for any a, b: NaN where either is, 1 where b is 0, and 0 for a zero base whatever the exponent's sign. As
 /// exp(b ln|a|) in plain doubles: the relative error is about that of ln|a| times |b ln|a||.
 EVICTLAB_INLINE double power_of_size(double a, double b) {
     const double size = std::fabs(a);
-    const bool is_subnormal = size < smallest_normal;
-    const auto [m, e] = split(is_subnormal ? size * 0x1p54 : size);
     const double exponent = clamp(b, -0x1p70, 0x1p70);
-    const double value = exp(exponent * log(Split{m, is_subnormal ? e - 54 : e}));
+    const double value = power_of_positive(size, exponent);
     const double at_ends = exponent == 0 ? 1.0 : exponent > 0 ? size : 0.0; // of a zero or infinite base
     const double result = size > 0 && size < infinity ? value : at_ends;
     return a == a && b == b ? result : a + b;

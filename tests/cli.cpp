@@ -173,6 +173,13 @@ TEST_CASE("A run is started, not started twice, resumed, and reported with every
     CHECK_THAT(board.dump(), ContainsSubstring("random@seed") && ContainsSubstring("oracle") &&
                                  ContainsSubstring("hybrid_start") && ContainsSubstring("champion"));
     CHECK_THAT(shell("evictlab report --state run.json", where).out, ContainsSubstring("| "));
+
+    const Json champion = Json::parse(bytes_of(folder / "run.json")).at("run").at("champions").back();
+    for (const Json& row : board.at("suites").at(0).at("rows"))
+        if (row.at("scorer").get<std::string>().starts_with("champion"))
+            REQUIRE(shell(row.at("command").get<std::string>(), where).code == 0);
+    const Json repeated = Json::parse(bytes_of(folder / "repeated.json")).at("run").at("champions").back();
+    CHECK(repeated == champion);
 }
 
 TEST_CASE("Ctrl-C stops a run with its state saved, and it goes on") {

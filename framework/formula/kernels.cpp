@@ -37,6 +37,7 @@ EVICTLAB_OPERATOR(Less, (double a, double b), a < b ? 1.0 : 0.0)
 EVICTLAB_OPERATOR(LessEqual, (double a, double b), a <= b ? 1.0 : 0.0)
 EVICTLAB_OPERATOR(Equal, (double a, double b), a == b ? 1.0 : 0.0)
 EVICTLAB_OPERATOR(PowerOfSize, (double a, double b), vm::power_of_size(a, b))
+EVICTLAB_OPERATOR(PowerOfSizeAbove, (double a, double b), vm::power_of_size_above(a, b))
 EVICTLAB_OPERATOR(PowerOdd, (double a, double b), std::copysign(1.0, a) * vm::power_of_size(a, b))
 EVICTLAB_OPERATOR(Select, (double a, double b, double c), a != 0 ? b : c)
 #undef EVICTLAB_OPERATOR
@@ -122,6 +123,7 @@ EVICTLAB_INLINE void power(const Step& step, const Place& at, std::size_t n) {
         return unary<Inverse>(at, n);
     case Power::fraction:
     case Power::even:
+        if (*at.b > 0 && *at.b < 0x1p70) return power_by_one<PowerOfSizeAbove>(at, n);
         return power_by_one<PowerOfSize>(at, n);
     case Power::odd:
         return power_by_one<PowerOdd>(at, n);
