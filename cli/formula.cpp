@@ -18,13 +18,12 @@ constexpr std::string_view usage =
     "  check    says whether it is a formula, and if not, where it goes wrong\n"
     "  print    its shortest text, its canonical form and the hash that equal formulas share\n"
     "  explain  what it does, in words\n\n"
-    "`evictlab formula columns` lists the columns that a formula or plugin may use.";
+    "`evictlab plugins columns` lists the columns that a formula may use.";
 
 constexpr std::string_view examples =
     "  evictlab formula check 'recent_attn - 0.1*min(key_norm, 2)'\n"
     "  evictlab formula print my_scorer.formula\n"
-    "  evictlab formula explain 'if(is_sink, keep, cumulative_attn/(relative_pos + 1))'\n"
-    "  evictlab formula columns\n";
+    "  evictlab formula explain 'if(is_sink, keep, cumulative_attn/(relative_pos + 1))'\n";
 
 /// A file's content where the argument names one, else the argument itself.
 std::string text_of(const std::string& argument) {
@@ -36,24 +35,14 @@ std::string text_of(const std::string& argument) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void print_columns() {
-    std::size_t width = 0;
-    for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
-    for (const ColumnInfo& column : columns::all()) fmt::print("{:{}}  {}\n", column.name, width, column.help);
-}
-
 int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, po::options_description("Options"), "words", usage, examples);
     if (!values) return exit_ok;
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
-    if (words.size() == 1 && words[0] == "columns") {
-        print_columns();
-        return exit_ok;
-    }
     if (words.size() != 2) throw UsageError("expected one of check, print, explain and one FILE-or-TEXT; see --help");
     const std::string& what = words[0];
     if (what != "check" && what != "print" && what != "explain")
-        throw UsageError(fmt::format("unknown action '{}': it is check, print, explain or columns", what));
+        throw UsageError(fmt::format("unknown action '{}': it is check, print or explain", what));
     const formula::Formula parsed = formula::parse(text_of(words[1]));
     if (what == "check") {
         fmt::print("ok: {} nodes, depth {}\n", parsed.size(), parsed.depth());
@@ -68,6 +57,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command formula_command{"formula", "check, print and explain formulas; list the columns", run};
+const Command formula_command{"formula", "check, print and explain formulas", run};
 
 } // namespace evictlab::cli

@@ -14,13 +14,16 @@ namespace {
 
 constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir DIR]...\n"
                                    "       evictlab plugins describe ID [--plugin-dir DIR]...\n"
-                                   "       evictlab plugins new NAME [DIR]\n\n"
-                                   "Lists the scorer plugins that are found, describes one, or writes a project for a "
-                                   "new one\ninto the folder DIR/NAME.";
+                                   "       evictlab plugins new NAME [DIR]\n"
+                                   "       evictlab plugins columns\n\n"
+                                   "Lists the scorer plugins that are found, describes one, writes a project for a new "
+                                   "one into the folder\nDIR (NAME where none is given), or lists the columns that a "
+                                   "scorer may ask for.";
 
 constexpr std::string_view examples = "  evictlab plugins\n"
                                       "  evictlab plugins describe h2o\n"
-                                      "  evictlab plugins new my_scorer ~/src\n";
+                                      "  evictlab plugins columns\n"
+                                      "  evictlab plugins new my_scorer ~/src/my_scorer\n";
 
 template <class Range, class Text>
 std::string joined(const Range& range, Text text) {
@@ -37,6 +40,12 @@ void list(const PluginHost& host) {
                    joined(plugin->parameters(), [](const Parameter& p) { return p.key; }),
                    joined(plugin->columns(), [](ColumnId id) { return columns::name(id); }), plugin->file().string()});
     std::cout << table.text();
+}
+
+void print_columns() {
+    std::size_t width = 0;
+    for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
+    for (const ColumnInfo& column : columns::all()) fmt::print("{:{}}  {}\n", column.name, width, column.help);
 }
 
 std::string range_text(const Parameter& p) {
@@ -65,10 +74,9 @@ void describe(const Plugin& plugin) {
 
 int write_project(const std::vector<std::string>& words) {
     if (words.size() < 2 || words.size() > 3) throw UsageError("expected: evictlab plugins new NAME [DIR]");
-    const std::filesystem::path parent = words.size() == 3 ? words[2] : ".";
-    for (const auto& file : write_plugin_project(words[1], parent))
-        fmt::print("{}\n", file.lexically_normal().string());
-    const std::string folder = shell_word((parent / words[1]).lexically_normal().string());
+    const std::filesystem::path project = words.size() == 3 ? words[2] : words[1];
+    for (const auto& file : write_plugin_project(words[1], project)) fmt::print("{}\n", file.string());
+    const std::string folder = shell_word(project.string());
     fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
                "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
                folder, words[1]);
@@ -83,9 +91,13 @@ int run(const std::vector<std::string>& arguments) {
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
     const std::string action = words.empty() ? "list" : words[0];
     if (action == "new") return write_project(words);
+    if (action == "columns" && words.size() == 1) {
+        print_columns();
+        return exit_ok;
+    }
     const bool lists = action == "list" && words.size() <= 1;
     if (!lists && !(action == "describe" && words.size() == 2))
-        throw UsageError("expected list, describe ID, or new NAME [DIR]; see --help");
+        throw UsageError("expected list, describe ID, columns, or new NAME [DIR]; see --help");
     PluginHost host = host_from(*values);
     if (lists) {
         list(host);

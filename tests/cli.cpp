@@ -68,7 +68,7 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab report", "give --state FILE or --bench FILE");
     check_wrong_use("evictlab plugins describe nothing", "no plugin 'nothing'; there are:");
     check_wrong_use("evictlab formula check 'min(1'", "^");
-    check_wrong_use("evictlab formula chec 1", "check, print, explain");
+    check_wrong_use("evictlab formula chec 1", "it is check, print or explain");
 }
 
 TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothing else on standard output") {
@@ -137,7 +137,7 @@ TEST_CASE("formulas are checked, printed and explained") {
     CHECK(hash_of("2*recent_attn + key_norm") == hash_of("key_norm + recent_attn*(1 + 1)"));
     CHECK(hash_of("2*recent_attn") != hash_of("3*recent_attn"));
     CHECK_THAT(shell("evictlab formula explain 'if(is_sink, keep, key_norm)'").out, ContainsSubstring("key_norm"));
-    CHECK_THAT(shell("evictlab formula columns").out, ContainsSubstring("recent_attn"));
+    CHECK_THAT(shell("evictlab plugins columns").out, ContainsSubstring("recent_attn"));
 }
 
 TEST_CASE("A run is started, not started twice, resumed, and reported with every row") {

@@ -3,31 +3,18 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "evolution/seed_journey.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/originals.hpp"
 
 using namespace evictlab;
+using evictlab::test::original_names;
 
 namespace {
-
-/// The original's name of each row.
-const std::map<std::string, std::string> original_name{{"streaming_llm@seed", "streaming_llm"},
-                                                       {"h2o@seed", "h2o"},
-                                                       {"snapkv@seed", "snapkv_lite"},
-                                                       {"knorm@seed", "knorm_press"},
-                                                       {"pyramidkv@seed", "pyramid_kv_seed"},
-                                                       {"tova@seed", "tova_seed"},
-                                                       {"position_corrected_h2o", "position_corrected_h2o"},
-                                                       {"random@seed", "random"},
-                                                       {"hybrid", "hybrid_baseline"},
-                                                       {"hybrid_start", "start_formula"},
-                                                       {"evolved", "evolved"},
-                                                       {"oracle", "oracle"}};
 
 nlohmann::json expected(const std::string& file) {
     return nlohmann::json::parse(std::ifstream(EVICTLAB_TEST_DATA "/expected/" + file + ".json"))["splits"];
@@ -51,10 +38,10 @@ Bench bench_everything(const std::string& suite, bool twins) {
     const PluginHost host(std::vector<std::filesystem::path>{EVICTLAB_PLUGIN_FOLDER});
     std::vector<Scorer> scorers;
     for (Scorer& scorer : all_scorers(host))
-        if (original_name.contains(scorer.label())) scorers.push_back(std::move(scorer));
-    REQUIRE(scorers.size() + 1 == original_name.size());
+        if (original_names.contains(scorer.label())) scorers.push_back(std::move(scorer));
+    REQUIRE(scorers.size() == original_names.size());
     if (twins)
-        for (const auto& [label, name] : original_name)
+        for (const auto& [label, name] : original_names)
             if (const auto twin = formula_twin(label))
                 scorers.push_back(Scorer::from_formula("twin " + label, formula::parse(*twin)));
     for (const evolution::JourneyStep& step : evolution::seed_journey())
@@ -71,10 +58,12 @@ void check_figures(const std::string& suite, bool twins) {
     const auto journey = expected("journey-" + suite);
     std::size_t checked_twins = 0, checked_steps = 0;
     for (const ScorecardRow& row : bench.rows) {
-        if (const auto at = original_name.find(row.scorer); at != original_name.end()) {
+        if (row.scorer == "oracle") {
+            check_row(row, "oracle", rows);
+        } else if (const auto at = original_names.find(row.scorer); at != original_names.end()) {
             check_row(row, at->second, rows);
         } else if (row.scorer.starts_with("twin ")) {
-            check_row(row, original_name.at(row.scorer.substr(5)), rows);
+            check_row(row, original_names.at(row.scorer.substr(5)), rows);
             const auto& plugin = *std::ranges::find(bench.rows, row.scorer.substr(5), &ScorecardRow::scorer);
             for (const Split split : all_splits)
                 for (std::size_t r = 0; r < 3; ++r)
@@ -87,7 +76,7 @@ void check_figures(const std::string& suite, bool twins) {
         }
     }
     CHECK(checked_steps >= 9);
-    if (twins) CHECK(checked_twins == original_name.size() - 1); // all but the oracle
+    if (twins) CHECK(checked_twins == original_names.size());
 }
 
 } // namespace

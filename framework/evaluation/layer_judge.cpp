@@ -17,8 +17,7 @@ LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> 
     for (const Scorer& scorer : scorers)
         columns_.insert(columns_.end(), scorer.columns().begin(), scorer.columns().end());
     std::ranges::sort(columns_);
-    const auto repeated = std::ranges::unique(columns_);
-    columns_.erase(repeated.begin(), repeated.end());
+    columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
     for (const Scorer& scorer : scorers) {
         auto& index = column_index_.emplace_back();
         for (const ColumnId id : scorer.columns())

@@ -1,0 +1,35 @@
+// The formula twins of the built-in scorers; that both have the original's figures is in figures.cpp.
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/twins.hpp"
+
+#include "framework/evaluation/scorecard.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/originals.hpp"
+
+using namespace evictlab;
+
+TEST_CASE("every built-in scorer has a twin with the same scores to the last tie") {
+    PluginHost host;
+    const auto suite = make_suite("micro", {.seq_len = 200, .num_layers = 3, .patterns = 2, .seed_offset = 77});
+    for (const auto& [name, original] : test::original_names) {
+        INFO(name);
+        REQUIRE(formula_twin(name));
+        const Scorer pair[] = {make_scorer(name, host),
+                               Scorer::from_formula("twin", formula::parse(*formula_twin(name)))};
+        const auto bench = run_bench(suite, pair);
+        for (std::size_t split = 0; split < 3; ++split)
+            for (std::size_t r = 0; r < 3; ++r)
+                CHECK(bench.rows[0].splits[split].by_retention[r] ==
+                      Approx(bench.rows[1].splits[split].by_retention[r]).epsilon(1e-12));
+    }
+    CHECK_FALSE(formula_twin("random"));
+    CHECK_FALSE(formula_twin("h2o@paper"));
+    CHECK_FALSE(formula_twin("nothing"));
+    CHECK(formula_twin("h2o") == formula_twin("h2o@seed"));
+}
+
+TEST_CASE("the constant in random's twin is the original's hash at every position a sequence can have") {
+    const std::uint64_t hash = 42 * std::uint64_t{6364136223846793005};
+    CHECK(0.49002167163416743 == static_cast<double>(hash >> 33) / 2147483648.0);
+    CHECK((hash >> 33) == ((hash + 6165176989) >> 33));
+}
