@@ -64,7 +64,7 @@ EVICTLAB_INLINE void rank_group(const double* scores, const Values* mine, Mask* 
 
 constexpr std::size_t grouped(std::size_t n) { return (n + group_tokens - 1) / group_tokens * group_tokens; }
 
-/// ranks[i] = how many of the n tokens come before i; n is a multiple of group_tokens.
+/// ranks[i] = how many of the n tokens come before i; scores are padded to grouped(n) with -inf.
 EVICTLAB_INLINE void rank_all_pairs(const double* s, std::size_t n, Mask* ranks) {
     for (std::size_t first = 0; first < n; first += group_tokens) {
         Values mine[group];
@@ -179,16 +179,15 @@ EVICTLAB_CLONES double sum(const double* values, std::size_t n) {
 
 EVICTLAB_CLONES bool cut_small(const double* scores, const double* mass, std::size_t n, const std::size_t* kept,
                                std::size_t budgets, double* kept_mass) {
-    static_assert(small_row % group_tokens == 0);
-    alignas(32) double s[small_row];
-    Mask ranks[small_row / lanes];
+    alignas(32) double s[grouped(small_row)];
+    Mask ranks[grouped(small_row) / lanes];
     Mask not_a_number = {};
     const std::size_t end = grouped(n);
     for (std::size_t i = n & ~std::size_t{lanes - 1}; i < end; ++i) s[i] = -std::numeric_limits<double>::infinity();
     __builtin_memcpy(s, scores, n * sizeof(double));
     for (std::size_t i = 0; i < end; i += lanes) not_a_number |= load(s + i) != load(s + i);
     if (count_of(not_a_number) != 0) return false;
-    rank_all_pairs(s, end, ranks);
+    rank_all_pairs(s, n, ranks);
     for (std::size_t b = 0; b < budgets; ++b) {
         Values low = {}, high = {};
         const auto k = static_cast<std::int64_t>(kept[b]);
@@ -259,11 +258,11 @@ EVICTLAB_CLONES double sum_first_equal(const double* scores, const double* mass,
 }
 
 EVICTLAB_CLONES void sort_small(double* values, std::size_t count) {
-    static_assert(collect_room % group_tokens == 0 && collect_cap % group_tokens == 0);
-    Mask ranks[collect_room / lanes];
+    static_assert(grouped(collect_cap) <= collect_room);
+    Mask ranks[grouped(collect_cap) / lanes];
     double sorted[collect_room];
     for (std::size_t i = count; i < grouped(count); ++i) values[i] = -std::numeric_limits<double>::infinity();
-    rank_all_pairs(values, grouped(count), ranks);
+    rank_all_pairs(values, count, ranks);
     for (std::size_t i = 0; i < count; ++i) sorted[ranks[i / lanes][i % lanes]] = values[i];
     __builtin_memcpy(values, sorted, count * sizeof(double));
 }
