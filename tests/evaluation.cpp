@@ -146,6 +146,28 @@ TEST_CASE("A search that would not fit in memory is refused with a size that doe
                       ContainsSubstring("--patterns"));
 }
 
+TEST_CASE("A plugin that breaks while it is measured costs its own row only, and is told the same way every time") {
+    PluginHost host = builtin_host();
+    const std::string loaded = EVICTLAB_TEST_PLUGINS "/loaded/";
+    const std::vector<Scorer> scorers{make_scorer(loaded + "nan_score.so", host), make_scorer("hybrid", host),
+                                      make_scorer(loaded + "failing_score.so", host),
+                                      make_scorer(loaded + "throwing_create.so", host)};
+    const Suite suite = make_suite("micro");
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        const Bench bench = run_bench(suite, scorers);
+        REQUIRE(bench.rows.size() == 2);
+        CHECK(bench.rows[0].scorer == "hybrid");
+        CHECK(bench.rows[0].splits[2].by_trace ==
+              run_bench(suite, std::span(scorers).subspan(1, 1)).rows[0].splits[2].by_trace);
+        REQUIRE(bench.failures.size() == 3);
+        CHECK_THAT(bench.failures[0].what(),
+                   ContainsSubstring("nan_score") && ContainsSubstring("score") &&
+                       ContainsSubstring("NaN at layer 0, head 0, position 2 (trace micro/train/0, query 16)"));
+        CHECK_THAT(bench.failures[1].what(), ContainsSubstring("no weights for this layer"));
+        CHECK(bench.failures[2].phase == "create");
+    }
+}
+
 TEST_CASE("A stop from outside ends a bench") {
     const std::atomic<bool> stop{true};
     BenchOptions options;
