@@ -102,7 +102,7 @@ EVICTLAB_INLINE double power_of_positive(double size, double b) {
 EVICTLAB_INLINE double power_of_size_above(double a, double b) {
     const double size = std::fabs(a);
     const double value = power_of_positive(size, b);
-    return (size > 0) & (size < infinity) ? value : size;
+    return ((size > 0) & (size < infinity)) ? value : size;
 }
 
 /// |a|^b for any a, b: NaN where either is, 1 where b is 0, and 0 for a zero base whatever the exponent's sign. As
