@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <tbb/global_control.h>
 
-#include <charconv>
 #include <iostream>
 
 #include "cli/interrupt.hpp"
@@ -35,17 +34,6 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite full --patterns 2 --state full.json --generations 50\n"
     "  evictlab evolve --replay seed-journey\n";
 
-template <class Number>
-std::optional<Number> number(const po::variables_map& values, const char* option, const char* expected) {
-    if (!values.contains(option)) return std::nullopt;
-    const std::string& text = values[option].as<std::string>();
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
-    return value;
-}
-
 po::options_description evolve_options() {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
     po::options_description options("Options");
@@ -70,11 +58,11 @@ po::options_description evolve_options() {
 evolution::RunLimits limits_from(const po::variables_map& values) {
     constexpr const char* whole = "a whole number";
     evolution::RunLimits limits;
-    limits.generations = number<std::uint32_t>(values, "generations", whole);
-    limits.evaluations = number<std::uint64_t>(values, "evaluations", whole);
-    limits.seconds = number<double>(values, "max-seconds", "a number of seconds");
-    limits.target = number<double>(values, "target", "an error such as 0.368");
-    limits.patience = number<std::uint32_t>(values, "patience", whole);
+    limits.generations = number_from<std::uint32_t>(values, "generations", whole);
+    limits.evaluations = number_from<std::uint64_t>(values, "evaluations", whole);
+    limits.seconds = number_from<double>(values, "max-seconds", "a number of seconds");
+    limits.target = number_from<double>(values, "target", "an error such as 0.368");
+    limits.patience = number_from<std::uint32_t>(values, "patience", whole);
     return limits;
 }
 
@@ -135,9 +123,9 @@ evolution::RunSetup setup_from(const po::variables_map& values, const Suite& sui
     evolution::RunSetup setup;
     if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
     setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
-    setup.config.seed = number<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
+    setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
     setup.config.population =
-        number<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
+        number_from<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
     setup.limits = limits_from(values);
     setup.identity.suite = suite.name();
     setup.identity.suite_hash = suite.hash();

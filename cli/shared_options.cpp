@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iostream>
 
 namespace evictlab::cli {
@@ -12,18 +11,8 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-template <class Number>
-Number number_from(std::string_view option, const std::string& text, std::string_view expected) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
-    return value;
-}
-
 std::optional<std::size_t> size_from(const po::variables_map& values, const char* option) {
-    if (!values.contains(option)) return std::nullopt;
-    return number_from<std::size_t>(option, values[option].as<std::string>(), "a whole number");
+    return number_from<std::size_t>(values, option, "a whole number");
 }
 
 } // namespace
@@ -89,7 +78,8 @@ std::vector<double> retentions_from(const po::variables_map& values) {
     for (const std::string& list : values["retention"].as<Strings>())
         for (std::size_t begin = 0; begin <= list.size();) {
             const std::size_t end = std::min(list.find(',', begin), list.size());
-            const double r = number_from<double>("retention", list.substr(begin, end - begin), "a number such as 0.25");
+            const double r =
+                parse_number<double>("retention", list.substr(begin, end - begin), "a number such as 0.25");
             if (!(r > 0 && r <= 1))
                 throw UsageError(
                     fmt::format("--retention {} is out of range: it is the fraction of tokens kept, above 0 "

@@ -1,6 +1,10 @@
 // Options that several commands share: which suite, where plugins are, how many threads.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
 #include <vector>
 
 #include "cli/command.hpp"
@@ -8,6 +12,23 @@
 #include "framework/suite/suite.hpp"
 
 namespace evictlab::cli {
+
+/// The whole of `text` as a number; UsageError that names the option and says what is expected ("a whole number").
+template <class Number>
+Number parse_number(std::string_view option, std::string_view text, std::string_view expected) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size())
+        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
+    return value;
+}
+
+/// The same of an option; nothing where it is not given.
+template <class Number>
+std::optional<Number> number_from(const po::variables_map& values, const char* option, std::string_view expected) {
+    if (!values.contains(option)) return std::nullopt;
+    return parse_number<Number>(option, values[option].as<std::string>(), expected);
+}
 
 void add_suite_options(po::options_description& options);
 /// Throws UsageError where --suite is missing or does not fit the sizes.
