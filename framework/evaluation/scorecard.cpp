@@ -108,7 +108,14 @@ private:
     }
 
     Bench collect() const {
-        Bench bench{suite_.name(), suite_.hash(), suite_.parameters_json(), "rescore", options_.retentions, {}, {}};
+        Bench bench;
+        bench.suite = suite_.name();
+        bench.suite_hash = suite_.hash();
+        bench.suite_parameters_json = suite_.parameters_json();
+        bench.protocol = "rescore";
+        bench.retentions = options_.retentions;
+        for (const TraceSlot& slot : traces_)
+            bench.traces[static_cast<std::size_t>(slot.split)].push_back({slot.trace->name(), ""});
         const std::span<const Scorer> scorers = judge_.scorers();
         for (std::size_t s = 0; s <= scorers.size(); ++s) {
             if (failures_.contains(s)) continue;

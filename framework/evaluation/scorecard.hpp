@@ -1,4 +1,4 @@
-// Scorecards: the error of scorers on a whole suite, by the `rescore` protocol. Reporting only; searches use
+// Scorecards: the error of scorers on a whole suite, by a protocol and one or more measures. Reporting only; searches use
 // fitness.hpp, which cannot see the test split.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -30,14 +30,30 @@ struct ScorecardRow {
     std::string scorer;
     RowKind kind = RowKind::plugin;
     std::string formula;               ///< canonical text, of a formula
-    std::array<SplitErrors, 3> splits; ///< by Split
+    std::array<SplitErrors, 3> splits; ///< by Split, in Bench::measure
+    /// The same in the measures of Bench::more_measures: [measure], then by Split. Retentions' errors in the same order.
+    std::vector<std::array<SplitErrors, 3>> more_splits;
+    /// The ledger: kept over cached tokens, summed over layers and heads, [split][retention]. Empty where the protocol
+    /// keeps exactly what was asked for (`rescore`).
+    std::array<std::vector<double>, 3> retention_used;
+    /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
+    bool uneven_budgets = false;
+};
+
+/// A trace as a report shows it.
+struct TraceLabel {
+    std::string name;
+    std::string kind; ///< of document: prose, code, ...; "" for synthetic patterns
 };
 
 struct Bench {
     std::string suite, suite_hash, suite_parameters_json, protocol;
+    std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
+    std::vector<std::string> more_measures;
     std::vector<double> retentions;
-    std::vector<ScorecardRow> rows;    ///< in the order asked for; oracle last
-    std::vector<PluginError> failures; ///< scorers that broke and have no row
+    std::array<std::vector<TraceLabel>, 3> traces; ///< by Split, in the order of SplitErrors::by_trace
+    std::vector<ScorecardRow> rows;                ///< in the order asked for; bounds last
+    std::vector<PluginError> failures;             ///< scorers that broke and have no row
 };
 
 /// Called now and then from some thread, with work done and all work in the same unit. May be empty.
