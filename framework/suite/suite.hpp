@@ -25,40 +25,53 @@ class ReportingKey {
 
 class Suite {
 public:
+    /// The hash is of the parameters.
     Suite(std::string name, std::string parameters_json, std::array<std::vector<TracePtr>, 3> splits);
+    /// A captured suite. `content` is what its hash is over; `other_model` the traces of split test_other_model.
+    Suite(std::string name, std::string parameters_json, std::string_view content,
+          std::array<std::vector<TracePtr>, 3> splits, std::vector<TracePtr> other_model);
 
     const std::string& name() const { return name_; }
     /// "sha256:" and 64 digits over everything that decides the traces' content.
     const std::string& hash() const { return hash_; }
     /// The parameters that rebuild the suite, as a JSON object; see make_suite(json).
     const std::string& parameters_json() const { return parameters_json_; }
+    /// Whether its traces were captured from a model, so that Trace::captured() gives queries, keys and values.
+    bool captured() const { return captured_; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test split nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
     std::span<const TracePtr> traces(Split split, ReportingKey) const {
         return splits_[static_cast<std::size_t>(split)];
     }
+    /// Traces of a second model, a test split of their own; most suites have none.
+    std::span<const TracePtr> other_model_traces(ReportingKey) const { return other_model_; }
+    std::size_t other_model_size() const { return other_model_.size(); }
 
 private:
     std::string name_;
     std::string parameters_json_;
     std::string hash_;
     std::array<std::vector<TracePtr>, 3> splits_;
+    std::vector<TracePtr> other_model_;
+    bool captured_ = false;
 };
 
 /// Sizes that the command line may set; unset ones take the published value.
 struct SuiteOptions {
     std::optional<std::size_t> seq_len;    ///< micro only
     std::optional<std::size_t> num_layers; ///< micro only
-    std::optional<std::size_t> patterns;   ///< a split; `full`: the first so many of each split
+    std::optional<std::size_t> patterns;   ///< a split; `full` and captured ones: the first so many of each split
     std::uint64_t seed_offset = 0;         ///< micro only: added to the generator's base seeds 1000, 2000, 3000
     std::uint64_t test_seed_offset = 0;    ///< micro only: added to the test split's base seed alone
+    bool sliding_layers = false;           ///< captured only: also judge layers with a sliding window
 };
 
-/// Throws UsageError for an unknown name (listing the known ones) or an option that the suite does not take.
+/// `name` is micro, full, a shipped captured suite, or the path of a folder with a suite.json. Throws UsageError for an
+/// unknown name (listing the known ones) or an option that the suite does not take.
 Suite make_suite(std::string_view name, const SuiteOptions& options = {});
 /// From what parameters_json() gave.
 Suite make_suite_from_parameters(std::string_view parameters_json);
-std::vector<std::string> suite_names();
+std::vector<std::string> suite_names(); ///< the synthetic ones, then captured ones that are found by name
 
 } // namespace evictlab

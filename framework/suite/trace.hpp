@@ -3,8 +3,10 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace evictlab {
 
@@ -25,17 +27,28 @@ public:
     virtual std::size_t head_stride() const = 0;
 };
 
+class CapturedTrace;
+
 /// Immutable once made; safe to share between threads.
 class Trace {
 public:
     virtual ~Trace() = default;
     virtual const std::string& name() const = 0;
     virtual std::size_t seq_len() const = 0;
-    virtual std::size_t num_layers() const = 0;
+    virtual std::size_t num_layers() const = 0; ///< of the model
+    /// The layers, by the model's numbers and ascending, whose rows the trace can give: all of a synthetic one.
+    virtual std::vector<std::size_t> held_layers() const {
+        std::vector<std::size_t> layers(num_layers());
+        std::iota(layers.begin(), layers.end(), std::size_t{0});
+        return layers;
+    }
     virtual std::size_t heads() const = 0;
     /// Token types as columns want them, [seq_len].
     virtual const double* token_type() const = 0;
+    /// `layer` is one of held_layers().
     virtual std::unique_ptr<LayerReader> open_layer(std::size_t layer) const = 0;
+    /// This trace as one captured from a model, with queries, keys and values; null for others.
+    virtual const CapturedTrace* captured() const { return nullptr; }
 };
 
 using TracePtr = std::shared_ptr<const Trace>;
