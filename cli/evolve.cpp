@@ -205,7 +205,7 @@ int run(const std::vector<std::string>& arguments) {
     const std::vector<double> retentions = saved && !values->contains("retention")
                                                ? store.content().at("retentions").get<std::vector<double>>()
                                                : retentions_from(*values);
-    const FitnessEvaluator fitness(suite.search_traces(), retentions);
+    const FitnessEvaluator fitness(suite.search_traces(), retentions, setup.config.start_formula.columns());
     const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));
     if (result.stopped) {
         fmt::print(stderr,

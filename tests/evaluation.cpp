@@ -142,7 +142,7 @@ TEST_CASE("Sizes that make no suite are refused with what is possible") {
 }
 
 TEST_CASE("A search that would not fit in memory is refused with a size that does") {
-    CHECK_THROWS_WITH(FitnessEvaluator(make_suite("micro").search_traces(), {0.5}, 1000),
+    CHECK_THROWS_WITH(FitnessEvaluator(make_suite("micro").search_traces(), {0.5}, {}, 1000),
                       ContainsSubstring("--patterns"));
 }
 

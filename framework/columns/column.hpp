@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,24 +15,51 @@
 
 namespace evictlab {
 
+/// Queries, keys and values of one KV head of a captured layer, as the attention uses them. A view.
+struct HeadTensors {
+    std::size_t group = 0;          ///< query heads of this KV head
+    std::size_t dim = 0;            ///< of a head
+    std::size_t queries = 0;        ///< seen so far: positions 0 .. queries - 1
+    const float* q = nullptr;       ///< [group][queries][dim] with q_stride floats between heads
+    std::size_t q_stride = 0;
+    const float* k = nullptr;       ///< [tokens][dim], of the cached tokens
+    const float* v = nullptr;       ///< [tokens][dim]
+    const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
+    std::size_t wov_stride = 0;
+    std::span<const float> rope_inv_freq; ///< [dim / 2]
+    float rope_scale = 1;
+    float softmax_scale = 0;
+};
+
 /// One row of one head of one layer, as columns see it: everything up to and including query's own attention.
 struct RowContext {
     std::size_t layer = 0;
     std::size_t num_layers = 0;
-    std::size_t query = 0;              ///< n = query + 1 tokens are cached
-    const double* attention = nullptr;  ///< [n], padded
-    const double* key_norm = nullptr;   ///< [seq_len], padded
-    const double* token_type = nullptr; ///< [seq_len], padded
+    std::size_t query = 0;               ///< its position; query + 1 tokens were seen
+    std::size_t tokens = 0;              ///< cached, the query's own last: query + 1 unless some were evicted for good
+    const double* attention = nullptr;   ///< [tokens], padded: of the KV head, the mean over its query heads
+    const double* position = nullptr;    ///< [tokens], padded
+    const double* relative_pos = nullptr; ///< [tokens], padded: query - position
+    const double* key_norm = nullptr;    ///< [tokens], padded
+    const double* token_type = nullptr;  ///< [tokens], padded
+    /// Where ColumnNeeds asks for them, else null or what `attention` is:
+    const double* layer_attention = nullptr; ///< [tokens], padded: the mean over all query heads of the layer
+    std::size_t group = 1;
+    const double* query_attention = nullptr; ///< [group][query_stride]: of each query head
+    std::size_t query_stride = 0;
+    const HeadTensors* tensors = nullptr;
 };
 
-/// The running values of one column for one head of one layer. Made for a sequence length, fed every row in order
-/// (judged or not). Not thread-safe.
+/// The running values of one column for one head of one layer. Made for a number of tokens, fed rows in order (judged
+/// or not; from ColumnInfo::history before the last one on). Not thread-safe.
 class ColumnState {
 public:
     virtual ~ColumnState() = default;
     virtual void update(const RowContext& row) = 0;
-    /// Values of the last row, [query + 1] and readable to padded(); one value where the column is uniform.
-    virtual const double* values() const = 0;
+    /// Values after the last row, [tokens] and readable to padded(); one value where the column is uniform.
+    virtual const double* values() = 0;
+    /// Forgets all cached tokens but those in `slots`, ascending indices into values(), which then begin at 0.
+    virtual void keep([[maybe_unused]] std::span<const std::uint32_t> slots) {}
 };
 
 enum class ColumnKind : std::uint8_t {
@@ -39,12 +68,33 @@ enum class ColumnKind : std::uint8_t {
     layer, ///< one value for all rows of a layer (layer_ratio)
 };
 
+/// What a column is computed from. A source that lacks it cannot give the column.
+enum class ColumnNeeds : std::uint8_t {
+    rows,           ///< attention rows of the KV head: every suite and protocol
+    layer_rows,     ///< and RowContext::layer_attention
+    query_rows,     ///< and RowContext::query_attention
+    tensors,        ///< RowContext::tensors: captured suites, but for protocol rescore
+    wov_norm,       ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
+    base_score,     ///< the inner scorer of a wrapper
+};
+
+/// As many queries as there were.
+inline constexpr std::size_t all_history = static_cast<std::size_t>(-1);
+
 struct ColumnInfo {
     std::string name; ///< without parameters: `recent_attn`, `window_attn`
-    std::string help; ///< one line: what it is, its unit and range
+    std::string help; ///< one line: what it is, its unit and range, its parameters
     ColumnKind kind = ColumnKind::token;
-    /// `arguments` is what follows the first ':' of the full name ("" where nothing does). Throws UsageError.
-    std::unique_ptr<ColumnState> (*make)(std::string_view arguments, std::size_t seq_len) = nullptr;
+    /// `arguments` is what follows the first ':' of the full name ("" where nothing does); `tokens` the most that will
+    /// be cached. Throws UsageError. Null for a derived column.
+    std::unique_ptr<ColumnState> (*make)(std::string_view arguments, std::size_t tokens) = nullptr;
+    ColumnNeeds needs = ColumnNeeds::rows;
+    /// How many of the latest queries it looks at; all where null.
+    std::size_t (*history)(std::string_view arguments) = nullptr;
+    /// A derived column is computed from another one, whose full name is `arguments`, over all heads of a layer at once:
+    /// `base` and `out` are [heads][tokens] with these strides.
+    void (*derive)(const double* base, std::size_t base_stride, std::size_t heads, std::size_t tokens, double* out,
+                   std::size_t out_stride) = nullptr;
 };
 
 /// A full column name, parameters included, as a small number that formulas can carry. Equal names, equal ids.
@@ -58,8 +108,14 @@ ColumnId intern(std::string_view full_name);
 bool known(std::string_view full_name);
 const std::string& name(ColumnId id);
 ColumnKind kind(ColumnId id);
-std::unique_ptr<ColumnState> make(ColumnId id, std::size_t seq_len);
+ColumnNeeds needs(ColumnId id);                ///< of a derived column: its base's
+std::size_t history(ColumnId id);              ///< likewise
+std::optional<ColumnId> base(ColumnId id);     ///< of a derived column
+const ColumnInfo& info(ColumnId id);
+std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens);
 std::string known_names(); ///< "a, b, c", for messages
+/// The columns of the seed's benchmark, which every suite and protocol gives.
+const std::vector<ColumnId>& of_the_seed();
 } // namespace columns
 
 } // namespace evictlab

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -15,10 +16,13 @@ std::vector<ColumnInfo> describe_all(); // written by the build: one entry for e
 
 namespace {
 
+constexpr std::size_t most_columns = std::numeric_limits<ColumnId>::max();
+
 struct Interned {
     std::string name;
     const ColumnInfo* info = nullptr;
     std::string arguments;
+    std::optional<ColumnId> base;
 };
 
 struct Table {
@@ -65,10 +69,18 @@ ColumnId intern(std::string_view full_name) {
     const ColumnInfo* info = find(full_name.substr(0, colon));
     if (!info) throw UsageError(fmt::format("unknown column '{}'; known columns: {}", full_name, known_names()));
     std::string arguments(colon == std::string_view::npos ? std::string_view{} : full_name.substr(colon + 1));
-    info->make(arguments, 1); // refuses bad arguments here, where the name is at hand
+    std::optional<ColumnId> base;
+    if (info->derive) {
+        if (arguments.empty())
+            throw UsageError(fmt::format("column '{}' wants another column, as in {}:recent_attn", full_name, full_name));
+        base = intern(arguments);
+    } else {
+        info->make(arguments, 1); // refuses bad arguments here, where the name is at hand
+    }
     const std::lock_guard lock(t.mutex);
+    if (t.entries.size() > most_columns) throw UsageError(fmt::format("more than {} different columns", most_columns));
     const auto [at, is_new] = t.ids.try_emplace(std::string(full_name), static_cast<ColumnId>(t.entries.size()));
-    if (is_new) t.entries.push_back({std::string(full_name), info, std::move(arguments)});
+    if (is_new) t.entries.push_back({std::string(full_name), info, std::move(arguments), base});
     return at->second;
 }
 
@@ -78,9 +90,35 @@ const std::string& name(ColumnId id) { return entry(id).name; }
 
 ColumnKind kind(ColumnId id) { return entry(id).info->kind; }
 
-std::unique_ptr<ColumnState> make(ColumnId id, std::size_t seq_len) {
+const ColumnInfo& info(ColumnId id) { return *entry(id).info; }
+
+std::optional<ColumnId> base(ColumnId id) { return entry(id).base; }
+
+ColumnNeeds needs(ColumnId id) {
     const Interned& column = entry(id);
-    return column.info->make(column.arguments, seq_len);
+    return column.base ? needs(*column.base) : column.info->needs;
+}
+
+std::size_t history(ColumnId id) {
+    const Interned& column = entry(id);
+    if (column.base) return history(*column.base);
+    return column.info->history ? column.info->history(column.arguments) : all_history;
+}
+
+std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens) {
+    const Interned& column = entry(id);
+    return column.info->make(column.arguments, tokens);
+}
+
+const std::vector<ColumnId>& of_the_seed() {
+    static const std::vector<ColumnId> ids = [] {
+        std::vector<ColumnId> list;
+        for (const char* seed : {"attn_entropy", "cumulative_attn", "is_sink", "key_norm", "layer_idx", "layer_ratio",
+                                 "num_layers", "position", "recent_attn", "relative_pos", "sequence_len", "token_type"})
+            list.push_back(intern(seed));
+        return list;
+    }();
+    return ids;
 }
 
 std::string known_names() {

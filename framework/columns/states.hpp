@@ -1,10 +1,12 @@
 // The shapes that most columns have, so that a column's file states its rule and nothing else.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <string>
+#include <algorithm>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "framework/columns/arguments.hpp"
 #include "framework/columns/column.hpp"
 #include "framework/error.hpp"
 
@@ -12,9 +14,16 @@ namespace evictlab::columns {
 
 /// For columns that take no parameters in their name.
 inline void require_no_arguments(std::string_view column, std::string_view arguments) {
-    if (!arguments.empty())
-        throw UsageError("column '" + std::string(column) +
-                         "' takes no parameters, but got ':" + std::string(arguments) + "'");
+    Arguments(column, arguments).end("");
+}
+
+/// For ColumnInfo::history of columns that look at the last row alone.
+inline std::size_t last_query([[maybe_unused]] std::string_view arguments) { return 1; }
+
+/// Moves the values of the kept slots to the front and sets the others to 0.
+inline void keep_slots(std::span<double> values, std::span<const std::uint32_t> slots) {
+    for (std::size_t i = 0; i < slots.size(); ++i) values[i] = values[slots[i]];
+    std::fill(values.begin() + static_cast<std::ptrdiff_t>(slots.size()), values.end(), 0.0);
 }
 
 /// One value for a whole row or layer, from the row's context.
@@ -23,38 +32,68 @@ public:
     using Rule = double (*)(const RowContext&);
     explicit UniformState(Rule rule) : rule_(rule) {}
     void update(const RowContext& row) override { value_ = rule_(row); }
-    const double* values() const override { return &value_; }
+    const double* values() override { return &value_; }
 
 private:
     Rule rule_;
     double value_ = 0;
 };
 
-/// Values a token that never change while the sequence grows.
+/// Values a token that depend on its position alone.
 class FixedState final : public ColumnState {
 public:
     using Rule = double (*)(std::size_t position);
-    FixedState(std::size_t seq_len, Rule rule) : values_(padded(seq_len)) {
+    FixedState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {
         for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = rule(i);
     }
-    void update(const RowContext&) override {}
-    const double* values() const override { return values_.data(); }
+    void update(const RowContext& row) override { values_[row.tokens - 1] = rule_(row.query); }
+    const double* values() override { return values_.data(); }
+    void keep(std::span<const std::uint32_t> slots) override { keep_slots(values_, slots); }
 
 private:
+    Rule rule_;
     std::vector<double> values_;
 };
 
-/// A per-token array of the trace itself, passed through.
-class TraceState final : public ColumnState {
+/// A per-token array of the row itself, passed through.
+class RowState final : public ColumnState {
 public:
     using Field = const double* RowContext::*;
-    explicit TraceState(Field field) : field_(field) {}
+    explicit RowState(Field field) : field_(field) {}
     void update(const RowContext& row) override { values_ = row.*field_; }
-    const double* values() const override { return values_; }
+    const double* values() override { return values_; }
 
 private:
     Field field_;
     const double* values_ = nullptr;
+};
+
+/// A sum over all rows so far, by one of column_kernels.hpp.
+class RunningSum final : public ColumnState {
+public:
+    using Add = void (*)(const double* row, std::size_t n, double* sums);
+    RunningSum(std::size_t tokens, Add add) : add_(add), sums_(padded(tokens)) {}
+    void update(const RowContext& row) override { add_(row.attention, row.tokens, sums_.data()); }
+    const double* values() override { return sums_.data(); }
+    void keep(std::span<const std::uint32_t> slots) override { keep_slots(sums_, slots); }
+
+private:
+    Add add_;
+    std::vector<double> sums_;
+};
+
+/// Computed from the queries, keys and values of a head whenever it is read after a row.
+class TensorState final : public ColumnState {
+public:
+    /// `out` is [row.tokens]; row.tensors is not null.
+    using Rule = void (*)(const RowContext& row, double* out);
+    TensorState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {}
+    void update(const RowContext& row) override { rule_(row, values_.data()); }
+    const double* values() override { return values_.data(); }
+
+private:
+    Rule rule_;
+    std::vector<double> values_;
 };
 
 } // namespace evictlab::columns

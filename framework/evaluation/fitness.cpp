@@ -75,7 +75,7 @@ Block make_block(const Trace& trace, std::size_t layer, std::size_t head, std::s
         block.row_total.push_back(sum(pass.attention(head), n));
         for (const double r : retentions) block.kept.push_back(kept_count(n, r));
         for (std::size_t c = 0; c < ids.size(); ++c) {
-            const formula::ColumnView view = pass.view(c, head);
+            const formula::ColumnView view = pass.columns().view(c, head);
             if (columns::kind(ids[c]) == ColumnKind::layer)
                 values[c].assign(1, *view.data);
             else
@@ -192,10 +192,13 @@ struct FitnessEvaluator::Impl {
     }
 };
 
-FitnessEvaluator::FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::size_t memory_limit)
+FitnessEvaluator::FitnessEvaluator(SearchTraces traces, std::vector<double> retentions,
+                                   std::span<const ColumnId> more_columns, std::size_t memory_limit)
     : impl_(std::make_unique<Impl>()) {
     impl_->retentions = std::move(retentions);
-    for (const ColumnInfo& info : columns::all()) impl_->ids.push_back(columns::intern(info.name));
+    impl_->ids = columns::of_the_seed();
+    for (const ColumnId id : more_columns)
+        if (std::ranges::find(impl_->ids, id) == impl_->ids.end()) impl_->ids.push_back(id);
     for (std::size_t i = 0; i < impl_->ids.size(); ++i) {
         impl_->column_of_id.resize(std::max<std::size_t>(impl_->column_of_id.size(), impl_->ids[i] + std::size_t{1}));
         impl_->column_of_id[impl_->ids[i]] = i;

@@ -29,9 +29,9 @@ enum class SearchSplit : std::uint8_t { train, valid };
 /// threads, any grouping of jobs into calls, and any machine of the same architecture.
 class FitnessEvaluator {
 public:
-    /// Holds every registered column of the traces' judged rows; throws Error if that would need more than
+    /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more than
     /// `memory_limit` bytes (with the number of patterns that would fit).
-    FitnessEvaluator(SearchTraces traces, std::vector<double> retentions,
+    FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::span<const ColumnId> more_columns = {},
                      std::size_t memory_limit = std::size_t{6} << 30);
     ~FitnessEvaluator();
     /// Errors of each job, in order. Parallel with TBB inside (traces, layers and jobs); call from one thread at a time

@@ -98,14 +98,14 @@ private:
             const formula::Program& program = scorer.program();
             for (std::size_t head = 0; head < pass_.heads(); ++head) {
                 views_.clear();
-                for (const std::size_t column : index) views_.push_back(pass_.view(column, head));
+                for (const std::size_t column : index) views_.push_back(pass_.columns().view(column, head));
                 program.evaluate(views_, program.constants(), n, scores_.data() + head * n, workspace_);
             }
             return;
         }
         pointers_.resize(index.size());
         strides_.resize(index.size());
-        for (std::size_t i = 0; i < index.size(); ++i) pointers_[i] = pass_.filled(index[i], strides_[i]);
+        for (std::size_t i = 0; i < index.size(); ++i) pointers_[i] = pass_.columns().filled(index[i], strides_[i]);
         const evl_batch batch{sizeof(evl_batch),
                               static_cast<std::uint32_t>(pass_.layer()),
                               static_cast<std::uint32_t>(pass_.num_layers()),

@@ -5,50 +5,40 @@
 
 namespace evictlab {
 
+Ages::Ages(std::size_t tokens) : tokens_(tokens), positions_(padded(tokens)), ages_(tokens + row_padding) {
+    for (std::size_t i = 0; i < positions_.size(); ++i) positions_[i] = static_cast<double>(i);
+    for (std::size_t i = 0; i < ages_.size(); ++i) ages_[i] = static_cast<double>(tokens - 1) - static_cast<double>(i);
+}
+
 LayerPass::LayerPass(const Trace& trace, std::size_t layer, std::span<const ColumnId> columns)
     : reader_(trace.open_layer(layer)), seq_len_(trace.seq_len()), heads_(trace.heads()),
-      head_stride_(reader_->head_stride()) {
+      head_stride_(reader_->head_stride()), ages_(seq_len_), board_(columns, heads_, seq_len_) {
     row_.layer = layer;
     row_.num_layers = trace.num_layers();
     row_.token_type = trace.token_type();
-    for (const ColumnId id : columns) {
-        Column& column = columns_.emplace_back();
-        column.kind = columns::kind(id);
-        for (std::size_t head = 0; head < heads_; ++head) column.by_head.push_back(columns::make(id, seq_len_));
-    }
+    row_.position = ages_.position();
+    if (heads_ > 1 && demand_of(columns).layer_rows) layer_attention_.resize(padded(seq_len_));
 }
 
 bool LayerPass::advance() {
     if (next_query_ == seq_len_) return false;
     row_.query = next_query_++;
+    row_.tokens = row_.query + 1;
+    row_.relative_pos = ages_.relative_pos(row_.query);
     attention_ = reader_->next_row();
+    row_.layer_attention = layer_attention_.empty() ? attention_ : layer_attention_.data();
+    if (!layer_attention_.empty())
+        for (std::size_t i = 0; i < row_.tokens; ++i) {
+            double sum = 0;
+            for (std::size_t head = 0; head < heads_; ++head) sum += attention(head)[i];
+            layer_attention_[i] = sum / static_cast<double>(heads_);
+        }
     for (std::size_t head = 0; head < heads_; ++head) {
         row_.attention = attention(head);
         row_.key_norm = reader_->key_norm() + head * head_stride_;
-        for (Column& column : columns_) column.by_head[head]->update(row_);
+        board_.update(head, row_);
     }
     return true;
-}
-
-formula::ColumnView LayerPass::view(std::size_t index, std::size_t head) const {
-    const Column& column = columns_[index];
-    return {column.by_head[head]->values(), column.kind != ColumnKind::token};
-}
-
-const double* LayerPass::filled(std::size_t index, std::ptrdiff_t& stride) {
-    Column& column = columns_[index];
-    stride = heads_ == 1 ? 0 : static_cast<std::ptrdiff_t>(tokens());
-    if (column.kind == ColumnKind::token && heads_ == 1) return column.by_head[0]->values();
-    column.filled.resize(heads_ * padded(seq_len_));
-    for (std::size_t head = 0; head < heads_; ++head) {
-        const double* values = column.by_head[head]->values();
-        double* out = column.filled.data() + head * tokens();
-        if (column.kind == ColumnKind::token)
-            std::copy(values, values + tokens(), out);
-        else
-            std::fill(out, out + tokens(), *values);
-    }
-    return column.filled.data();
 }
 
 } // namespace evictlab

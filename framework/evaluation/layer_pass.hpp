@@ -5,14 +5,26 @@
 #include <span>
 #include <vector>
 
-#include "framework/columns/column.hpp"
-#include "framework/formula/program.hpp"
+#include "framework/evaluation/column_board.hpp"
 #include "framework/suite/trace.hpp"
 
 namespace evictlab {
 
 /// Queries from here on are judged (docs/benchmark.md section 4).
 constexpr std::size_t first_judged_query(std::size_t seq_len) { return seq_len / 4; }
+
+/// The token positions 0, 1, ... and their ages, as rows point to them.
+class Ages {
+public:
+    explicit Ages(std::size_t tokens);
+    const double* position() const { return positions_.data(); }
+    /// query - position for positions 0 .. query.
+    const double* relative_pos(std::size_t query) const { return ages_.data() + (tokens_ - 1 - query); }
+
+private:
+    std::size_t tokens_;
+    std::vector<double> positions_, ages_;
+};
 
 /// Not thread-safe: one a task. `columns` are computed for every head; pointers hold until the next advance().
 class LayerPass {
@@ -29,22 +41,16 @@ public:
     std::size_t heads() const { return heads_; }
 
     const double* attention(std::size_t head) const { return attention_ + head * head_stride_; }
-    /// Column `index` of those asked for; uniform where its kind is.
-    formula::ColumnView view(std::size_t index, std::size_t head) const;
-    /// The same as a full array [heads][tokens] with `stride` between heads, as plugins get it.
-    const double* filled(std::size_t index, std::ptrdiff_t& stride);
+    ColumnBoard& columns() { return board_; }
 
 private:
-    struct Column {
-        ColumnKind kind;
-        std::vector<std::unique_ptr<ColumnState>> by_head;
-        std::vector<double> filled; ///< [heads][seq_len], made when asked for
-    };
     std::unique_ptr<LayerReader> reader_;
-    std::vector<Column> columns_;
     std::size_t seq_len_, heads_, head_stride_;
+    Ages ages_;
+    ColumnBoard board_;
     const double* attention_ = nullptr;
     RowContext row_;
+    std::vector<double> layer_attention_; ///< of several heads
     std::size_t next_query_ = 0;
 };
 

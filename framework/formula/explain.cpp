@@ -7,15 +7,6 @@
 namespace evictlab::formula {
 namespace {
 
-std::string help_of(ColumnId id) {
-    const std::string& name = columns::name(id);
-    const std::string base = name.substr(0, name.find(':'));
-    for (const ColumnInfo& info : columns::all()) {
-        if (info.name == base) return info.help;
-    }
-    return "";
-}
-
 /// The roots of the operands of a node, first to last.
 std::vector<std::size_t> operands_of(const Formula& formula, std::size_t root) {
     std::vector<std::size_t> roots(arity(formula.nodes()[root].op));
@@ -83,7 +74,7 @@ std::string explain(const Formula& formula) {
     for (const ColumnId id : ids) {
         std::string name = columns::name(id);
         name.resize(width, ' ');
-        lines += "  " + name + "  " + help_of(id) + "\n";
+        lines += "  " + name + "  " + columns::info(id).help + "\n";
     }
     lines += std::to_string(formula.size()) + " nodes, depth " + std::to_string(formula.depth()) + ", " +
              std::to_string(formula.constants().size()) + " constants; canonical hash " + canonical_hash(formula) +

@@ -67,8 +67,8 @@ private:
         if (kind < 8) {
             nodes.push_back({.op = Op::constant, .value = constant()});
         } else if (kind < 18) {
-            const auto& all = columns::all();
-            nodes.push_back({.op = Op::column, .column = columns::intern(all[below(all.size())].name)});
+            const auto& all = columns::of_the_seed();
+            nodes.push_back({.op = Op::column, .column = all[below(all.size())]});
         } else {
             nodes.push_back({.op = kind == 18 ? Op::keep : Op::drop});
         }

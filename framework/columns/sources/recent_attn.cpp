@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/column_kernels.hpp"
+#include "framework/columns/window.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -11,28 +11,24 @@ constexpr std::size_t window = 33;
 
 class RecentAttention final : public ColumnState {
 public:
-    explicit RecentAttention(std::size_t seq_len) : stride_(padded(seq_len)), sums_(stride_), rows_(window * stride_) {}
-    void update(const RowContext& row) override {
-        double* oldest = rows_.data() + (row.query % window) * stride_; // of query - window, whose keys ended there
-        slide(row.attention, row.query + 1, oldest, sums_.data());
-    }
-    const double* values() const override { return sums_.data(); }
+    explicit RecentAttention(std::size_t tokens) : rows_(window, tokens) {}
+    void update(const RowContext& row) override { rows_.add(row.attention, row.tokens, row.query); }
+    const double* values() override { return rows_.sums(); }
+    void keep(std::span<const std::uint32_t> slots) override { rows_.keep(slots); }
 
 private:
-    std::size_t stride_;
-    std::vector<double> sums_;
-    std::vector<double> rows_;
+    WindowRows rows_;
 };
 
 } // namespace
 
 ColumnInfo describe_recent_attn() {
-    return {"recent_attn", "sum of the attention to the token over the last 33 queries, this one included",
-            ColumnKind::token,
-            [](std::string_view arguments, [[maybe_unused]] std::size_t seq_len) -> std::unique_ptr<ColumnState> {
+    return {"recent_attn", "sum of the attention to the token over the last 33 queries, this one included", ColumnKind::token,
+            [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("recent_attn", arguments);
-                return std::make_unique<RecentAttention>(seq_len);
-            }};
+                return std::make_unique<RecentAttention>(tokens);
+            },
+            ColumnNeeds::rows, [](std::string_view) { return window; }};
 }
 
 } // namespace evictlab::columns

@@ -1,0 +1,29 @@
+// Rows of attention of one captured layer, computed from its queries and keys a block of queries at a time: memory is
+// O(n) for each query in flight, never O(n^2). SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+
+#include "framework/aligned.hpp"
+#include "framework/capture/captured_trace.hpp"
+
+namespace evictlab {
+
+/// Immutable once made; safe to share between threads. Keeps a transposed copy of the keys and refers to the layer.
+class AttentionRows {
+public:
+    explicit AttentionRows(const LayerTensors& layer);
+
+    /// Floats a row: the tokens, padded.
+    std::size_t stride() const { return stride_; }
+    const LayerTensors& layer() const { return *layer_; }
+    /// A[head][i] of query head `head` for `count` queries i from `first` on, into out[count][stride()]: the softmax over
+    /// the keys that query i sees (causal, and within the sliding window where there is one), 0 at all others.
+    void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
+
+private:
+    const LayerTensors* layer_;
+    std::size_t stride_;
+    AlignedFloats keys_; ///< [kv_heads][dim][stride]
+};
+
+} // namespace evictlab

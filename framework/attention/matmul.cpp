@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "framework/attention/matmul.hpp"
+
+#include <algorithm>
+
+#include "framework/clones.hpp"
+
+namespace evictlab {
+namespace {
+
+using Lanes = float __attribute__((vector_size(64), aligned(4), may_alias));
+
+EVICTLAB_INLINE Lanes load(const float* at) { return *reinterpret_cast<const Lanes*>(at); }
+EVICTLAB_INLINE void store(float* at, const Lanes& value) { *reinterpret_cast<Lanes*>(at) = value; }
+
+/// `Rows` rows of c, one column block.
+template <int Rows>
+EVICTLAB_INLINE void tile(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
+                          std::size_t c_stride, std::size_t k) {
+    Lanes sums[Rows][2] = {};
+    for (std::size_t x = 0; x < k; ++x) {
+        const Lanes left = load(b + x * b_stride), right = load(b + x * b_stride + 16);
+        for (int r = 0; r < Rows; ++r) {
+            const float factor = a[static_cast<std::size_t>(r) * a_stride + x];
+            sums[r][0] += factor * left;
+            sums[r][1] += factor * right;
+        }
+    }
+    for (int r = 0; r < Rows; ++r) {
+        store(c + static_cast<std::size_t>(r) * c_stride, sums[r][0]);
+        store(c + static_cast<std::size_t>(r) * c_stride + 16, sums[r][1]);
+    }
+}
+
+} // namespace
+
+EVICTLAB_CLONES void matmul(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
+                            std::size_t c_stride, std::size_t m, std::size_t k, std::size_t n) {
+    for (std::size_t j = 0; j < n; j += column_block) {
+        std::size_t r = 0;
+        for (; r + 4 <= m; r += 4)
+            tile<4>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, k);
+        for (; r < m; ++r) tile<1>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, k);
+    }
+}
+
+void transpose(const float* from, std::size_t from_stride, std::size_t rows, std::size_t columns, float* to,
+               std::size_t stride) {
+    constexpr std::size_t block = 32;
+    for (std::size_t r0 = 0; r0 < rows; r0 += block)
+        for (std::size_t c = 0; c < columns; ++c)
+            for (std::size_t r = r0; r < std::min(rows, r0 + block); ++r) to[c * stride + r] = from[r * from_stride + c];
+    for (std::size_t c = 0; c < columns; ++c) std::fill(to + c * stride + rows, to + (c + 1) * stride, 0.0F);
+}
+
+} // namespace evictlab

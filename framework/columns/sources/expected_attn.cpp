@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include "framework/columns/expected_attention.hpp"
+#include "framework/columns/states.hpp"
+
+namespace evictlab::columns {
+namespace {
+
+ExpectedAttentionRule read(std::string_view text) {
+    Arguments arguments("expected_attn", text);
+    ExpectedAttentionRule rule;
+    rule.future = arguments.keyed("future", 512, 1, 1 << 20);
+    rule.sinks = arguments.keyed("sinks", 4, 0, 1 << 20);
+    rule.covariance = !arguments.word("mean");
+    arguments.end("expected_attn, expected_attn:future=512:sinks=4 or, without covariance, expected_attn:mean");
+    return rule;
+}
+
+class ExpectedAttention final : public ColumnState {
+public:
+    ExpectedAttention(ExpectedAttentionRule rule, std::size_t tokens) : rule_(rule), values_(padded(tokens)) {}
+    void update(const RowContext& row) override { expected_attention(rule_, row, values_.data()); }
+    const double* values() override { return values_.data(); }
+
+private:
+    ExpectedAttentionRule rule_;
+    std::vector<double> values_;
+};
+
+} // namespace
+
+ColumnInfo describe_expected_attn() {
+    return {"expected_attn",
+            "attention that the next queries are expected to give the token, from the mean and covariance of the queries "
+            "so far; 0 at the sinks: expected_attn:future=F:sinks=S (512, 4), and :mean without the covariance",
+            ColumnKind::token,
+            [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
+                return std::make_unique<ExpectedAttention>(read(arguments), tokens);
+            },
+            ColumnNeeds::tensors, last_query};
+}
+
+} // namespace evictlab::columns

@@ -1,0 +1,58 @@
+// The columns of all heads of one layer, kept up to date row by row and handed out as scorers want them.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "framework/columns/column.hpp"
+#include "framework/formula/program.hpp"
+
+namespace evictlab {
+
+/// Not thread-safe: one a task. Pointers hold until the next call that is not const to the reader's eye.
+class ColumnBoard {
+public:
+    /// `tokens` is the most that will be cached.
+    ColumnBoard(std::span<const ColumnId> ids, std::size_t heads, std::size_t tokens);
+
+    /// Feeds a head's row. `rows_left` counts this row and those that will follow before columns are read: columns that
+    /// do not look so far back are spared it.
+    void update(std::size_t head, const RowContext& row, std::size_t rows_left = 1);
+    /// Column `index` of those asked for; uniform where its kind is.
+    formula::ColumnView view(std::size_t index, std::size_t head);
+    /// The same as a full array [heads][tokens] with `stride` between heads, as plugins get it.
+    const double* filled(std::size_t index, std::ptrdiff_t& stride);
+    /// Forgets all tokens of a head but those in `slots`, ascending. All heads must be given equally many.
+    void keep(std::size_t head, std::span<const std::uint32_t> slots);
+    std::size_t tokens() const { return tokens_; } ///< of the last row
+
+private:
+    struct Column {
+        ColumnId id = 0;
+        ColumnKind kind = ColumnKind::token;
+        std::size_t history = 0;
+        std::vector<std::unique_ptr<ColumnState>> by_head; ///< empty for a derived column
+        std::size_t base = 0;                              ///< index of a derived column's base
+        bool fresh = false;                                ///< `derived` holds the last row's values
+        std::vector<double> derived;                       ///< [heads][stride_]
+        std::vector<double> filled;                        ///< [heads][tokens], made when asked for
+    };
+    std::size_t add(ColumnId id);
+    const double* values(Column& column, std::size_t head);
+    void derive(Column& column);
+
+    std::size_t heads_, stride_, tokens_ = 0;
+    std::vector<Column> columns_;        ///< those asked for, then bases of derived ones
+};
+
+/// The rows that columns need before they are read, and whether any looks beyond the KV head's own row.
+struct ColumnDemand {
+    std::size_t history = 1;
+    bool layer_rows = false;
+    std::size_t query_rows_history = 0; ///< of columns that need RowContext::query_attention; 0 where none does
+    bool tensors = false, wov_norm = false;
+};
+ColumnDemand demand_of(std::span<const ColumnId> ids);
+
+} // namespace evictlab
