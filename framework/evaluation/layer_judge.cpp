@@ -113,7 +113,10 @@ private:
                               static_cast<std::uint32_t>(n),
                               n,
                               pointers_.data(),
-                              strides_.data()};
+                              strides_.data(),
+                              0,
+                              0,
+                              nullptr};
         (runners_[s].own ? *runners_[s].own : *judge_.shared_[s]).score(batch, scores_.data());
     }
 
