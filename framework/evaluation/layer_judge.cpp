@@ -14,6 +14,7 @@ namespace evictlab {
 
 LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> retentions)
     : scorers_(scorers), retentions_(retentions), shared_(scorers.size()) {
+    for (const Scorer& scorer : scorers) require_rescore(scorer);
     for (const Scorer& scorer : scorers)
         columns_.insert(columns_.end(), scorer.columns().begin(), scorer.columns().end());
     std::ranges::sort(columns_);
