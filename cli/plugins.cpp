@@ -38,7 +38,8 @@ void list(const PluginHost& host) {
     for (const auto& plugin : host.plugins())
         table.add({plugin->id(), plugin->version(), joined(plugin->presets(), [](const Preset& p) { return p.name; }),
                    joined(plugin->parameters(), [](const Parameter& p) { return p.key; }),
-                   joined(plugin->columns(), [](ColumnId id) { return columns::name(id); }), plugin->file().string()});
+                   joined(plugin->column_patterns(), [](const std::string& name) { return name; }),
+                   plugin->file().string()});
     std::cout << table.text();
 }
 
@@ -60,7 +61,7 @@ void describe(const Plugin& plugin) {
     fmt::print("file        {}\nsha256      {}\n", plugin.file().string(), plugin.file_sha256());
     fmt::print("flags       {}, {}\n", plugin.deterministic() ? "deterministic" : "not deterministic",
                plugin.concurrent() ? "concurrent" : "one call at a time");
-    fmt::print("columns     {}\n", joined(plugin.columns(), [](ColumnId id) { return columns::name(id); }));
+    fmt::print("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
         fmt::print("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
                    p.evolvable ? ", evolvable" : "", p.help);

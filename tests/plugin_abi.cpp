@@ -15,7 +15,7 @@ double score_of(const Plugin& plugin, std::span<const double> values) {
     const double column[] = {0.5};
     const double* columns[] = {column};
     const std::ptrdiff_t strides[] = {0};
-    const evl_batch batch{sizeof batch, 0, 1, 1, 1, 1, columns, strides};
+    const evl_batch batch{sizeof batch, 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr};
     double score = 0;
     plugin.create(values)->score(batch, &score);
     return score;

@@ -35,7 +35,7 @@ struct TestBatch {
 
     explicit TestBatch(const Plugin& plugin)
         : columns(plugin.columns().size(), values.data()), strides(plugin.columns().size(), 3) {
-        batch = {sizeof batch, 1, 4, 2, 3, 3, columns.data(), strides.data()};
+        batch = {sizeof batch, 1, 4, 2, 3, 3, columns.data(), strides.data(), 0, 0, nullptr};
     }
 };
 
@@ -59,7 +59,7 @@ TEST_CASE("a plugin that breaks the contract is refused with its name, the phase
     const auto [name, cause] = GENERATE(table<std::string, std::string>({
         {"missing_symbol", "the symbol `evictlab_scorer` is missing"},
         {"wrong_magic", "wrong magic 0x0000000000001234 (expected 0x31524f43534c5645)"},
-        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.0"},
+        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.1"},
         {"short_struct", "struct_size 64 is too small"},
         {"null_id", "id is null"},
         {"bad_id", "id 'Bad Id' is not a name: it must match [a-z][a-z0-9_]*"},
@@ -267,7 +267,7 @@ TEST_CASE("random is counter-based on seed, layer, head and position") {
     const auto score = [&](double seed, std::uint32_t layer, std::size_t head, double position) {
         const double* columns[] = {&position, &position};
         const std::ptrdiff_t strides[] = {0, 0};
-        const evl_batch batch{sizeof batch, layer, 30, 4, 1, 1, columns, strides};
+        const evl_batch batch{sizeof batch, layer, 30, 4, 1, 1, columns, strides, 0, 0, nullptr};
         std::vector<double> scores(4);
         random->create(std::vector<double>{seed, 0})->score(batch, scores.data());
         return scores[head];

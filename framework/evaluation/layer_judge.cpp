@@ -14,6 +14,7 @@ namespace evictlab {
 
 LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> retentions)
     : scorers_(scorers), retentions_(retentions), shared_(scorers.size()) {
+    for (const Scorer& scorer : scorers) require_rescore(scorer);
     for (const Scorer& scorer : scorers)
         columns_.insert(columns_.end(), scorer.columns().begin(), scorer.columns().end());
     std::ranges::sort(columns_);
@@ -113,7 +114,10 @@ private:
                               static_cast<std::uint32_t>(n),
                               n,
                               pointers_.data(),
-                              strides_.data()};
+                              strides_.data(),
+                              0,
+                              0,
+                              nullptr};
         (runners_[s].own ? *runners_[s].own : *judge_.shared_[s]).score(batch, scores_.data());
     }
 

@@ -20,6 +20,17 @@ Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plug
     scorer.label_ = std::move(label);
     scorer.plugin_ = std::move(plugin);
     scorer.values_ = std::move(values);
+    scorer.own_columns_ = scorer.columns_ = scorer.plugin_->columns(scorer.values_);
+    return scorer;
+}
+
+Scorer Scorer::from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
+                            Scorer base) {
+    Scorer scorer = from_plugin(fmt::format("{}({})", label, base.label()), std::move(plugin), std::move(values));
+    std::erase(scorer.columns_, base_score_id);
+    for (const ColumnId id : base.columns())
+        if (std::ranges::count(scorer.columns_, id) == 0) scorer.columns_.push_back(id);
+    scorer.base_ = std::make_shared<const Scorer>(std::move(base));
     return scorer;
 }
 
@@ -28,10 +39,27 @@ Scorer Scorer::from_formula(std::string label, formula::Formula formula) {
     scorer.label_ = std::move(label);
     scorer.program_.emplace(formula);
     scorer.formula_ = std::move(formula);
+    scorer.own_columns_.assign(scorer.program_->columns().begin(), scorer.program_->columns().end());
+    scorer.columns_ = scorer.own_columns_;
     return scorer;
 }
 
-std::span<const ColumnId> Scorer::columns() const { return plugin_ ? plugin_->columns() : program_->columns(); }
+bool Scorer::budgeted() const { return (plugin_ && plugin_->budgeted()) || (base_ && base_->budgeted()); }
+
+bool Scorer::allocates() const {
+    if (plugin_ && (plugin_->budgets_layers() || plugin_->budgets_heads())) return true;
+    for (const Scorer* base = base_.get(); base; base = base->base())
+        if (base->plugin() && base->plugin()->budgets_layers()) return true;
+    return false;
+}
+
+bool Scorer::wants_tensors() const {
+    return (plugin_ && plugin_->wants_tensors()) || (base_ && base_->wants_tensors());
+}
+
+std::uint64_t Scorer::tensor_window() const {
+    return std::max(plugin_ ? plugin_->tensor_window() : 0, base_ ? base_->tensor_window() : 0);
+}
 
 namespace {
 
@@ -66,18 +94,14 @@ std::vector<std::string> keys_of(std::span<const Parameter> parameters) {
     return keys;
 }
 
-std::vector<double> default_values(const Plugin& plugin) {
-    std::vector<double> values;
-    for (const auto& parameter : plugin.parameters()) values.push_back(parameter.default_value);
-    return values;
-}
-
-const std::vector<double>& preset_values(const Plugin& plugin, std::string_view name) {
-    if (const Preset* preset = plugin.preset(name)) return preset->values;
+std::shared_ptr<const Plugin> rule_with_preset(const std::shared_ptr<const Plugin>& plugin, std::string_view name) {
     std::vector<std::string> names;
-    for (const auto& preset : plugin.presets()) names.push_back(preset.name);
+    for (const auto& rule : plugin->rules()) {
+        if (rule->preset(name)) return rule;
+        for (const auto& preset : rule->presets()) names.push_back(preset.name);
+    }
     throw UsageError(
-        fmt::format("scorer '{}' has no preset '{}'{}", plugin.id(), name, what_there_is(name, names, "preset")));
+        fmt::format("scorer '{}' has no preset '{}'{}", plugin->id(), name, what_there_is(name, names, "preset")));
 }
 
 double parse_value(const Plugin& plugin, const Parameter& parameter, std::string_view text) {
@@ -137,6 +161,42 @@ bool is_assignment(std::string_view text) {
            !text.substr(equals + 1).starts_with('=');
 }
 
+// Where the parenthesis opens that the last character of `wrapper(base)` closes; npos where there is none.
+std::size_t base_begin(std::string_view text) {
+    int depth = 0;
+    for (std::size_t i = text.size(); text.ends_with(')') && i-- > 0;) {
+        if (text[i] == ')') ++depth;
+        if (text[i] == '(' && --depth == 0) return i;
+    }
+    return npos;
+}
+
+void assign_all(const Plugin& plugin, std::string_view assignments, std::vector<double>& values) {
+    for (bool more = true; more;) {
+        const auto comma = assignments.find(',');
+        assign(plugin, trimmed(assignments.substr(0, comma)), values);
+        more = comma != npos;
+        if (more) assignments.remove_prefix(comma + 1);
+    }
+}
+
+struct Rule {
+    std::string label;
+    std::shared_ptr<const Plugin> plugin;
+    std::vector<double> values;
+};
+
+Rule make_rule(std::string_view text, PluginHost& host) {
+    const ScorerText parts = take_apart(text);
+    auto plugin = parts.id.ends_with(".so") ? host.load(fs::path(parts.id)) : host.find(parts.id);
+    if (!plugin) refuse_unknown(parts.id, host);
+    if (parts.preset) plugin = rule_with_preset(plugin, *parts.preset);
+    auto values = parts.preset ? plugin->preset(*parts.preset)->values : plugin->default_values();
+    if (parts.assignments) assign_all(*plugin, *parts.assignments, values);
+    // A library is named by its id: its path is of this machine only.
+    return {plugin->id() + std::string(text.substr(parts.id.size())), plugin, std::move(values)};
+}
+
 } // namespace
 
 Scorer make_scorer(std::string_view text, PluginHost& host) {
@@ -145,19 +205,20 @@ Scorer make_scorer(std::string_view text, PluginHost& host) {
     if (text.starts_with('=')) return Scorer::from_formula(std::string(text), formula::parse(text.substr(1)));
     if (text.ends_with(".formula")) return from_formula_file(text);
 
-    const ScorerText parts = take_apart(text);
-    const auto plugin = parts.id.ends_with(".so") ? host.load(fs::path(parts.id)) : host.find(parts.id);
-    if (!plugin) refuse_unknown(parts.id, host);
-    auto values = parts.preset ? preset_values(*plugin, *parts.preset) : default_values(*plugin);
-    std::string_view rest = parts.assignments.value_or("");
-    for (bool more = parts.assignments.has_value(); more;) {
-        const auto comma = rest.find(',');
-        assign(*plugin, trimmed(rest.substr(0, comma)), values);
-        more = comma != npos;
-        if (more) rest.remove_prefix(comma + 1);
+    const auto open = base_begin(text);
+    Rule rule = make_rule(trimmed(text.substr(0, open)), host);
+    if (open == npos) {
+        if (rule.plugin->wrapper())
+            throw UsageError(
+                fmt::format("'{0}' is a wrapper, which scores over another scorer: write {0}(snapkv@kvpress), or any "
+                            "other scorer in the parentheses",
+                            rule.label));
+        return Scorer::from_plugin(std::move(rule.label), std::move(rule.plugin), std::move(rule.values));
     }
-    // A library is named by its id: its path is of this machine only.
-    return Scorer::from_plugin(plugin->id() + std::string(text.substr(parts.id.size())), plugin, std::move(values));
+    if (!rule.plugin->wrapper())
+        throw UsageError(fmt::format("scorer '{}' wraps no other: write it without the parentheses", rule.label));
+    return Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
+                                make_scorer(text.substr(open + 1, text.size() - open - 2), host));
 }
 
 std::vector<std::string> split_scorer_list(std::string_view text) {
@@ -178,16 +239,6 @@ std::vector<std::string> split_scorer_list(std::string_view text) {
         begin = i + 1;
     }
     return parts;
-}
-
-std::vector<Scorer> all_scorers(const PluginHost& host) {
-    std::vector<Scorer> scorers;
-    for (const auto& plugin : host.plugins()) {
-        const Preset* seed = plugin->preset("seed");
-        scorers.push_back(Scorer::from_plugin(plugin->id() + (seed ? "@seed" : ""), plugin,
-                                              seed ? seed->values : default_values(*plugin)));
-    }
-    return scorers;
 }
 
 } // namespace evictlab

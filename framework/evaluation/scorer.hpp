@@ -17,14 +17,26 @@ class Scorer {
 public:
     static Scorer from_plugin(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values);
     static Scorer from_formula(std::string label, formula::Formula formula);
+    /// A wrapper over the scorer `base`: `label` without it.
+    static Scorer from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
+                               Scorer base);
 
-    const std::string& label() const { return label_; } ///< as typed: `h2o@seed`
+    const std::string& label() const { return label_; } ///< as typed: `h2o@seed`, `adakv@kvpress(snapkv@kvpress)`
     bool is_formula() const { return program_.has_value(); }
     const formula::Formula& formula() const { return formula_; } ///< of a formula scorer
     const formula::Program& program() const { return *program_; }
     const std::shared_ptr<const Plugin>& plugin() const { return plugin_; } ///< null for a formula
     std::span<const double> values() const { return values_; }
-    std::span<const ColumnId> columns() const;
+    const Scorer* base() const { return base_.get(); } ///< of a wrapper, else null
+    /// What it needs to be given, the base's columns included; for scorers without a base in the order of
+    /// own_columns().
+    std::span<const ColumnId> columns() const { return columns_; }
+    /// Those of the plugin or formula itself, in its order; base_score_id among a wrapper's.
+    std::span<const ColumnId> own_columns() const { return own_columns_; }
+    bool budgeted() const;               ///< scores depend on the budget, its own or its base's
+    bool allocates() const;              ///< budgets of its own for layers or heads, or its base's for layers
+    bool wants_tensors() const;          ///< it or its base
+    std::uint64_t tensor_window() const; ///< the longer one of both
 
 private:
     std::string label_;
@@ -32,17 +44,28 @@ private:
     std::optional<formula::Program> program_;
     std::shared_ptr<const Plugin> plugin_;
     std::vector<double> values_;
+    std::shared_ptr<const Scorer> base_;
+    std::vector<ColumnId> own_columns_, columns_;
 };
 
 /// `id`, `id@preset`, `id:param=value,...`, `id@preset:param=value,...`, a path to a `.so`, a path to a `.formula`
-/// file, or `=EXPRESSION`. Throws UsageError (unknown id, preset, parameter, value out of range: each with what there
-/// is) or PluginError.
+/// file, `=EXPRESSION`, or a wrapper over any of these: `id@preset:param=value,...(SCORER)`. Throws UsageError (unknown
+/// id, preset, parameter, value out of range: each with what there is; a wrapper alone) or PluginError.
 Scorer make_scorer(std::string_view text, PluginHost& host);
 
 /// Splits `a,b:x=1,y=2,max(1,2)` at the commas between scorers: not inside parentheses, and not before `key=value`.
 std::vector<std::string> split_scorer_list(std::string_view text);
 
-/// Every built-in and found plugin, one scorer each: its `seed` preset where it has one, else its defaults.
+/// Throws UsageError for a scorer that the protocol rescore cannot run: a wrapper, or one that wants a budget or
+/// tensors.
+void require_rescore(const Scorer& scorer);
+
+/// Every found plugin that runs under `rescore`, one scorer each: its `seed` preset where it has one, else its
+/// defaults. Plugins that only have published presets (`kvpress`, `paper`) are left out.
 std::vector<Scorer> all_scorers(const PluginHost& host);
+
+/// For one-shot eviction at the end of a prompt: every published preset that there is, in all variants of every plugin;
+/// plugins without any by their defaults; and the wrappers over SnapKV and ExpectedAttention.
+std::vector<Scorer> all_prefill_scorers(PluginHost& host);
 
 } // namespace evictlab

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "framework/plugin/column_pattern.hpp"
+
 namespace evictlab {
 
 namespace {
@@ -16,6 +18,7 @@ constexpr std::size_t param_size_1_0 = offsetof(evl_param, reserved) + sizeof(ev
 constexpr std::size_t preset_size_1_0 = offsetof(evl_preset, values) + sizeof(evl_preset::values);
 constexpr std::size_t frozen_size = offsetof(evl_plugin, id);
 constexpr std::uint64_t most_entries = 4096; // of a table; beyond that the count is taken for garbage
+constexpr std::size_t most_variants = 64;
 
 void check_frozen_fields(const evl_plugin& head) {
     if (head.magic != EVL_MAGIC)
@@ -54,17 +57,12 @@ void check_table(std::string_view what, std::uint64_t count, const void* table, 
         throw Error(fmt::format("{}_size {} is too small: ABI 1.0 has {} bytes", what, size, least));
 }
 
-std::vector<ColumnId> read_columns(const evl_plugin& plugin) {
+std::vector<std::string> read_columns(const evl_plugin& plugin) {
     check_table("column", plugin.column_count, plugin.columns);
-    std::vector<ColumnId> ids;
-    for (std::uint64_t i = 0; i < plugin.column_count; ++i) {
-        const std::string name = text(plugin.columns[i], fmt::format("column {}", i));
-        if (!columns::known(name))
-            throw Error(
-                fmt::format("asks for the unknown column '{}'; known columns: {}", name, columns::known_names()));
-        ids.push_back(columns::intern(name));
-    }
-    return ids;
+    std::vector<std::string> names;
+    for (std::uint64_t i = 0; i < plugin.column_count; ++i)
+        names.push_back(text(plugin.columns[i], fmt::format("column {}", i)));
+    return names;
 }
 
 Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
@@ -149,6 +147,39 @@ std::string refusal(const Parameter& parameter, double value) {
     return "must be " + range_text(parameter);
 }
 
+std::vector<ColumnId> resolve_columns(const Descriptor& descriptor, std::span<const double> values) {
+    std::vector<ColumnId> ids;
+    for (const auto& pattern : descriptor.columns) {
+        const auto name = fill_column_pattern(pattern, descriptor.parameters, values);
+        if (name == base_score_column)
+            ids.push_back(base_score_id);
+        else if (!columns::known(name))
+            throw Error(
+                fmt::format("asks for the unknown column '{}'; known columns: {}", name, columns::known_names()));
+        else
+            ids.push_back(columns::intern(name));
+    }
+    return ids;
+}
+
+namespace {
+
+template <class Extension>
+const Extension* find_extension(const evl_plugin& plugin, const char* id) {
+    return plugin.extension ? static_cast<const Extension*>(plugin.extension(id)) : nullptr;
+}
+
+void read_extensions(Descriptor& d) {
+    d.layer_budget = find_extension<evl_layer_budget>(d.plugin, EVL_LAYER_BUDGET);
+    d.head_budgets = find_extension<evl_head_budgets>(d.plugin, EVL_HEAD_BUDGETS);
+    if (d.layer_budget && !d.layer_budget->layer_budget)
+        throw Error(fmt::format("the extension {}: its function is null", EVL_LAYER_BUDGET));
+    if (d.head_budgets && !d.head_budgets->head_budgets)
+        throw Error(fmt::format("the extension {}: its function is null", EVL_HEAD_BUDGETS));
+    if (d.plugin.tensor_window > 0 && !(d.plugin.flags & EVL_TENSORS))
+        throw Error(fmt::format("tensor_window is {}, but the flag EVL_TENSORS is not set", d.plugin.tensor_window));
+}
+
 Descriptor read_descriptor(const void* exported, std::string& id) {
     const auto frozen = common_prefix<evl_plugin>(exported, frozen_size);
     check_frozen_fields(frozen);
@@ -163,10 +194,39 @@ Descriptor read_descriptor(const void* exported, std::string& id) {
     d.columns = read_columns(d.plugin);
     d.parameters = read_parameters(d.plugin);
     d.presets = read_presets(d.plugin, d.parameters);
+    std::vector<double> defaults;
+    for (const auto& parameter : d.parameters) defaults.push_back(parameter.default_value);
+    resolve_columns(d, defaults);
     if (!d.plugin.create) throw Error("the function create is null");
     if (!d.plugin.score) throw Error("the function score is null");
     if (!d.plugin.destroy) throw Error("the function destroy is null");
+    read_extensions(d);
     return d;
+}
+
+void check_variant(const Descriptor& variant, std::span<const Descriptor> before) {
+    if (variant.id != before[0].id)
+        throw Error(fmt::format("variant {} has the id '{}' instead of '{}'", before.size(), variant.id, before[0].id));
+    for (const auto& preset : variant.presets)
+        for (const auto& other : before)
+            if (std::ranges::count(other.presets, preset.name, &Preset::name) > 0)
+                throw Error(fmt::format("preset '{}' is declared by two variants", preset.name));
+}
+
+} // namespace
+
+std::vector<Descriptor> read_descriptors(const void* exported, std::string& id) {
+    std::vector<Descriptor> rules;
+    rules.push_back(read_descriptor(exported, id));
+    while (const evl_plugin* next = rules.back().plugin.variant) {
+        if (rules.size() == most_variants)
+            throw Error(fmt::format("more than {} variants: the chain seems not to end", most_variants));
+        std::string unused;
+        Descriptor variant = read_descriptor(next, unused);
+        check_variant(variant, rules);
+        rules.push_back(std::move(variant));
+    }
+    return rules;
 }
 
 } // namespace evictlab

@@ -19,7 +19,7 @@ namespace evictlab {
 /// A plugin broke the contract. what() names plugin, phase and cause.
 struct PluginError : Error {
     PluginError(std::string_view plugin, std::string_view phase, std::string_view cause);
-    std::string plugin, phase, cause; ///< phase: find, load, create, score
+    std::string plugin, phase, cause; ///< phase: find, load, create, score, budget
 };
 
 struct Parameter {
@@ -36,8 +36,13 @@ struct Preset {
 
 class ScorerInstance;
 
-/// A loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an instance
-/// lives.
+/// What a wrapper declares for the scores of the scorer that it wraps. No suite gives it, so it is no column of the
+/// registry.
+inline constexpr std::string_view base_score_column = "base_score";
+inline constexpr ColumnId base_score_id = static_cast<ColumnId>(-1);
+
+/// One rule of a loaded library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an
+/// instance lives.
 class Plugin : public std::enable_shared_from_this<Plugin> {
 public:
     /// Throws PluginError (phase "load") for whatever is wrong with the file or its descriptor.
@@ -52,10 +57,23 @@ public:
     const std::string& file_sha256() const; ///< content of the library, computed when first asked for; "" if it is gone
     bool deterministic() const;
     bool concurrent() const;
-    std::span<const ColumnId> columns() const;
+    bool budgeted() const;       ///< scores depend on the budget: EVL_BUDGETED
+    bool wants_tensors() const;  ///< EVL_TENSORS
+    bool wrapper() const;        ///< scores over another scorer's scores
+    bool budgets_layers() const; ///< has the extension EVL_LAYER_BUDGET
+    bool budgets_heads() const;  ///< has the extension EVL_HEAD_BUDGETS
+    std::uint64_t tensor_window() const;
+    std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
+    /// For these values of the parameters, in the order declared; base_score_id where a wrapper wants the base's
+    /// scores. Throws UsageError where the values make a column's name that there is not.
+    std::vector<ColumnId> columns(std::span<const double> values) const;
+    std::vector<double> default_values() const;
+    std::vector<ColumnId> columns() const { return columns(default_values()); }
     std::span<const Parameter> parameters() const;
     std::span<const Preset> presets() const;
     const Preset* preset(std::string_view name) const; ///< null where there is none
+    /// This rule, and behind the library's first one the others under its id, of which a preset's name chooses.
+    std::vector<std::shared_ptr<const Plugin>> rules() const;
 
     /// One value for each parameter, in range (make_scorer checks what a person types). Throws PluginError (phase
     /// "create"): a failing status with its text, an exception that escaped, or success without an instance.
@@ -80,6 +98,10 @@ public:
     /// "score"): a failing status with its text, or an exception that escaped. NaN is looked for by the caller, who
     /// ranks.
     void score(const evl_batch& batch, double* scores) const;
+    /// Of a plugin that budgets_layers() or budgets_heads(). Throws PluginError (phase "budget"), also for more tokens
+    /// than there are.
+    std::size_t layer_budget(const evl_budget_query& query) const;
+    void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const;
     const Plugin& plugin() const { return *plugin_; }
 
 private:

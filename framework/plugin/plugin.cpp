@@ -16,8 +16,9 @@ PluginError::PluginError(std::string_view plugin_, std::string_view phase_, std:
 
 struct Plugin::Impl {
     std::filesystem::path file;
-    boost::dll::shared_library library;
+    std::shared_ptr<boost::dll::shared_library> library;
     Descriptor descriptor;
+    std::vector<std::shared_ptr<const Plugin>> variants;
     mutable std::once_flag hashed;
     mutable std::string sha256;
 
@@ -67,18 +68,25 @@ Plugin::Plugin() : impl_(std::make_unique<Impl>()) {}
 Plugin::~Plugin() = default;
 
 std::shared_ptr<const Plugin> Plugin::load(const std::filesystem::path& file) {
-    std::shared_ptr<Plugin> plugin(new Plugin);
-    Impl& impl = *plugin->impl_;
+    const auto path = std::filesystem::absolute(file).lexically_normal();
+    std::vector<std::shared_ptr<Plugin>> rules;
     std::string id;
     try {
-        impl.file = std::filesystem::absolute(file).lexically_normal();
-        if (const auto defect = library_file_defect(impl.file); !defect.empty()) throw Error(defect);
-        load_library(impl.library, impl.file);
-        impl.descriptor = read_descriptor(&impl.library.get<const char>(EVL_SYMBOL), id);
+        if (const auto defect = library_file_defect(path); !defect.empty()) throw Error(defect);
+        const auto library = std::make_shared<boost::dll::shared_library>();
+        load_library(*library, path);
+        for (auto& descriptor : read_descriptors(&library->get<const char>(EVL_SYMBOL), id)) {
+            std::shared_ptr<Plugin> rule(new Plugin);
+            rule->impl_->file = path;
+            rule->impl_->library = library;
+            rule->impl_->descriptor = std::move(descriptor);
+            rules.push_back(std::move(rule));
+        }
     } catch (const std::exception& error) {
         throw PluginError(id.empty() ? file.string() : fmt::format("{} ({})", id, file.string()), "load", error.what());
     }
-    return plugin;
+    rules[0]->impl_->variants.assign(rules.begin() + 1, rules.end());
+    return rules[0];
 }
 
 const std::string& Plugin::id() const { return impl_->descriptor.id; }
@@ -89,13 +97,39 @@ const std::string& Plugin::reference() const { return impl_->descriptor.referenc
 const std::filesystem::path& Plugin::file() const { return impl_->file; }
 bool Plugin::deterministic() const { return (impl_->descriptor.plugin.flags & EVL_DETERMINISTIC) != 0; }
 bool Plugin::concurrent() const { return (impl_->descriptor.plugin.flags & EVL_CONCURRENT) != 0; }
-std::span<const ColumnId> Plugin::columns() const { return impl_->descriptor.columns; }
+bool Plugin::budgeted() const { return (impl_->descriptor.plugin.flags & EVL_BUDGETED) != 0; }
+bool Plugin::wants_tensors() const { return (impl_->descriptor.plugin.flags & EVL_TENSORS) != 0; }
+bool Plugin::wrapper() const { return std::ranges::count(impl_->descriptor.columns, base_score_column) > 0; }
+bool Plugin::budgets_layers() const { return impl_->descriptor.layer_budget != nullptr; }
+bool Plugin::budgets_heads() const { return impl_->descriptor.head_budgets != nullptr; }
+std::uint64_t Plugin::tensor_window() const { return impl_->descriptor.plugin.tensor_window; }
+std::span<const std::string> Plugin::column_patterns() const { return impl_->descriptor.columns; }
 std::span<const Parameter> Plugin::parameters() const { return impl_->descriptor.parameters; }
 std::span<const Preset> Plugin::presets() const { return impl_->descriptor.presets; }
 
 const std::string& Plugin::file_sha256() const {
     std::call_once(impl_->hashed, [&] { impl_->sha256 = sha256_hex_of_file(impl_->file).value_or(""); });
     return impl_->sha256;
+}
+
+std::vector<ColumnId> Plugin::columns(std::span<const double> values) const {
+    try {
+        return resolve_columns(impl_->descriptor, values);
+    } catch (const Error& error) {
+        throw UsageError(fmt::format("scorer '{}': {}", id(), error.what()));
+    }
+}
+
+std::vector<double> Plugin::default_values() const {
+    std::vector<double> values;
+    for (const auto& parameter : parameters()) values.push_back(parameter.default_value);
+    return values;
+}
+
+std::vector<std::shared_ptr<const Plugin>> Plugin::rules() const {
+    std::vector<std::shared_ptr<const Plugin>> rules{shared_from_this()};
+    rules.insert(rules.end(), impl_->variants.begin(), impl_->variants.end());
+    return rules;
 }
 
 const Preset* Plugin::preset(std::string_view name) const {
@@ -132,6 +166,37 @@ void ScorerInstance::score(const evl_batch& batch, double* scores) const {
     evl_error error{};
     const auto cause = failure(error, [&] { return impl.descriptor.plugin.score(instance_, &batch, scores, &error); });
     if (!cause.empty()) throw PluginError(impl.label(), "score", fmt::format("layer {}: {}", batch.layer, cause));
+}
+
+namespace {
+
+// The host's limit on what a budget may be.
+std::string excess(std::uint64_t kept, std::uint32_t tokens) {
+    return kept <= tokens ? "" : fmt::format("{} of {} tokens are to be kept", kept, tokens);
+}
+
+} // namespace
+
+std::size_t ScorerInstance::layer_budget(const evl_budget_query& query) const {
+    const auto& impl = *plugin_->impl_;
+    evl_error error{};
+    std::uint64_t kept = query.kept;
+    auto cause =
+        failure(error, [&] { return impl.descriptor.layer_budget->layer_budget(instance_, &query, &kept, &error); });
+    if (cause.empty()) cause = excess(kept, query.tokens);
+    if (!cause.empty()) throw PluginError(impl.label(), "budget", fmt::format("layer {}: {}", query.layer, cause));
+    return kept;
+}
+
+void ScorerInstance::head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const {
+    const auto& impl = *plugin_->impl_;
+    evl_error error{};
+    auto cause = failure(error, [&] {
+        return impl.descriptor.head_budgets->head_budgets(instance_, &batch, scores, kept.data(), &error);
+    });
+    for (std::size_t head = 0; cause.empty() && head < kept.size(); ++head)
+        if (cause = excess(kept[head], batch.tokens); !cause.empty()) cause = fmt::format("head {}: {}", head, cause);
+    if (!cause.empty()) throw PluginError(impl.label(), "budget", fmt::format("layer {}: {}", batch.layer, cause));
 }
 
 } // namespace evictlab

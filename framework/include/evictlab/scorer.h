@@ -28,7 +28,7 @@ extern "C" {
 
 #define EVL_MAGIC UINT64_C(0x31524F43534C5645) /* "EVLSCOR1" as little-endian bytes */
 #define EVL_ABI_MAJOR 1u
-#define EVL_ABI_MINOR 0u
+#define EVL_ABI_MINOR 1u
 #define EVL_SYMBOL "evictlab_scorer"
 
 /* What create and score return; anything but EVL_OK is a failure that the host reports with evl_error's text. */
@@ -38,7 +38,10 @@ typedef int32_t evl_status;
 
 /* Flags of evl_plugin. */
 #define EVL_DETERMINISTIC UINT64_C(1) /* equal batches give equal bits */
-#define EVL_CONCURRENT UINT64_C(2)    /* score may be called from several threads at once on one instance */
+#define EVL_CONCURRENT UINT64_C(2)    /* calls on one instance may overlap */
+/* Since 1.1: */
+#define EVL_BUDGETED UINT64_C(4) /* scores depend on removed_fraction or kept: score is called for each budget */
+#define EVL_TENSORS UINT64_C(8)  /* reads evl_batch.tensors: a suite that has none refuses the scorer by name */
 
 /* Owned by the caller, who zeroes it before the call; the plugin writes why it failed: UTF-8, NUL-terminated, one line.
  */
@@ -67,6 +70,31 @@ typedef struct evl_preset {
     const double* values; /* param_count of them; may be NULL where the plugin has no parameters */
 } evl_preset;
 
+/* The layer's tensors behind the columns, for plugins with EVL_TENSORS (since 1.1): owned by the host, read-only, valid
+ * during the call. n tokens in order of position; query head h reads KV head h / (query_heads / kv_heads). Rows of dim
+ * floats follow each other; *_stride is the step from one head to the next, in floats. */
+typedef struct evl_tensors {
+    uint64_t struct_size; /* of evl_tensors as the host knows it: read no field behind it */
+    uint32_t query_heads, kv_heads;
+    uint32_t tokens; /* n, that of the batch */
+    uint32_t dim;    /* of a head */
+    const float* q;  /* [query_heads][n][dim], as the attention uses them: after RoPE and any QK-norm */
+    const float* k;  /* [kv_heads][n][dim], likewise */
+    const float* v;  /* [kv_heads][n][dim] */
+    ptrdiff_t q_stride, k_stride, v_stride;
+    double softmax_scale;       /* factor of q . k: 1 / sqrt(dim) in most models */
+    uint64_t sliding_window;    /* keys that a query sees, itself included; 0: all before it */
+    const float* rope_inv_freq; /* [dim / 2]: radians a position; the half-split form of RoPE */
+    double rope_scale;          /* factor on its cos and sin; 1 in most models */
+    const float* wov_norm;     /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
+    ptrdiff_t wov_norm_stride; /* floats from one query head to the next */
+    /* Attention of the last window_queries queries, softmax over all that each may see:
+     * [query_heads][window_queries][n], without gaps. The plugin asks for it by evl_plugin.tensor_window; fewer where n
+     * is smaller. NULL where it is 0. */
+    uint64_t window_queries;
+    const float* window_attn;
+} evl_tensors;
+
 /* All cached tokens of one layer at one moment: owned by the host, read-only, valid during the call. */
 typedef struct evl_batch {
     uint64_t struct_size;  /* of evl_batch as the host knows it: read no field behind it */
@@ -80,6 +108,12 @@ typedef struct evl_batch {
      * value for all tokens (sequence_len, layer_ratio) is filled with n copies of it. */
     const double* const* columns;
     const ptrdiff_t* head_stride;
+
+    /* Since 1.1. The budget that the scores are for; both 0 where there is none, as under the protocol rescore, and for
+     * plugins without EVL_BUDGETED in calls of score. */
+    double removed_fraction;    /* c: share of the tokens to be evicted, in [0, 1] */
+    uint64_t kept;              /* K: tokens that each head keeps, after any layer budget */
+    const evl_tensors* tensors; /* NULL unless the plugin has EVL_TENSORS */
 } evl_batch;
 
 typedef struct evl_instance evl_instance; /* the plugin's own */
@@ -101,7 +135,11 @@ typedef struct evl_plugin {
     uint64_t flags;          /* EVL_DETERMINISTIC | EVL_CONCURRENT */
 
     uint64_t column_count;
-    const char* const* columns; /* names from `evictlab plugins columns`; the host computes no others */
+    /* Names from `evictlab plugins columns`; the host computes no others. Since 1.1 a name may hold parameters in
+     * braces, which the host replaces by the instance's values: "window_attn:{window}" becomes "window_attn:64", and
+     * "{max_pooling?max|avg}" max or avg, as the value is other than 0 or not. A plugin that names `base_score` is a
+     * wrapper: it is only used over another scorer, as mine(h2o), whose scores that column holds. */
+    const char* const* columns;
 
     uint64_t param_count;
     uint64_t param_size; /* sizeof(evl_param): the step from one to the next */
@@ -125,7 +163,38 @@ typedef struct evl_plugin {
     /* Optional extensions by id, NULL where the plugin has none of that id; what it points to lives as long as the
      * library. Any thread, several at once. May itself be NULL. */
     const void* (*extension)(const char* id);
+
+    /* Since 1.1. */
+    uint64_t tensor_window; /* queries of evl_tensors.window_attn; 0: none. Needs EVL_TENSORS */
+    /* Another rule under the same id, with columns, parameters, presets and functions of its own, or NULL: a chain. The
+     * text ID@PRESET means the first of the chain that has this preset, ID alone the head of the chain. */
+    const struct evl_plugin* variant;
 } evl_plugin;
+
+/* Extension EVL_LAYER_BUDGET: how many tokens each head keeps in one layer, in place of K. */
+#define EVL_LAYER_BUDGET "evictlab.layer_budget/1"
+typedef struct evl_budget_query {
+    uint64_t struct_size;    /* of evl_budget_query as the host knows it */
+    uint32_t layer;          /* 0-based */
+    uint32_t num_layers;     /* of the model */
+    uint32_t heads;          /* KV heads */
+    uint32_t tokens;         /* n */
+    double removed_fraction; /* c, in (0, 1] */
+    uint64_t kept;           /* K = c >= 1 ? 0 : max(1, (int)(n (1 - c))): the answer where all layers are equal */
+} evl_budget_query;
+typedef struct evl_layer_budget {
+    /* Sets *kept, at most tokens. Called before score; threads as score. */
+    evl_status (*layer_budget)(evl_instance* instance, const evl_budget_query* query, uint64_t* kept, evl_error* error);
+} evl_layer_budget;
+
+/* Extension EVL_HEAD_BUDGETS: how many tokens each head of a layer keeps. */
+#define EVL_HEAD_BUDGETS "evictlab.head_budgets/1"
+typedef struct evl_head_budgets {
+    /* Called after score with its batch and scores, and the budget filled in (batch->kept is the layer's). Sets
+     * kept[h], at most tokens, for every head; their sum may be another than heads * batch->kept. Threads as score. */
+    evl_status (*head_budgets)(evl_instance* instance, const evl_batch* batch, const double* scores, uint64_t* kept,
+                               evl_error* error);
+} evl_head_budgets;
 
 /* The first four fields, for an initialiser: { EVL_HEADER, .id = "mine", ... } */
 #define EVL_HEADER EVL_MAGIC, EVL_ABI_MAJOR, EVL_ABI_MINOR, sizeof(evl_plugin)

@@ -23,21 +23,20 @@
 // are set and may throw. A const score() makes the scorer safe for concurrent calls. Whatever prepare() or score()
 // throws becomes the plugin's error. Nothing here allocates during a score call.
 //
+// Budgets, where the rule has its own (both optional):
+//     std::size_t layer_budget(const evl_budget_query& query) const;   // tokens each head keeps in this layer
+//     void head_budgets(evictlab::Batch<Mine> batch, std::span<const double> scores,   // [heads][tokens], as scored
+//                       std::span<std::uint64_t> kept) const;                          // [heads], to fill
+//
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <evictlab/scorer.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <iterator>
 #include <limits>
-#include <new>
 #include <span>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 
 // Hidden, so that two plugins whose structs have the same name share nothing when loaded into one process.
 #pragma GCC visibility push(hidden)
@@ -54,14 +53,18 @@ struct Info {
     const char* description = "";
     const char* reference = "";
     bool deterministic = true;
+    bool budgeted = false;           ///< score() reads removed_fraction() or kept()
+    bool tensors = false;            ///< score() reads tensors()
+    std::uint64_t tensor_window = 0; ///< queries whose attention tensors() holds
 };
 
-/// The names of the columns that a scorer asks for.
+/// The names of the columns that a scorer asks for; parameters in braces: "window_attn:{window}".
 template <std::size_t N>
 struct Columns {
     template <class... Name>
     constexpr Columns(Name... name) : names{name...} {}
-    const char* names[N];
+    static constexpr std::size_t count = N;
+    const char* names[N > 0 ? N : 1];
 };
 template <class... Name>
 Columns(Name...) -> Columns<sizeof...(Name)>;
@@ -112,7 +115,8 @@ struct Preset {
     Value values[24]{};
 };
 
-/// The index of a column in Scorer::columns, found when compiling; a name that is not there does not compile.
+/// The index of a column in Scorer::columns, found when compiling, by its whole name or by what stands before the first
+/// ':'; a name that is not there, or would do for two, does not compile.
 template <class Scorer>
 class ColumnIndex {
 public:
@@ -121,232 +125,82 @@ public:
 
 private:
     static consteval std::size_t find(std::string_view name) {
-        for (std::size_t i = 0; i < std::size(Scorer::columns.names); ++i)
-            if (name == Scorer::columns.names[i]) return i;
-        throw "the scorer's `columns` do not name this column";
+        std::size_t found = Scorer::columns.count;
+        for (std::size_t i = 0; i < Scorer::columns.count; ++i) {
+            const std::string_view known = Scorer::columns.names[i];
+            if (name == known) return i;
+            if (name != known.substr(0, known.find(':'))) continue;
+            if (found < Scorer::columns.count) throw "two of the scorer's `columns` begin with this name";
+            found = i;
+        }
+        if (found == Scorer::columns.count) throw "the scorer's `columns` do not name this column";
+        return found;
     }
     std::size_t value_;
+};
+
+/// What Head and Batch both tell of the layer.
+class Layer {
+public:
+    explicit Layer(const evl_batch& batch) : batch_(&batch) {}
+    std::size_t tokens() const { return batch_->tokens; }
+    std::size_t layer() const { return batch_->layer; } ///< from 0
+    std::size_t num_layers() const { return batch_->num_layers; }
+    double layer_ratio() const { return static_cast<double>(layer()) / static_cast<double>(num_layers()); }
+    std::size_t sequence_len() const { return batch_->sequence_len; } ///< tokens seen so far, evicted ones included
+    /// Of a scorer whose info says `budgeted`: the share to be evicted, in [0, 1], and the tokens that each head keeps.
+    /// 0 where there is no budget.
+    double removed_fraction() const { return since_1_1() ? batch_->removed_fraction : 0; }
+    std::size_t kept() const { return since_1_1() ? batch_->kept : 0; }
+    /// Of a scorer whose info says `tensors`: the layer's q, k and v. Else null.
+    const evl_tensors* tensors() const { return since_1_1() ? batch_->tensors : nullptr; }
+
+protected:
+    const evl_batch* batch_;
+
+private:
+    bool since_1_1() const { return batch_->struct_size >= offsetof(evl_batch, tensors) + sizeof batch_->tensors; }
 };
 
 /// The cached tokens of one KV head of one layer, as Scorer's columns. A view: valid during the score call,
 /// read-only.
 template <class Scorer>
-class Head {
+class Head : public Layer {
 public:
-    Head(const evl_batch& batch, std::size_t index) : batch_(&batch), index_(index) {}
+    Head(const evl_batch& batch, std::size_t index) : Layer(batch), index_(index) {}
     /// [tokens] values of one column: head["position"].
     std::span<const double> operator[](ColumnIndex<Scorer> column) const {
         const auto stride = batch_->head_stride[column.value()];
         return {batch_->columns[column.value()] + static_cast<std::ptrdiff_t>(index_) * stride, tokens()};
     }
     std::size_t index() const { return index_; } ///< of the KV head, from 0
-    std::size_t tokens() const { return batch_->tokens; }
-    std::size_t layer() const { return batch_->layer; } ///< from 0
-    std::size_t num_layers() const { return batch_->num_layers; }
-    double layer_ratio() const { return static_cast<double>(layer()) / static_cast<double>(num_layers()); }
-    std::size_t sequence_len() const { return batch_->sequence_len; } ///< tokens seen so far, evicted ones included
 
 private:
-    const evl_batch* batch_;
     std::size_t index_;
 };
 
 /// All KV heads of one layer, for scorers that look across heads: `void score(Batch<Mine>, std::span<double>)`,
 /// where the scores are [heads][tokens].
 template <class Scorer>
-class Batch {
+class Batch : public Layer {
 public:
-    explicit Batch(const evl_batch& batch) : batch_(&batch) {}
+    using Layer::Layer;
     std::size_t heads() const { return batch_->heads; }
-    std::size_t tokens() const { return batch_->tokens; }
     Head<Scorer> head(std::size_t index) const { return {*batch_, index}; }
-
-private:
-    const evl_batch* batch_;
-};
-
-/// What the macro builds the exported object from; not for authors.
-namespace glue {
-
-inline evl_status fail(evl_error* error, const char* text) {
-    std::size_t i = 0;
-    for (; i + 1 < sizeof error->text && text[i] != '\0'; ++i) error->text[i] = text[i];
-    error->text[i] = '\0';
-    return EVL_FAILED;
-}
-
-template <class Call>
-evl_status guarded(evl_error* error, Call&& call) noexcept {
-    try {
-        call();
-        return EVL_OK;
-    } catch (const std::exception& exception) {
-        return fail(error, exception.what());
-    } catch (...) {
-        return fail(error, "threw something that is not a std::exception");
-    }
-}
-
-// Copies of the scorer's tables: its own static members would be merged with those of a namesake in another plugin.
-template <class Scorer>
-inline constexpr auto column_table = Scorer::columns;
-template <class Scorer>
-inline constexpr auto parameter_table = std::to_array(Scorer::parameters);
-
-template <class Scorer>
-constexpr std::span<const Parameter<Scorer>> parameters() {
-    if constexpr (requires { Scorer::parameters; })
-        return parameter_table<Scorer>;
-    else
-        return {};
-}
-
-template <class Scorer>
-constexpr std::span<const Preset> presets() {
-    if constexpr (requires { Scorer::presets; })
-        return Scorer::presets;
-    else
-        return {};
-}
-
-template <class Scorer>
-concept ScoresHeads = requires(Scorer scorer, Head<Scorer> head, std::span<double> out) {
-    scorer.score(head, out);
-};
-template <class Scorer>
-concept Concurrent = requires(const Scorer scorer, Head<Scorer> head, Batch<Scorer> batch, std::span<double> out) {
-    requires requires { scorer.score(head, out); } || requires {
-        scorer.score(batch, out);
-    };
-};
-
-template <class Scorer, class Self>
-void score(Self& scorer, const evl_batch& batch, double* scores) {
-    const std::size_t tokens = batch.tokens, heads = batch.heads;
-    if constexpr (ScoresHeads<Scorer>)
-        for (std::size_t h = 0; h < heads; ++h)
-            scorer.score(Head<Scorer>(batch, h), std::span<double>(scores + h * tokens, tokens));
-    else
-        scorer.score(Batch<Scorer>(batch), std::span<double>(scores, heads * tokens));
-}
-
-template <class Scorer>
-struct Functions {
-    static evl_status create(const double* values, evl_instance** instance, evl_error* error) noexcept {
-        Scorer* made = nullptr;
-        const evl_status status = guarded(error, [&] {
-            made = new Scorer();
-            for (const auto& parameter : parameters<Scorer>()) parameter.set(*made, *values++);
-            if constexpr (requires { made->prepare(); }) made->prepare();
-        });
-        if (status != EVL_OK)
-            delete made;
-        else
-            *instance = reinterpret_cast<evl_instance*>(made);
-        return status;
-    }
-    static evl_status score(evl_instance* instance, const evl_batch* batch, double* scores, evl_error* error) noexcept {
-        return guarded(error, [&] {
-            auto& scorer = *reinterpret_cast<Scorer*>(instance);
-            if constexpr (Concurrent<Scorer> && std::is_trivially_copyable_v<Scorer>) {
-                // A local copy cannot overlap the scores, so loops over its members vectorise.
-                const Scorer copy = scorer;
-                glue::score<Scorer>(copy, *batch, scores);
-            } else if constexpr (Concurrent<Scorer>) {
-                glue::score<Scorer>(std::as_const(scorer), *batch, scores);
-            } else {
-                glue::score<Scorer>(scorer, *batch, scores);
-            }
-        });
-    }
-    static void destroy(evl_instance* instance) noexcept { delete reinterpret_cast<Scorer*>(instance); }
-};
-
-/// The tables that the exported object points to.
-template <class Scorer>
-struct Tables {
-    static constexpr std::size_t param_count = parameters<Scorer>().size();
-    static constexpr std::size_t preset_count = presets<Scorer>().size();
-
-    evl_param params[param_count + 1]{};
-    double values[preset_count + 1][param_count + 1]{};
-    evl_preset presets_[preset_count + 1]{};
-
-    constexpr Tables() {
-        const Scorer defaults{};
-        for (std::size_t i = 0; i < param_count; ++i) {
-            const auto& parameter = parameters<Scorer>()[i];
-            const ParameterInfo& info = parameter.info;
-            params[i] = {info.key,
-                         info.label,
-                         info.help,
-                         info.min,
-                         info.max,
-                         parameter.get(defaults),
-                         static_cast<std::uint32_t>(parameter.type),
-                         info.log_scale,
-                         info.evolvable,
-                         0};
-        }
-        for (std::size_t p = 0; p < preset_count; ++p) {
-            for (std::size_t i = 0; i < param_count; ++i) values[p][i] = value(presets<Scorer>()[p], i);
-            presets_[p] = {presets<Scorer>()[p].name, presets<Scorer>()[p].help, values[p]};
-        }
-    }
-
-private:
-    constexpr double value(const Preset& preset, std::size_t parameter) const {
-        for (const auto& [key, value] : preset.values)
-            if (!key.empty() && key == params[parameter].key) return value;
-        return params[parameter].default_value;
+    /// The scores of one head among those of all.
+    template <class Value>
+    std::span<Value> row(std::span<Value> scores, std::size_t index) const {
+        return scores.subspan(index * tokens(), tokens());
     }
 };
 
-/// Whether every key of every preset is a parameter's.
-template <class Scorer>
-consteval bool preset_keys_known() {
-    for (const Preset& preset : presets<Scorer>())
-        for (const auto& [key, value] : preset.values) {
-            bool known = key.empty();
-            for (const auto& parameter : parameters<Scorer>()) known = known || key == parameter.info.key;
-            if (!known) return false;
-        }
-    return true;
-}
-
-template <class Scorer>
-inline constexpr Tables<Scorer> tables{};
-
-template <class Scorer>
-constexpr evl_plugin plugin() {
-    static_assert(preset_keys_known<Scorer>(), "a preset names a parameter that the scorer does not have");
-    constexpr const Info& info = Scorer::info;
-    return {EVL_HEADER,
-            info.id,
-            info.name,
-            info.version,
-            info.description,
-            info.reference,
-            (info.deterministic ? EVL_DETERMINISTIC : 0) | (Concurrent<Scorer> ? EVL_CONCURRENT : 0),
-            std::size(column_table<Scorer>.names),
-            column_table<Scorer>.names,
-            Tables<Scorer>::param_count,
-            sizeof(evl_param),
-            tables<Scorer>.params,
-            Tables<Scorer>::preset_count,
-            sizeof(evl_preset),
-            tables<Scorer>.presets_,
-            Functions<Scorer>::create,
-            Functions<Scorer>::score,
-            Functions<Scorer>::destroy,
-            nullptr};
-}
-
-} // namespace glue
 } // namespace evictlab
 
 #pragma GCC visibility pop
 
-/// Exports the scorer of this plugin. Once in a library.
-#define EVICTLAB_SCORER(Scorer)                                                                                        \
-    extern "C" constinit const evl_plugin evictlab_scorer = evictlab::glue::plugin<Scorer>();
+#include <evictlab/scorer_glue.hpp>
+
+/// Exports the scorer of this plugin, once in a library: EVICTLAB_SCORER(Mine), or EVICTLAB_SCORER(Mine,
+/// MineAsInThePaper) for several rules under one id, which is then chosen by the preset's name.
+#define EVICTLAB_SCORER(...)                                                                                           \
+    extern "C" constinit const evl_plugin evictlab_scorer = evictlab::glue::plugin<__VA_ARGS__>();
