@@ -117,8 +117,8 @@ void pure_pass(benchmark::State& state) {
             LayerPass pass(recorded(), layer, ids);
             while (pass.advance()) {
                 if (!pass.judged()) continue;
-                total += sum(pass.columns().view(0, 0).data, pass.tokens()) + sum(pass.columns().view(1, 0).data, pass.tokens()) +
-                         sum(pass.attention(0), pass.tokens());
+                total += sum(pass.columns().view(0, 0).data, pass.tokens()) +
+                         sum(pass.columns().view(1, 0).data, pass.tokens()) + sum(pass.attention(0), pass.tokens());
             }
         }
         benchmark::DoNotOptimize(total);

@@ -6,6 +6,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
+#include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "report/bench_table.hpp"
 #include "report/write_file.hpp"
@@ -29,8 +30,12 @@ constexpr std::string_view examples =
 po::options_description bench_options() {
     po::options_description options("Options");
     add_suite_options(options);
-    options.add_options()("scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
-                          "what to measure (default: all)");
+    options.add_options()("protocol", po::value<std::string>()->value_name("P"),
+                          "rescore or prefill (default: rescore on synthetic suites, prefill on captured ones)")(
+        "measure", po::value<std::string>()->value_name("M"),
+        "what ranks the rows of a captured suite: output_error (default) or attention_loss")(
+        "scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
+        "what to measure (default: all)");
     add_run_options(options);
     options.add_options()("format", po::value<std::string>()->default_value("table")->value_name("F"),
                           "table, json, markdown or csv")("by-trace", "JSON: also the errors of each trace")(
@@ -45,23 +50,25 @@ bool has_label(const std::vector<Scorer>& scorers, std::string_view label) {
 
 /// The scorers asked for, without repetition, and random@seed. A plugin that cannot be used costs its own row only and
 /// is told at once.
-std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, bool& failed) {
+std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, const Suite& suite,
+                                 std::string_view protocol, bool& failed) {
     std::vector<std::string> names;
     if (values.contains("scorers"))
         for (const std::string& list : values["scorers"].as<std::vector<std::string>>())
             std::ranges::move(split_scorer_list(list), std::back_inserter(names));
     else
         names.emplace_back("all");
-    names.emplace_back("random@seed");
+    names.emplace_back(protocol == "rescore" ? "random@seed" : "random");
     std::vector<Scorer> scorers;
     const auto add = [&scorers](Scorer scorer) {
         if (!has_label(scorers, scorer.label())) scorers.push_back(std::move(scorer));
     };
     for (const std::string& name : names) {
         try {
-            if (name == "all")
-                for (Scorer& scorer : all_scorers(host)) add(std::move(scorer));
-            else if (name != "oracle")
+            if (name == "all") {
+                for (Scorer& scorer : protocol == "rescore" ? all_scorers(host) : all_prefill_scorers(host))
+                    if (refusal(scorer, suite, protocol).empty()) add(std::move(scorer));
+            } else if (!name.starts_with("oracle"))
                 add(make_scorer(name, host));
         } catch (const PluginError& error) {
             std::cerr << "evictlab: " << error.what() << '\n';
@@ -76,13 +83,16 @@ int run(const std::vector<std::string>& arguments) {
     if (!values) return exit_ok;
     const report::Format format = report::parse_format((*values)["format"].as<std::string>());
     BenchOptions options;
-    options.retentions = retentions_from(*values);
+    options.retentions = retentions_from(*values, {});
     options.threads = threads_from(*values);
     options.stop = &interrupted();
     const Suite suite = suite_from(*values);
+    options.protocol = values->contains("protocol") ? (*values)["protocol"].as<std::string>() : usual_protocol(suite);
+    check_protocol(options.protocol, suite);
+    if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
     PluginHost host = host_from(*values);
     bool failed = !host.problems().empty();
-    const std::vector<Scorer> scorers = scorers_from(*values, host, failed);
+    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, failed);
 
     Bench bench;
     {

@@ -11,6 +11,7 @@
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
 #include "evolution/seed_journey.hpp"
+#include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
 #include "report/bench_table.hpp"
@@ -105,7 +106,7 @@ int replay(const po::variables_map& values) {
     const std::string& name = values["replay"].as<std::string>();
     if (name != "seed-journey") throw UsageError(fmt::format("unknown replay '{}': there is seed-journey", name));
     const Suite suite = values.contains("suite") ? suite_from(values) : make_suite("micro");
-    const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values));
+    const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values, usual_retentions("rescore")));
     std::cout << evolution::journey_table(evolution::replay_seed_journey(fitness));
     return exit_ok;
 }
@@ -115,7 +116,8 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     std::string text = "evictlab evolve" + suite_options_text(values);
     text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
-    if (values.contains("retention")) text += fmt::format(" --retention {}", fmt::join(retentions_from(values), ","));
+    if (values.contains("retention"))
+        text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
     return text;
 }
 
@@ -204,7 +206,7 @@ int run(const std::vector<std::string>& arguments) {
         saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
     const std::vector<double> retentions = saved && !values->contains("retention")
                                                ? store.content().at("retentions").get<std::vector<double>>()
-                                               : retentions_from(*values);
+                                               : retentions_from(*values, usual_retentions("rescore"));
     const FitnessEvaluator fitness(suite.search_traces(), retentions, setup.config.start_formula.columns());
     const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));
     if (result.stopped) {

@@ -66,14 +66,15 @@ PluginHost host_from(const po::variables_map& values) {
 }
 
 void add_run_options(po::options_description& options) {
-    options.add_options()("retention", po::value<Strings>()->composing()->multitoken()->value_name("R"),
-                          "fractions of tokens kept, as 0.25,0.5,0.75 (default) or repeated")(
+    options.add_options()(
+        "retention", po::value<Strings>()->composing()->multitoken()->value_name("R"),
+        "fractions of tokens kept, as 0.25,0.5,0.75 or repeated (default: those, and 0.1 on captured suites)")(
         "threads", po::value<std::string>()->value_name("N"),
         "threads (default: one a core); figures do not depend on it");
 }
 
-std::vector<double> retentions_from(const po::variables_map& values) {
-    if (!values.contains("retention")) return {0.25, 0.5, 0.75};
+std::vector<double> retentions_from(const po::variables_map& values, const std::vector<double>& otherwise) {
+    if (!values.contains("retention")) return otherwise;
     std::vector<double> retentions;
     for (const std::string& list : values["retention"].as<Strings>())
         for (std::size_t begin = 0; begin <= list.size();) {

@@ -41,7 +41,8 @@ void add_plugin_options(po::options_description& options);
 PluginHost host_from(const po::variables_map& values);
 
 void add_run_options(po::options_description& options); ///< --retention, --threads
-std::vector<double> retentions_from(const po::variables_map& values);
+/// `otherwise` where none are given.
+std::vector<double> retentions_from(const po::variables_map& values, const std::vector<double>& otherwise);
 int threads_from(const po::variables_map& values);
 
 /// Quoted for a shell where that is needed.

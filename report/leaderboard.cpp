@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cmath>
 
+#include "framework/evaluation/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 
@@ -157,7 +158,7 @@ bool is_published(const ScorecardRow& row) {
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row) {
     std::string command = "evictlab bench " + suite_flags(table);
     if (row.kind != RowKind::bound) command += " --scorers " + quoted(row.scorer);
-    if (table.retentions == BenchOptions{}.retentions) return command;
+    if (table.retentions == usual_retentions(table.protocol)) return command;
     command += " --retention ";
     for (std::size_t i = 0; i < table.retentions.size(); ++i) {
         if (i > 0) command += ',';

@@ -16,8 +16,8 @@ public:
     /// Floats a row: the tokens, padded.
     std::size_t stride() const { return stride_; }
     const LayerTensors& layer() const { return *layer_; }
-    /// A[head][i] of query head `head` for `count` queries i from `first` on, into out[count][stride()]: the softmax over
-    /// the keys that query i sees (causal, and within the sliding window where there is one), 0 at all others.
+    /// A[head][i] of query head `head` for `count` queries i from `first` on, into out[count][stride()]: the softmax
+    /// over the keys that query i sees (causal, and within the sliding window where there is one), 0 at all others.
     void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
 
 private:

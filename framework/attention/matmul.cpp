@@ -13,12 +13,23 @@ using Lanes = float __attribute__((vector_size(64), aligned(4), may_alias));
 EVICTLAB_INLINE Lanes load(const float* at) { return *reinterpret_cast<const Lanes*>(at); }
 EVICTLAB_INLINE void store(float* at, const Lanes& value) { *reinterpret_cast<Lanes*>(at) = value; }
 
+struct All {
+    std::size_t count;
+    EVICTLAB_INLINE std::size_t operator[](std::size_t i) const { return i; }
+};
+struct Selected {
+    const std::uint32_t* index;
+    std::size_t count;
+    EVICTLAB_INLINE std::size_t operator[](std::size_t i) const { return index[i]; }
+};
+
 /// `Rows` rows of c, one column block.
-template <int Rows>
+template <int Rows, class Terms>
 EVICTLAB_INLINE void tile(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
-                          std::size_t c_stride, std::size_t k) {
+                          std::size_t c_stride, Terms terms) {
     Lanes sums[Rows][2] = {};
-    for (std::size_t x = 0; x < k; ++x) {
+    for (std::size_t i = 0; i < terms.count; ++i) {
+        const std::size_t x = terms[i];
         const Lanes left = load(b + x * b_stride), right = load(b + x * b_stride + 16);
         for (int r = 0; r < Rows; ++r) {
             const float factor = a[static_cast<std::size_t>(r) * a_stride + x];
@@ -32,16 +43,28 @@ EVICTLAB_INLINE void tile(const float* a, std::size_t a_stride, const float* b, 
     }
 }
 
+template <class Terms>
+EVICTLAB_INLINE void product(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
+                             std::size_t c_stride, std::size_t m, std::size_t n, Terms terms) {
+    for (std::size_t j = 0; j < n; j += column_block) {
+        std::size_t r = 0;
+        for (; r + 4 <= m; r += 4)
+            tile<4>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
+        for (; r < m; ++r) tile<1>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
+    }
+}
+
 } // namespace
 
 EVICTLAB_CLONES void matmul(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
                             std::size_t c_stride, std::size_t m, std::size_t k, std::size_t n) {
-    for (std::size_t j = 0; j < n; j += column_block) {
-        std::size_t r = 0;
-        for (; r + 4 <= m; r += 4)
-            tile<4>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, k);
-        for (; r < m; ++r) tile<1>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, k);
-    }
+    product(a, a_stride, b, b_stride, c, c_stride, m, n, All{k});
+}
+
+EVICTLAB_CLONES void matmul_selected(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride,
+                                     std::span<const std::uint32_t> index, float* c, std::size_t c_stride,
+                                     std::size_t m, std::size_t n) {
+    product(a, a_stride, b, b_stride, c, c_stride, m, n, Selected{index.data(), index.size()});
 }
 
 void transpose(const float* from, std::size_t from_stride, std::size_t rows, std::size_t columns, float* to,
@@ -49,7 +72,8 @@ void transpose(const float* from, std::size_t from_stride, std::size_t rows, std
     constexpr std::size_t block = 32;
     for (std::size_t r0 = 0; r0 < rows; r0 += block)
         for (std::size_t c = 0; c < columns; ++c)
-            for (std::size_t r = r0; r < std::min(rows, r0 + block); ++r) to[c * stride + r] = from[r * from_stride + c];
+            for (std::size_t r = r0; r < std::min(rows, r0 + block); ++r)
+                to[c * stride + r] = from[r * from_stride + c];
     for (std::size_t c = 0; c < columns; ++c) std::fill(to + c * stride + rows, to + (c + 1) * stride, 0.0F);
 }
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace evictlab {
 
@@ -13,6 +15,11 @@ constexpr std::size_t padded_columns(std::size_t n) { return (n + column_block -
 /// is summed over k in order, without fused operations: the same bits on every processor.
 void matmul(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c, std::size_t c_stride,
             std::size_t m, std::size_t k, std::size_t n);
+
+/// c[m][n] = the sum over x in `index` of a[m][x] b[x][n]: the product with a selection of rows of b, in its order.
+void matmul_selected(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride,
+                     std::span<const std::uint32_t> index, float* c, std::size_t c_stride, std::size_t m,
+                     std::size_t n);
 
 /// to[columns][rows] from from[rows][columns]; to's rows have `stride` floats, of which those from `rows` on become 0.
 void transpose(const float* from, std::size_t from_stride, std::size_t rows, std::size_t columns, float* to,

@@ -17,13 +17,13 @@ namespace evictlab {
 
 /// Queries, keys and values of one KV head of a captured layer, as the attention uses them. A view.
 struct HeadTensors {
-    std::size_t group = 0;          ///< query heads of this KV head
-    std::size_t dim = 0;            ///< of a head
-    std::size_t queries = 0;        ///< seen so far: positions 0 .. queries - 1
-    const float* q = nullptr;       ///< [group][queries][dim] with q_stride floats between heads
+    std::size_t group = 0;    ///< query heads of this KV head
+    std::size_t dim = 0;      ///< of a head
+    std::size_t queries = 0;  ///< seen so far: positions 0 .. queries - 1
+    const float* q = nullptr; ///< [group][queries][dim] with q_stride floats between heads
     std::size_t q_stride = 0;
-    const float* k = nullptr;       ///< [tokens][dim], of the cached tokens
-    const float* v = nullptr;       ///< [tokens][dim]
+    const float* k = nullptr;        ///< [tokens][dim], of the cached tokens
+    const float* v = nullptr;        ///< [tokens][dim]
     const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
     std::size_t wov_stride = 0;
     std::span<const float> rope_inv_freq; ///< [dim / 2]
@@ -35,13 +35,13 @@ struct HeadTensors {
 struct RowContext {
     std::size_t layer = 0;
     std::size_t num_layers = 0;
-    std::size_t query = 0;               ///< its position; query + 1 tokens were seen
-    std::size_t tokens = 0;              ///< cached, the query's own last: query + 1 unless some were evicted for good
-    const double* attention = nullptr;   ///< [tokens], padded: of the KV head, the mean over its query heads
-    const double* position = nullptr;    ///< [tokens], padded
+    std::size_t query = 0;                ///< its position; query + 1 tokens were seen
+    std::size_t tokens = 0;               ///< cached, the query's own last: query + 1 unless some were evicted for good
+    const double* attention = nullptr;    ///< [tokens], padded: of the KV head, the mean over its query heads
+    const double* position = nullptr;     ///< [tokens], padded
     const double* relative_pos = nullptr; ///< [tokens], padded: query - position
-    const double* key_norm = nullptr;    ///< [tokens], padded
-    const double* token_type = nullptr;  ///< [tokens], padded
+    const double* key_norm = nullptr;     ///< [tokens], padded
+    const double* token_type = nullptr;   ///< [tokens], padded
     /// Where ColumnNeeds asks for them, else null or what `attention` is:
     const double* layer_attention = nullptr; ///< [tokens], padded: the mean over all query heads of the layer
     std::size_t group = 1;
@@ -70,12 +70,11 @@ enum class ColumnKind : std::uint8_t {
 
 /// What a column is computed from. A source that lacks it cannot give the column.
 enum class ColumnNeeds : std::uint8_t {
-    rows,           ///< attention rows of the KV head: every suite and protocol
-    layer_rows,     ///< and RowContext::layer_attention
-    query_rows,     ///< and RowContext::query_attention
-    tensors,        ///< RowContext::tensors: captured suites, but for protocol rescore
-    wov_norm,       ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
-    base_score,     ///< the inner scorer of a wrapper
+    rows,       ///< attention rows of the KV head: every suite and protocol
+    layer_rows, ///< and RowContext::layer_attention
+    query_rows, ///< and RowContext::query_attention
+    tensors,    ///< RowContext::tensors: captured suites, but for protocol rescore
+    wov_norm,   ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
 };
 
 /// As many queries as there were.
@@ -91,8 +90,8 @@ struct ColumnInfo {
     ColumnNeeds needs = ColumnNeeds::rows;
     /// How many of the latest queries it looks at; all where null.
     std::size_t (*history)(std::string_view arguments) = nullptr;
-    /// A derived column is computed from another one, whose full name is `arguments`, over all heads of a layer at once:
-    /// `base` and `out` are [heads][tokens] with these strides.
+    /// A derived column is computed from another one, whose full name is `arguments`, over all heads of a layer at
+    /// once: `base` and `out` are [heads][tokens] with these strides.
     void (*derive)(const double* base, std::size_t base_stride, std::size_t heads, std::size_t tokens, double* out,
                    std::size_t out_stride) = nullptr;
 };
@@ -108,9 +107,9 @@ ColumnId intern(std::string_view full_name);
 bool known(std::string_view full_name);
 const std::string& name(ColumnId id);
 ColumnKind kind(ColumnId id);
-ColumnNeeds needs(ColumnId id);                ///< of a derived column: its base's
-std::size_t history(ColumnId id);              ///< likewise
-std::optional<ColumnId> base(ColumnId id);     ///< of a derived column
+ColumnNeeds needs(ColumnId id);            ///< of a derived column: its base's
+std::size_t history(ColumnId id);          ///< likewise
+std::optional<ColumnId> base(ColumnId id); ///< of a derived column
 const ColumnInfo& info(ColumnId id);
 std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens);
 std::string known_names(); ///< "a, b, c", for messages

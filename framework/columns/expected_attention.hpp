@@ -14,9 +14,9 @@ struct ExpectedAttentionRule {
 };
 
 /// out[i] for row.tokens tokens: the mean over the group's query heads of a softmax over the tokens behind the sinks of
-/// k.mu/sqrt(d) + k' Sigma k/(2d); 0 at the sinks, and everywhere when no query is behind them. mu and Sigma are those of
-/// the queries before RoPE at positions sinks .. row.query, turned by the mean rotation of the next `future` positions.
-/// row.tensors is not null.
+/// k.mu/sqrt(d) + k' Sigma k/(2d); 0 at the sinks, and everywhere when no query is behind them. mu and Sigma are those
+/// of the queries before RoPE at positions sinks .. row.query, turned by the mean rotation of the next `future`
+/// positions. row.tensors is not null.
 void expected_attention(const ExpectedAttentionRule& rule, const RowContext& row, double* out);
 
 } // namespace evictlab::columns

@@ -1,5 +1,5 @@
-// LagKV's statistic (Liang et al. 2025): how far a token's key or value channels spread when measured by the range of the
-// partition that follows. SPDX-License-Identifier: MIT
+// LagKV's statistic (Liang et al. 2025): how far a token's key or value channels spread when measured by the range of
+// the partition that follows. SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
 #include <memory>

@@ -72,13 +72,14 @@ ColumnId intern(std::string_view full_name) {
     std::optional<ColumnId> base;
     if (info->derive) {
         if (arguments.empty())
-            throw UsageError(fmt::format("column '{}' wants another column, as in {}:recent_attn", full_name, full_name));
+            throw UsageError(
+                fmt::format("column '{}' wants another column, as in {}:recent_attn", full_name, full_name));
         base = intern(arguments);
     } else {
         info->make(arguments, 1); // refuses bad arguments here, where the name is at hand
     }
     const std::lock_guard lock(t.mutex);
-    if (t.entries.size() > most_columns) throw UsageError(fmt::format("more than {} different columns", most_columns));
+    if (t.entries.size() >= most_columns) throw UsageError(fmt::format("more than {} different columns", most_columns));
     const auto [at, is_new] = t.ids.try_emplace(std::string(full_name), static_cast<ColumnId>(t.entries.size()));
     if (is_new) t.entries.push_back({std::string(full_name), info, std::move(arguments), base});
     return at->second;

@@ -12,7 +12,8 @@ void WindowSpread::update(const RowContext& row) {
     const std::size_t heads = by_query_head ? row.group : 1;
     if (heads_.empty()) heads_.assign(heads, WindowRows(window_, capacity_));
     for (std::size_t h = 0; h < heads; ++h)
-        heads_[h].add(by_query_head ? row.query_attention + h * row.query_stride : row.attention, row.tokens, row.query);
+        heads_[h].add(by_query_head ? row.query_attention + h * row.query_stride : row.attention, row.tokens,
+                      row.query);
     tokens_ = row.tokens;
     fresh_ = false;
 }

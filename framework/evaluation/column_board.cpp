@@ -99,11 +99,19 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
         demand.history = std::max(demand.history, history);
         switch (columns::needs(id)) {
         case ColumnNeeds::rows:
-        case ColumnNeeds::base_score: break;
-        case ColumnNeeds::layer_rows: demand.layer_rows = true; break;
-        case ColumnNeeds::query_rows: demand.query_rows_history = std::max(demand.query_rows_history, history); break;
-        case ColumnNeeds::wov_norm: demand.wov_norm = true; [[fallthrough]];
-        case ColumnNeeds::tensors: demand.tensors = true; break;
+            break;
+        case ColumnNeeds::layer_rows:
+            demand.layer_history = std::max(demand.layer_history, history);
+            break;
+        case ColumnNeeds::query_rows:
+            demand.query_rows_history = std::max(demand.query_rows_history, history);
+            break;
+        case ColumnNeeds::wov_norm:
+            demand.wov_norm = true;
+            [[fallthrough]];
+        case ColumnNeeds::tensors:
+            demand.tensors = true;
+            break;
         }
     }
     return demand;

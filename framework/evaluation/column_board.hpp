@@ -43,14 +43,14 @@ private:
     void derive(Column& column);
 
     std::size_t heads_, stride_, tokens_ = 0;
-    std::vector<Column> columns_;        ///< those asked for, then bases of derived ones
+    std::vector<Column> columns_; ///< those asked for, then bases of derived ones
 };
 
-/// The rows that columns need before they are read, and whether any looks beyond the KV head's own row.
+/// The latest rows that columns need before they are read, and what they need beyond the KV head's own rows.
 struct ColumnDemand {
     std::size_t history = 1;
-    bool layer_rows = false;
-    std::size_t query_rows_history = 0; ///< of columns that need RowContext::query_attention; 0 where none does
+    std::size_t layer_history = 0;      ///< of columns that need RowContext::layer_attention; 0 where none does
+    std::size_t query_rows_history = 0; ///< likewise of RowContext::query_attention
     bool tensors = false, wov_norm = false;
 };
 ColumnDemand demand_of(std::span<const ColumnId> ids);

@@ -29,8 +29,8 @@ enum class SearchSplit : std::uint8_t { train, valid };
 /// threads, any grouping of jobs into calls, and any machine of the same architecture.
 class FitnessEvaluator {
 public:
-    /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more than
-    /// `memory_limit` bytes (with the number of patterns that would fit).
+    /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more
+    /// than `memory_limit` bytes (with the number of patterns that would fit).
     FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::span<const ColumnId> more_columns = {},
                      std::size_t memory_limit = std::size_t{6} << 30);
     ~FitnessEvaluator();

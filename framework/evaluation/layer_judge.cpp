@@ -13,12 +13,8 @@
 namespace evictlab {
 
 LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> retentions)
-    : scorers_(scorers), retentions_(retentions), shared_(scorers.size()) {
+    : scorers_(scorers), retentions_(retentions), columns_(columns_of(scorers)), shared_(scorers.size()) {
     for (const Scorer& scorer : scorers) require_rescore(scorer);
-    for (const Scorer& scorer : scorers)
-        columns_.insert(columns_.end(), scorer.columns().begin(), scorer.columns().end());
-    std::ranges::sort(columns_);
-    columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
     for (const Scorer& scorer : scorers) {
         auto& index = column_index_.emplace_back();
         for (const ColumnId id : scorer.columns())
@@ -26,7 +22,7 @@ LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> 
     }
 }
 
-void LayerJudge::create_shared_instances(std::map<std::size_t, PluginError>& failures) {
+void LayerJudge::create_instances(std::map<std::size_t, PluginError>& failures) {
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         if (scorers_[s].is_formula()) continue;
         try {
@@ -56,9 +52,9 @@ public:
         if (!judge_.shared_[scorer]) runners_[scorer].own = s.plugin()->create(s.values());
     }
 
-    void run(const std::atomic<bool>* stop, const std::function<void(std::size_t, PluginError)>& failed) {
+    void run(const JudgeHooks& hooks) {
         while (pass_.advance()) {
-            if (stop && stop->load(std::memory_order_relaxed)) throw Interrupted("stopped");
+            if (hooks.stop && hooks.stop->load(std::memory_order_relaxed)) throw Interrupted("stopped");
             if (!pass_.judged()) continue;
             const std::size_t n = pass_.tokens();
             for (std::size_t r = 0; r < kept_.size(); ++r) kept_[r] = kept_count(n, judge_.retentions_[r]);
@@ -69,7 +65,7 @@ public:
                     judge_scores(s);
                 } catch (const PluginError& error) {
                     runners_[s].active = false;
-                    failed(s, error);
+                    hooks.failed(s, error);
                 }
             }
             judge_oracle();
@@ -162,22 +158,25 @@ private:
     std::size_t rows_ = 0;
 };
 
-std::vector<double> LayerJudge::judge(const Trace& trace, std::size_t layer, const std::atomic<bool>* stop,
-                                      const std::function<bool(std::size_t)>& skip,
-                                      const std::function<void(std::size_t, PluginError)>& failed) const {
+double LayerJudge::cost(const Trace& trace) const {
+    const auto n = static_cast<double>(trace.seq_len());
+    return n * n / 2 * static_cast<double>(trace.heads());
+}
+
+LayerFigures LayerJudge::judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const {
     LayerRun run(*this, trace, layer);
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         try {
-            if (skip(s))
+            if (hooks.skip(s))
                 run.leave_out(s);
             else
                 run.make_instance(s);
         } catch (const PluginError& error) {
             run.leave_out(s);
-            failed(s, error);
+            hooks.failed(s, error);
         }
     }
-    run.run(stop, failed);
+    run.run(hooks);
     return std::move(run).mean_errors();
 }
 

@@ -1,34 +1,30 @@
-// Judging every scorer, and the oracle, on one layer of one trace in one pass over its rows.
+// The protocol `rescore` on one layer.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "framework/evaluation/scorer.hpp"
-#include "framework/suite/trace.hpp"
+#include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
 
-/// Thread-safe but for create_shared_instances().
-class LayerJudge {
+/// The protocol `rescore`, the seed's: everything is ranked again at every query. Judges every scorer, and the oracle,
+/// on one layer of one trace in one pass over its rows.
+class LayerJudge final : public Protocol {
 public:
     LayerJudge(std::span<const Scorer> scorers, std::span<const double> retentions);
 
-    /// Makes the instances of plugins that allow concurrent calls, and tries create() of the others; what fails lands
-    /// in `failures` by scorer.
-    void create_shared_instances(std::map<std::size_t, PluginError>& failures);
-
-    /// Mean errors over the layer's judged rows and heads, [scorer (the oracle last)][retention]. `skip` says which
-    /// scorers not to run; `failed` is told of one that broke, which is then left out. Throws Interrupted on `stop`.
-    std::vector<double> judge(const Trace& trace, std::size_t layer, const std::atomic<bool>* stop,
-                              const std::function<bool(std::size_t)>& skip,
-                              const std::function<void(std::size_t, PluginError)>& failed) const;
-
-    std::span<const Scorer> scorers() const { return scorers_; }
+    std::string_view name() const override { return "rescore"; }
+    std::vector<std::string> bounds() const override { return {"oracle"}; }
+    std::vector<std::string> measures() const override { return {"attention_loss"}; }
+    bool keeps_ledger() const override { return false; }
+    bool uneven(std::size_t) const override { return false; }
+    void create_instances(std::map<std::size_t, PluginError>& failures) override;
+    /// Mean errors over the layer's judged rows and heads.
+    LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const override;
+    double cost(const Trace& trace) const override;
 
 private:
     friend class LayerRun;

@@ -17,7 +17,7 @@ LayerPass::LayerPass(const Trace& trace, std::size_t layer, std::span<const Colu
     row_.num_layers = trace.num_layers();
     row_.token_type = trace.token_type();
     row_.position = ages_.position();
-    if (heads_ > 1 && demand_of(columns).layer_rows) layer_attention_.resize(padded(seq_len_));
+    if (heads_ > 1 && demand_of(columns).layer_history > 0) layer_attention_.resize(padded(seq_len_));
 }
 
 bool LayerPass::advance() {

@@ -10,7 +10,8 @@
 #include <mutex>
 #include <numeric>
 
-#include "framework/evaluation/layer_judge.hpp"
+#include "framework/capture/captured_trace.hpp"
+#include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
 
@@ -18,14 +19,17 @@ namespace evictlab {
 class ScorecardRun {
 public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
-        : suite_(suite), options_(options), judge_(scorers, options.retentions), failed_at_(scorers.size(), no_task) {
+        : suite_(suite), scorers_(scorers), options_(options),
+          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions)),
+          failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits)
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
     }
 
     Bench run() {
-        judge_.create_shared_instances(failures_);
+        const std::vector<std::size_t> measures = ordered_measures();
+        protocol_->create_instances(failures_);
         for (const auto& [scorer, error] : failures_) failed_at_[scorer] = 0;
         const auto work = [this] {
             tbb::parallel_for(
@@ -39,7 +43,7 @@ public:
         } else {
             work();
         }
-        return collect();
+        return collect(measures);
     }
 
 private:
@@ -51,93 +55,147 @@ private:
     struct TraceSlot {
         Split split;
         TracePtr trace;
-        std::size_t first_task;
+        std::size_t first_task, layers;
     };
 
     void add_trace(Split split, const TracePtr& trace) {
-        traces_.push_back({split, trace, tasks_.size()});
-        const auto n = static_cast<double>(trace->seq_len());
-        for (std::size_t layer = 0; layer < trace->num_layers(); ++layer) {
+        const std::vector<std::size_t> layers = trace->held_layers();
+        if (layers.empty())
+            throw Error(fmt::format("trace {}: every layer in it has a sliding window, and those are not judged",
+                                    trace->name()));
+        traces_.push_back({split, trace, tasks_.size(), layers.size()});
+        for (const std::size_t layer : layers) {
             order_.push_back(tasks_.size());
-            tasks_.push_back({traces_.size() - 1, layer, n * n / 2 * static_cast<double>(trace->heads())});
+            tasks_.push_back({traces_.size() - 1, layer, protocol_->cost(*trace)});
             total_cost_ += tasks_.back().cost;
         }
-        errors_.resize(tasks_.size());
+        figures_.resize(tasks_.size());
     }
 
     void run_task(std::size_t index) {
         const Task& task = tasks_[index];
-        const Trace& trace = *traces_[task.trace].trace;
-        auto skip = [this, index](std::size_t scorer) {
+        JudgeHooks hooks;
+        hooks.stop = options_.stop;
+        hooks.skip = [this, index](std::size_t scorer) {
             const std::lock_guard lock(mutex_);
             return failed_at_[scorer] < index;
         };
-        auto failed = [this, index](std::size_t scorer, PluginError error) {
+        hooks.failed = [this, index](std::size_t scorer, PluginError error) {
             const std::lock_guard lock(mutex_);
             if (index > failed_at_[scorer]) return;
             failed_at_[scorer] = index; // of several failures the first in the suite's order is told
             failures_.insert_or_assign(scorer, std::move(error));
         };
-        errors_[index] = judge_.judge(trace, task.layer, options_.stop, skip, failed);
+        figures_[index] = protocol_->judge(*traces_[task.trace].trace, task.layer, hooks);
         const std::lock_guard lock(mutex_);
         done_cost_ += task.cost;
         if (options_.progress) options_.progress(done_cost_, total_cost_);
     }
 
+    /// The protocol's measures, that asked for in front.
+    std::vector<std::size_t> ordered_measures() const {
+        const std::vector<std::string> names = protocol_->measures();
+        std::vector<std::size_t> order(names.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        if (options_.measure.empty()) return order;
+        const auto at = std::ranges::find(names, options_.measure);
+        if (at == names.end())
+            throw UsageError(fmt::format("suite '{}' by protocol {} has no measure '{}'; there is {}", suite_.name(),
+                                         protocol_->name(), options_.measure, fmt::join(names, ", ")));
+        std::swap(order[0], order[static_cast<std::size_t>(at - names.begin())]);
+        return order;
+    }
+
+    std::size_t retentions() const { return options_.retentions.size(); }
+    /// Figures of a row: its errors [measure][retention], and the ledger's two lines.
+    double figure(std::size_t task, std::size_t row, std::size_t line, std::size_t retention) const {
+        const std::size_t lines = protocol_->measures().size() + (protocol_->keeps_ledger() ? 2 : 0);
+        return figures_[task][(row * lines + line) * retentions() + retention];
+    }
+
     /// Means in a fixed order: rows and heads (in the judge), layers, traces, retentions.
-    SplitErrors split_errors(Split split, std::size_t scorer) const {
-        const std::size_t retentions = options_.retentions.size();
+    SplitErrors split_errors(Split split, std::size_t row, std::size_t measure) const {
         SplitErrors out;
-        out.by_retention.assign(retentions, 0);
+        out.by_retention.assign(retentions(), 0);
         for (const TraceSlot& slot : traces_) {
             if (slot.split != split) continue;
-            std::vector<double> mean(retentions, 0);
-            for (std::size_t layer = 0; layer < slot.trace->num_layers(); ++layer)
-                for (std::size_t r = 0; r < retentions; ++r)
-                    mean[r] += errors_[slot.first_task + layer][scorer * retentions + r];
-            for (std::size_t r = 0; r < retentions; ++r) {
-                mean[r] /= static_cast<double>(slot.trace->num_layers());
+            std::vector<double> mean(retentions(), 0);
+            for (std::size_t layer = 0; layer < slot.layers; ++layer)
+                for (std::size_t r = 0; r < retentions(); ++r)
+                    mean[r] += figure(slot.first_task + layer, row, measure, r);
+            for (std::size_t r = 0; r < retentions(); ++r) {
+                mean[r] /= static_cast<double>(slot.layers);
                 out.by_retention[r] += mean[r];
             }
             out.by_trace.push_back(std::move(mean));
         }
+        if (out.by_trace.empty()) return out;
         for (double& error : out.by_retention) error /= static_cast<double>(out.by_trace.size());
         out.average =
-            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(retentions);
+            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(retentions());
         return out;
     }
 
-    Bench collect() const {
+    std::vector<double> retention_used(Split split, std::size_t row) const {
+        const std::size_t kept_line = protocol_->measures().size();
+        std::vector<double> used;
+        for (std::size_t r = 0; r < retentions(); ++r) {
+            double kept = 0, cached = 0;
+            for (const TraceSlot& slot : traces_) {
+                for (std::size_t layer = 0; slot.split == split && layer < slot.layers; ++layer) {
+                    kept += figure(slot.first_task + layer, row, kept_line, r);
+                    cached += figure(slot.first_task + layer, row, kept_line + 1, r);
+                }
+            }
+            used.push_back(cached > 0 ? kept / cached : 0);
+        }
+        return used;
+    }
+
+    Bench collect(const std::vector<std::size_t>& measures) const {
+        const std::vector<std::string> names = protocol_->measures(), bounds = protocol_->bounds();
         Bench bench;
         bench.suite = suite_.name();
         bench.suite_hash = suite_.hash();
         bench.suite_parameters_json = suite_.parameters_json();
-        bench.protocol = "rescore";
+        bench.protocol = protocol_->name();
+        bench.measure = names[measures[0]];
+        for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.push_back(names[measures[m]]);
         bench.retentions = options_.retentions;
-        for (const TraceSlot& slot : traces_)
-            bench.traces[static_cast<std::size_t>(slot.split)].push_back({slot.trace->name(), ""});
-        const std::span<const Scorer> scorers = judge_.scorers();
-        for (std::size_t s = 0; s <= scorers.size(); ++s) {
-            if (failures_.contains(s)) continue;
-            ScorecardRow row;
-            const bool oracle = s == scorers.size();
-            row.scorer = oracle ? "oracle" : scorers[s].label();
-            row.kind = oracle ? RowKind::bound : scorers[s].is_formula() ? RowKind::formula : RowKind::plugin;
-            if (row.kind == RowKind::formula) row.formula = formula::print(scorers[s].formula());
-            for (const Split split : all_splits) row.splits[static_cast<std::size_t>(split)] = split_errors(split, s);
-            bench.rows.push_back(std::move(row));
+        for (const TraceSlot& slot : traces_) {
+            const CapturedTrace* captured = slot.trace->captured();
+            bench.traces[static_cast<std::size_t>(slot.split)].push_back(
+                {slot.trace->name(), captured ? captured->kind() : ""});
+        }
+        for (std::size_t row = 0; row < scorers_.size() + bounds.size(); ++row) {
+            if (failures_.contains(row)) continue;
+            ScorecardRow& card = bench.rows.emplace_back();
+            const bool bound = row >= scorers_.size();
+            card.scorer = bound ? bounds[row - scorers_.size()] : scorers_[row].label();
+            card.kind = bound ? RowKind::bound : scorers_[row].is_formula() ? RowKind::formula : RowKind::plugin;
+            if (card.kind == RowKind::formula) card.formula = formula::print(scorers_[row].formula());
+            card.uneven_budgets = protocol_->uneven(row);
+            card.more_splits.resize(measures.size() - 1);
+            for (const Split split : all_splits) {
+                const auto s = static_cast<std::size_t>(split);
+                card.splits[s] = split_errors(split, row, measures[0]);
+                for (std::size_t m = 1; m < measures.size(); ++m)
+                    card.more_splits[m - 1][s] = split_errors(split, row, measures[m]);
+                if (protocol_->keeps_ledger()) card.retention_used[s] = retention_used(split, row);
+            }
         }
         for (const auto& [scorer, error] : failures_) bench.failures.push_back(error);
         return bench;
     }
 
     const Suite& suite_;
+    std::span<const Scorer> scorers_;
     const BenchOptions& options_;
-    LayerJudge judge_;
+    std::unique_ptr<Protocol> protocol_;
     std::vector<TraceSlot> traces_;
     std::vector<Task> tasks_;
-    std::vector<std::size_t> order_;          ///< of tasks, the costly ones first
-    std::vector<std::vector<double>> errors_; ///< [task][scorer (the oracle last) * retentions + retention]
+    std::vector<std::size_t> order_;    ///< of tasks, the costly ones first
+    std::vector<LayerFigures> figures_; ///< [task]
     std::mutex mutex_;
     std::vector<std::size_t> failed_at_; ///< [scorer] the first task in which it broke
     std::map<std::size_t, PluginError> failures_;
@@ -149,8 +207,11 @@ std::string_view to_string(RowKind kind) {
     return names[static_cast<std::size_t>(kind)];
 }
 
-Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options) {
-    if (options.retentions.empty()) throw UsageError("no retention given");
+Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& asked) {
+    BenchOptions options = asked;
+    if (options.protocol.empty()) options.protocol = usual_protocol(suite);
+    check_protocol(options.protocol, suite);
+    if (options.retentions.empty()) options.retentions = usual_retentions(options.protocol);
     for (const double r : options.retentions)
         if (!(r > 0 && r <= 1))
             throw UsageError(fmt::format("retention {} is out of range: it is the fraction of tokens kept, above 0 and "

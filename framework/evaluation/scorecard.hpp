@@ -1,6 +1,5 @@
-// Scorecards: the error of scorers on a whole suite, by a protocol and one or more measures. Reporting only; searches use
-// fitness.hpp, which cannot see the test split.
-// SPDX-License-Identifier: MIT
+// Scorecards: the error of scorers on a whole suite, by a protocol and one or more measures. Reporting only; searches
+// use fitness.hpp, which cannot see the test split. SPDX-License-Identifier: MIT
 #pragma once
 #include <array>
 #include <atomic>
@@ -31,7 +30,8 @@ struct ScorecardRow {
     RowKind kind = RowKind::plugin;
     std::string formula;               ///< canonical text, of a formula
     std::array<SplitErrors, 3> splits; ///< by Split, in Bench::measure
-    /// The same in the measures of Bench::more_measures: [measure], then by Split. Retentions' errors in the same order.
+    /// The same in the measures of Bench::more_measures: [measure], then by Split. Retentions' errors in the same
+    /// order.
     std::vector<std::array<SplitErrors, 3>> more_splits;
     /// The ledger: kept over cached tokens, summed over layers and heads, [split][retention]. Empty where the protocol
     /// keeps exactly what was asked for (`rescore`).
@@ -60,8 +60,10 @@ struct Bench {
 using Progress = std::function<void(double done, double total)>;
 
 struct BenchOptions {
-    std::vector<double> retentions{0.25, 0.5, 0.75};
-    int threads = 0; ///< 0: all
+    std::string protocol;           ///< "": usual_protocol() of the suite
+    std::vector<double> retentions; ///< none: usual_retentions() of the protocol
+    std::string measure;            ///< of ScorecardRow::splits; "": the protocol's primary one
+    int threads = 0;                ///< 0: all
     Progress progress;
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
 };
@@ -70,8 +72,9 @@ struct Interrupted : Error {
     using Error::Error;
 };
 
-/// Evaluates every scorer, and the oracle, on all splits. The same bits for any number of threads.
-/// Throws UsageError for a retention outside (0, 1].
+/// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
+/// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
+/// that it cannot run.
 Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
 
 } // namespace evictlab

@@ -29,14 +29,16 @@ private:
 } // namespace
 
 ColumnInfo describe_expected_attn() {
-    return {"expected_attn",
-            "attention that the next queries are expected to give the token, from the mean and covariance of the queries "
-            "so far; 0 at the sinks: expected_attn:future=F:sinks=S (512, 4), and :mean without the covariance",
-            ColumnKind::token,
-            [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
-                return std::make_unique<ExpectedAttention>(read(arguments), tokens);
-            },
-            ColumnNeeds::tensors, last_query};
+    return {
+        "expected_attn",
+        "attention that the next queries are expected to give the token, from the mean and covariance of the queries "
+        "so far; 0 at the sinks: expected_attn:future=F:sinks=S (512, 4), and :mean without the covariance",
+        ColumnKind::token,
+        [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
+            return std::make_unique<ExpectedAttention>(read(arguments), tokens);
+        },
+        ColumnNeeds::tensors,
+        last_query};
 }
 
 } // namespace evictlab::columns

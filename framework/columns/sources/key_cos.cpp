@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
-#include "framework/columns/vectors.hpp"
 #include "framework/columns/states.hpp"
+#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 
 ColumnInfo describe_key_cos() {
-    return {"key_cos", "cosine of the token's key and the mean of the keys' directions, in [-1, 1] (KeyDiff is its negative)", ColumnKind::token,
+    return {"key_cos",
+            "cosine of the token's key and the mean of the keys' directions, in [-1, 1] (KeyDiff is its negative)",
+            ColumnKind::token,
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("key_cos", arguments);
                 return std::make_unique<TensorState>(tokens, [](const RowContext& row, double* out) {
@@ -32,7 +34,8 @@ ColumnInfo describe_key_cos() {
                     }
                 });
             },
-            ColumnNeeds::tensors, last_query};
+            ColumnNeeds::tensors,
+            last_query};
 }
 
 } // namespace evictlab::columns

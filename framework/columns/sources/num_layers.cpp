@@ -4,13 +4,16 @@
 namespace evictlab::columns {
 
 ColumnInfo describe_num_layers() {
-    return {"num_layers", "layers of the model", ColumnKind::layer,
+    return {"num_layers",
+            "layers of the model",
+            ColumnKind::layer,
             [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("num_layers", arguments);
                 return std::make_unique<UniformState>(
                     [](const RowContext& row) { return static_cast<double>(row.num_layers); });
             },
-            ColumnNeeds::rows, last_query};
+            ColumnNeeds::rows,
+            last_query};
 }
 
 } // namespace evictlab::columns

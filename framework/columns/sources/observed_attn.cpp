@@ -23,7 +23,8 @@ private:
 } // namespace
 
 ColumnInfo describe_observed_attn() {
-    return {"observed_attn", "mean of the attention to the token over the queries so far that could see it", ColumnKind::token,
+    return {"observed_attn", "mean of the attention to the token over the queries so far that could see it",
+            ColumnKind::token,
             [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("observed_attn", arguments);
                 return std::make_unique<ObservedAttention>(tokens);

@@ -15,9 +15,8 @@ void rank(const double* base, std::size_t base_stride, std::size_t heads, std::s
     std::vector<std::uint32_t> order(count);
     std::iota(order.begin(), order.end(), 0U);
     const auto value = [&](std::uint32_t i) { return base[i / tokens * base_stride + i % tokens]; };
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-        return value(a) != value(b) ? value(a) < value(b) : a < b;
-    });
+    std::sort(order.begin(), order.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return value(a) != value(b) ? value(a) < value(b) : a < b; });
     const double last = count > 1 ? static_cast<double>(count - 1) : 1;
     for (std::size_t begin = 0; begin < count;) {
         std::size_t end = begin + 1;

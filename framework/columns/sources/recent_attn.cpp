@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/window.hpp"
 #include "framework/columns/states.hpp"
+#include "framework/columns/window.hpp"
 
 namespace evictlab::columns {
 
@@ -23,12 +23,15 @@ private:
 } // namespace
 
 ColumnInfo describe_recent_attn() {
-    return {"recent_attn", "sum of the attention to the token over the last 33 queries, this one included", ColumnKind::token,
+    return {"recent_attn",
+            "sum of the attention to the token over the last 33 queries, this one included",
+            ColumnKind::token,
             [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("recent_attn", arguments);
                 return std::make_unique<RecentAttention>(tokens);
             },
-            ColumnNeeds::rows, [](std::string_view) { return window; }};
+            ColumnNeeds::rows,
+            [](std::string_view) { return window; }};
 }
 
 } // namespace evictlab::columns

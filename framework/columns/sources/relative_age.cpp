@@ -21,11 +21,15 @@ private:
 } // namespace
 
 ColumnInfo describe_relative_age() {
-    return {"relative_age", "relative_pos / sequence_len: the token's age, in [0, 1)", ColumnKind::token,
+    return {"relative_age",
+            "relative_pos / sequence_len: the token's age, in [0, 1)",
+            ColumnKind::token,
             [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("relative_age", arguments);
                 return std::make_unique<RelativeAge>(tokens);
-            }, ColumnNeeds::rows, last_query};
+            },
+            ColumnNeeds::rows,
+            last_query};
 }
 
 } // namespace evictlab::columns

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/vectors.hpp"
 #include "framework/columns/states.hpp"
+#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 
 ColumnInfo describe_value_norm() {
-    return {"value_norm", "L2 norm of the token's value", ColumnKind::token,
+    return {"value_norm",
+            "L2 norm of the token's value",
+            ColumnKind::token,
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("value_norm", arguments);
                 return std::make_unique<TensorState>(tokens, [](const RowContext& row, double* out) {
@@ -13,7 +15,8 @@ ColumnInfo describe_value_norm() {
                     for (std::size_t i = 0; i < row.tokens; ++i) out[i] = norm(t.v + i * t.dim, t.dim);
                 });
             },
-            ColumnNeeds::tensors, last_query};
+            ColumnNeeds::tensors,
+            last_query};
 }
 
 } // namespace evictlab::columns

@@ -29,7 +29,8 @@ Shape read(std::string_view text) {
 /// for the average (whose divisor is always the kernel) and nothing for the maximum.
 class WindowAttention final : public ColumnState {
 public:
-    WindowAttention(Shape shape, std::size_t tokens) : shape_(shape), rows_(shape.window, tokens), mean_(padded(tokens)) {}
+    WindowAttention(Shape shape, std::size_t tokens)
+        : shape_(shape), rows_(shape.window, tokens), mean_(padded(tokens)) {}
     void update(const RowContext& row) override {
         rows_.add(row.attention, row.tokens, row.query);
         tokens_ = row.tokens;
@@ -75,7 +76,8 @@ ColumnInfo describe_window_attn() {
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 return std::make_unique<WindowAttention>(read(arguments), tokens);
             },
-            ColumnNeeds::rows, [](std::string_view arguments) { return read(arguments).window; }};
+            ColumnNeeds::rows,
+            [](std::string_view arguments) { return read(arguments).window; }};
 }
 
 } // namespace evictlab::columns

@@ -11,13 +11,15 @@ ColumnInfo describe_window_max() {
             ColumnKind::token,
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 return std::make_unique<WindowSpread>(window_argument("window_max", arguments), tokens,
-                    [](const std::vector<const double*>& rows, std::size_t token) {
-double most = 0;
-                        for (const double* row : rows) most = std::max(most, row[token]);
-                        return most;
-                    });
+                                                      [](const std::vector<const double*>& rows, std::size_t token) {
+                                                          double most = 0;
+                                                          for (const double* row : rows)
+                                                              most = std::max(most, row[token]);
+                                                          return most;
+                                                      });
             },
-            ColumnNeeds::query_rows, [](std::string_view arguments) { return window_argument("window_max", arguments); }};
+            ColumnNeeds::query_rows,
+            [](std::string_view arguments) { return window_argument("window_max", arguments); }};
 }
 
 } // namespace evictlab::columns

@@ -4,7 +4,10 @@
 namespace evictlab::columns {
 
 ColumnInfo describe_wov_norm() {
-    return {"wov_norm", "L1 norm of the token's value behind the output projection, mean over the query heads of its KV head (CriticalKV)", ColumnKind::token,
+    return {"wov_norm",
+            "L1 norm of the token's value behind the output projection, mean over the query heads of its KV head "
+            "(CriticalKV)",
+            ColumnKind::token,
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("wov_norm", arguments);
                 return std::make_unique<TensorState>(tokens, [](const RowContext& row, double* out) {
@@ -17,7 +20,8 @@ ColumnInfo describe_wov_norm() {
                     }
                 });
             },
-            ColumnNeeds::wov_norm, last_query};
+            ColumnNeeds::wov_norm,
+            last_query};
 }
 
 } // namespace evictlab::columns

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/continuation_judge.hpp"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <numeric>
+
+#include "framework/attention/matmul.hpp"
+
+namespace evictlab {
+namespace {
+
+constexpr std::size_t block_rows = 32;
+constexpr float least_mass = 1e-30F; ///< attention left over that can still be normalised
+
+} // namespace
+
+OutputMetric OutputMetric::of(std::span<const float> o_proj, std::size_t width) {
+    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const auto columns = static_cast<Eigen::Index>(width);
+    const auto hidden = static_cast<Eigen::Index>(o_proj.size() / width);
+    const Eigen::MatrixXd w = Eigen::Map<const Matrix>(o_proj.data(), hidden, columns).cast<double>();
+    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(w);
+    OutputMetric metric;
+    metric.width = width;
+    metric.r.assign(width * width, 0.0F);
+    for (Eigen::Index i = 0; i < std::min(hidden, columns); ++i)
+        for (Eigen::Index j = i; j < columns; ++j)
+            metric.r[static_cast<std::size_t>(i * columns + j)] = static_cast<float>(qr.matrixQR()(i, j));
+    return metric;
+}
+
+ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric)
+    : shape_(rows.layer().shape), prompt_(prompt), judged_(shape_.tokens - prompt),
+      judged_stride_(padded_columns(judged_)), sums_stride_((shape_.dim + 1) * judged_stride_), metric_(metric),
+      mean_attention_(shape_.kv_heads * prompt) {
+    values_.resize(shape_.kv_heads * (shape_.dim + 1) * prompt_);
+    for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
+        float* to = values_.data() + a * (shape_.dim + 1) * prompt_;
+        const float* from = rows.layer().v.data() + a * shape_.tokens * shape_.dim;
+        transpose(from, shape_.dim, prompt_, shape_.dim, to, prompt_);
+        std::fill_n(to + shape_.dim * prompt_, prompt_, 1.0F);
+    }
+    read_rows(rows);
+    if (metric_) measure_outputs();
+}
+
+void ContinuationJudge::read_rows(const AttentionRows& rows) {
+    const LayerShape& s = shape_;
+    const std::size_t rest = s.tokens - prompt_;
+    AlignedFloats block(judged_ * rows.stride()), rest_values((s.dim + 1) * rest),
+        rest_attention(rest * judged_stride_);
+    attention_.resize(s.query_heads * prompt_ * judged_stride_);
+    of_prompt_.resize(s.query_heads * sums_stride_);
+    of_rest_.resize(of_prompt_.size());
+    const double share = 1 / static_cast<double>(judged_ * s.group());
+    for (std::size_t h = 0; h < s.query_heads; ++h) {
+        const std::size_t a = h / s.group();
+        if (h % s.group() == 0) {
+            const float* v = rows.layer().v.data() + (a * s.tokens + prompt_) * s.dim;
+            transpose(v, s.dim, rest, s.dim, rest_values.data(), rest);
+            std::fill_n(rest_values.data() + s.dim * rest, rest, 1.0F);
+        }
+        rows.compute(h, prompt_, judged_, block.data());
+        float* attention = attention_.data() + h * prompt_ * judged_stride_;
+        transpose(block.data(), rows.stride(), judged_, prompt_, attention, judged_stride_);
+        transpose(block.data() + prompt_, rows.stride(), judged_, rest, rest_attention.data(), judged_stride_);
+        matmul(values_.data() + a * (s.dim + 1) * prompt_, prompt_, attention, judged_stride_,
+               of_prompt_.data() + h * sums_stride_, judged_stride_, s.dim + 1, prompt_, judged_stride_);
+        matmul(rest_values.data(), rest, rest_attention.data(), judged_stride_, of_rest_.data() + h * sums_stride_,
+               judged_stride_, s.dim + 1, rest, judged_stride_);
+        for (std::size_t j = 0; j < prompt_; ++j) {
+            double sum = 0;
+            for (std::size_t i = 0; i < judged_; ++i) sum += static_cast<double>(attention[j * judged_stride_ + i]);
+            mean_attention_[a * prompt_ + j] += sum * share;
+        }
+    }
+}
+
+void ContinuationJudge::measure_outputs() {
+    AlignedFloats outputs(metric_->width * judged_stride_), product;
+    for (std::size_t h = 0; h < shape_.query_heads; ++h)
+        for (std::size_t i = 0; i < shape_.dim * judged_stride_; ++i)
+            outputs[h * shape_.dim * judged_stride_ + i] =
+                of_prompt_[h * sums_stride_ + i] + of_rest_[h * sums_stride_ + i];
+    squared_norms(outputs, product, output_norms_);
+}
+
+void ContinuationJudge::squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const {
+    const std::size_t width = metric_->width;
+    product.resize(block_rows * judged_stride_);
+    sums.assign(judged_stride_, 0.0);
+    for (std::size_t first = 0; first < width; first += block_rows) {
+        const std::size_t count = std::min(block_rows, width - first);
+        matmul(metric_->r.data() + first * width + first, width, x.data() + first * judged_stride_, judged_stride_,
+               product.data(), judged_stride_, count, width - first, judged_stride_);
+        for (std::size_t r = 0; r < count; ++r)
+            for (std::size_t i = 0; i < judged_stride_; ++i) {
+                const auto value = static_cast<double>(product[r * judged_stride_ + i]);
+                sums[i] += value * value;
+            }
+    }
+}
+
+double ContinuationJudge::attention_loss(std::span<const std::vector<std::uint32_t>> kept) const {
+    double loss = 0;
+    for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
+        const auto mean = mean_attention(a);
+        std::size_t next = 0;
+        for (std::size_t j = 0; j < prompt_; ++j) {
+            if (next < kept[a].size() && kept[a][next] == j)
+                ++next;
+            else
+                loss += mean[j];
+        }
+    }
+    return loss / static_cast<double>(shape_.kv_heads);
+}
+
+/// The head's part of o - o', where o' attends to what is still cached alone.
+void ContinuationJudge::add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const {
+    const std::size_t dim = shape_.dim, stride = judged_stride_;
+    const bool by_evicted = kept.size() > prompt_ / 2; // the shorter sum
+    scratch.part_.resize(sums_stride_);
+    matmul_selected(values_.data() + head / shape_.group() * (dim + 1) * prompt_, prompt_,
+                    attention_.data() + head * prompt_ * stride, stride,
+                    by_evicted ? std::span<const std::uint32_t>(scratch.evicted_) : kept, scratch.part_.data(), stride,
+                    dim + 1, stride);
+    const float* part = scratch.part_.data();
+    const float* prompt = of_prompt_.data() + head * sums_stride_;
+    const float* rest = of_rest_.data() + head * sums_stride_;
+    const auto cached = [&](std::size_t at) { return (by_evicted ? prompt[at] - part[at] : part[at]) + rest[at]; };
+    float* change = scratch.change_.data() + head * dim * stride;
+    for (std::size_t i = 0; i < judged_; ++i) {
+        const float mass = cached(dim * stride + i);
+        const float share = mass > least_mass ? 1 / mass : 0;
+        for (std::size_t x = 0; x < dim; ++x) {
+            const std::size_t at = x * stride + i;
+            change[at] = (prompt[at] + rest[at]) - cached(at) * share;
+        }
+    }
+}
+
+double ContinuationJudge::output_error(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
+    scratch.change_.assign(metric_->width * judged_stride_, 0.0F);
+    for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
+        scratch.evicted_.clear();
+        std::size_t next = 0;
+        for (std::uint32_t j = 0; j < prompt_; ++j) {
+            if (next < kept[a].size() && kept[a][next] == j)
+                ++next;
+            else
+                scratch.evicted_.push_back(j);
+        }
+        for (std::size_t g = 0; g < shape_.group(); ++g) add_head(a * shape_.group() + g, kept[a], scratch);
+    }
+    std::vector<double> squares;
+    squared_norms(scratch.change_, scratch.product_, squares);
+    double error = 0;
+    for (std::size_t i = 0; i < judged_; ++i) error += squares[i] / output_norms_[i];
+    return error / static_cast<double>(judged_);
+}
+
+Damage ContinuationJudge::judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
+    return {attention_loss(kept), metric_ ? output_error(kept, scratch) : 0};
+}
+
+} // namespace evictlab

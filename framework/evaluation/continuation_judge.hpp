@@ -1,0 +1,72 @@
+// What eviction of prompt tokens does to the continuation of one captured layer: attention loss and output error, for
+// any kept set. Recorded queries, keys and values stay those of the full run (open loop). SPDX-License-Identifier: MIT
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "framework/attention/attention_rows.hpp"
+
+namespace evictlab {
+
+/// What ||W_o x|| is measured with: the upper triangle R of W_o = Q R, so that ||W_o x|| = ||R x||.
+struct OutputMetric {
+    std::size_t width = 0; ///< query_heads * dim
+    AlignedFloats r;       ///< [width][width], 0 below the diagonal
+    /// `o_proj` is [hidden][width].
+    static OutputMetric of(std::span<const float> o_proj, std::size_t width);
+};
+
+struct Damage {
+    /// Mean over query heads and judged queries of the attention on evicted tokens.
+    double attention_loss = 0;
+    /// Mean over judged queries of ||y - y'||^2 / ||y||^2, y being the attention block's output of all heads; 0 without
+    /// an OutputMetric.
+    double output_error = 0;
+};
+
+/// Scratch memory of one thread.
+class JudgeScratch {
+    friend class ContinuationJudge;
+    AlignedFloats change_, product_, part_;
+    std::vector<std::uint32_t> evicted_;
+};
+
+/// Immutable once made; safe to share between threads. Memory: query_heads x prompt x judged queries floats.
+class ContinuationJudge {
+public:
+    /// Judges queries prompt .. tokens - 1 of the layer; 0 < prompt < tokens. `metric` may be null and must outlive it.
+    ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric);
+
+    std::size_t kv_heads() const { return shape_.kv_heads; }
+    std::size_t prompt() const { return prompt_; }
+    bool measures_output() const { return metric_ != nullptr; }
+    /// [prompt] of a KV head: attention to each prompt token, mean over judged queries and the group's query heads.
+    std::span<const double> mean_attention(std::size_t kv_head) const {
+        return {mean_attention_.data() + kv_head * prompt_, prompt_};
+    }
+    /// `kept[a]`: positions that KV head a keeps, ascending.
+    double attention_loss(std::span<const std::vector<std::uint32_t>> kept) const;
+    Damage judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+
+private:
+    void read_rows(const AttentionRows& rows);
+    void measure_outputs();
+    double output_error(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+    void add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
+    /// [judged] squares of ||R x|| for x [width][judged_stride_], into sums.
+    void squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const;
+
+    LayerShape shape_;
+    std::size_t prompt_, judged_, judged_stride_, sums_stride_;
+    const OutputMetric* metric_;
+    AlignedFloats attention_; ///< [query_heads][prompt][judged_stride_]
+    AlignedFloats values_;    ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
+    /// [query_heads][dim + 1][judged_stride_]: sums of A v and of A over the prompt, and over the continuation.
+    AlignedFloats of_prompt_, of_rest_;
+    std::vector<double> mean_attention_; ///< [kv_heads][prompt]
+    std::vector<double> output_norms_;   ///< [judged], ||y||^2
+};
+
+} // namespace evictlab

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/prompt_columns.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "framework/attention/matmul.hpp"
+#include "framework/attention/softmax.hpp"
+
+namespace evictlab {
+namespace {
+
+constexpr std::size_t block_queries = 32;
+
+} // namespace
+
+HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t queries) {
+    const LayerTensors& layer = view.tensors();
+    const LayerShape& shape = layer.shape;
+    HeadTensors head;
+    head.group = shape.group();
+    head.dim = shape.dim;
+    head.queries = queries;
+    head.q_stride = shape.tokens * shape.dim;
+    head.q = layer.q.data() + kv_head * head.group * head.q_stride;
+    head.k = layer.k.data() + kv_head * shape.tokens * shape.dim;
+    head.v = layer.v.data() + kv_head * shape.tokens * shape.dim;
+    if (view.wov_norm) head.wov_norm = view.wov_norm + kv_head * head.group * shape.tokens;
+    head.wov_stride = shape.tokens;
+    head.rope_inv_freq = layer.rope_inv_freq;
+    head.rope_scale = layer.rope_scale;
+    head.softmax_scale = layer.softmax_scale;
+    return head;
+}
+
+std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
+    const LayerShape& shape = view.shape();
+    std::vector<double> norms(padded(view.tokens));
+    const float* keys = view.tensors().k.data() + kv_head * shape.tokens * shape.dim;
+    for (std::size_t i = 0; i < view.tokens; ++i) {
+        double squares = 0;
+        for (std::size_t x = 0; x < shape.dim; ++x) {
+            const auto value = static_cast<double>(keys[i * shape.dim + x]);
+            squares += value * value;
+        }
+        norms[i] = std::sqrt(squares);
+    }
+    return norms;
+}
+
+PromptColumns::PromptColumns(const LayerView& view, std::span<const ColumnId> ids)
+    : board_(ids, view.shape().kv_heads, view.tokens) {
+    feed(view, demand_of(ids));
+}
+
+void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
+    const LayerShape& shape = view.shape();
+    const std::size_t n = view.tokens, stride = view.rows->stride(), group = shape.group();
+    const Ages ages(n);
+    std::vector<std::vector<double>> norms;
+    std::vector<HeadTensors> tensors;
+    for (std::size_t a = 0; a < shape.kv_heads; ++a) {
+        norms.push_back(key_norms(view, a));
+        tensors.push_back(head_tensors(view, a, n));
+    }
+    AlignedFloats rows(shape.query_heads * block_queries * stride);
+    std::vector<double> attention(stride), layer_attention(demand.layer_history > 0 ? stride : 0),
+        query_attention(demand.query_rows_history > 0 ? group * stride : 0);
+    RowContext row{.layer = view.layer, .num_layers = view.num_layers};
+    row.position = ages.position();
+    row.token_type = view.token_type;
+    row.group = group;
+    row.query_stride = stride;
+    for (std::size_t first = n - std::min(n, demand.history); first < n; first += block_queries) {
+        const std::size_t count = std::min(block_queries, n - first);
+        for (std::size_t h = 0; h < shape.query_heads; ++h)
+            view.rows->compute(h, first, count, rows.data() + h * block_queries * stride);
+        for (std::size_t r = 0; r < count; ++r) {
+            row.query = first + r;
+            row.tokens = row.query + 1;
+            row.relative_pos = ages.relative_pos(row.query);
+            const std::size_t left = n - row.query, width = padded(row.tokens);
+            const auto of_head = [&](std::size_t h) { return rows.data() + (h * block_queries + r) * stride; };
+            const bool layer_rows = left <= demand.layer_history, query_rows = left <= demand.query_rows_history;
+            if (layer_rows)
+                mean_of_rows(of_head(0), block_queries * stride, shape.query_heads, width, layer_attention.data());
+            row.layer_attention = layer_rows ? layer_attention.data() : nullptr;
+            row.query_attention = query_rows ? query_attention.data() : nullptr;
+            for (std::size_t a = 0; a < shape.kv_heads; ++a) {
+                mean_of_rows(of_head(a * group), block_queries * stride, group, width, attention.data());
+                if (query_rows)
+                    for (std::size_t g = 0; g < group; ++g)
+                        std::copy_n(of_head(a * group + g), width, query_attention.data() + g * stride);
+                row.attention = attention.data();
+                row.key_norm = norms[a].data();
+                row.tensors = &tensors[a];
+                board_.update(a, row, left);
+            }
+        }
+    }
+}
+
+std::vector<float> wov_norms(const LayerTensors& layer, std::span<const float> o_proj) {
+    const LayerShape& shape = layer.shape;
+    const std::size_t width = shape.query_heads * shape.dim, hidden = o_proj.size() / width;
+    const std::size_t stride = padded_columns(shape.tokens);
+    AlignedFloats values(shape.dim * stride), products(block_queries * stride);
+    std::vector<float> norms(shape.query_heads * shape.tokens);
+    std::vector<double> sums(shape.tokens);
+    for (std::size_t h = 0; h < shape.query_heads; ++h) {
+        if (h % shape.group() == 0)
+            transpose(layer.v.data() + h / shape.group() * shape.tokens * shape.dim, shape.dim, shape.tokens, shape.dim,
+                      values.data(), stride);
+        std::fill(sums.begin(), sums.end(), 0.0);
+        for (std::size_t first = 0; first < hidden; first += block_queries) {
+            const std::size_t count = std::min(block_queries, hidden - first);
+            matmul(o_proj.data() + first * width + h * shape.dim, width, values.data(), stride, products.data(), stride,
+                   count, shape.dim, stride);
+            for (std::size_t r = 0; r < count; ++r)
+                for (std::size_t i = 0; i < shape.tokens; ++i)
+                    sums[i] += static_cast<double>(std::fabs(products[r * stride + i]));
+        }
+        for (std::size_t i = 0; i < shape.tokens; ++i) norms[h * shape.tokens + i] = static_cast<float>(sums[i]);
+    }
+    return norms;
+}
+
+} // namespace evictlab

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/protocol.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/layer_judge.hpp"
+#include "framework/evaluation/prefill_judge.hpp"
+
+namespace evictlab {
+namespace {
+
+bool has_projections(const Suite& suite) {
+    return std::ranges::all_of(suite.search_traces().train, [](const TracePtr& trace) {
+        return trace->captured() && trace->captured()->output_projections();
+    });
+}
+
+bool has_wov_norms(const Suite& suite) {
+    return has_projections(suite) || std::ranges::all_of(suite.search_traces().train, [](const TracePtr& trace) {
+               return trace->captured() && std::ranges::all_of(trace->captured()->layers(), [&](std::size_t layer) {
+                          return trace->captured()->has_wov_l1(layer);
+                      });
+           });
+}
+
+std::string missing_column(ColumnId id, const Suite& suite, std::string_view protocol) {
+    std::string_view why;
+    switch (columns::needs(id)) {
+    case ColumnNeeds::rows:
+    case ColumnNeeds::layer_rows:
+    case ColumnNeeds::query_rows:
+        return "";
+    case ColumnNeeds::tensors:
+        if (!suite.captured())
+            why = "it is computed from queries, keys and values, which only captured suites have";
+        else if (protocol == "rescore")
+            why = "it is computed from queries, keys and values, which the protocol rescore does not give";
+        break;
+    case ColumnNeeds::wov_norm:
+        if (!suite.captured() || protocol == "rescore" || !has_wov_norms(suite))
+            why = "it needs the norms of values behind the output projection, or that projection in model.safetensors";
+        break;
+    }
+    if (why.empty()) return "";
+    return fmt::format("asks for the column '{}', which suite {} by protocol {} does not give: {}", columns::name(id),
+                       suite.name(), protocol, why);
+}
+
+} // namespace
+
+std::vector<ColumnId> columns_of(std::span<const Scorer> scorers) {
+    std::vector<ColumnId> ids;
+    for (const Scorer& scorer : scorers) ids.insert(ids.end(), scorer.columns().begin(), scorer.columns().end());
+    std::ranges::sort(ids);
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+}
+
+std::string_view usual_protocol(const Suite& suite) { return suite.captured() ? "prefill" : "rescore"; }
+
+std::vector<double> usual_retentions(std::string_view protocol) {
+    if (protocol == "rescore") return {0.25, 0.5, 0.75};
+    return {0.1, 0.25, 0.5, 0.75};
+}
+
+void check_protocol(std::string_view protocol, const Suite& suite) {
+    if (protocol != "rescore" && protocol != "prefill")
+        throw UsageError(fmt::format("unknown protocol '{}'; there are rescore and prefill", protocol));
+    if (protocol != "rescore" && !suite.captured())
+        throw UsageError(
+            fmt::format("suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys "
+                        "and values; use rescore, or a captured suite",
+                        suite.name(), protocol));
+}
+
+std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol) {
+    for (const ColumnId id : scorer.columns())
+        if (std::string missing = missing_column(id, suite, protocol); !missing.empty()) return missing;
+    if (protocol == "rescore") {
+        try {
+            require_rescore(scorer);
+        } catch (const UsageError& error) {
+            return error.what();
+        }
+    }
+    return "";
+}
+
+std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
+                                        std::span<const double> retentions) {
+    check_protocol(name, suite);
+    for (const Scorer& scorer : scorers)
+        if (const std::string why = refusal(scorer, suite, name); !why.empty())
+            throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
+    if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
+    return std::make_unique<PrefillJudge>(scorers, retentions, has_projections(suite));
+}
+
+} // namespace evictlab
