@@ -11,7 +11,7 @@
 
 #include "framework/error.hpp"
 
-namespace evictlab::report {
+namespace evictlab {
 
 using Json = nlohmann::ordered_json;
 
@@ -44,4 +44,4 @@ Json parse_json(const std::string& text, const std::string& file, int max_depth 
 /// The file's content; Error where it cannot be read or is larger than max_bytes.
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes);
 
-} // namespace evictlab::report
+} // namespace evictlab

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/json_field.hpp"
+#include "framework/json/json_field.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <fstream>
 
-namespace evictlab::report {
+namespace evictlab {
 namespace {
 
 /// What is there instead of what was expected, short enough for a message.
@@ -104,4 +104,4 @@ std::string read_text(const std::filesystem::path& file, std::uintmax_t max_byte
     return content;
 }
 
-} // namespace evictlab::report
+} // namespace evictlab
