@@ -198,14 +198,15 @@ int run(const std::vector<std::string>& arguments) {
                         "that it was started with",
                         file));
     std::optional<evolution::RunSetup> saved;
-    if (has_content) saved = evolution::saved_setup(store.content());
+    const JsonField content(store.content(), file);
+    if (has_content) saved = evolution::saved_setup(content);
     const Suite suite = saved && !values->contains("suite")
                             ? make_suite_from_parameters(saved->identity.suite_parameters_json)
                             : suite_from(*values);
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
     const std::vector<double> retentions = saved && !values->contains("retention")
-                                               ? store.content().at("retentions").get<std::vector<double>>()
+                                               ? content.member("retentions").numbers()
                                                : retentions_from(*values, usual_retentions("rescore"));
     const FitnessEvaluator fitness(suite.search_traces(), retentions, setup.config.start_formula.columns());
     const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));

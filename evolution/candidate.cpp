@@ -5,8 +5,6 @@
 
 namespace evictlab::evolution {
 
-using Json = nlohmann::ordered_json;
-
 std::string_view to_string(Status status) {
     switch (status) {
     case Status::champion:
@@ -19,11 +17,15 @@ std::string_view to_string(Status status) {
     return "rejected";
 }
 
-Status status_from_string(std::string_view text) {
+namespace {
+
+Status status_from_json(const JsonField& field) {
     for (const Status status : {Status::champion, Status::accepted, Status::rejected})
-        if (text == to_string(status)) return status;
-    throw Error(fmt::format("a candidate's status is '{}': known are champion, accepted and rejected", text));
+        if (field.text() == to_string(status)) return status;
+    field.fail(fmt::format("expected champion, accepted or rejected, found \"{}\"", field.text()));
 }
+
+} // namespace
 
 Json to_json(const FormulaErrors& errors) {
     Json json;
@@ -32,8 +34,16 @@ Json to_json(const FormulaErrors& errors) {
     return json;
 }
 
-FormulaErrors errors_from_json(const Json& json) {
-    return {json.at("by_retention").get<std::vector<double>>(), json.at("average").get<double>()};
+FormulaErrors errors_from_json(const JsonField& field) {
+    return {field.member("by_retention").numbers(), field.member("average").number()};
+}
+
+formula::Formula formula_from_json(const JsonField& field) {
+    try {
+        return formula::parse(field.text());
+    } catch (const formula::ParseError& wrong) {
+        field.fail(fmt::format("not a formula: {}", wrong.what()));
+    }
 }
 
 Json to_json(const Candidate& candidate) {
@@ -53,25 +63,21 @@ Json to_json(const Candidate& candidate) {
     return json;
 }
 
-Candidate candidate_from_json(const Json& json) {
-    try {
-        Candidate candidate;
-        json.at("id").get_to(candidate.id);
-        json.at("generation").get_to(candidate.generation);
-        json.at("slot").get_to(candidate.slot);
-        json.at("parents").get_to(candidate.parents);
-        json.at("operator").get_to(candidate.op);
-        json.at("hypothesis").get_to(candidate.hypothesis);
-        candidate.formula = formula::parse(json.at("formula").get_ref<const std::string&>());
-        json.at("hash").get_to(candidate.hash);
-        candidate.train = errors_from_json(json.at("train"));
-        if (!json.at("valid").is_null()) candidate.valid = errors_from_json(json.at("valid"));
-        candidate.status = status_from_string(json.at("status").get_ref<const std::string&>());
-        json.at("reason").get_to(candidate.reason);
-        return candidate;
-    } catch (const Json::exception& wrong) {
-        throw Error(fmt::format("a saved candidate cannot be read: {}", wrong.what()));
-    }
+Candidate candidate_from_json(const JsonField& field) {
+    Candidate candidate;
+    candidate.id = field.member("id").text();
+    candidate.generation = field.member("generation").whole<std::uint32_t>();
+    candidate.slot = field.member("slot").whole<std::uint32_t>();
+    candidate.parents = field.member("parents").texts();
+    candidate.op = field.member("operator").text();
+    candidate.hypothesis = field.member("hypothesis").text();
+    candidate.formula = formula_from_json(field.member("formula"));
+    candidate.hash = field.member("hash").text();
+    candidate.train = errors_from_json(field.member("train"));
+    if (const auto valid = field.member_unless_null("valid")) candidate.valid = errors_from_json(*valid);
+    candidate.status = status_from_json(field.member("status"));
+    candidate.reason = field.member("reason").text();
+    return candidate;
 }
 
 } // namespace evictlab::evolution

@@ -10,12 +10,12 @@
 
 #include "framework/evaluation/fitness.hpp"
 #include "framework/formula/formula.hpp"
+#include "framework/json/json_field.hpp"
 
 namespace evictlab::evolution {
 
 enum class Status : std::uint8_t { champion, accepted, rejected };
 std::string_view to_string(Status status);
-Status status_from_string(std::string_view text); ///< throws Error
 
 /// One tried formula. Its JSON (a journal line) has these names as keys.
 struct Candidate {
@@ -34,10 +34,12 @@ struct Candidate {
 };
 
 nlohmann::ordered_json to_json(const Candidate& candidate);
-/// Throws Error that names the key that is missing or wrong.
-Candidate candidate_from_json(const nlohmann::ordered_json& json);
+/// Throws Error that names the file and the field that is missing or wrong.
+Candidate candidate_from_json(const JsonField& field);
 nlohmann::ordered_json to_json(const FormulaErrors& errors); ///< {"by_retention": [...], "average": ...}
-FormulaErrors errors_from_json(const nlohmann::ordered_json& json);
+FormulaErrors errors_from_json(const JsonField& field);
+/// The formula that a field holds as text; Error that names the field where it is none.
+formula::Formula formula_from_json(const JsonField& field);
 
 /// What a report needs of a saved run; the test split is opened by the report, never by the run.
 struct RunSummary {

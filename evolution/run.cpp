@@ -13,7 +13,6 @@ namespace evictlab::evolution {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Json = nlohmann::ordered_json;
 
 class Run {
 public:
@@ -45,12 +44,13 @@ private:
 
     void load() {
         check_resumable(store_.content(), setup_, fitness_.retentions());
-        state_ = state_from_json(store_.content());
+        const std::string file = store_.file().string();
+        state_ = state_from_json(JsonField(store_.content(), file));
         seconds_before_ = state_.seconds;
         evaluations_before_ = state_.counters.evaluations;
         generation_before_ = state_.generation;
         state::read_journal(store_.file(), [&](const Json& line) {
-            state_.seen.insert(hash_number(line.at("hash").get_ref<const std::string&>()));
+            state_.seen.insert(hash_number(JsonField(line, file, "journal").member("hash").text()));
         });
     }
 

@@ -8,8 +8,6 @@
 namespace evictlab::evolution {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 Json member_json(const Member& member) {
     Json json;
     json["id"] = member.id;
@@ -21,14 +19,14 @@ Json member_json(const Member& member) {
     return json;
 }
 
-Member member_from_json(const Json& json) {
+Member member_from_json(const JsonField& field) {
     Member member;
-    json.at("id").get_to(member.id);
-    member.formula = formula::parse(json.at("formula").get_ref<const std::string&>());
-    json.at("hash").get_to(member.hash);
-    member.train = errors_from_json(json.at("train"));
-    json.at("accepted").get_to(member.accepted);
-    json.at("tunings").get_to(member.tunings);
+    member.id = field.member("id").text();
+    member.formula = formula_from_json(field.member("formula"));
+    member.hash = field.member("hash").text();
+    member.train = errors_from_json(field.member("train"));
+    member.accepted = field.member("accepted").truth();
+    member.tunings = field.member("tunings").whole<std::uint32_t>();
     member.skeleton = skeleton_of(member.formula);
     return member;
 }
@@ -37,9 +35,11 @@ Json history_json(const HistoryLine& line) {
     return Json::array({line.generation, line.best_train, line.champion_train, line.champion_valid, line.evaluations});
 }
 
-HistoryLine history_from_json(const Json& json) {
-    return {json.at(0).get<std::uint32_t>(), json.at(1).get<double>(), json.at(2).get<double>(),
-            json.at(3).get<double>(), json.at(4).get<std::uint64_t>()};
+HistoryLine history_from_json(const JsonField& field) {
+    const auto columns = field.elements();
+    if (columns.size() != 5) field.fail("expected one value for each of history_columns");
+    return {columns[0].whole<std::uint32_t>(), columns[1].number(), columns[2].number(), columns[3].number(),
+            columns[4].whole<std::uint64_t>()};
 }
 
 } // namespace
@@ -73,27 +73,25 @@ void write_state(const RunState& state, Json& content) {
     content["times"]["seconds"] = state.seconds;
 }
 
-RunState state_from_json(const Json& content) {
-    try {
-        RunState state;
-        content.at("generation").get_to(state.generation);
-        content.at("last_champion_generation").get_to(state.last_champion_generation);
-        const Json& counters = content.at("counters");
-        counters.at("candidates").get_to(state.counters.candidates);
-        counters.at("accepted").get_to(state.counters.accepted);
-        counters.at("duplicates").get_to(state.counters.duplicates);
-        counters.at("evaluations").get_to(state.counters.evaluations);
-        content.at("stop_reason").get_to(state.stop_reason);
-        for (const Json& champion : content.at("champions")) state.champions.push_back(candidate_from_json(champion));
-        for (const Json& member : content.at("population")) state.population.push_back(member_from_json(member));
-        for (const Json& line : content.at("history")) state.history.push_back(history_from_json(line));
-        content.at("times").at("seconds").get_to(state.seconds);
-        if (state.champions.empty() || state.population.empty())
-            throw Error("the saved run has no champion or no population");
-        return state;
-    } catch (const Json::exception& wrong) {
-        throw Error(fmt::format("the state is not that of an evolution run: {}", wrong.what()));
-    }
+RunState state_from_json(const JsonField& content) {
+    RunState state;
+    state.generation = content.member("generation").whole<std::uint32_t>();
+    state.last_champion_generation = content.member("last_champion_generation").whole<std::uint32_t>();
+    const JsonField counters = content.member("counters");
+    state.counters.candidates = counters.member("candidates").whole<std::uint64_t>();
+    state.counters.accepted = counters.member("accepted").whole<std::uint64_t>();
+    state.counters.duplicates = counters.member("duplicates").whole<std::uint64_t>();
+    state.counters.evaluations = counters.member("evaluations").whole<std::uint64_t>();
+    state.stop_reason = content.member("stop_reason").text();
+    const JsonField champions = content.member("champions"), population = content.member("population");
+    for (const JsonField& champion : champions.elements()) state.champions.push_back(candidate_from_json(champion));
+    for (const JsonField& member : population.elements()) state.population.push_back(member_from_json(member));
+    for (const JsonField& line : content.member("history").elements()) state.history.push_back(history_from_json(line));
+    state.seconds = content.member("times").member("seconds").number();
+    if (state.champions.empty()) champions.fail("a saved run has a champion");
+    if (!state.champion().valid) champions.fail("the last champion has no errors on valid");
+    if (state.population.empty()) population.fail("a saved run has a population");
+    return state;
 }
 
 } // namespace evictlab::evolution

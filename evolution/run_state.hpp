@@ -50,7 +50,7 @@ std::uint64_t hash_number(const std::string& hash);
 
 /// The state's part of the content; all times are under the key "times", so that the rest is equal for equal runs.
 void write_state(const RunState& state, nlohmann::ordered_json& content);
-/// Everything but `seen`. Throws Error.
-RunState state_from_json(const nlohmann::ordered_json& content);
+/// Everything but `seen`. Throws Error that names the field.
+RunState state_from_json(const JsonField& content);
 
 } // namespace evictlab::evolution

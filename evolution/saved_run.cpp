@@ -9,14 +9,16 @@
 namespace evictlab::evolution {
 
 RunSummary read_run(const std::filesystem::path& state_file) {
-    const nlohmann::ordered_json content = state::read_state(state_file);
+    const Json json = state::read_state(state_file);
+    const std::string name = state_file.string();
+    const JsonField content(json, name);
     const RunSetup setup = saved_setup(content);
     RunState state = state_from_json(content);
     RunSummary summary;
     summary.suite = setup.identity.suite;
     summary.suite_hash = setup.identity.suite_hash;
     summary.suite_parameters_json = setup.identity.suite_parameters_json;
-    summary.retentions = content.at("retentions").get<std::vector<double>>();
+    summary.retentions = content.member("retentions").numbers();
     summary.seed = setup.config.seed;
     summary.generation = state.generation;
     summary.evaluations = state.counters.evaluations;

@@ -3,12 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
 
 namespace evictlab::evolution {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json config_json(const RunConfig& config) {
     Json json;
@@ -24,28 +23,23 @@ Json config_json(const RunConfig& config) {
     return json;
 }
 
-RunConfig config_from_json(const Json& json) {
+RunConfig config_from_json(const JsonField& field) {
     RunConfig config;
-    json.at("seed").get_to(config.seed);
-    json.at("start").get_to(config.start);
-    config.start_formula = formula::parse(json.at("start_formula").get_ref<const std::string&>());
-    json.at("population").get_to(config.population);
-    json.at("max_nodes").get_to(config.max_nodes);
-    json.at("node_price").get_to(config.node_price);
-    json.at("tuned").get_to(config.tuned);
-    json.at("tuning_evaluations").get_to(config.tuning_evaluations);
-    json.at("columns").get_to(config.columns);
+    config.seed = field.member("seed").whole<std::uint64_t>();
+    config.start = field.member("start").text();
+    config.start_formula = formula_from_json(field.member("start_formula"));
+    config.population = field.member("population").whole<std::uint32_t>();
+    config.max_nodes = field.member("max_nodes").whole<std::uint32_t>();
+    config.node_price = field.member("node_price").number();
+    config.tuned = field.member("tuned").whole<std::uint32_t>();
+    config.tuning_evaluations = field.member("tuning_evaluations").whole<std::uint32_t>();
+    config.columns = field.member("columns").texts();
     return config;
 }
 
 template <class Value>
 Json json_or_null(const std::optional<Value>& value) {
     return value ? Json(*value) : Json(nullptr);
-}
-
-template <class Value>
-void read_limit(const Json& json, const char* key, std::optional<Value>& value) {
-    if (json.contains(key) && !json[key].is_null()) value = json[key].get<Value>();
 }
 
 Json limits_json(const RunLimits& limits) {
@@ -56,6 +50,16 @@ Json limits_json(const RunLimits& limits) {
     json["target"] = json_or_null(limits.target);
     json["patience"] = json_or_null(limits.patience);
     return json;
+}
+
+RunLimits limits_from_json(const JsonField& field) {
+    RunLimits limits;
+    if (const auto given = field.member_unless_null("generations")) limits.generations = given->whole<std::uint32_t>();
+    if (const auto given = field.member_unless_null("evaluations")) limits.evaluations = given->whole<std::uint64_t>();
+    if (const auto given = field.member_unless_null("seconds")) limits.seconds = given->number();
+    if (const auto given = field.member_unless_null("target")) limits.target = given->number();
+    if (const auto given = field.member_unless_null("patience")) limits.patience = given->whole<std::uint32_t>();
+    return limits;
 }
 
 /// What a user can do about a field that differs.
@@ -86,27 +90,20 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     return json;
 }
 
-RunSetup saved_setup(const Json& content) {
-    try {
-        RunSetup setup;
-        setup.config = config_from_json(content.at("config"));
-        setup.identity.suite = content.at("suite").at("name").get<std::string>();
-        setup.identity.suite_hash = content.at("suite").at("hash").get<std::string>();
-        setup.identity.suite_parameters_json = content.at("suite").at("parameters").dump();
-        setup.identity.build = content.at("build").at("evictlab").get<std::string>();
-        for (const auto& [id, hash] : content.at("plugins").items())
-            setup.identity.plugins[id] = hash.get<std::string>();
-        setup.identity.command = content.at("command").get<std::string>();
-        const Json& limits = content.at("limits");
-        read_limit(limits, "generations", setup.limits.generations);
-        read_limit(limits, "evaluations", setup.limits.evaluations);
-        read_limit(limits, "seconds", setup.limits.seconds);
-        read_limit(limits, "target", setup.limits.target);
-        read_limit(limits, "patience", setup.limits.patience);
-        return setup;
-    } catch (const Json::exception& wrong) {
-        throw Error(fmt::format("the state is not that of an evolution run: {}", wrong.what()));
-    }
+RunSetup saved_setup(const JsonField& content) {
+    RunSetup setup;
+    setup.config = config_from_json(content.member("config"));
+    const JsonField suite = content.member("suite");
+    setup.identity.suite = suite.member("name").text();
+    setup.identity.suite_hash = suite.member("hash").text();
+    setup.identity.suite_parameters_json = suite.member("parameters").object().dump();
+    setup.identity.build = content.member("build").member("evictlab").text();
+    const JsonField plugins = content.member("plugins");
+    for (const auto& item : plugins.object().items())
+        setup.identity.plugins[item.key()] = plugins.member(item.key()).text();
+    setup.identity.command = content.member("command").text();
+    setup.limits = limits_from_json(content.member("limits"));
+    return setup;
 }
 
 void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const double> retentions) {

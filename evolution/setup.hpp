@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framework/formula/formula.hpp"
+#include "framework/json/json_field.hpp"
 
 namespace evictlab::evolution {
 
@@ -57,8 +58,8 @@ struct RunSetup {
 
 /// The setup's part of a state's content.
 nlohmann::ordered_json to_json(const RunSetup& setup, std::span<const double> retentions);
-/// The setup that a saved run was made with, for a --resume that does not repeat it. Throws Error.
-RunSetup saved_setup(const nlohmann::ordered_json& content);
+/// The setup that a saved run was made with, for a --resume that does not repeat it. Throws Error that names the field.
+RunSetup saved_setup(const JsonField& content);
 
 /// Throws Error that names the first field in which the saved run differs, both values, and what to do.
 void check_resumable(const nlohmann::ordered_json& saved, const RunSetup& wanted, std::span<const double> retentions);

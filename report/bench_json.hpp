@@ -5,7 +5,7 @@
 #include <string>
 
 #include "framework/evaluation/scorecard.hpp"
-#include "report/json_field.hpp"
+#include "framework/json/json_field.hpp"
 
 namespace evictlab::report {
 

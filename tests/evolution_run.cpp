@@ -78,7 +78,9 @@ RunResult run_on(const RunSetup& setup, const fs::path& file, const RunHooks& ho
 
 std::vector<Candidate> candidates_of(const fs::path& file) {
     std::vector<Candidate> all;
-    state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(line)); });
+    const std::string name = journal_of(file);
+    state::read_journal(file,
+                        [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
     return all;
 }
 
@@ -275,8 +277,40 @@ TEST_CASE("a resumed run must agree in everything but its limits") {
 TEST_CASE("what a saved run was made with can be read back") {
     const TemporaryFolder folder;
     run_new(small_setup(1), file_in(folder, "evolution.json"));
-    const RunSetup setup = saved_setup(state::read_state(file_in(folder, "evolution.json")));
+    const std::string file = file_in(folder, "evolution.json");
+    const Json content = state::read_state(file);
+    const RunSetup setup = saved_setup(JsonField(content, file));
     CHECK(to_json(setup, retentions) == to_json(small_setup(1), retentions));
+}
+
+TEST_CASE("a saved run that another program wrote is refused with the field that is wrong") {
+    const TemporaryFolder folder;
+    run_new(small_setup(1), file_in(folder, "evolution.json"));
+    const fs::path file = file_in(folder, "changed.json");
+    Json content = state::read_state(file_in(folder, "evolution.json"));
+    std::string wrong;
+    SECTION("missing") {
+        content["counters"].erase("evaluations");
+        wrong = "changed.json: counters: the field \"evaluations\" is missing";
+    }
+    SECTION("of another type") {
+        content["champions"][0]["train"]["average"] = "low";
+        wrong = "changed.json: champions[0].train.average: expected a number, found \"low\"";
+    }
+    SECTION("too large") {
+        content["generation"] = std::uint64_t{1} << 40;
+        wrong = "changed.json: generation: expected a whole number up to 4294967295, found 1099511627776";
+    }
+    SECTION("no formula") {
+        content["population"][1]["formula"] = "recent_attn +";
+        wrong = "changed.json: population[1].formula: not a formula: ";
+    }
+    SECTION("no status") {
+        content["champions"][0]["status"] = "best";
+        wrong = "changed.json: champions[0].status: expected champion, accepted or rejected, found \"best\"";
+    }
+    state::RunStore::create(file).save(content, {});
+    CHECK_THAT(error_of([&] { read_run(file); }), ContainsSubstring(wrong));
 }
 
 TEST_CASE("setups that no run can be made of are refused") {

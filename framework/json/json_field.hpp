@@ -2,7 +2,10 @@
 // field and what was expected.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <concepts>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -11,7 +14,7 @@
 
 #include "framework/error.hpp"
 
-namespace evictlab::report {
+namespace evictlab {
 
 using Json = nlohmann::ordered_json;
 
@@ -23,10 +26,19 @@ public:
 
     JsonField member(std::string_view key) const; ///< Error where there is none
     std::optional<JsonField> optional_member(std::string_view key) const;
+    std::optional<JsonField> member_unless_null(std::string_view key) const; ///< nothing too where it is null
     std::vector<JsonField> elements() const;
     const std::string& text() const;
     double number() const;
     double number_between(double low, double high) const;
+    template <std::unsigned_integral Whole>
+    Whole whole() const {
+        return static_cast<Whole>(whole_up_to(std::numeric_limits<Whole>::max()));
+    }
+    std::uint64_t whole_up_to(std::uint64_t most) const;
+    bool truth() const;
+    std::vector<double> numbers() const;
+    std::vector<std::string> texts() const;
     const Json& object() const;
     const std::string& path() const { return path_; }
     [[noreturn]] void fail(std::string_view what) const; ///< Error: file, field, what
@@ -44,4 +56,4 @@ Json parse_json(const std::string& text, const std::string& file, int max_depth 
 /// The file's content; Error where it cannot be read or is larger than max_bytes.
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes);
 
-} // namespace evictlab::report
+} // namespace evictlab

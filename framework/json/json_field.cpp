@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/json_field.hpp"
+#include "framework/json/json_field.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <fstream>
 
-namespace evictlab::report {
+namespace evictlab {
 namespace {
 
 /// What is there instead of what was expected, short enough for a message.
@@ -53,6 +53,12 @@ JsonField JsonField::member(std::string_view key) const {
     return *found;
 }
 
+std::optional<JsonField> JsonField::member_unless_null(std::string_view key) const {
+    auto found = optional_member(key);
+    if (found && found->json_.is_null()) return std::nullopt;
+    return found;
+}
+
 std::vector<JsonField> JsonField::elements() const {
     if (!json_.is_array()) expected("a list");
     std::vector<JsonField> fields;
@@ -69,6 +75,29 @@ const std::string& JsonField::text() const {
 double JsonField::number() const {
     if (!json_.is_number() || !std::isfinite(json_.get<double>())) expected("a number");
     return json_.get<double>();
+}
+
+std::uint64_t JsonField::whole_up_to(std::uint64_t most) const {
+    const bool is_whole = json_.is_number_unsigned() || (json_.is_number_integer() && json_.get<std::int64_t>() >= 0);
+    if (!is_whole || json_.get<std::uint64_t>() > most) expected(fmt::format("a whole number up to {}", most));
+    return json_.get<std::uint64_t>();
+}
+
+bool JsonField::truth() const {
+    if (!json_.is_boolean()) expected("true or false");
+    return json_.get<bool>();
+}
+
+std::vector<double> JsonField::numbers() const {
+    std::vector<double> values;
+    for (const JsonField& element : elements()) values.push_back(element.number());
+    return values;
+}
+
+std::vector<std::string> JsonField::texts() const {
+    std::vector<std::string> values;
+    for (const JsonField& element : elements()) values.push_back(element.text());
+    return values;
 }
 
 double JsonField::number_between(double low, double high) const {
@@ -104,4 +133,4 @@ std::string read_text(const std::filesystem::path& file, std::uintmax_t max_byte
     return content;
 }
 
-} // namespace evictlab::report
+} // namespace evictlab
