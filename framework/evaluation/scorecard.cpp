@@ -51,13 +51,14 @@ private:
     struct TraceSlot {
         Split split;
         TracePtr trace;
-        std::size_t first_task;
+        std::size_t first_task, layers; ///< a task for each held layer
     };
 
     void add_trace(Split split, const TracePtr& trace) {
-        traces_.push_back({split, trace, tasks_.size()});
+        const std::vector<std::size_t> layers = trace->held_layers();
+        traces_.push_back({split, trace, tasks_.size(), layers.size()});
         const auto n = static_cast<double>(trace->seq_len());
-        for (std::size_t layer = 0; layer < trace->num_layers(); ++layer) {
+        for (const std::size_t layer : layers) {
             order_.push_back(tasks_.size());
             tasks_.push_back({traces_.size() - 1, layer, n * n / 2 * static_cast<double>(trace->heads())});
             total_cost_ += tasks_.back().cost;
@@ -92,11 +93,10 @@ private:
         for (const TraceSlot& slot : traces_) {
             if (slot.split != split) continue;
             std::vector<double> mean(retentions, 0);
-            for (std::size_t layer = 0; layer < slot.trace->num_layers(); ++layer)
-                for (std::size_t r = 0; r < retentions; ++r)
-                    mean[r] += errors_[slot.first_task + layer][scorer * retentions + r];
+            for (std::size_t task = slot.first_task; task < slot.first_task + slot.layers; ++task)
+                for (std::size_t r = 0; r < retentions; ++r) mean[r] += errors_[task][scorer * retentions + r];
             for (std::size_t r = 0; r < retentions; ++r) {
-                mean[r] /= static_cast<double>(slot.trace->num_layers());
+                mean[r] /= static_cast<double>(slot.layers);
                 out.by_retention[r] += mean[r];
             }
             out.by_trace.push_back(std::move(mean));
