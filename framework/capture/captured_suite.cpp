@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "digest/digest.hpp"
@@ -56,9 +54,9 @@ std::string content_of(const SuiteManifest& manifest, const SuiteOptions& option
 /// By name where that finds the same folder, so that the parameters mean the same on another machine.
 std::string parameters_of(const SuiteManifest& manifest, const SuiteOptions& options) {
     Json parameters{{"name", manifest.name}, {"captured", 1}};
-    const auto by_name = find_captured_suite(manifest.name);
+    const auto by_name = captured_suite_by_name(manifest.name);
     std::error_code error;
-    if (!by_name || manifest.name.find('/') != std::string::npos || !fs::equivalent(*by_name, manifest.folder, error))
+    if (!by_name || !fs::equivalent(*by_name, manifest.folder, error))
         parameters["folder"] = fs::absolute(manifest.folder).lexically_normal().string();
     if (options.patterns) parameters["patterns"] = *options.patterns;
     if (options.sliding_layers) parameters["sliding_layers"] = true;

@@ -38,12 +38,16 @@ std::vector<fs::path> folders_of_suites() {
 
 } // namespace
 
+std::optional<fs::path> captured_suite_by_name(std::string_view name) {
+    if (name.empty() || name.find('/') != std::string_view::npos) return std::nullopt;
+    for (const fs::path& folder : folders_of_suites())
+        if (is_suite(folder / name)) return folder / name;
+    return std::nullopt;
+}
+
 std::optional<fs::path> find_captured_suite(std::string_view name_or_folder) {
-    if (name_or_folder.empty()) return std::nullopt;
-    if (name_or_folder.find('/') == std::string_view::npos)
-        for (const fs::path& folder : folders_of_suites())
-            if (is_suite(folder / name_or_folder)) return folder / name_or_folder;
-    if (is_suite(name_or_folder)) return fs::path(name_or_folder);
+    if (auto by_name = captured_suite_by_name(name_or_folder)) return by_name;
+    if (!name_or_folder.empty() && is_suite(name_or_folder)) return fs::path(name_or_folder);
     return std::nullopt;
 }
 
