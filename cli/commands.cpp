@@ -9,7 +9,8 @@
 namespace evictlab::cli {
 
 std::span<const Command> commands() {
-    static const std::array all{bench_command, evolve_command, report_command, plugins_command, formula_command};
+    static const std::array all{bench_command,   evolve_command,  report_command,
+                                plugins_command, formula_command, trace_command};
     return all;
 }
 

@@ -18,13 +18,15 @@ std::optional<std::size_t> size_from(const po::variables_map& values, const char
 } // namespace
 
 void add_suite_options(po::options_description& options) {
-    options.add_options()("suite", po::value<std::string>()->value_name("NAME"), "the suite: micro or full")(
+    options.add_options()("suite", po::value<std::string>()->value_name("NAME"),
+                          "the suite: micro, full, a captured one by name (see EVICTLAB_SUITE_PATH) or its folder")(
         "seq-len", po::value<std::string>()->value_name("N"), "micro: tokens a pattern (64)")(
         "layers", po::value<std::string>()->value_name("N"),
         "micro: layers a pattern (4)")("patterns", po::value<std::string>()->value_name("N"),
-                                       "patterns a split (micro: 5; full: the first N of each split)")(
+                                       "patterns a split (micro: 5; full and captured: the first N)")(
         "seed-offset", po::value<std::string>()->value_name("N"),
-        "micro: added to the generator's base seeds 1000, 2000 and 3000");
+        "micro: added to the generator's base seeds 1000, 2000 and 3000")(
+        "sliding-layers", "captured: also judge layers whose attention has a sliding window");
 }
 
 Suite suite_from(const po::variables_map& values) {
@@ -36,6 +38,7 @@ Suite suite_from(const po::variables_map& values) {
     options.num_layers = size_from(values, "layers");
     options.patterns = size_from(values, "patterns");
     options.seed_offset = size_from(values, "seed-offset").value_or(0);
+    options.sliding_layers = values.contains("sliding-layers");
     return make_suite(values["suite"].as<std::string>(), options);
 }
 
@@ -44,6 +47,7 @@ std::string suite_options_text(const po::variables_map& values) {
     for (const char* option : {"suite", "seq-len", "layers", "patterns", "seed-offset"})
         if (values.contains(option))
             text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
+    if (values.contains("sliding-layers")) text += " --sliding-layers";
     return text;
 }
 

@@ -15,6 +15,7 @@ if(built_in_scorers)
   install(TARGETS ${built_in_scorers} LIBRARY DESTINATION lib/evictlab/plugins)
 endif()
 install(DIRECTORY framework/include/evictlab DESTINATION include)
+install(DIRECTORY suites/ DESTINATION share/evictlab/suites OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/evictlab)
 install(FILES README.md DESTINATION share/doc/evictlab OPTIONAL)
 

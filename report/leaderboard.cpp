@@ -128,11 +128,12 @@ std::string quoted(const std::string& word) {
 
 /// The flags that make the suite: those of its parameters that differ from the published suite of that name.
 std::string suite_flags(const LeaderboardTable& table) {
-    const auto names = suite_names();
-    const bool known = std::find(names.begin(), names.end(), table.suite) != names.end();
-    const Json usual = known ? Json::parse(make_suite(table.suite).parameters_json()) : Json::object();
+    const Json usual =
+        is_synthetic_suite(table.suite) ? Json::parse(make_suite(table.suite).parameters_json()) : Json::object();
     const Json parameters = Json::parse(table.suite_parameters_json);
-    std::string text = "--suite " + quoted(table.suite);
+    const auto folder = parameters.find("folder");
+    const bool by_folder = folder != parameters.end() && folder->is_string();
+    std::string text = "--suite " + quoted(by_folder ? folder->get<std::string>() : table.suite);
     for (const std::string key : {"seq_len", "layers", "patterns", "seed_offset", "test_seed_offset"}) {
         const auto value = parameters.find(key);
         if (value == parameters.end() || (usual.contains(key) && usual[key] == *value)) continue;
@@ -140,6 +141,8 @@ std::string suite_flags(const LeaderboardTable& table) {
         std::replace(flag.begin(), flag.end(), '_', '-');
         text += fmt::format(" --{} {}", flag, value->dump());
     }
+    if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end() && *sliding == true)
+        text += " --sliding-layers";
     return text;
 }
 

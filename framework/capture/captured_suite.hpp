@@ -55,8 +55,9 @@ struct SuiteManifest {
 /// Reads FOLDER/suite.json. Throws Error with file and field.
 SuiteManifest read_suite_manifest(const std::filesystem::path& folder);
 
-/// The shipped suite of that name, or one on EVICTLAB_SUITE_PATH (folders of suites, parted by ':', looked at first),
-/// or the folder that the name is a path of. Nothing where there is none.
+/// The suite of that name on EVICTLAB_SUITE_PATH (folders of suites, parted by ':') or, else, among the shipped ones.
+std::optional<std::filesystem::path> captured_suite_by_name(std::string_view name);
+/// The same, or the folder that the text is a path of. Nothing where there is no such suite.
 std::optional<std::filesystem::path> find_captured_suite(std::string_view name_or_folder);
 /// Names of the captured suites that can be used by name, sorted.
 std::vector<std::string> captured_suite_names();

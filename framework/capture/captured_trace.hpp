@@ -95,7 +95,6 @@ public:
     const OutputProjections* output_projections() const { return options_.projections.get(); }
 
 private:
-    friend class TraceFileReader;
     std::size_t index_of(std::size_t layer) const;
 
     std::filesystem::path file_;

@@ -130,7 +130,7 @@ struct FitnessEvaluator::Impl {
         };
         std::vector<Place> places;
         for (std::size_t t = 0; t < from.size(); ++t)
-            for (std::size_t layer = 0; layer < from[t]->num_layers(); ++layer)
+            for (const std::size_t layer : from[t]->held_layers())
                 for (std::size_t head = 0; head < from[t]->heads(); ++head) places.push_back({t, layer, head});
         to.resize(places.size());
         tbb::parallel_for(std::size_t{0}, places.size(), [&](std::size_t i) {
@@ -206,8 +206,9 @@ FitnessEvaluator::FitnessEvaluator(SearchTraces traces, std::vector<double> rete
     double needed = 0;
     for (const auto& split : {traces.train, traces.valid})
         for (const TracePtr& t : split)
-            needed += static_cast<double>(t->seq_len()) * static_cast<double>(t->seq_len()) / 2 *
-                      static_cast<double>(t->num_layers() * t->heads() * (impl_->ids.size() + 1) * sizeof(double));
+            needed +=
+                static_cast<double>(t->seq_len()) * static_cast<double>(t->seq_len()) / 2 *
+                static_cast<double>(t->held_layers().size() * t->heads() * (impl_->ids.size() + 1) * sizeof(double));
     if (needed > static_cast<double>(memory_limit))
         throw Error(
             fmt::format("the train and valid splits of this suite would need {:.1f} GB of memory while searching; "

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "digest/digest.hpp"
+#include "framework/capture/captured_suite.hpp"
 #include "framework/error.hpp"
 #include "framework/suite/synthetic.hpp"
 
@@ -98,13 +100,23 @@ Suite::Suite(std::string name, std::string parameters_json, std::array<std::vect
     : name_(std::move(name)), parameters_json_(std::move(parameters_json)),
       hash_("sha256:" + sha256_hex(parameters_json_)), splits_(std::move(splits)) {}
 
+Suite::Suite(std::string name, std::string parameters_json, std::string_view content,
+             std::array<std::vector<TracePtr>, 3> splits, std::vector<TracePtr> other_model)
+    : name_(std::move(name)), parameters_json_(std::move(parameters_json)), hash_("sha256:" + sha256_hex(content)),
+      splits_(std::move(splits)), other_model_(std::move(other_model)), captured_(true) {}
+
 Suite make_suite(std::string_view name, const SuiteOptions& options) {
     check_size("--seq-len", options.seq_len, 4, 16384);
     check_size("--layers", options.num_layers, 1, 1024);
     check_size("--patterns", options.patterns, 1, 10000);
+    if (options.sliding_layers && is_synthetic_suite(name))
+        throw UsageError(
+            fmt::format("--sliding-layers belongs to suites captured from a model; '{}' is generated", name));
     if (name == "micro") return make_micro(options);
     if (name == "full") return make_full(options);
-    throw UsageError(fmt::format("unknown suite '{}'; known suites: {}", name, fmt::join(suite_names(), ", ")));
+    if (const auto folder = find_captured_suite(name)) return open_captured_suite(*folder, options);
+    throw UsageError(fmt::format("unknown suite '{}'; known suites: {}, and any folder with a suite.json", name,
+                                 fmt::join(suite_names(), ", ")));
 }
 
 Suite make_suite_from_parameters(std::string_view parameters_json) {
@@ -119,7 +131,15 @@ Suite make_suite_from_parameters(std::string_view parameters_json) {
         if (!at->is_number_unsigned()) throw Error(fmt::format("suite parameter \"{}\" is not a whole number", key));
         field = at->get<std::uint64_t>();
     };
-    const std::string name = parameters["name"];
+    std::string name = parameters["name"];
+    if (const auto folder = parameters.find("folder"); folder != parameters.end()) {
+        if (!folder->is_string()) throw Error("suite parameter \"folder\" is not a text");
+        name = *folder;
+    }
+    if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end()) {
+        if (!sliding->is_boolean()) throw Error("suite parameter \"sliding_layers\" is not true or false");
+        options.sliding_layers = *sliding;
+    }
     read("patterns", options.patterns);
     read("seq_len", options.seq_len);
     read("layers", options.num_layers);
@@ -128,6 +148,12 @@ Suite make_suite_from_parameters(std::string_view parameters_json) {
     return make_suite(name, options);
 }
 
-std::vector<std::string> suite_names() { return {"micro", "full"}; }
+bool is_synthetic_suite(std::string_view name) { return name == "micro" || name == "full"; }
+
+std::vector<std::string> suite_names() {
+    std::vector<std::string> names{"micro", "full"};
+    std::ranges::move(captured_suite_names(), std::back_inserter(names));
+    return names;
+}
 
 } // namespace evictlab

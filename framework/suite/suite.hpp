@@ -1,4 +1,5 @@
-// Suites: named traces in three splits with a content hash. `micro` and `full` are the seed's benchmarks, generated.
+// Suites: named traces in three splits with a content hash. `micro` and `full` are the seed's benchmarks, generated;
+// others were captured from a model (framework/capture/).
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <array>
@@ -72,6 +73,7 @@ struct SuiteOptions {
 Suite make_suite(std::string_view name, const SuiteOptions& options = {});
 /// From what parameters_json() gave.
 Suite make_suite_from_parameters(std::string_view parameters_json);
+bool is_synthetic_suite(std::string_view name);
 std::vector<std::string> suite_names(); ///< the synthetic ones, then captured ones that are found by name
 
 } // namespace evictlab

@@ -1,0 +1,14 @@
+// Rows of attention of a captured layer, one query after the other, for the protocol `rescore`.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <memory>
+
+#include "framework/capture/captured_trace.hpp"
+
+namespace evictlab {
+
+/// Head g's row is the mean, over the query heads that read KV head g, of softmax(softmax_scale * q.k) over the keys
+/// that the layer lets the query see; keys outside a sliding window have 0. Computed in double.
+std::unique_ptr<LayerReader> make_captured_rows(LayerTensors layer);
+
+} // namespace evictlab

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "framework/capture/captured_suite.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "digest/digest.hpp"
+#include "framework/capture/suite_checks.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::uintmax_t hashed_at_open = std::uintmax_t{64} << 20;
+
+void refuse_other_options(const std::string& suite, const SuiteOptions& o) {
+    if (o.seq_len || o.num_layers || o.seed_offset || o.test_seed_offset)
+        throw UsageError(
+            fmt::format("suite '{}' was captured from a model: it takes --patterns and --sliding-layers only "
+                        "(--seq-len, --layers and --seed-offset belong to 'micro')",
+                        suite));
+    if (o.patterns && *o.patterns == 0) throw UsageError("--patterns is 0, but must be at least 1");
+}
+
+void check_hashes(const SuiteManifest& manifest) {
+    std::uintmax_t bytes = 0;
+    const auto add = [&bytes](const fs::path& file) {
+        std::error_code error;
+        const std::uintmax_t size = fs::file_size(file, error);
+        if (!error) bytes += size; // what is missing is told when it is opened
+    };
+    for (const SuiteFile& file : manifest.files) add(manifest.path_of(file.file));
+    if (!manifest.model_file.empty()) add(manifest.path_of(manifest.model_file));
+    if (bytes >= hashed_at_open) return;
+    for (const SuiteFile& file : manifest.files) check_hash(manifest.path_of(file.file), file.sha256);
+    if (!manifest.model_file.empty()) check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256);
+}
+
+/// What the suite's hash is over: everything that decides a figure.
+std::string content_of(const SuiteManifest& manifest, const SuiteOptions& options) {
+    Json files = Json::array();
+    for (const SuiteFile& file : manifest.files)
+        files.push_back({{"split", to_string(file.split)}, {"sha256", file.sha256}});
+    Json content{{"files", std::move(files)}, {"model_file", manifest.model_sha256}};
+    if (options.patterns) content["patterns"] = *options.patterns;
+    if (options.sliding_layers) content["sliding_layers"] = true;
+    return content.dump();
+}
+
+/// By name where that finds the same folder, so that the parameters mean the same on another machine.
+std::string parameters_of(const SuiteManifest& manifest, const SuiteOptions& options) {
+    Json parameters{{"name", manifest.name}, {"captured", 1}};
+    const auto by_name = captured_suite_by_name(manifest.name);
+    std::error_code error;
+    if (!by_name || !fs::equivalent(*by_name, manifest.folder, error))
+        parameters["folder"] = fs::absolute(manifest.folder).lexically_normal().string();
+    if (options.patterns) parameters["patterns"] = *options.patterns;
+    if (options.sliding_layers) parameters["sliding_layers"] = true;
+    return parameters.dump();
+}
+
+} // namespace
+
+Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
+    const SuiteManifest manifest = read_suite_manifest(folder);
+    refuse_other_options(manifest.name, options);
+    if (const auto findings = documents_in_two_splits(manifest); !findings.empty()) throw Error(findings.front());
+    check_hashes(manifest);
+    const auto projections = open_projections(manifest);
+    std::array<std::vector<TracePtr>, 3> splits;
+    std::vector<TracePtr> other_model;
+    for (const SuiteFile& file : manifest.files) {
+        std::vector<TracePtr>& split =
+            file.split == CapturedSplit::test_other_model
+                ? other_model
+                : splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
+        if (options.patterns && split.size() == *options.patterns) continue;
+        split.push_back(open_trace_of(manifest, file, projections, options.sliding_layers));
+    }
+    return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), std::move(splits),
+            std::move(other_model)};
+}
+
+} // namespace evictlab

@@ -1,0 +1,18 @@
+// Stored tensors as floats.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <string_view>
+
+#include "framework/aligned.hpp"
+#include "framework/capture/safetensors.hpp"
+
+namespace evictlab {
+
+/// F32, F16 and BF16: what is read without a scale.
+bool is_float(DType type);
+/// The values of a tensor of such a type. Throws Error with file, tensor and index where one is not finite.
+AlignedFloats load_floats(const SafetensorsFile& file, const TensorInfo& tensor);
+/// `tensor` is I8 [heads][tokens][dim] and `scale` a float tensor [heads][tokens].
+AlignedFloats load_scaled(const SafetensorsFile& file, const TensorInfo& tensor, const TensorInfo& scale);
+
+} // namespace evictlab

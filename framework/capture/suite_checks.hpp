@@ -1,0 +1,31 @@
+// What opening a captured suite and verifying it have in common: one file at a time, each check in one place.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/capture/captured_suite.hpp"
+
+namespace evictlab {
+
+/// Throws Error where the file cannot be read or its SHA-256 is another.
+void check_hash(const std::filesystem::path& file, const std::string& sha256);
+
+/// Null where the suite has no model file.
+std::shared_ptr<const OutputProjections> open_projections(const SuiteManifest& manifest);
+
+/// Opens a trace and checks it against the suite: split, document and model, some layer to judge, and an output
+/// projection of the right size for each of those. Throws Error.
+std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest, const SuiteFile& file,
+                                                   std::shared_ptr<const OutputProjections> projections,
+                                                   bool sliding_layers);
+
+/// Whether two splits may hold the same text: a split with itself, and `test` with `test_other_model`, as both only
+/// judge.
+bool may_share(CapturedSplit a, CapturedSplit b);
+
+/// A line for each document that is in two splits that may not share it.
+std::vector<std::string> documents_in_two_splits(const SuiteManifest& manifest);
+
+} // namespace evictlab

@@ -1,0 +1,134 @@
+// Verifying a captured suite: every file, every value, and that nothing of one split is in another.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "framework/capture/suite_checks.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab {
+namespace {
+
+constexpr std::size_t window_tokens = 64; ///< a run of so many equal tokens in two splits is a leak
+
+using Findings = std::vector<std::string>;
+
+template <class Check>
+bool passes(Findings& findings, Check check) {
+    try {
+        check();
+        return true;
+    } catch (const Error& error) {
+        findings.emplace_back(error.what());
+        return false;
+    }
+}
+
+struct OpenFile {
+    const SuiteFile* listed;
+    std::shared_ptr<const CapturedTrace> trace;
+};
+
+/// Finds runs of tokens that two splits share: windows by a rolling hash, equal ones compared token by token.
+class SharedWindows {
+public:
+    SharedWindows(const std::vector<OpenFile>& files, Findings& findings) : files_(files), findings_(findings) {}
+
+    void add(std::size_t file) {
+        const auto ids = files_[file].trace->token_ids();
+        if (ids.size() < window_tokens) return;
+        std::uint64_t hash = 0;
+        for (std::size_t i = 0; i < window_tokens; ++i) hash = hash * base + token(ids[i]);
+        for (std::size_t begin = 0;; ++begin) {
+            if (look_up(hash, {file, begin})) return; // one finding a file is enough to act on
+            if (begin + window_tokens == ids.size()) return;
+            hash = (hash - token(ids[begin]) * leading_factor()) * base + token(ids[begin + window_tokens]);
+        }
+    }
+
+private:
+    struct Place {
+        std::size_t file, begin;
+    };
+    static constexpr std::uint64_t base = 0x9e3779b97f4a7c15u;
+    static std::uint64_t token(std::int32_t id) { return static_cast<std::uint32_t>(id) + std::uint64_t{1}; }
+    static constexpr std::uint64_t leading_factor() {
+        std::uint64_t factor = 1;
+        for (std::size_t i = 1; i < window_tokens; ++i) factor *= base;
+        return factor;
+    }
+
+    bool look_up(std::uint64_t hash, Place here) {
+        const auto [first, last] = seen_.equal_range(hash);
+        bool is_known = false;
+        for (auto found = first; found != last; ++found) {
+            const Place there = found->second;
+            if (!equal(there, here)) continue;
+            if (may_share(files_[there.file].listed->split, files_[here.file].listed->split)) {
+                is_known = true;
+                continue;
+            }
+            findings_.push_back(
+                fmt::format("{}: tokens {} to {} are also tokens {} to {} of {}, which is in split {}, not {}",
+                            files_[here.file].trace->file().string(), here.begin, here.begin + window_tokens - 1,
+                            there.begin, there.begin + window_tokens - 1, files_[there.file].listed->file,
+                            to_string(files_[there.file].listed->split), to_string(files_[here.file].listed->split)));
+            return true;
+        }
+        if (!is_known) seen_.emplace(hash, here);
+        return false;
+    }
+
+    bool equal(Place a, Place b) const {
+        const auto x = files_[a.file].trace->token_ids().subspan(a.begin, window_tokens);
+        const auto y = files_[b.file].trace->token_ids().subspan(b.begin, window_tokens);
+        return std::ranges::equal(x, y);
+    }
+
+    const std::vector<OpenFile>& files_;
+    Findings& findings_;
+    std::unordered_multimap<std::uint64_t, Place> seen_;
+};
+
+void check_values(const CapturedTrace& trace, Findings& findings) {
+    for (const std::size_t layer : trace.layers()) passes(findings, [&] { trace.load_layer(layer); });
+}
+
+void check_model_file(const SuiteManifest& manifest, const std::vector<OpenFile>& files,
+                      const OutputProjections& projections, Findings& findings) {
+    std::vector<std::size_t> layers;
+    for (const OpenFile& file : files)
+        for (const std::size_t layer : file.trace->layers())
+            if (file.listed->split != CapturedSplit::test_other_model && projections.has(layer))
+                layers.push_back(layer);
+    std::ranges::sort(layers);
+    const auto repeated = std::ranges::unique(layers);
+    layers.erase(repeated.begin(), repeated.end());
+    for (const std::size_t layer : layers) passes(findings, [&] { projections.load(layer); });
+    passes(findings, [&] { check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256); });
+}
+
+} // namespace
+
+std::vector<std::string> verify_suite(const std::filesystem::path& folder) {
+    const SuiteManifest manifest = read_suite_manifest(folder);
+    Findings findings = documents_in_two_splits(manifest);
+    std::shared_ptr<const OutputProjections> projections;
+    passes(findings, [&] { projections = open_projections(manifest); });
+    std::vector<OpenFile> files;
+    for (const SuiteFile& listed : manifest.files) {
+        passes(findings, [&] { check_hash(manifest.path_of(listed.file), listed.sha256); });
+        std::shared_ptr<const CapturedTrace> trace;
+        if (!passes(findings, [&] { trace = open_trace_of(manifest, listed, projections, true); })) continue;
+        check_values(*trace, findings);
+        files.push_back({&listed, std::move(trace)});
+    }
+    if (projections) check_model_file(manifest, files, *projections, findings);
+    SharedWindows windows(files, findings);
+    for (std::size_t file = 0; file < files.size(); ++file) windows.add(file);
+    return findings;
+}
+
+} // namespace evictlab

@@ -1,0 +1,312 @@
+// Captured suites and the command `trace` as a user meets them.
+// SPDX-License-Identifier: MIT
+#include <nlohmann/json.hpp>
+
+#include "framework/capture/captured_suite.hpp"
+#include "framework/error.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/saved_run.hpp"
+#include "tests/support/trace_writer.hpp"
+
+using namespace evictlab;
+using namespace evictlab::test;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+TraceShape document(const std::string& name, const std::string& split, std::uint32_t seed) {
+    TraceShape shape;
+    shape.document = name;
+    shape.split = split;
+    shape.seed = seed;
+    shape.tokens = 96;
+    shape.prompt = 80;
+    return shape;
+}
+
+std::vector<TraceShape> documents() {
+    return {document("novel", "train", 1), document("parser", "train", 2), document("essay", "valid", 3),
+            document("licence", "test", 4)};
+}
+
+/// A suite `mine` in a folder of its own.
+struct MadeUpSuite {
+    TemporaryFolder parent;
+    fs::path folder = parent / "mine";
+
+    explicit MadeUpSuite(const std::vector<TraceShape>& traces = documents(), std::size_t hidden = 8) {
+        fs::create_directory(folder);
+        write_suite(folder, traces, hidden);
+    }
+    Outcome run(const std::string& command) const { return shell(command, parent.path.string()); }
+    /// Changes suite.json.
+    template <class Change>
+    void edit(Change change) const {
+        Json json = Json::parse(bytes_of(folder / "suite.json"));
+        change(json);
+        put(folder / "suite.json", json.dump());
+    }
+    /// Changes a trace; the hash is made to fit unless told not to.
+    template <class Change>
+    void edit_trace(const TraceShape& shape, const char* file, Change change) const {
+        MadeUpTrace trace = made_up_trace(shape);
+        change(trace.file);
+        put(folder / file, trace.file.bytes());
+        rehash_suite(folder);
+    }
+};
+
+std::string open_message(const MadeUpSuite& suite) {
+    try {
+        open_captured_suite(suite.folder);
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
+}
+
+} // namespace
+
+TEST_CASE("trace info shows what a trace holds, and goes on after a file that is none") {
+    TraceShape shape = document("novel", "test", 1);
+    shape.windows = {0, 32};
+    shape.type = "I8";
+    const TemporaryFolder folder;
+    put(folder / "novel.safetensors", made_up_trace(shape).file.bytes());
+    put(folder / "text.txt", "no trace at all");
+    const Outcome outcome = shell("evictlab trace info text.txt novel.safetensors", folder.path.string());
+    CHECK(outcome.code == 1);
+    CHECK_THAT(outcome.err, ContainsSubstring("text.txt: claims a header of"));
+    for (const char* part : {"novel.safetensors (", "document      novel", "split         test",
+                             "model         made-up", "licence       MIT", "weights       made up",
+                             "96: prompt 80, continuation 16", "2 of 6: 1, 4", "softmax scale 0.4", "I8"})
+        CHECK_THAT(outcome.out, ContainsSubstring(part));
+    CHECK_THAT(outcome.out, ContainsSubstring("full") && ContainsSubstring("32"));
+    CHECK(shell("evictlab trace info novel.safetensors", folder.path.string()).code == 0);
+}
+
+TEST_CASE("trace is told how it is used") {
+    CHECK_THAT(shell("evictlab trace --help").out, ContainsSubstring("Examples:\n  evictlab trace"));
+    for (const auto& [command, message] :
+         {std::pair("evictlab trace", "expected info or verify"), std::pair("evictlab trace inform x", "'inform'"),
+          std::pair("evictlab trace info", "no file given"), std::pair("evictlab trace verify", "expected one suite"),
+          std::pair("evictlab trace verify /nowhere", "no captured suite '/nowhere'")}) {
+        const Outcome outcome = shell(command);
+        INFO(command);
+        CHECK(outcome.code == 2);
+        CHECK_THAT(outcome.err, ContainsSubstring(message));
+    }
+}
+
+TEST_CASE("A sound suite verifies by folder and, on the suite path, by name") {
+    const MadeUpSuite suite;
+    const Outcome by_folder = suite.run("evictlab trace verify mine/");
+    INFO(by_folder.out << by_folder.err);
+    CHECK(by_folder.code == 0);
+    CHECK_THAT(by_folder.out, ContainsSubstring("ok: suite 'mine', 4 traces of made-up, with output projections"));
+    CHECK(shell("export EVICTLAB_SUITE_PATH=/nowhere:'" + suite.parent.path.string() + "'; evictlab trace verify mine")
+              .code == 0);
+    CHECK(shell("evictlab trace verify mine").code == 2);
+}
+
+TEST_CASE("A captured suite is benched as the others are, the same by name and by folder") {
+    const MadeUpSuite suite;
+    const std::string bench = " --scorers h2o@seed,=-relative_pos,=token_type --format json";
+    const std::string command = "evictlab bench --suite ";
+    const Outcome by_folder = suite.run(command + "./mine" + bench);
+    INFO(by_folder.err);
+    REQUIRE(by_folder.code == 0);
+    const Json json = Json::parse(by_folder.out);
+    CHECK(json.at("suite").at("name") == "mine");
+    CHECK(json.at("suite").at("folder") == suite.folder.string());
+    CHECK(json.at("rows").size() == 5);
+    const Outcome by_name =
+        shell("export EVICTLAB_SUITE_PATH='" + suite.parent.path.string() + "'; " + command + "mine" + bench);
+    REQUIRE(by_name.code == 0);
+    CHECK(Json::parse(by_name.out).at("suite").contains("folder") == false);
+    CHECK(Json::parse(by_name.out).at("suite").at("hash") == json.at("suite").at("hash"));
+    CHECK(Json::parse(by_name.out).at("rows") == json.at("rows"));
+    const Outcome wrong = suite.run(command + "./mine --layers 2");
+    CHECK(wrong.code == 2);
+    CHECK_THAT(wrong.err, ContainsSubstring("suite 'mine' was captured from a model"));
+    CHECK_THAT(shell("evictlab bench --suite micro --sliding-layers").err, ContainsSubstring("captured from a model"));
+}
+
+TEST_CASE("A suite has its splits, its projections, and a hash over its files") {
+    const MadeUpSuite made;
+    const Suite suite = open_captured_suite(made.folder);
+    CHECK(suite.captured());
+    CHECK(suite.name() == "mine");
+    CHECK(suite.size(Split::train) == 2);
+    CHECK(suite.size(Split::test) == 1);
+    const SearchTraces search = suite.search_traces();
+    REQUIRE(search.valid.size() == 1);
+    const CapturedTrace* const trace = search.valid[0]->captured();
+    REQUIRE(trace != nullptr);
+    CHECK(trace->name() == "mine/valid/essay");
+    CHECK(trace->kind() == "prose");
+    REQUIRE(trace->output_projections() != nullptr);
+    CHECK(trace->output_projections()->load(4).size() == 8 * 4 * 6);
+    CHECK(make_suite_from_parameters(suite.parameters_json()).hash() == suite.hash());
+    SuiteOptions first_of_each;
+    first_of_each.patterns = 1;
+    CHECK(open_captured_suite(made.folder, first_of_each).hash() != suite.hash());
+    CHECK(open_captured_suite(made.folder, first_of_each).size(Split::train) == 1);
+
+    std::vector<TraceShape> other = documents();
+    other.back().seed = 99;
+    CHECK(open_captured_suite(MadeUpSuite(other).folder).hash() != suite.hash());
+    CHECK(open_captured_suite(MadeUpSuite(documents(), 4).folder).hash() != suite.hash());
+    CHECK(open_captured_suite(MadeUpSuite().folder).hash() == suite.hash());
+
+    const Suite without = open_captured_suite(MadeUpSuite(documents(), 0).folder);
+    CHECK(without.search_traces().train[0]->captured()->output_projections() == nullptr);
+}
+
+TEST_CASE("A second model's documents are a split of their own") {
+    std::vector<TraceShape> traces = documents();
+    traces.push_back(document("licence", "test_other_model", 4));
+    traces.back().model = "another";
+    const MadeUpSuite made(traces);
+    const Suite suite = open_captured_suite(made.folder);
+    CHECK(suite.size(Split::test) == 1);
+    CHECK(suite.other_model_size() == 1);
+    CHECK(verify_suite(made.folder).empty()); // both splits only judge: they may share a document
+}
+
+TEST_CASE("Layers with a sliding window are judged only when asked for") {
+    std::vector<TraceShape> traces = documents();
+    for (TraceShape& shape : traces) shape.windows = {16, 0};
+    const MadeUpSuite some(traces);
+    const std::string bench = "evictlab bench --suite ./mine --scorers h2o@seed --format json";
+    const Outcome full = some.run(bench), all = some.run(bench + " --sliding-layers");
+    REQUIRE(full.code == 0);
+    REQUIRE(all.code == 0);
+    CHECK(Json::parse(full.out).at("rows") != Json::parse(all.out).at("rows"));
+    CHECK(Json::parse(full.out).at("suite").at("hash") != Json::parse(all.out).at("suite").at("hash"));
+    for (TraceShape& shape : traces) shape.windows = {16, 16};
+    const MadeUpSuite none(traces);
+    CHECK_THAT(open_message(none), ContainsSubstring("--sliding-layers"));
+    SuiteOptions sliding;
+    sliding.sliding_layers = true;
+    CHECK(open_captured_suite(none.folder, sliding).size(Split::train) == 2);
+}
+
+TEST_CASE("Each thing that is wrong with a suite is a line of verify") {
+    const auto finding = [](const MadeUpSuite& suite, const std::vector<std::string>& parts, std::size_t lines = 1) {
+        const Outcome outcome = suite.run("evictlab trace verify mine");
+        INFO(outcome.out << outcome.err);
+        CHECK(outcome.code == 1);
+        CHECK(static_cast<std::size_t>(std::count(outcome.out.begin(), outcome.out.end(), '\n')) == lines);
+        for (const std::string& part : parts) CHECK_THAT(outcome.out, ContainsSubstring(part));
+    };
+    SECTION("a changed file") {
+        const MadeUpSuite suite;
+        std::string bytes = bytes_of(suite.folder / "2.safetensors");
+        bytes.back() = static_cast<char>((bytes.back() + 1) % 4);
+        put(suite.folder / "2.safetensors", bytes);
+        finding(suite, {"2.safetensors: its SHA-256 is", "fetch or capture the suite again"});
+        CHECK_THAT(open_message(suite), ContainsSubstring("its SHA-256 is"));
+    }
+    SECTION("a missing file") {
+        const MadeUpSuite suite;
+        fs::remove(suite.folder / "1.safetensors");
+        finding(suite, {"1.safetensors: cannot be read, but suite.json lists it", "No such file"}, 2);
+        CHECK_THAT(open_message(suite), ContainsSubstring("1.safetensors: cannot be read"));
+    }
+    SECTION("values that are not finite, in a trace and in the projections") {
+        const MadeUpSuite suite;
+        suite.edit_trace(documents()[0], "0.safetensors", [](TensorFile& file) {
+            file.at("layers.4.v").bytes.replace(0, 4, stored("F32", {INFINITY}).bytes);
+        });
+        finding(suite, {"0.safetensors: tensor 'layers.4.v': the value at [0, 0, 0] is infinite"});
+        TensorFile model;
+        for (const char* name : {"layers.1.o_proj", "layers.4.o_proj"})
+            model.add(name, {1, 24}, stored("F32", std::vector<double>(24, NAN)));
+        put(suite.folder / "model.safetensors", model.bytes());
+        rehash_suite(suite.folder);
+        finding(suite, {"'layers.1.o_proj': the value at [0, 0] is not a number", "'layers.4.o_proj'"}, 3);
+    }
+    SECTION("a document in two splits") {
+        std::vector<TraceShape> traces = documents();
+        traces.back().document = "novel";
+        const MadeUpSuite suite(traces);
+        finding(suite, {"document 'novel' is in two splits: 0.safetensors (train) and 3.safetensors (test)"});
+        CHECK_THAT(open_message(suite), ContainsSubstring("is in two splits"));
+    }
+    SECTION("64 tokens in two splits, wherever they stand") {
+        const MadeUpSuite suite;
+        const std::string ids = made_up_trace(documents()[1]).file.at("token_ids").bytes;
+        const auto share = [&](std::size_t tokens) {
+            suite.edit_trace(documents()[3], "3.safetensors", [&](TensorFile& file) {
+                file.at("token_ids").bytes.replace(20 * 4, tokens * 4, ids.substr(7 * 4, tokens * 4));
+            });
+        };
+        share(63);
+        CHECK(suite.run("evictlab trace verify mine").code == 0);
+        share(64);
+        finding(suite,
+                {"3.safetensors: tokens 20 to 83 are also tokens 7 to 70 of 1.safetensors, which is in split train, "
+                 "not test"});
+    }
+    SECTION("the same tokens twice in one split are fine") {
+        const MadeUpSuite suite;
+        const std::string ids = made_up_trace(documents()[1]).file.at("token_ids").bytes;
+        suite.edit_trace(documents()[0], "0.safetensors", [&](TensorFile& file) { file.at("token_ids").bytes = ids; });
+        CHECK(suite.run("evictlab trace verify mine").code == 0);
+    }
+    SECTION("suite.json and trace say different things") {
+        const MadeUpSuite suite;
+        suite.edit([](Json& json) {
+            json["files"][0]["split"] = "test";
+            json["files"][1]["document"] = "another";
+        });
+        finding(suite,
+                {"its split is 'train', but suite.json says 'test'",
+                 "its document is 'parser', but suite.json says 'another'"},
+                2);
+    }
+    SECTION("projections that do not fit") {
+        const MadeUpSuite suite;
+        TensorFile model;
+        model.add("layers.1.o_proj", {2, 12}, stored("F32", std::vector<double>(24, 1)));
+        put(suite.folder / "model.safetensors", model.bytes());
+        rehash_suite(suite.folder);
+        finding(suite, {"'layers.1.o_proj' takes 12 values, but the 4 query heads of 0.safetensors give 6 each"}, 4);
+    }
+}
+
+TEST_CASE("Each defect of suite.json names its field") {
+    const auto message = [](auto change) {
+        const MadeUpSuite suite;
+        suite.edit(change);
+        const std::string text = open_message(suite);
+        CHECK_THAT(text, ContainsSubstring("suite.json: "));
+        return text;
+    };
+    CHECK_THAT(message([](Json& j) { j["format"] = "evictlab-suite/2"; }), ContainsSubstring("reads evictlab-suite/1"));
+    CHECK_THAT(message([](Json& j) { j.erase("model"); }), ContainsSubstring("model: is missing or empty"));
+    CHECK_THAT(message([](Json& j) { j["files"] = 3; }), ContainsSubstring("files: must be a list"));
+    CHECK_THAT(message([](Json& j) { j["files"][1] = 3; }), ContainsSubstring("files[1]: must be an object"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["split"] = "trial"; }),
+               ContainsSubstring("files[1].split: is 'trial'"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["sha256"] = "AB"; }), ContainsSubstring("64 digits"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["file"] = "../0.safetensors"; }),
+               ContainsSubstring("must lie in the suite's folder"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["file"] = "./0.safetensors"; }),
+               ContainsSubstring("in the list twice"));
+    CHECK_THAT(message([](Json& j) {
+                   j["model_file"] = {{"file", "model.safetensors"}};
+               }),
+               ContainsSubstring("model_file.sha256: is missing"));
+    CHECK_THAT(message([](Json& j) { j = Json::array(); }), ContainsSubstring("must be an object"));
+    const MadeUpSuite suite;
+    suite.edit([](Json& j) { j["made_by"] = {{"tool", 1}}; });
+    CHECK(open_message(suite).empty());
+    put(suite.folder / "suite.json", std::string(100000, '['));
+    CHECK_THAT(open_message(suite), ContainsSubstring("nested more than"));
+    put(suite.folder / "suite.json", "{");
+    CHECK_THAT(open_message(suite), ContainsSubstring("is not JSON"));
+}
