@@ -1,0 +1,40 @@
+# The Python tools: a virtual environment in build/venv with what tools/requirements*.txt pins. To be sourced after setup.sh.
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+
+venv="$root/build/venv"
+
+# Creates or renews build/venv; quick where neither the pins nor the Python changed. Plain pip, so its own settings
+# (PIP_EXTRA_INDEX_URL, say, for an index with CPU builds of torch) work.
+python_environment() {
+    if command -v dpkg-query >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        apt_install python3-venv
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "the Python tools need Python 3.10 or newer"
+    local stamp="$venv/pins.sha256" wanted
+    wanted=$({
+        cat "$root"/tools/requirements*.txt "$root/tools/pyproject.toml"
+        python3 -VV
+        printf '%s\n' "$root"
+    } | sha256sum | cut -d' ' -f1)
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+    say "installing the Python tools in build/venv"
+    rm -f "$stamp"
+    quietly venv python3 -m venv --clear "$venv"
+    quietly pip "$venv/bin/python" -m pip install --disable-pip-version-check \
+        -r "$root/tools/requirements-dev.txt" -e "$root/tools"
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+# ruff, mypy and the quick tests of the tools.
+check_python_tools() {
+    python_environment
+    say "checking the Python tools"
+    cd "$root/tools"
+    quietly ruff "$venv/bin/ruff" check
+    quietly ruff-format "$venv/bin/ruff" format --check
+    quietly mypy "$venv/bin/mypy"
+    quietly pytest "$venv/bin/pytest"
+    cd "$root"
+    printf 'Python tools: %s\n' "$(tail -n 1 "$logs/pytest.log")"
+}

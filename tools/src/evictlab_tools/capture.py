@@ -1,0 +1,280 @@
+"""evictlab-capture: texts and a model in, a suite of traces out."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from evictlab_tools import __version__
+from evictlab_tools.attention import ATTENTION, LayerAttention, output_projection, recording, run
+from evictlab_tools.checks import LayerFacts, check_layers
+from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, read_inputs
+from evictlab_tools.errors import ToolError, UsageError, run_command
+from evictlab_tools.files import sha256_of_bytes
+from evictlab_tools.models import ModelSource, open_model
+from evictlab_tools.suite import MODEL_FILE, SuiteFolder
+from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
+
+CAPTURED_BY = f"evictlab-capture {__version__}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    prompt: int = 1024  # tokens
+    continuation: int = 128
+    layers: tuple[int, ...] | None = None  # None: all
+    dtype: str = "f16"
+    wov_l1: bool = False
+    output_projection: bool = True
+
+
+@dataclass(frozen=True)
+class TokenisedDocument:
+    document: Document
+    ids: list[int]
+    layers: tuple[int, ...]
+
+
+@dataclass
+class Capture:
+    """A model that is loaded and checked when the first document needs it."""
+
+    source: ModelSource
+    settings: Settings
+    documents: list[TokenisedDocument]
+    facts: dict[int, LayerFacts] = field(default_factory=dict)
+    projections: dict[int, torch.Tensor] = field(default_factory=dict)
+    _model: torch.nn.Module | None = None
+
+    @property
+    def held_layers(self) -> list[int]:
+        return sorted({layer for item in self.documents for layer in item.layers})
+
+    def model(self) -> torch.nn.Module:
+        if self._model is None:
+            self._model = self.source.load(ATTENTION)
+            self.facts = check_layers(self._model, self.documents[0].ids, self.held_layers)
+        return self._model
+
+    def record(self, item: TokenisedDocument) -> dict[int, LayerAttention]:
+        model = self.model()
+        with recording(item.layers) as recorder:
+            run(model, item.ids)
+        return recorder.layers
+
+
+def tokenise(documents: Sequence[Document], source: ModelSource, settings: Settings) -> list[TokenisedDocument]:
+    """The first prompt + continuation tokens of each; ToolError for a text that is too short or a layer that is not."""
+    tokens = settings.prompt + settings.continuation
+    result = []
+    for document in documents:
+        ids = source.tokenizer.encode(document.text)[:tokens]
+        if len(ids) < tokens:
+            raise ToolError(
+                f"{document.origin or document.name}: {len(ids)} tokens, but prompt {settings.prompt} and continuation "
+                f"{settings.continuation} need {tokens}; give a longer text, or smaller --prompt or --continuation"
+            )
+        layers = document.layers or settings.layers or tuple(range(source.num_layers))
+        if layers[-1] >= source.num_layers:
+            raise ToolError(
+                f"{document.origin or document.name}: layer {layers[-1]} is not in {source.name}, which has layers 0 "
+                f"to {source.num_layers - 1}"
+            )
+        result.append(TokenisedDocument(document, ids, layers))
+    check_hygiene(documents, [item.ids for item in result])
+    return result
+
+
+def parameters_hash(parts: dict[str, Any]) -> str:
+    return sha256_of_bytes(json.dumps({"by": CAPTURED_BY, **parts}, sort_keys=True).encode())
+
+
+def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
+    settings = asdict(capture.settings) | {"layers": item.layers}
+    document = asdict(item.document) | {"layers": None, "origin": ""}
+    return parameters_hash(
+        {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
+    )
+
+
+def wov_l1(projection: torch.Tensor, attention: LayerAttention) -> Array:
+    """CriticalKV's ||W_o[h] v[j]||_1: [H_q][N]."""
+    heads, _, dim = attention.q.shape
+    group = heads // attention.k.shape[0]
+    norms = [
+        (attention.v[head // group] @ projection[:, head * dim : (head + 1) * dim].T).abs().sum(-1)
+        for head in range(heads)
+    ]
+    return torch.stack(norms).numpy()
+
+
+def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
+    settings = capture.settings
+    layers = capture.record(item)
+    tensors: dict[str, Array] = {
+        "token_ids": np.array(item.ids, np.int32),
+        "token_type": capture.source.tokenizer.token_types(item.ids),
+    }
+    for layer in item.layers:
+        attention, facts = layers[layer], capture.facts[layer]
+        for name in ("q", "k", "v"):
+            put_tensor(tensors, f"layers.{layer}.{name}", getattr(attention, name).numpy(), settings.dtype)
+        tensors[f"layers.{layer}.rope_inv_freq"] = facts.rope.inv_freq.numpy().astype(np.float32)
+        if facts.rope.scale != 1:
+            tensors[f"layers.{layer}.rope_scale"] = np.array([facts.rope.scale], np.float32)
+        if settings.wov_l1:
+            tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention)
+    document = item.document
+    metadata = {
+        "format": TRACE_FORMAT,
+        "model": capture.source.name,
+        "weights": capture.source.weights,
+        "num_layers": str(capture.source.num_layers),
+        "layers": ",".join(map(str, item.layers)),
+        "prompt_len": str(settings.prompt),
+        "softmax_scale": repr(capture.facts[item.layers[0]].scale),
+        "sliding_window": ",".join(str(capture.facts[layer].window) for layer in item.layers),
+        "document": document.name,
+        "kind": document.kind,
+        "split": document.split,
+        "text_source": document.source,
+        "licence": document.licence,
+        "captured_by": CAPTURED_BY,
+    }
+    return serialise(tensors, metadata)
+
+
+def make_model_file(capture: Capture) -> bytes:
+    """The output projections of all held layers."""
+    item = TokenisedDocument(capture.documents[0].document, capture.documents[0].ids[:2], tuple(capture.held_layers))
+    tensors: dict[str, Array] = {}
+    for layer, attention in capture.record(item).items():
+        put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).numpy(), "f16")
+    return serialise(tensors, {"model": capture.source.name, "weights": capture.source.weights})
+
+
+def capture_suite(
+    source: ModelSource, documents: Sequence[Document], settings: Settings, folder: Path, *, name: str, licence: str
+) -> None:
+    """Captures what is not finished yet, then writes suite.json."""
+    check_names(documents)
+    capture = Capture(source, settings, tokenise(documents, source, settings))
+    suite = SuiteFolder(folder)
+    for item in tqdm(capture.documents, desc=source.name, unit="document", disable=None):
+        parameters = trace_parameters(capture, item)
+        if not suite.is_finished(item.document.file_name, parameters):
+            suite.write(item.document.file_name, parameters, make_trace(capture, item))
+    files = [item.document.file_name for item in capture.documents]
+    description: dict[str, Any] = {
+        "name": name,
+        "model": source.name,
+        "weights": source.weights,
+        "licence": licence,
+        "num_layers": source.num_layers,
+        "prompt_len": settings.prompt,
+        "continuation_len": settings.continuation,
+        "dtype": settings.dtype,
+        "captured_by": CAPTURED_BY,
+        "files": [file_entry(item, suite) for item in capture.documents],
+    }
+    if settings.output_projection:
+        parameters = parameters_hash({"weights": source.weights, "layers": capture.held_layers})
+        if not suite.is_finished(MODEL_FILE, parameters):
+            suite.write(MODEL_FILE, parameters, make_model_file(capture))
+        description["model_file"] = suite.entry(MODEL_FILE)
+        files.append(MODEL_FILE)
+    suite.finish(description, files)
+
+
+def file_entry(item: TokenisedDocument, suite: SuiteFolder) -> dict[str, Any]:
+    document = item.document
+    return {
+        **suite.entry(document.file_name),
+        "split": document.split,
+        "document": document.name,
+        "kind": document.kind,
+        "layers": list(item.layers),
+        "source": document.source,
+        "licence": document.licence,
+    }
+
+
+def parse_layers(text: str) -> tuple[int, ...] | None:
+    """`all`, or numbers and ranges such as 0,7,12-15."""
+    if text == "all":
+        return None
+    layers: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise UsageError(f'--layers {text}: "{part}" is neither a layer nor a range; write all, or 0,7,12-15')
+        layers.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(layers))
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="evictlab-capture",
+        description="Captures what the attention of a causal model uses, as a suite of traces for evictlab.",
+        epilog="example: evictlab-capture ./SmolLM2-135M-Instruct documents.json --out suites/mine --dtype i8",
+    )
+    add = result.add_argument
+    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
+    add("inputs", nargs="+", type=Path, help="manifests of documents (.json, see docs/traces.md), or text files")
+    add("--out", type=Path, required=True, help="the suite's folder; a capture that was stopped goes on there")
+    add("--name", help="the suite's name (default: the folder's)")
+    add("--model-name", help="what the model is called in the suite (default: its folder, file or hub name)")
+    add("--licence", default="unknown", help="licence of the model's weights, for suite.json")
+    add("--revision", help="commit, branch or tag on the hub")
+    add("--layers", default="all", help="all (default), or a list such as 0,7,12-15; a manifest may say other")
+    add("--prompt", type=int, default=1024, help="tokens of the prompt (default 1024)")
+    add("--continuation", type=int, default=128, help="tokens after it, whose queries judge (default 128)")
+    add("--dtype", choices=DTYPES, default="f16", help="of q, k and v; i8 has a scale a token and head (default f16)")
+    add("--wov-l1", action="store_true", help="also hold CriticalKV's norms, which follow from v and o_proj")
+    add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
+    add("--kind", default="text", help="kind of the plain text files (default text)")
+    add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
+    add("--text-licence", default="unknown", help="licence of the plain text files")
+    add("--threads", type=int, help="threads of torch (default: one a core)")
+    return result
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    if given.prompt < 1 or given.continuation < 1:
+        raise UsageError("--prompt and --continuation are at least 1")
+    if given.threads is not None:
+        if given.threads < 1:
+            raise UsageError("--threads is at least 1")
+        torch.set_num_threads(given.threads)
+    settings = Settings(
+        given.prompt,
+        given.continuation,
+        parse_layers(given.layers),
+        given.dtype,
+        given.wov_l1,
+        not given.no_output_projection,
+    )
+    documents = read_inputs(given.inputs, kind=given.kind, split=given.split, licence=given.text_licence)
+    source = open_model(given.model, given.revision)
+    if given.model_name is not None:
+        source = replace(source, name=given.model_name)
+    capture_suite(
+        source, documents, settings, given.out, name=given.name or given.out.resolve().name, licence=given.licence
+    )
+    size = sum(path.stat().st_size for path in given.out.iterdir())
+    print(f"{given.out}: {len(documents)} documents of {source.name}, {size / 1e6:.1f} MB")
+
+
+def main() -> None:
+    sys.exit(run_command(command))

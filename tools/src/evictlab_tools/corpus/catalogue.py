@@ -1,0 +1,142 @@
+"""The documents of the suites, 8 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of a
+split differ in kind. No two splits share a work."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUSTEN = "/usr/lib/R/site-library/janeaustenr/data/Rdata.rdb"
+JARGON = "/usr/share/doc/jargon-text/jargon.txt.gz"
+GIT = "/usr/share/doc/git-doc"
+VERBATIM = "verbatim copies permitted"
+
+
+@dataclass(frozen=True)
+class Entry:
+    document: str
+    kind: str
+    split: str
+    package: str  # Debian's; or "python" for the standard library, or "lookup" for generated lists
+    path: str  # in the package; the module's file; or STYLE:SEED
+    start: str  # the document begins with the first line that begins so
+    licence: str
+    shipped_layers: tuple[int, ...] = ()  # of SmolLM2-135M; empty: not in the shipped suite
+
+
+def novel(title: str, split: str, start: str, layers: tuple[int, ...] = ()) -> Entry:
+    return Entry(title, "prose", split, "r-cran-janeaustenr", AUSTEN, start, "public domain", layers)
+
+
+def module(name: str, split: str, layers: tuple[int, ...] = ()) -> Entry:
+    return Entry(f"python_{name}", "code", split, "python", f"{name}.py", "", "PSF-2.0", layers)
+
+
+def lookup(style: str, seed: int, split: str, layers: tuple[int, ...] = ()) -> Entry:
+    return Entry(f"list_{style}_{seed}", "list_lookup", split, "lookup", f"{style}:{seed}", "", "MIT", layers)
+
+
+def licence_text(name: str, split: str, licence: str = VERBATIM, layers: tuple[int, ...] = ()) -> Entry:
+    path = f"/usr/share/common-licenses/{name}"
+    return Entry(f"licence_{name}", "legal", split, "base-files", path, "", licence, layers)
+
+
+CATALOGUE = (
+    novel("emma", "train", "Mr. Knightley, a sensible man", (1, 14, 28)),
+    module("heapq", "train", (7, 14, 21)),
+    lookup("directory", 11, "train", (1, 14, 21)),
+    licence_text("Apache-2.0", "train", layers=(7, 21, 28)),
+    Entry("git_tutorial", "manual", "train", "git-doc", f"{GIT}/gittutorial.txt", "This tutorial", "GPL-2.0-only"),
+    Entry(
+        "anarchism_faq",
+        "essay",
+        "train",
+        "anarchism",
+        "/usr/share/doc/anarchism/html/secA1.html",
+        "Anarchism is a political",
+        "GPL-2.0-or-later",
+    ),
+    Entry("airports", "table", "train", "miscfiles", "/usr/share/misc/airport.gz", "AAL", "GPL-2.0-or-later"),
+    Entry("fortunes_wisdom", "quotations", "train", "fortunes", "/usr/share/games/fortunes/wisdom", "", "BSD-3-Clause"),
+    Entry(
+        "developers_reference",
+        "manual",
+        "valid",
+        "developers-reference",
+        "/usr/share/developers-reference/developer-duties.html",
+        "As a package maintainer",
+        "GPL-2.0-or-later",
+        (1, 14, 28),
+    ),
+    lookup("stock", 23, "valid", (7, 14, 21)),
+    novel("mansfield_park", "valid", "The little girl performed"),
+    module("fractions", "valid"),
+    licence_text("MPL-2.0", "valid"),
+    Entry(
+        "debian_history",
+        "essay",
+        "valid",
+        "debian-history",
+        "/usr/share/doc/debian-history/docs/detailed.en.html",
+        "Debian was begun in",
+        "GPL-2.0-or-later",
+    ),
+    lookup("timetable", 29, "valid"),
+    Entry("jargon_lexicon", "reference", "valid", "jargon-text", JARGON, ":bandwidth:", "public domain"),
+    novel("persuasion", "test", "Mr Shepherd, a civil", (7, 14, 28)),
+    lookup("timetable", 31, "test", (1, 14, 21)),
+    module("textwrap", "test"),
+    licence_text("GPL-3", "test"),
+    Entry(
+        "vim_manual", "manual", "test", "vim-doc", "/usr/share/doc/vim/html/usr_03.html", "Before you can", "OPL-1.0"
+    ),
+    Entry("jargon_writing", "essay", "test", "jargon-text", JARGON, "We've already seen that hackers", "public domain"),
+    lookup("settings", 37, "test"),
+    novel("northanger_abbey", "test", "Every morning now"),
+    module("queue", "test"),
+    Entry(
+        "debian_constitution",
+        "legal",
+        "test",
+        "doc-debian",
+        "/usr/share/doc/debian/constitution.txt.gz",
+        "1. Introduction",
+        "OPL-1.0",
+    ),
+    Entry(
+        "debian_faq",
+        "manual",
+        "test",
+        "debian-faq",
+        "/usr/share/doc/debian/FAQ/pkg-basics.en.html",
+        "Packages generally contain",
+        "GPL-2.0-or-later",
+    ),
+    Entry(
+        "fortunes_literature",
+        "quotations",
+        "test",
+        "fortunes-min",
+        "/usr/share/games/fortunes/literature",
+        "",
+        "BSD-3-Clause",
+    ),
+    lookup("directory", 41, "test"),
+    Entry("jargon_folklore", "essay", "test", "jargon-text", JARGON, "“The word {hack} doesn", "public domain"),
+    novel("sense_and_sensibility", "test", "Mrs. Dashwood remained"),
+    module("shlex", "test"),
+)
+
+
+def select(train: int, valid: int, test: int) -> list[Entry]:
+    """The first so many of each split."""
+    wanted = {"train": train, "valid": valid, "test": test}
+    return [entry for split, number in wanted.items() for entry in [e for e in CATALOGUE if e.split == split][:number]]
+
+
+def shipped() -> list[Entry]:
+    return [entry for entry in CATALOGUE if entry.shipped_layers]
+
+
+def debian_packages() -> list[str]:
+    return sorted({entry.package for entry in CATALOGUE} - {"python", "lookup"})

@@ -1,0 +1,138 @@
+"""The documents to capture: text files, listed in a manifest or given one by one.
+
+A manifest is JSON: {"format": "evictlab-documents/1", "documents": [{"document", "kind", "split", "file", "source",
+"licence", "layers"?}, ...]}, `file` relative to the manifest and `layers` a list that overrides --layers.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evictlab_tools.errors import ToolError
+from evictlab_tools.files import read_json
+
+MANIFEST_FORMAT = "evictlab-documents/1"
+SPLITS = ("train", "valid", "test", "test_other_model")
+HYGIENE_WINDOW = 64  # tokens; no run of so many may stand in two splits
+
+
+@dataclass(frozen=True)
+class Document:
+    name: str
+    kind: str  # prose, code, legal, manual, list_lookup, ...
+    split: str
+    text: str
+    source: str
+    licence: str
+    layers: tuple[int, ...] | None = None  # where they differ from the command's
+    origin: str = ""  # file, and place in it, for messages
+
+    @property
+    def file_name(self) -> str:
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", self.name) + ".safetensors"
+
+
+def read_text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ToolError(f"{path}: there is no such text file") from None
+    except UnicodeDecodeError as error:
+        raise ToolError(f"{path}: not UTF-8 ({error}); convert it, for example with iconv") from None
+    if not text.strip():
+        raise ToolError(f"{path}: the text is empty")
+    return text
+
+
+def _text_field(entry: dict[str, Any], field: str, where: str) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str) or not value:
+        raise ToolError(
+            f'{where}: "{field}" is missing or no text; every document needs document, kind, split, file, '
+            "source and licence"
+        )
+    return value
+
+
+def _from_entry(entry: Any, where: str, folder: Path) -> Document:
+    if not isinstance(entry, dict):
+        raise ToolError(f"{where}: not an object")
+    known = {"document", "kind", "split", "file", "source", "licence", "layers"}
+    if unknown := sorted(set(entry) - known):
+        raise ToolError(f'{where}: unknown field "{unknown[0]}"; known are {", ".join(sorted(known))}')
+    layers = entry.get("layers")
+    if layers is not None and (
+        not isinstance(layers, list) or not layers or not all(type(layer) is int and layer >= 0 for layer in layers)
+    ):
+        raise ToolError(f'{where}: "layers" is not a list of layer numbers such as [0, 14, 29]')
+    return Document(
+        name=_text_field(entry, "document", where),
+        kind=_text_field(entry, "kind", where),
+        split=_text_field(entry, "split", where),
+        text=read_text(folder / _text_field(entry, "file", where)),
+        source=_text_field(entry, "source", where),
+        licence=_text_field(entry, "licence", where),
+        layers=None if layers is None else tuple(sorted(set(layers))),
+        origin=where,
+    )
+
+
+def read_manifest(path: Path) -> list[Document]:
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+        raise ToolError(f'{path}: no manifest of documents: "format" is not "{MANIFEST_FORMAT}"')
+    entries = manifest.get("documents")
+    if not isinstance(entries, list) or not entries:
+        raise ToolError(f'{path}: "documents" is missing or empty')
+    return [_from_entry(entry, f"{path}: documents[{i}]", path.parent) for i, entry in enumerate(entries)]
+
+
+def read_inputs(inputs: Sequence[Path], *, kind: str, split: str, licence: str) -> list[Document]:
+    """Manifests (.json) and plain text files; what a plain file does not say of itself is given by the caller."""
+    documents: list[Document] = []
+    for path in inputs:
+        if path.suffix == ".json":
+            documents += read_manifest(path)
+        else:
+            documents.append(Document(path.stem, kind, split, read_text(path), path.name, licence, origin=str(path)))
+    check_names(documents)
+    return documents
+
+
+def check_names(documents: Sequence[Document]) -> None:
+    """Splits are known, and no two documents have one name or one text."""
+    if not documents:
+        raise ToolError("no documents; give text files or a manifest")
+    by_file: dict[str, Document] = {}
+    by_text: dict[str, Document] = {}
+    for document in documents:
+        if document.split not in SPLITS:
+            raise ToolError(f'{document.origin}: unknown split "{document.split}"; known are {", ".join(SPLITS)}')
+        if other := by_file.get(document.file_name):
+            raise ToolError(
+                f'{document.origin}: the name "{document.name}" is that of {other.origin} already; every '
+                "document needs a name of its own"
+            )
+        if other := by_text.get(document.text):
+            raise ToolError(f"{document.origin}: the same text as {other.origin}; no text may be used twice")
+        by_file[document.file_name] = by_text[document.text] = document
+
+
+def check_hygiene(documents: Sequence[Document], tokens: Sequence[Sequence[int]]) -> None:
+    """No run of 64 tokens stands in two splits, else what is tuned on one would be known to the other."""
+    seen: dict[tuple[int, ...], int] = {}
+    for index, ids in enumerate(tokens):
+        for start in range(len(ids) - HYGIENE_WINDOW + 1):
+            window = tuple(ids[start : start + HYGIENE_WINDOW])
+            other = seen.setdefault(window, index)
+            if documents[other].split != documents[index].split:
+                raise ToolError(
+                    f'documents "{documents[other].name}" ({documents[other].split}) and "{documents[index].name}" '
+                    f"({documents[index].split}) share {HYGIENE_WINDOW} tokens in a row; put both in one split, or "
+                    "leave one out"
+                )

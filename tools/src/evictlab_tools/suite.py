@@ -1,0 +1,70 @@
+"""A suite's folder: its traces, suite.json, and what of it is finished when a capture goes on after a stop."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evictlab_tools.errors import ToolError
+from evictlab_tools.files import read_json, sha256_of_bytes, sha256_of_file, write_json, write_whole
+
+SUITE_FORMAT = "evictlab-suite/1"
+SUITE_FILE = "suite.json"
+PROGRESS_FILE = "capture-progress.json"
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class FinishedFile:
+    sha256: str
+    parameters: str  # hash of all that the file's content follows from
+
+
+class SuiteFolder:
+    """Files are written whole and noted in capture-progress.json, which suite.json replaces in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._finished: dict[str, FinishedFile] = {}
+        for path in (folder / SUITE_FILE, folder / PROGRESS_FILE):
+            if path.exists():
+                self._take_notes(path)
+
+    def _take_notes(self, path: Path) -> None:
+        notes = read_json(path)
+        try:
+            entries = notes["files"] + ([notes["model_file"]] if "model_file" in notes else [])
+            for entry in entries:
+                self._finished[entry["file"]] = FinishedFile(entry["sha256"], entry["parameters"])
+        except (KeyError, TypeError):
+            raise ToolError(f"{path}: not written by this version of evictlab-capture; choose another folder") from None
+
+    def entry(self, file: str) -> dict[str, str]:
+        """The file as suite.json lists it."""
+        return {"file": file, **asdict(self._finished[file])}
+
+    def is_finished(self, file: str, parameters: str) -> bool:
+        """Whether the file is there, follows from these parameters and is as it was written."""
+        note = self._finished.get(file)
+        path = self.folder / file
+        return (
+            note is not None
+            and note.parameters == parameters
+            and path.is_file()
+            and sha256_of_file(path) == note.sha256
+        )
+
+    def write(self, file: str, parameters: str, data: bytes) -> None:
+        write_whole(self.folder / file, data)
+        self._finished[file] = FinishedFile(sha256_of_bytes(data), parameters)
+        write_json(self.folder / PROGRESS_FILE, {"files": [self.entry(name) for name in sorted(self._finished)]})
+
+    def finish(self, description: dict[str, Any], files: list[str]) -> None:
+        """Writes suite.json, and removes files of an earlier capture that are not of the suite any more."""
+        write_json(self.folder / SUITE_FILE, {"format": SUITE_FORMAT, **description})
+        for file in set(self._finished) - set(files):
+            (self.folder / file).unlink(missing_ok=True)
+        (self.folder / PROGRESS_FILE).unlink(missing_ok=True)
