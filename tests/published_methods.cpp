@@ -60,3 +60,72 @@ TEST_CASE("every press of kvpress: scores and kept sets") {
         for (const std::size_t layer : layers)
             for (const char* budget : budgets) check_press(press, methods_layer(layer), budget, known_reference_column);
 }
+
+TEST_CASE("PyramidKV's budgets of all layers, as kvpress has them") {
+    PluginHost host;
+    const auto& presses = methods_kept().at("pyramidkv_layer_budgets");
+    for (const auto& [press, by_budget] : presses.items()) {
+        const auto at = std::ranges::find(kvpress_presses(), press, [](const Press& p) { return std::string(p.name); });
+        const Scorer scorer = make_scorer(at->scorer, host);
+        const auto instance = scorer.plugin()->create(scorer.values());
+        for (const auto& [budget, expected] : by_budget.items()) {
+            INFO(press << " at " << budget);
+            const double removed = std::stod(budget);
+            std::vector<std::size_t> kept;
+            for (std::uint32_t layer = 0; layer < 30; ++layer)
+                kept.push_back(instance->layer_budget(
+                    {sizeof(evl_budget_query), layer, 30, 3, 297, removed, kept_count_for_removed(297, removed)}));
+            CHECK(kept == expected.get<std::vector<std::size_t>>());
+        }
+    }
+}
+
+namespace {
+
+struct PaperSet {
+    const char* name;
+    const char* scorer;
+    std::size_t capacity; // or
+    double removed = 0;
+    bool by_query_head = false;
+};
+
+constexpr PaperSet paper_sets[] = {
+    {"snapkv_kvhead_w32k7max_C128", "snapkv@paper", 128},
+    {"snapkv_kvhead_w64k5avg_C128", "snapkv@paper:window=64,kernel=5,max_pooling=0", 128},
+    {"snapkv_qhead_w32k7max_C128", "snapkv@paper", 128, 0, true},
+    {"pyramidkv_kvhead_w8k7max_C64_L30", "pyramidkv@paper", 64},
+    {"pyramidkv_kvhead_w8k7max_C140_L30", "pyramidkv@paper", 140},
+    {"pyramidkv_kvhead_w8k7max_C200_L30", "pyramidkv@paper", 200},
+    {"h2o_kvhead_w8_C128", "h2o@paper", 128},
+    {"streaming_llm_C128", "streaming_llm@paper", 128},
+    {"adakv_w32k7max_C128_a0.2", "adakv@paper(snapkv@paper)", 128},
+    {"adakv_normalize_w32k7max_C128_a0.2", "adakv@paper:normalize=1(snapkv@paper)", 128},
+    {"knorm_keep0.4", "knorm@paper", 0, 0.6},
+    {"lagkv_S16_T32_ratio0.4", "lagkv@paper:lag=32", 0, 0.6},
+    {"tova_C128", "tova@paper", 128},
+};
+
+} // namespace
+
+TEST_CASE("every set of the authors' own programs") {
+    const auto& paper = methods_kept().at("paper");
+    CHECK(std::size(paper_sets) == paper.at("sets").size());
+    for (const PaperSet& set : paper_sets) {
+        for (const std::size_t index : layers) {
+            const auto& layer = set.by_query_head ? methods_layer_by_query_head(index) : methods_layer(index);
+            const double removed =
+                set.capacity > 0 ? removed_fraction_for_kept(layer.tokens, set.capacity) : set.removed;
+            const auto selected = select(set.scorer, layer, removed, known_reference_column);
+            const auto& kept = paper.at("sets").at(set.name).at(std::to_string(index));
+            const auto& gaps = paper.at("gap").at(set.name).at(std::to_string(index));
+            REQUIRE(kept.size() == layer.kv_heads);
+            for (std::size_t head = 0; head < layer.kv_heads; ++head) {
+                INFO(set.name << ", layer " << index << ", head " << head);
+                const auto row = std::span(selected.scores).subspan(head * layer.tokens, layer.tokens);
+                CHECK(difference(selected.kept[head], kept[head].get<std::vector<std::size_t>>(), row,
+                                 gaps[head].get<double>()) == "");
+            }
+        }
+    }
+}
