@@ -66,6 +66,11 @@ const std::string& JsonField::text() const {
     return json_.get_ref<const std::string&>();
 }
 
+bool JsonField::truth() const {
+    if (!json_.is_boolean()) expected("true or false");
+    return json_.get<bool>();
+}
+
 double JsonField::number() const {
     if (!json_.is_number() || !std::isfinite(json_.get<double>())) expected("a number");
     return json_.get<double>();

@@ -25,6 +25,7 @@ public:
     std::optional<JsonField> optional_member(std::string_view key) const;
     std::vector<JsonField> elements() const;
     const std::string& text() const;
+    bool truth() const;
     double number() const;
     double number_between(double low, double high) const;
     const Json& object() const;

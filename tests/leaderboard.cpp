@@ -18,7 +18,12 @@ namespace fs = std::filesystem;
 
 ScorecardRow row(const std::string& scorer, RowKind kind, double test, const std::string& formula = "") {
     const auto flat = [](double error) { return SplitErrors{{error, error, error}, error, {}}; };
-    return {scorer, kind, formula, {flat(test + 0.02), flat(test + 0.01), flat(test)}};
+    ScorecardRow made;
+    made.scorer = scorer;
+    made.kind = kind;
+    made.formula = formula;
+    made.splits = {flat(test + 0.02), flat(test + 0.01), flat(test)};
+    return made;
 }
 
 Bench bench_of(const std::string& hash, std::vector<ScorecardRow> rows) {
