@@ -1,5 +1,5 @@
-// The leaderboard: any number of bench results and evolution runs in one table a suite. It only merges and compares
-// figures; whoever calls it has measured them. Writing it down is in leaderboard_text.hpp.
+// The leaderboard: any number of bench results and evolution runs in one table a suite, protocol and measure. It only
+// merges and compares figures; whoever calls it has measured them. Writing it down is in leaderboard_text.hpp.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <optional>
@@ -9,6 +9,8 @@
 
 #include "evolution/candidate.hpp"
 #include "framework/evaluation/scorecard.hpp"
+#include "report/bootstrap.hpp"
+#include "report/verdict.hpp"
 
 namespace evictlab::report {
 
@@ -19,40 +21,65 @@ struct LeaderboardInput {
     std::optional<evolution::RunSummary> run;
 };
 
+/// What a verdict of the model itself is read from.
+struct VerdictInput {
+    std::string file;
+    Verdict verdict;
+};
+
 /// The name of a run's champion in tables: that of its formula, so that two names are equal only for equal formulas.
 std::string champion_label(const evolution::RunSummary& run);
 
+/// (best published - row) / (best published - oracle) on the test split, of the rows of one group. The best published
+/// row is that of the same measure and retention. Nothing without a published row or a bound ahead of it.
+struct GapClosed {
+    std::optional<double> average;
+    std::vector<std::optional<double>> by_retention;
+};
+
 struct LeaderboardRow {
     ScorecardRow scorecard;
-    std::optional<std::size_t> rank; ///< nothing for a bound
-    /// Share of `hybrid`'s error on the test split that this row saves: the seed's measure. Nothing without hybrid.
+    std::optional<std::size_t> rank; ///< in its group; nothing for a bound
+    /// Share of `hybrid`'s error on the test split that this row saves: the seed's measure. Nothing without hybrid, and
+    /// on captured suites.
     std::optional<double> improvement_over_hybrid;
-    /// (best published - row) / (best published - oracle) on the test split. Nothing without a published row.
-    std::optional<double> gap_closed;
+    std::vector<GapClosed> gap_closed; ///< by measure: the primary one first, then LeaderboardTable::more_measures
+    Estimate test;                     ///< the average on the test split; an interval where documents are known
+    /// Row minus its group's best published row, of `test`. Nothing without a published row.
+    std::optional<Estimate> difference;
+    bool win = false;                 ///< the interval of the difference lies below 0, of enough documents
     std::string command;              ///< that measures or finds it again
     std::vector<std::string> sources; ///< the inputs' files
 };
 
-struct LeaderboardTable {
-    std::string suite, suite_hash, suite_parameters_json, protocol;
-    std::vector<double> retentions;
+/// Rows that compete with each other.
+struct RowGroup {
     std::string best_published;       ///< the scorer's name; "" where no published method is among the rows
-    std::vector<LeaderboardRow> rows; ///< best first
+    std::vector<LeaderboardRow> rows; ///< best first, with their bound
+};
+
+struct LeaderboardTable {
+    std::string suite, suite_hash, suite_parameters_json, protocol, measure;
+    std::vector<std::string> more_measures;
+    std::vector<double> retentions;
+    std::array<std::vector<TraceLabel>, 3> traces; ///< by Split; empty where the inputs do not say
+    bool captured = false;                         ///< its traces are documents, captured from a model
+    RowGroup uniform;                              ///< each head of a row keeps the same number of tokens
+    RowGroup uneven;                               ///< rows with head or layer budgets
     struct Run {
         std::string file;
         evolution::RunSummary summary;
     };
     std::vector<Run> runs;
+    std::vector<VerdictTable> verdicts;
 };
 
-/// One table for each suite (by hash), protocol and list of retentions, in the order in which the inputs name them.
-/// Throws Error: an input without `oracle` or `random@seed`; a run whose bench is of another suite or lacks its
-/// champion; a scorer with different figures in two inputs (naming both files).
-std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs);
-
-/// Whether a row is a published method as it was published: a built-in plugin of one, with no parameter changed by
-/// hand.
-bool is_published(const ScorecardRow& row);
+/// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the
+/// inputs name them. Throws Error: an input without its oracle or its random row, or without test documents; a run
+/// whose bench is of another suite or lacks its champion; a scorer with different figures in two inputs (naming both
+/// files); a verdict of a suite, protocol or document that no input has.
+std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
+                                               std::span<const VerdictInput> verdicts = {});
 
 /// `evictlab bench ...` that measures the row again.
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row);

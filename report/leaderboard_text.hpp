@@ -18,13 +18,15 @@ enum class Detail : std::uint8_t {
     brief, ///< the figures of the test split and the averages of the others, for a README
 };
 
-std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail = Detail::whole);
+/// `plots`: one a table, as the Markdown is to link it, or "" where it has none.
+std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail = Detail::whole,
+                        std::span<const std::string> plots = {});
 Json to_json(std::span<const LeaderboardTable> tables);
 
 /// Markdown for a file that ends in .md, JSON for .json; UsageError for another ending, Error where it cannot be
 /// written.
 void write_leaderboard(std::span<const LeaderboardTable> tables, const std::filesystem::path& file,
-                       Detail detail = Detail::whole);
+                       Detail detail = Detail::whole, std::span<const std::string> plots = {});
 
 /// One sentence on what a scorer sees under a protocol.
 std::string protocol_note(std::string_view protocol);

@@ -2,21 +2,27 @@
 #include "report/ranking.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace evictlab::report {
+namespace {
 
-std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows) {
-    std::vector<RankedRow> ranked;
-    for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
+/// A row without figures on the test split comes last.
+double sort_key(const ScorecardRow& row) {
+    const double average = test_average(row);
+    return std::isnan(average) ? std::numeric_limits<double>::max() : average;
+}
+
+void rank_group(std::span<RankedRow> ranked) {
     std::sort(ranked.begin(), ranked.end(),
-              [](const RankedRow& a, const RankedRow& b) { return test_average(*a.row) < test_average(*b.row); });
+              [](const RankedRow& a, const RankedRow& b) { return sort_key(*a.row) < sort_key(*b.row); });
     // Groups of one figure are found in the sorted order: "closer than so much" is no order that sort could use.
     std::size_t scorers_before = 0;
     for (std::size_t begin = 0; begin < ranked.size();) {
         std::size_t end = begin + 1;
-        while (end < ranked.size() && test_average(*ranked[end].row) - test_average(*ranked[begin].row) <= same_figure)
-            ++end;
-        const auto group = std::span(ranked).subspan(begin, end - begin);
+        while (end < ranked.size() && sort_key(*ranked[end].row) - sort_key(*ranked[begin].row) <= same_figure) ++end;
+        const auto group = ranked.subspan(begin, end - begin);
         std::sort(group.begin(), group.end(),
                   [](const RankedRow& a, const RankedRow& b) { return a.row->scorer < b.row->scorer; });
         std::size_t scorers = 0;
@@ -28,6 +34,17 @@ std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows) {
         scorers_before += scorers;
         begin = end;
     }
+}
+
+} // namespace
+
+std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows) {
+    std::vector<RankedRow> ranked;
+    for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
+    const auto uneven =
+        std::ranges::stable_partition(ranked, [](const RankedRow& entry) { return !has_uneven_budgets(*entry.row); });
+    rank_group({ranked.begin(), uneven.begin()});
+    rank_group({uneven.begin(), uneven.end()});
     return ranked;
 }
 

@@ -1,5 +1,5 @@
 // The order of the rows of a table: best first by the average error on the test split, ties sharing a rank, bounds
-// without one.
+// without one. Rows with head or layer budgets are ranked among themselves, after the others.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <optional>
@@ -14,6 +14,10 @@ namespace evictlab::report {
 /// Figures this close are the same: sums of the same errors in another order, or on another machine.
 inline constexpr double same_figure = 1e-9;
 
+inline constexpr std::string_view oracle_name = "oracle";
+/// The bound of rows whose heads keep different numbers of tokens: the best of a whole layer.
+inline constexpr std::string_view layer_oracle_name = "oracle (layer budget)";
+
 struct RankedRow {
     const ScorecardRow* row = nullptr;
     std::optional<std::size_t> rank; ///< from 1; after two firsts comes a third; nothing for a bound
@@ -23,6 +27,14 @@ inline const SplitErrors& of_split(const ScorecardRow& row, Split split) {
     return row.splits[static_cast<std::size_t>(split)];
 }
 inline double test_average(const ScorecardRow& row) { return of_split(row, Split::test).average; }
+/// By measure: the primary one first, then Bench::more_measures.
+inline const SplitErrors& of_measure(const ScorecardRow& row, std::size_t measure, Split split) {
+    return measure == 0 ? of_split(row, split) : row.more_splits.at(measure - 1)[static_cast<std::size_t>(split)];
+}
+/// Whether it is ranked among the rows with head or layer budgets.
+inline bool has_uneven_budgets(const ScorecardRow& row) {
+    return row.uneven_budgets || row.scorer == layer_oracle_name;
+}
 
 /// The rows must outlive the result. Rows of the same figure are in the order of their names.
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows);

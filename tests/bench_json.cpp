@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -16,6 +17,16 @@ namespace {
 
 SplitErrors errors(double a, double b) { return {{a, b}, (a + b) / 2, {}}; }
 
+ScorecardRow row(const std::string& scorer, RowKind kind, const std::string& formula,
+                 const std::array<SplitErrors, 3>& splits) {
+    ScorecardRow made;
+    made.scorer = scorer;
+    made.kind = kind;
+    made.formula = formula;
+    made.splits = splits;
+    return made;
+}
+
 Bench sample() {
     Bench bench;
     bench.suite = "micro";
@@ -24,33 +35,62 @@ Bench sample() {
     bench.protocol = "rescore";
     bench.retentions = {0.5, 0.125};
     bench.rows = {
-        {"h2o@seed", RowKind::plugin, "", {errors(0.4, 0.8), errors(0.1 + 0.2, 1.0 / 3), errors(0.5, 0.75)}},
-        {"=recent_attn", RowKind::formula, "recent_attn", {errors(0.3, 0.7), errors(0.3, 0.6), errors(0.25, 0.5)}},
-        {"oracle", RowKind::bound, "", {errors(0.1, 0.2), errors(0.1, 0.2), errors(0.125, 0.25)}}};
+        row("h2o@seed", RowKind::plugin, "", {errors(0.4, 0.8), errors(0.1 + 0.2, 1.0 / 3), errors(0.5, 0.75)}),
+        row("=recent_attn", RowKind::formula, "recent_attn", {errors(0.3, 0.7), errors(0.3, 0.6), errors(0.25, 0.5)}),
+        row("oracle", RowKind::bound, "", {errors(0.1, 0.2), errors(0.1, 0.2), errors(0.125, 0.25)})};
     return bench;
 }
 
-/// The sample's JSON with one place changed, read back: the message that it is refused with.
-std::string refusal(const std::string& pointer, const Json& value) {
-    Json json = to_json(sample());
-    json[Json::json_pointer(pointer)] = value;
+/// One document a split but for valid, which has none; two measures; a row that overshoots with head budgets.
+Bench captured() {
+    Bench bench;
+    bench.suite = "smollm2";
+    bench.suite_hash = "sha256:4567";
+    bench.suite_parameters_json = R"({"name":"smollm2"})";
+    bench.protocol = "prefill";
+    bench.measure = "output_error";
+    bench.more_measures = {"attention_loss"};
+    bench.retentions = {0.1, 0.5};
+    bench.traces = {{{{"novel", "prose"}}, {}, {{"parser", "code"}}}};
+    const auto of_document = [](double a, double b) { return SplitErrors{{a, b}, (a + b) / 2, {{a, b}}}; };
+    const SplitErrors none;
+    ScorecardRow wrapped = row("adakv(snapkv@kvpress)", RowKind::plugin, "",
+                               {of_document(1.75, 0.25), none, of_document(1.0 / 3, 0.0625)});
+    wrapped.more_splits = {{of_document(0.5, 0.25), none, of_document(0.1 + 0.2, 0.125)}};
+    wrapped.retention_used = {std::vector{0.125, 0.5}, {}, std::vector{0.1171875, 0.5}};
+    wrapped.uneven_budgets = true;
+    bench.rows = {wrapped};
+    return bench;
+}
+
+std::string reading(const Json& json) {
     try {
         bench_from_json(json, "bench.json");
     } catch (const Error& error) {
         return error.what();
     }
     return "accepted";
+}
+
+/// A bench's JSON with one place changed, read back: the message that it is refused with.
+std::string refusal(const std::string& pointer, const Json& value, const Bench& bench = sample()) {
+    Json json = to_json(bench);
+    json[Json::json_pointer(pointer)] = value;
+    return reading(json);
 }
 
 std::string refusal_without(const std::string& parent, const std::string& key) {
     Json json = to_json(sample());
     json[Json::json_pointer(parent)].erase(key);
-    try {
-        bench_from_json(json, "bench.json");
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "accepted";
+    return reading(json);
+}
+
+/// As an evictlab of version 1 wrote the sample.
+Json first_schema() {
+    Json json = to_json(sample());
+    json["schema"] = "evictlab-bench/1";
+    for (const char* key : {"measure", "more_measures", "traces"}) json.erase(key);
+    return json;
 }
 
 } // namespace
@@ -67,7 +107,9 @@ TEST_CASE("a retention is a key of two decimals or more that reads back") {
 
 TEST_CASE("the JSON has the published layout") {
     const Json json = to_json(sample());
-    CHECK(json["schema"] == "evictlab-bench/1");
+    CHECK(json["schema"] == "evictlab-bench/2");
+    CHECK(json["measure"] == "attention_loss");
+    CHECK(json["more_measures"].dump() == "[]");
     CHECK(json["suite"].dump() == R"({"name":"micro","hash":"sha256:0123","seq_len":64,"seed_offset":7000})");
     CHECK(json["protocol"] == "rescore");
     CHECK(json["retentions"].dump() == "[0.5,0.125]");
@@ -101,12 +143,78 @@ TEST_CASE("what is written reads back to the same bits") {
 
 TEST_CASE("errors of single traces are written only when asked for") {
     Bench bench = sample();
-    for (auto& row : bench.rows)
-        for (auto& split : row.splits) split.by_trace = {{0.1, 0.2}, {0.3, 0.4}};
+    bench.traces.fill({{"a", ""}, {"b", ""}});
+    for (auto& entry : bench.rows)
+        for (auto& split : entry.splits) split.by_trace = {{0.1, 0.2}, {0.3, 0.4}};
     CHECK_FALSE(to_json(bench)["rows"][0]["splits"]["test"].contains("traces"));
     const Json json = to_json(bench, {.by_trace = true});
     CHECK(json["rows"][0]["splits"]["test"]["traces"].dump() == "[[0.1,0.2],[0.3,0.4]]");
     CHECK(bench_from_json(json, "x").rows[0].splits[2].by_trace == bench.rows[0].splits[2].by_trace);
+}
+
+TEST_CASE("a captured suite's JSON has every measure, its documents' errors and the retention really used") {
+    const Json json = to_json(captured());
+    CHECK(json["measure"] == "output_error");
+    CHECK(json["more_measures"].dump() == R"(["attention_loss"])");
+    CHECK(json["traces"].dump() ==
+          R"({"train":[{"name":"novel","kind":"prose"}],"valid":[],"test":[{"name":"parser","kind":"code"}]})");
+    const Json& written = json["rows"][0];
+    CHECK(written["splits"]["train"].dump() == R"({"0.10":1.75,"0.50":0.25,"avg":1.0,"traces":[[1.75,0.25]]})");
+    CHECK_FALSE(written["splits"].contains("valid"));
+    CHECK(written["measures"]["attention_loss"]["train"]["traces"].dump() == "[[0.5,0.25]]");
+    CHECK(written["retention_used"].dump() ==
+          R"({"train":{"0.10":0.125,"0.50":0.5},"test":{"0.10":0.1171875,"0.50":0.5}})");
+    CHECK(written["uneven_budgets"] == true);
+    CHECK_FALSE(to_json(sample())["rows"][0].contains("uneven_budgets"));
+}
+
+TEST_CASE("a captured suite's result reads back to the same bits") {
+    const Bench bench = captured();
+    const Bench back = bench_from_json(parse_json(dump(to_json(bench)), "x"), "x");
+    REQUIRE(back.rows.size() == 1);
+    CHECK(back.more_measures == bench.more_measures);
+    CHECK(back.traces[2][0].kind == "code");
+    CHECK(back.rows[0].splits[2].by_retention == bench.rows[0].splits[2].by_retention);
+    CHECK(back.rows[0].more_splits[0][2].by_trace == bench.rows[0].more_splits[0][2].by_trace);
+    CHECK(back.rows[0].retention_used == bench.rows[0].retention_used);
+    CHECK(back.rows[0].uneven_budgets);
+    CHECK(std::isnan(back.rows[0].splits[1].average)); // no document, no figure
+    CHECK(to_json(back) == to_json(bench));
+}
+
+TEST_CASE("a result of the first schema still reads, as one of attention loss") {
+    const Bench back = bench_from_json(first_schema(), "old.json");
+    CHECK(back.measure == "attention_loss");
+    CHECK(back.rows[0].splits[2].by_retention == sample().rows[0].splits[2].by_retention);
+    Json mixed = first_schema();
+    mixed["rows"][0]["uneven_budgets"] = true;
+    CHECK(reading(mixed) == "bench.json: rows[0]: unexpected field \"uneven_budgets\"");
+    mixed = first_schema();
+    mixed["measure"] = "output_error";
+    CHECK(reading(mixed) == "bench.json: the top: unexpected field \"measure\"");
+}
+
+TEST_CASE("a malformed result of a captured suite is refused with the field") {
+    const auto refused = [](const std::string& pointer, const Json& value) {
+        return refusal(pointer, value, captured());
+    };
+    CHECK(refused("/measure", "perplexity") ==
+          "bench.json: measure: expected \"attention_loss\" or \"output_error\", found \"perplexity\"");
+    CHECK(refused("/more_measures/0", "output_error") == "bench.json: more_measures[0]: this measure is there twice");
+    CHECK(refused("/rows/0/splits/train/0.10", -0.5) ==
+          "bench.json: rows[0].splits.train.0.10: expected a number from 0, found -0.5");
+    CHECK(refused("/rows/0/measures/attention_loss/test/0.10", 1.75) ==
+          "bench.json: rows[0].measures.attention_loss.test.0.10: expected a number from -1e-09 to 1.000000001, found "
+          "1.75");
+    CHECK(refused("/rows/0/splits/test/traces", Json::array()) ==
+          "bench.json: rows[0].splits.test.traces: expected 1 lists, one a trace of the split, found 0");
+    CHECK(refused("/rows/0/retention_used/test/0.10", 1.5) ==
+          "bench.json: rows[0].retention_used.test.0.10: expected a number from 0 to 1.000000001, found 1.5");
+    CHECK(refused("/rows/0/uneven_budgets", 1) ==
+          "bench.json: rows[0].uneven_budgets: expected true or false, found 1");
+    CHECK(refused("/traces/test/0/kind", 1) == "bench.json: traces.test[0].kind: expected a text, found 1");
+    CHECK(refused("/rows/0/measures", Json::object()) ==
+          "bench.json: rows[0].measures: the field \"attention_loss\" is missing");
 }
 
 TEST_CASE("scorers that broke are named") {
@@ -122,9 +230,9 @@ TEST_CASE("scorers that broke are named") {
 
 TEST_CASE("a malformed file is refused with file, field and what was expected") {
     CHECK(refusal("/protocol", "rescore") == "accepted");
-    CHECK(refusal("/schema", "evictlab-bench/2") ==
-          "bench.json: schema: expected \"evictlab-bench/1\", found \"evictlab-bench/2\": write it again with "
-          "`evictlab bench --format json`");
+    CHECK(refusal("/schema", "evictlab-bench/3") ==
+          "bench.json: schema: expected \"evictlab-bench/2\" or \"evictlab-bench/1\", found "
+          "\"evictlab-bench/3\": write it again with `evictlab bench --format json`");
     CHECK(refusal("/suite/hash", 7) == "bench.json: suite.hash: expected a text, found 7");
     CHECK(refusal("/retentions", Json::array()) == "bench.json: retentions: expected 1 to 64 retentions");
     CHECK(refusal("/retentions/1", 0.5) == "bench.json: retentions[1]: this retention is there twice");
@@ -145,7 +253,9 @@ TEST_CASE("a malformed file is refused with file, field and what was expected") 
           "bench.json: rows[0].splits: unexpected field \"sealed\"");
     CHECK(refusal_without("/rows/0/splits/test", "0.125") ==
           "bench.json: rows[0].splits.test: the field \"0.125\" is missing");
-    CHECK(refusal_without("/rows/0/splits", "valid") == "bench.json: rows[0].splits: the field \"valid\" is missing");
+    Json without_valid = first_schema();
+    without_valid["rows"][0]["splits"].erase("valid");
+    CHECK(reading(without_valid) == "bench.json: rows[0].splits: the field \"valid\" is missing");
     CHECK(refusal_without("", "schema") == "bench.json: the top: the field \"schema\" is missing");
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "report/leaderboard_text.hpp"
+#include "report/published.hpp"
 #include "report/write_file.hpp"
 #include "tests/support/catch.hpp"
 
@@ -18,7 +19,12 @@ namespace fs = std::filesystem;
 
 ScorecardRow row(const std::string& scorer, RowKind kind, double test, const std::string& formula = "") {
     const auto flat = [](double error) { return SplitErrors{{error, error, error}, error, {}}; };
-    return {scorer, kind, formula, {flat(test + 0.02), flat(test + 0.01), flat(test)}};
+    ScorecardRow made;
+    made.scorer = scorer;
+    made.kind = kind;
+    made.formula = formula;
+    made.splits = {flat(test + 0.02), flat(test + 0.01), flat(test)};
+    return made;
 }
 
 Bench bench_of(const std::string& hash, std::vector<ScorecardRow> rows) {
@@ -61,7 +67,7 @@ LeaderboardInput run_input() {
 }
 
 const LeaderboardRow& find(const LeaderboardTable& table, const std::string& scorer) {
-    for (const auto& candidate : table.rows)
+    for (const auto& candidate : table.uniform.rows)
         if (candidate.scorecard.scorer == scorer) return candidate;
     throw std::runtime_error("no row " + scorer);
 }
@@ -94,7 +100,7 @@ TEST_CASE("rows are ranked best first, ties share a rank, the oracle has none") 
     const auto tables = make_leaderboard(std::vector{seed_input()});
     REQUIRE(tables.size() == 1);
     std::vector<std::pair<std::string, std::optional<std::size_t>>> order;
-    for (const auto& entry : tables[0].rows) order.emplace_back(entry.scorecard.scorer, entry.rank);
+    for (const auto& entry : tables[0].uniform.rows) order.emplace_back(entry.scorecard.scorer, entry.rank);
     const decltype(order) expected{
         {"oracle", std::nullopt}, {"=a|b", 1},        {"pyramidkv@seed", 2}, {"streaming_llm@seed", 2},
         {"evolved", 4},           {"random@seed", 5}, {"hybrid", 6}};
@@ -103,31 +109,32 @@ TEST_CASE("rows are ranked best first, ties share a rank, the oracle has none") 
 
 TEST_CASE("rows are compared with hybrid and with the best published method") {
     const auto table = make_leaderboard(std::vector{seed_input()}).at(0);
-    CHECK(table.best_published == "pyramidkv@seed");
+    CHECK(table.uniform.best_published == "pyramidkv@seed");
     CHECK(find(table, "=a|b").improvement_over_hybrid.value() == Approx(0.28));
-    CHECK(find(table, "=a|b").gap_closed.value() == Approx(0.4));
-    CHECK(find(table, "streaming_llm@seed").gap_closed.value() == Approx(0));
-    CHECK(find(table, "evolved").gap_closed.value() == Approx(-0.2));
-    CHECK(find(table, "oracle").gap_closed.value() == Approx(1));
+    CHECK(find(table, "=a|b").gap_closed.at(0).average.value() == Approx(0.4));
+    CHECK(find(table, "streaming_llm@seed").gap_closed.at(0).average.value() == Approx(0));
+    CHECK(find(table, "evolved").gap_closed.at(0).average.value() == Approx(-0.2));
+    CHECK(find(table, "oracle").gap_closed.at(0).average.value() == Approx(1));
     CHECK(find(table, "hybrid").improvement_over_hybrid.value() == 0);
 }
 
 TEST_CASE("without hybrid or a published method there is nothing to compare with") {
     const LeaderboardInput input{"x", bench_of("h", {row("evolved", RowKind::plugin, 0.4)}), std::nullopt};
     const auto table = make_leaderboard(std::vector{input}).at(0);
-    CHECK(table.best_published.empty());
-    CHECK_FALSE(find(table, "evolved").gap_closed.has_value());
+    CHECK(table.uniform.best_published.empty());
+    CHECK_FALSE(find(table, "evolved").gap_closed.at(0).average.has_value());
     CHECK_FALSE(find(table, "evolved").improvement_over_hybrid.has_value());
     CHECK_THAT(to_markdown(std::vector{table}), ContainsSubstring("n/a"));
 }
 
 TEST_CASE("a published method is one as published") {
-    CHECK(is_published(row("h2o@seed", RowKind::plugin, 0)));
-    CHECK(is_published(row("tova", RowKind::plugin, 0)));
-    CHECK(is_published(row("snapkv@kvpress", RowKind::plugin, 0)));
-    CHECK_FALSE(is_published(row("h2o@seed:recent=1", RowKind::plugin, 0)));
-    CHECK_FALSE(is_published(row("h2o_mine", RowKind::plugin, 0)));
-    CHECK_FALSE(is_published(row("h2o", RowKind::formula, 0)));
+    const auto published = [](const ScorecardRow& shown) { return is_published(shown, "rescore"); };
+    CHECK(published(row("h2o@seed", RowKind::plugin, 0)));
+    CHECK(published(row("tova", RowKind::plugin, 0)));
+    CHECK(published(row("snapkv@kvpress", RowKind::plugin, 0)));
+    CHECK_FALSE(published(row("h2o@seed:recent=1", RowKind::plugin, 0)));
+    CHECK_FALSE(published(row("h2o_mine", RowKind::plugin, 0)));
+    CHECK_FALSE(published(row("h2o", RowKind::formula, 0)));
 }
 
 TEST_CASE("a run brings its champion and the command that found it") {
@@ -137,7 +144,7 @@ TEST_CASE("a run brings its champion and the command that found it") {
     CHECK(champion.rank == 1);
     CHECK(champion.command == run_summary().command);
     CHECK(find(tables[0], "oracle").sources == std::vector<std::string>{"micro.json", "run.json"});
-    CHECK(tables[0].rows.size() == 8);
+    CHECK(tables[0].uniform.rows.size() == 8);
     CHECK(tables[0].runs.size() == 1);
 }
 
@@ -153,7 +160,7 @@ TEST_CASE("each suite has its own table") {
 TEST_CASE("the same figures twice merge, different ones are refused with both files") {
     auto again = seed_input();
     again.file = "again.json";
-    CHECK(make_leaderboard(std::vector{seed_input(), again}).at(0).rows.size() == 7);
+    CHECK(make_leaderboard(std::vector{seed_input(), again}).at(0).uniform.rows.size() == 7);
     again.bench.rows[1] = row("streaming_llm@seed", RowKind::plugin, 0.41);
     CHECK(refusal({seed_input(), again}) ==
           "micro.json and again.json: different figures for the scorer \"streaming_llm@seed\" on the suite micro "

@@ -72,6 +72,11 @@ const std::string& JsonField::text() const {
     return json_.get_ref<const std::string&>();
 }
 
+bool JsonField::truth() const {
+    if (!json_.is_boolean()) expected("true or false");
+    return json_.get<bool>();
+}
+
 double JsonField::number() const {
     if (!json_.is_number() || !std::isfinite(json_.get<double>())) expected("a number");
     return json_.get<double>();
@@ -81,11 +86,6 @@ std::uint64_t JsonField::whole_up_to(std::uint64_t most) const {
     const bool is_whole = json_.is_number_unsigned() || (json_.is_number_integer() && json_.get<std::int64_t>() >= 0);
     if (!is_whole || json_.get<std::uint64_t>() > most) expected(fmt::format("a whole number up to {}", most));
     return json_.get<std::uint64_t>();
-}
-
-bool JsonField::truth() const {
-    if (!json_.is_boolean()) expected("true or false");
-    return json_.get<bool>();
 }
 
 std::vector<double> JsonField::numbers() const {

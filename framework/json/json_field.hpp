@@ -29,6 +29,7 @@ public:
     std::optional<JsonField> member_unless_null(std::string_view key) const; ///< nothing too where it is null
     std::vector<JsonField> elements() const;
     const std::string& text() const;
+    bool truth() const;
     double number() const;
     double number_between(double low, double high) const;
     template <std::unsigned_integral Whole>
@@ -36,7 +37,6 @@ public:
         return static_cast<Whole>(whole_up_to(std::numeric_limits<Whole>::max()));
     }
     std::uint64_t whole_up_to(std::uint64_t most) const;
-    bool truth() const;
     std::vector<double> numbers() const;
     std::vector<std::string> texts() const;
     const Json& object() const;

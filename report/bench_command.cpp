@@ -1,0 +1,62 @@
+// The command that measures a row again.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "framework/evaluation/protocol.hpp"
+#include "report/bench_json.hpp"
+#include "report/leaderboard.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// As one word of a shell.
+std::string quoted(const std::string& word) {
+    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+        return std::isalnum(c) || std::string_view("_@:=,./+-").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+    if (plain && word[0] != '=') return word;
+    std::string out = "'";
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+/// The flags that make the suite: those of its parameters that differ from the published suite of that name.
+std::string suite_flags(const LeaderboardTable& table) {
+    const Json usual =
+        is_synthetic_suite(table.suite) ? Json::parse(make_suite(table.suite).parameters_json()) : Json::object();
+    const Json parameters = Json::parse(table.suite_parameters_json);
+    const auto folder = parameters.find("folder");
+    const bool by_folder = folder != parameters.end() && folder->is_string();
+    std::string text = "--suite " + quoted(by_folder ? folder->get<std::string>() : table.suite);
+    for (const std::string key : {"seq_len", "layers", "patterns", "seed_offset", "test_seed_offset"}) {
+        const auto value = parameters.find(key);
+        if (value == parameters.end() || (usual.contains(key) && usual[key] == *value)) continue;
+        std::string flag = key;
+        std::replace(flag.begin(), flag.end(), '_', '-');
+        text += fmt::format(" --{} {}", flag, value->dump());
+    }
+    if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end() && *sliding == true)
+        text += " --sliding-layers";
+    return text;
+}
+
+} // namespace
+
+std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row) {
+    std::string command = "evictlab bench " + suite_flags(table);
+    if (row.kind != RowKind::bound) command += " --scorers " + quoted(row.scorer);
+    if (table.captured && table.protocol != "prefill") command += " --protocol " + table.protocol;
+    if (table.measure == "attention_loss" && !table.more_measures.empty()) command += " --measure attention_loss";
+    if (table.retentions == usual_retentions(table.protocol)) return command;
+    command += " --retention ";
+    for (std::size_t i = 0; i < table.retentions.size(); ++i) {
+        if (i > 0) command += ',';
+        command += retention_key(table.retentions[i]);
+    }
+    return command;
+}
+
+} // namespace evictlab::report

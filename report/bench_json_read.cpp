@@ -1,0 +1,223 @@
+// Reading a bench result.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "report/bench_json.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// Attention losses are shares of a row's attention; sums of many leave a little room for rounding.
+constexpr double rounding = 1e-9;
+constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+using Keys = std::set<std::string>;
+
+std::vector<double> read_retentions(const JsonField& field) {
+    std::vector<double> retentions;
+    std::set<double> seen;
+    for (const auto& element : field.elements()) {
+        const double retention = element.number_between(0, 1);
+        if (retention == 0) element.fail("expected a retention above 0");
+        if (!seen.insert(retention).second) element.fail("this retention is there twice");
+        retentions.push_back(retention);
+    }
+    if (retentions.empty() || retentions.size() > 64) field.fail("expected 1 to 64 retentions");
+    return retentions;
+}
+
+void check_keys(const JsonField& field, const Keys& known) {
+    for (const auto& item : field.object().items())
+        if (!known.contains(item.key())) field.fail(fmt::format("unexpected field \"{}\"", item.key()));
+}
+
+std::string read_name(const JsonField& field) {
+    if (field.text().empty()) field.fail("expected a name, found \"\"");
+    return field.text();
+}
+
+std::string read_measure(const JsonField& field) {
+    if (field.text() != "attention_loss" && field.text() != "output_error")
+        field.fail(fmt::format("expected \"attention_loss\" or \"output_error\", found \"{}\"", field.text()));
+    return field.text();
+}
+
+/// What the rows of a file have in common.
+class RowReader {
+public:
+    RowReader(const Bench& bench, bool first_schema) : bench_(bench), first_schema_(first_schema) {}
+
+    ScorecardRow read(const JsonField& field) const {
+        check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
+                                        : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
+                                               "uneven_budgets"});
+        ScorecardRow row;
+        row.scorer = read_name(field.member("scorer"));
+        row.kind = read_kind(field.member("kind"));
+        if (const auto formula = field.optional_member("formula")) row.formula = formula->text();
+        row.splits = read_splits(field.member("splits"), bench_.measure);
+        if (!bench_.more_measures.empty()) {
+            const JsonField measures = field.member("measures");
+            check_keys(measures, {bench_.more_measures.begin(), bench_.more_measures.end()});
+            for (const std::string& measure : bench_.more_measures)
+                row.more_splits.push_back(read_splits(measures.member(measure), measure));
+        }
+        if (const auto used = field.optional_member("retention_used")) row.retention_used = read_used(*used);
+        if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
+        return row;
+    }
+
+private:
+    static RowKind read_kind(const JsonField& field) {
+        for (const RowKind kind : {RowKind::plugin, RowKind::formula, RowKind::bound})
+            if (field.text() == to_string(kind)) return kind;
+        field.fail(fmt::format("expected \"plugin\", \"formula\" or \"bound\", found \"{}\"", field.text()));
+    }
+
+    /// An output error is relative to the output and may exceed 1.
+    static double read_error(const JsonField& field, std::string_view measure) {
+        if (measure == "attention_loss") return field.number_between(-rounding, 1 + rounding);
+        if (field.number() < 0) field.fail(fmt::format("expected a number from 0, found {}", field.number()));
+        return field.number();
+    }
+
+    std::vector<std::vector<double>> read_traces(const JsonField& field, Split split, std::string_view measure) const {
+        std::vector<std::vector<double>> traces;
+        for (const auto& trace : field.elements()) {
+            auto& errors = traces.emplace_back();
+            for (const auto& error : trace.elements()) errors.push_back(read_error(error, measure));
+            if (errors.size() != bench_.retentions.size())
+                trace.fail(fmt::format("expected {} numbers, one a retention", bench_.retentions.size()));
+        }
+        const std::size_t labels = bench_.traces[static_cast<std::size_t>(split)].size();
+        if (!first_schema_ && traces.size() != labels)
+            field.fail(fmt::format("expected {} lists, one a trace of the split, found {}", labels, traces.size()));
+        return traces;
+    }
+
+    SplitErrors read_split(const JsonField& field, Split split, std::string_view measure) const {
+        SplitErrors errors;
+        Keys known{"avg", "traces"};
+        double sum = 0;
+        for (const double retention : bench_.retentions) {
+            const auto key = known.insert(retention_key(retention)).first;
+            errors.by_retention.push_back(read_error(field.member(*key), measure));
+            sum += errors.by_retention.back();
+        }
+        check_keys(field, known);
+        const JsonField average = field.member("avg");
+        errors.average = average.number();
+        const double mean = sum / static_cast<double>(bench_.retentions.size());
+        if (std::abs(errors.average - mean) > rounding * std::max(1.0, mean))
+            average.fail(fmt::format("expected {}, the mean over the retentions, found {}", mean, errors.average));
+        if (const auto traces = field.optional_member("traces")) errors.by_trace = read_traces(*traces, split, measure);
+        return errors;
+    }
+
+    std::array<SplitErrors, 3> read_splits(const JsonField& field, std::string_view measure) const {
+        check_keys(field, {"train", "valid", "test"});
+        std::array<SplitErrors, 3> splits;
+        for (const Split split : all_splits) {
+            SplitErrors& errors = splits[static_cast<std::size_t>(split)];
+            const bool may_be_missing = !first_schema_ && bench_.traces[static_cast<std::size_t>(split)].empty();
+            if (may_be_missing && !field.optional_member(to_string(split)))
+                errors = {std::vector<double>(bench_.retentions.size(), nothing), nothing, {}};
+            else
+                errors = read_split(field.member(to_string(split)), split, measure);
+        }
+        return splits;
+    }
+
+    std::array<std::vector<double>, 3> read_used(const JsonField& field) const {
+        check_keys(field, {"train", "valid", "test"});
+        std::array<std::vector<double>, 3> used;
+        for (const Split split : all_splits) {
+            const auto of_split = field.optional_member(to_string(split));
+            if (!of_split) continue;
+            for (const double retention : bench_.retentions)
+                used[static_cast<std::size_t>(split)].push_back(
+                    of_split->member(retention_key(retention)).number_between(0, 1 + rounding));
+        }
+        return used;
+    }
+
+    const Bench& bench_;
+    bool first_schema_;
+};
+
+void read_suite(const JsonField& suite, Bench& bench) {
+    bench.suite = suite.member("name").text();
+    bench.suite_hash = suite.member("hash").text();
+    Json parameters = suite.object();
+    parameters.erase("hash");
+    bench.suite_parameters_json = parameters.dump();
+}
+
+void read_trace_labels(const JsonField& field, Bench& bench) {
+    check_keys(field, {"train", "valid", "test"});
+    for (const Split split : all_splits)
+        for (const auto& trace : field.member(to_string(split)).elements()) {
+            check_keys(trace, {"name", "kind"});
+            bench.traces[static_cast<std::size_t>(split)].push_back(
+                {trace.member("name").text(), trace.member("kind").text()});
+        }
+}
+
+void read_measures(const JsonField& top, Bench& bench) {
+    bench.measure = read_measure(top.member("measure"));
+    Keys seen{bench.measure};
+    for (const auto& measure : top.member("more_measures").elements()) {
+        bench.more_measures.push_back(read_measure(measure));
+        if (!seen.insert(bench.more_measures.back()).second) measure.fail("this measure is there twice");
+    }
+}
+
+bool is_first_schema(const JsonField& schema) {
+    if (schema.text() == bench_schema_1) return true;
+    if (schema.text() == bench_schema) return false;
+    schema.fail(
+        fmt::format("expected \"{}\" or \"{}\", found \"{}\": write it again with `evictlab bench --format json`",
+                    bench_schema, bench_schema_1, schema.text()));
+}
+
+} // namespace
+
+Bench bench_from_json(const Json& json, const std::string& file) {
+    const JsonField top(json, file);
+    const bool first_schema = is_first_schema(top.member("schema"));
+    Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
+    if (!first_schema) known.insert({"measure", "more_measures", "traces"});
+    check_keys(top, known);
+    Bench bench;
+    read_suite(top.member("suite"), bench);
+    bench.protocol = top.member("protocol").text();
+    bench.retentions = read_retentions(top.member("retentions"));
+    if (!first_schema) {
+        read_measures(top, bench);
+        read_trace_labels(top.member("traces"), bench);
+    }
+    const RowReader reader(bench, first_schema);
+    std::set<std::string> scorers;
+    std::vector<ScorecardRow> rows;
+    for (const auto& row : top.member("rows").elements()) {
+        rows.push_back(reader.read(row));
+        if (!scorers.insert(rows.back().scorer).second)
+            row.fail(fmt::format("a second row for the scorer \"{}\"", rows.back().scorer));
+    }
+    bench.rows = std::move(rows);
+    if (const auto failures = top.optional_member("failures"))
+        for (const auto& failure : failures->elements())
+            bench.failures.emplace_back(failure.member("plugin").text(), failure.member("phase").text(),
+                                        failure.member("cause").text());
+    return bench;
+}
+
+Bench read_bench(const std::filesystem::path& file) {
+    return bench_from_json(parse_json(read_text(file, std::uintmax_t{256} << 20), file.string()), file.string());
+}
+
+} // namespace evictlab::report

@@ -1,0 +1,109 @@
+// Writing a bench result.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/bench_json.hpp"
+
+namespace evictlab::report {
+namespace {
+
+bool has_figures(const SplitErrors& errors) { return !errors.by_retention.empty() && std::isfinite(errors.average); }
+
+Json splits_to_json(const std::array<SplitErrors, 3>& splits, std::span<const double> retentions,
+                    const BenchJsonOptions& options) {
+    Json json = Json::object();
+    for (const Split split : all_splits) {
+        const SplitErrors& errors = splits[static_cast<std::size_t>(split)];
+        if (has_figures(errors)) json[std::string(to_string(split))] = to_json(errors, retentions, options);
+    }
+    return json;
+}
+
+Json used_to_json(const std::array<std::vector<double>, 3>& used, std::span<const double> retentions) {
+    Json json = Json::object();
+    for (const Split split : all_splits) {
+        const auto& of_split = used[static_cast<std::size_t>(split)];
+        if (of_split.empty() || !std::ranges::all_of(of_split, [](double r) { return std::isfinite(r); })) continue;
+        Json& written = json[std::string(to_string(split))] = Json::object();
+        for (std::size_t i = 0; i < retentions.size(); ++i) written[retention_key(retentions[i])] = of_split.at(i);
+    }
+    return json;
+}
+
+Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOptions& options) {
+    Json json{{"scorer", row.scorer}, {"kind", to_string(row.kind)}};
+    if (!row.formula.empty()) json["formula"] = row.formula;
+    if (row.uneven_budgets) json["uneven_budgets"] = true;
+    json["splits"] = splits_to_json(row.splits, bench.retentions, options);
+    for (std::size_t m = 0; m < row.more_splits.size(); ++m)
+        json["measures"][bench.more_measures.at(m)] = splits_to_json(row.more_splits[m], bench.retentions, options);
+    Json used = used_to_json(row.retention_used, bench.retentions);
+    if (!used.empty()) json["retention_used"] = std::move(used);
+    return json;
+}
+
+Json traces_to_json(const Bench& bench) {
+    Json json = Json::object();
+    for (const Split split : all_splits) {
+        Json& list = json[std::string(to_string(split))] = Json::array();
+        for (const TraceLabel& trace : bench.traces[static_cast<std::size_t>(split)])
+            list.push_back({{"name", trace.name}, {"kind", trace.kind}});
+    }
+    return json;
+}
+
+} // namespace
+
+std::string retention_key(double retention) {
+    for (int digits = 2; digits <= 20; ++digits) {
+        std::string key = fmt::format("{:.{}f}", retention, digits);
+        if (std::stod(key) == retention) return key;
+    }
+    return fmt::format("{}", retention);
+}
+
+bool is_captured(const Bench& bench) {
+    if (bench.protocol != "rescore") return true;
+    return std::ranges::any_of(bench.traces, [](const auto& traces) {
+        return std::ranges::any_of(traces, [](const TraceLabel& trace) { return !trace.kind.empty(); });
+    });
+}
+
+Json suite_to_json(const std::string& name, const std::string& hash, const std::string& parameters_json) {
+    Json suite{{"name", name}, {"hash", hash}};
+    const Json parameters = parameters_json.empty() ? Json::object() : Json::parse(parameters_json);
+    for (const auto& item : parameters.items())
+        if (!suite.contains(item.key())) suite[item.key()] = item.value();
+    return suite;
+}
+
+Json to_json(const SplitErrors& errors, std::span<const double> retentions, const BenchJsonOptions& options) {
+    Json json = Json::object();
+    for (std::size_t i = 0; i < retentions.size(); ++i) json[retention_key(retentions[i])] = errors.by_retention.at(i);
+    json["avg"] = errors.average;
+    if (options.by_trace) json["traces"] = errors.by_trace;
+    return json;
+}
+
+Json to_json(const Bench& bench, const BenchJsonOptions& options) {
+    const BenchJsonOptions written{.by_trace = options.by_trace || is_captured(bench)};
+    Json json{{"schema", bench_schema},
+              {"suite", suite_to_json(bench.suite, bench.suite_hash, bench.suite_parameters_json)},
+              {"protocol", bench.protocol},
+              {"measure", bench.measure},
+              {"more_measures", bench.more_measures},
+              {"retentions", bench.retentions},
+              {"traces", traces_to_json(bench)},
+              {"rows", Json::array()}};
+    for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
+    for (const auto& failure : bench.failures)
+        json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});
+    return json;
+}
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
+
+} // namespace evictlab::report

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "report/captured_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/bench_json.hpp"
+#include "report/bench_table.hpp"
+#include "report/cells.hpp"
+#include "report/comparison.hpp"
+#include "report/ranking.hpp"
+#include "report/table.hpp"
+#include "report/verdict_text.hpp"
+
+namespace evictlab::report {
+namespace {
+
+std::string measure_of(const LeaderboardTable& table, std::size_t m) {
+    return measure_title(m == 0 ? table.measure : table.more_measures[m - 1]);
+}
+
+/// On the test split.
+std::string used_text(const LeaderboardTable& table, const ScorecardRow& row) {
+    return retention_used_text(table.retentions, row.retention_used[static_cast<std::size_t>(Split::test)]);
+}
+
+bool any_differs(const LeaderboardTable& table, const RowGroup& group) {
+    return std::ranges::any_of(group.rows, [&](const auto& row) { return !used_text(table, row.scorecard).empty(); });
+}
+
+std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool used) {
+    std::vector<TableColumn> columns{{"rank", CellKind::number},
+                                     {"scorer", CellKind::code},
+                                     {measure_of(table, 0), CellKind::number},
+                                     {"against best published", CellKind::number}};
+    for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
+        columns.push_back({"gap closed: " + measure_of(table, m), CellKind::number});
+    for (const auto& verdict : table.verdicts) columns.push_back({"KL, " + verdict.model, CellKind::number});
+    for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
+        for (const double retention : table.retentions)
+            columns.push_back({fmt::format("{} {}", measure_of(table, m), retention_key(retention)), CellKind::number});
+    if (used) columns.push_back({"retention used", CellKind::text});
+    return columns;
+}
+
+Table row_table(const LeaderboardTable& table, const RowGroup& group) {
+    const bool used = any_differs(table, group);
+    Table out(row_columns(table, used));
+    for (const auto& row : group.rows) {
+        std::vector<std::string> cells{rank_text(row.rank), row.scorecard.scorer, estimate_text(row.test),
+                                       row.difference ? estimate_text(*row.difference, 4, true) : "n/a"};
+        if (row.scorecard.scorer == group.best_published) cells.back() = "best published";
+        if (row.win) cells.back() += " win";
+        for (const auto& gap : row.gap_closed) cells.push_back(percent(gap.average, 1));
+        for (const auto& verdict : table.verdicts) cells.push_back(verdict_cell(verdict, row.scorecard.scorer));
+        for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
+            for (const double error : of_measure(row.scorecard, m, Split::test).by_retention)
+                cells.push_back(figure(error));
+        if (used) cells.push_back(used_text(table, row.scorecard));
+        out.add(std::move(cells));
+    }
+    return out;
+}
+
+template <typename AddRow>
+void for_each_row(const LeaderboardTable& table, AddRow add) {
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows) add(row);
+}
+
+Table kind_table(const LeaderboardTable& table) {
+    const auto kinds = document_kinds(table);
+    std::vector<TableColumn> columns{{"scorer", CellKind::code}};
+    for (const auto& kind : kinds)
+        columns.push_back({fmt::format("{} ({})", kind.name.empty() ? "no kind" : kind.name, kind.documents.size()),
+                           CellKind::number});
+    Table out(std::move(columns));
+    for_each_row(table, [&](const LeaderboardRow& row) {
+        std::vector<std::string> cells{row.scorecard.scorer};
+        for (const auto& kind : kinds)
+            cells.push_back(figure(kind_average(of_split(row.scorecard, Split::test), kind)));
+        out.add(std::move(cells));
+    });
+    return out;
+}
+
+Table gap_table(const LeaderboardTable& table) {
+    std::vector<TableColumn> columns{{"scorer", CellKind::code}};
+    for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
+        for (const double retention : table.retentions)
+            columns.push_back({fmt::format("{} {}", measure_of(table, m), retention_key(retention)), CellKind::number});
+    Table out(std::move(columns));
+    for_each_row(table, [&](const LeaderboardRow& row) {
+        std::vector<std::string> cells{row.scorecard.scorer};
+        for (const auto& gap : row.gap_closed)
+            for (const auto& share : gap.by_retention) cells.push_back(percent(share, 1));
+        out.add(std::move(cells));
+    });
+    return out;
+}
+
+/// What the table of ranks has no room for.
+Table origin_table(const LeaderboardTable& table) {
+    Table out({{"scorer", CellKind::code},
+               {"kind", CellKind::text},
+               {"valid", CellKind::number},
+               {"train", CellKind::number},
+               {"formula", CellKind::code},
+               {"command", CellKind::code}});
+    for_each_row(table, [&](const LeaderboardRow& row) {
+        const auto average = [&](Split split) {
+            const double value = of_split(row.scorecard, split).average;
+            return std::isnan(value) ? std::string("n/a") : figure(value);
+        };
+        out.add({row.scorecard.scorer, std::string(to_string(row.scorecard.kind)), average(Split::valid),
+                 average(Split::train), row.scorecard.formula, row.command});
+    });
+    return out;
+}
+
+std::string gap_note(const LeaderboardTable& table) {
+    if (table.uniform.best_published.empty())
+        return "Without a published method among the rows, there is no gap to close.";
+    return fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from the best "
+                       "published row by that measure to the oracle.",
+                       markdown_code(table.uniform.best_published));
+}
+
+std::string legend(const LeaderboardTable& table) {
+    std::string text = fmt::format("Mean over {} of the test split, and over the retentions where none is named; lower "
+                                   "is better.",
+                                   document_count(table.traces[static_cast<std::size_t>(Split::test)].size()));
+    const auto shown = [&](const std::string& measure) {
+        return table.measure == measure || std::ranges::count(table.more_measures, measure) > 0;
+    };
+    if (shown("output_error"))
+        text += " Output error: squared change of the attention block's output over the output's square.";
+    if (shown("attention_loss")) text += " Attention loss: share of the attention that lies on evicted tokens.";
+    if (!table.verdicts.empty())
+        text += " KL: the model's own verdict below, the geometric mean over documents and retentions.";
+    text += "\n\n" + gap_note(table) +
+            " The oracle keeps what has the most attention: no fixed set of that size has a "
+            "lower attention loss.";
+    if (shown("output_error")) text += " It is no bound for the output error, though far ahead in it.";
+    text += ' ';
+    text += has_documents(table) ? uncertainty_note(table.traces[static_cast<std::size_t>(Split::test)].size(),
+                                                    "the interval of the difference lies below 0")
+                                 : "Errors of single documents are not in the results, so there are no intervals.";
+    if (any_differs(table, table.uniform) || any_differs(table, table.uneven))
+        text +=
+            fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
+                        "asked.",
+                        same_retention);
+    return text + "\n";
+}
+
+bool competes(const RowGroup& group) {
+    return std::ranges::any_of(group.rows, [](const auto& row) { return row.rank.has_value(); });
+}
+
+} // namespace
+
+std::vector<DocumentKind> document_kinds(const LeaderboardTable& table) {
+    const auto& traces = table.traces[static_cast<std::size_t>(Split::test)];
+    std::vector<DocumentKind> kinds;
+    for (std::size_t i = 0; i < traces.size(); ++i) {
+        auto found = std::ranges::find(kinds, traces[i].kind, &DocumentKind::name);
+        if (found == kinds.end()) found = kinds.insert(kinds.end(), {traces[i].kind, {}});
+        found->documents.push_back(i);
+    }
+    return kinds;
+}
+
+double kind_average(const SplitErrors& errors, const DocumentKind& kind) {
+    const auto averages = document_averages(errors);
+    double sum = 0;
+    for (const std::size_t document : kind.documents) sum += averages.at(document);
+    return sum / static_cast<double>(kind.documents.size());
+}
+
+std::string captured_tables(const LeaderboardTable& table, Detail detail) {
+    std::string text = row_table(table, table.uniform).markdown();
+    if (competes(table.uneven)) {
+        text += "\nWith head or layer budgets (compared with each other, and with the oracle of a whole layer):\n\n";
+        text += row_table(table, table.uneven).markdown();
+    }
+    text += "\n" + legend(table);
+    for (const auto& verdict : table.verdicts) text += "\n" + verdict_to_markdown(verdict, detail);
+    const auto add = [&](std::string title, const Table& more) {
+        text += '\n';
+        text += detail == Detail::brief ? folded(title, more.markdown())
+                                        : fmt::format("#### {}\n\n{}", title, more.markdown());
+    };
+    if (has_documents(table))
+        add(fmt::format("By kind of document: {}, mean over the retentions", measure_of(table, 0)), kind_table(table));
+    add("Share of the gap closed at each retention", gap_table(table));
+    if (detail == Detail::whole) add("Other splits, formulas and commands", origin_table(table));
+    return text;
+}
+
+} // namespace evictlab::report

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "report/cells.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/bench_json.hpp"
+
+namespace evictlab::report {
+
+std::string measure_title(std::string_view measure) {
+    std::string title(measure);
+    std::replace(title.begin(), title.end(), '_', ' ');
+    return title;
+}
+
+std::string percent(const std::optional<double>& share, int decimals) {
+    return share ? fmt::format("{:+.{}f} %", 100 * *share, decimals) : "n/a";
+}
+
+std::string estimate_text(const Estimate& estimate, int decimals, bool sign) {
+    const auto number = [&](double value) {
+        return sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
+    };
+    if (!estimate.interval) return number(estimate.value);
+    return fmt::format("{} [{}, {}]", number(estimate.value), number(estimate.interval->low),
+                       number(estimate.interval->high));
+}
+
+std::string retention_used_text(std::span<const double> asked, std::span<const double> used) {
+    std::string text;
+    for (std::size_t r = 0; r < used.size(); ++r)
+        if (std::abs(used[r] - asked[r]) >= same_retention)
+            text += fmt::format("{}{}: {:.3f}", text.empty() ? "" : ", ", retention_key(asked[r]), used[r]);
+    return text;
+}
+
+std::string document_count(std::size_t documents) {
+    return fmt::format("{} document{}", documents, documents == 1 ? "" : "s");
+}
+
+std::string uncertainty_note(std::size_t documents, std::string_view win) {
+    if (documents < 2) return "One document says nothing about others: there are no intervals.";
+    std::string text =
+        fmt::format("In brackets: 95 % intervals of a paired bootstrap over the {}. ", document_count(documents));
+    if (documents < documents_for_a_claim)
+        return text + fmt::format("Fewer than {} are too few to call anything a win.", documents_for_a_claim);
+    return text + fmt::format("\"win\": {}.", win);
+}
+
+std::string folded(std::string_view summary, std::string_view markdown) {
+    return fmt::format("<details><summary>{}</summary>\n\n{}\n</details>\n", summary, markdown);
+}
+
+} // namespace evictlab::report

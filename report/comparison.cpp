@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "report/comparison.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "report/published.hpp"
+#include "report/ranking.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// The row with the lowest figure of those that `chosen` picks; of equal ones the first.
+const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(const ScorecardRow&)>& chosen,
+                             const std::function<double(const ScorecardRow&)>& figure_of) {
+    const ScorecardRow* best = nullptr;
+    for (const auto& row : group.rows)
+        if (chosen(row.scorecard) && (!best || figure_of(row.scorecard) < figure_of(*best))) best = &row.scorecard;
+    return best;
+}
+
+void put_in_order(LeaderboardTable& table) {
+    const std::vector<LeaderboardRow> merged = std::exchange(table.uniform.rows, {});
+    std::vector<ScorecardRow> scorecards;
+    for (const auto& row : merged) scorecards.push_back(row.scorecard);
+    for (const auto& [scorecard, rank] : rank_rows(scorecards)) {
+        auto& group = has_uneven_budgets(*scorecard) ? table.uneven : table.uniform;
+        group.rows.push_back(merged[static_cast<std::size_t>(scorecard - scorecards.data())]);
+        group.rows.back().rank = rank;
+    }
+}
+
+void compare_with_hybrid(RowGroup& group) {
+    const auto* hybrid = best_row(
+        group, [](const auto& row) { return row.scorer == "hybrid" || row.scorer == "hybrid@seed"; }, test_average);
+    if (!hybrid || !(test_average(*hybrid) > 0)) return;
+    for (auto& row : group.rows)
+        row.improvement_over_hybrid = (test_average(*hybrid) - test_average(row.scorecard)) / test_average(*hybrid);
+}
+
+/// Of each row, by one figure.
+std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const RowGroup& group, std::string_view bound,
+                                        const std::function<double(const ScorecardRow&)>& figure_of) {
+    const auto* oracle = best_row(
+        group, [&](const auto& row) { return row.scorer == bound; }, figure_of);
+    const auto* best = best_row(
+        group, [&](const auto& row) { return is_published(row, table.protocol); }, figure_of);
+    std::vector<std::optional<double>> shares(group.rows.size());
+    if (!oracle || !best || !(figure_of(*best) > figure_of(*oracle))) return shares;
+    for (std::size_t i = 0; i < shares.size(); ++i)
+        shares[i] = (figure_of(*best) - figure_of(group.rows[i].scorecard)) / (figure_of(*best) - figure_of(*oracle));
+    return shares;
+}
+
+void measure_gaps(const LeaderboardTable& table, RowGroup& group, std::string_view bound) {
+    for (auto& row : group.rows) row.gap_closed.assign(1 + table.more_measures.size(), {});
+    for (std::size_t m = 0; m <= table.more_measures.size(); ++m) {
+        const auto averages =
+            gaps(table, group, bound, [m](const auto& row) { return of_measure(row, m, Split::test).average; });
+        for (std::size_t i = 0; i < averages.size(); ++i) group.rows[i].gap_closed[m].average = averages[i];
+        for (std::size_t r = 0; r < table.retentions.size(); ++r) {
+            const auto at_retention = gaps(table, group, bound, [m, r](const auto& row) {
+                return of_measure(row, m, Split::test).by_retention[r];
+            });
+            for (std::size_t i = 0; i < at_retention.size(); ++i)
+                group.rows[i].gap_closed[m].by_retention.push_back(at_retention[i]);
+        }
+    }
+}
+
+void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Bootstrap& bootstrap) {
+    for (auto& row : group.rows) row.test = {test_average(row.scorecard), std::nullopt};
+    const auto* best = best_row(
+        group, [&](const auto& row) { return is_published(row, table.protocol); }, test_average);
+    if (best) group.best_published = best->scorer;
+    const bool documents = table.captured && has_documents(table);
+    const auto of_best = best && documents ? document_averages(of_split(*best, Split::test)) : std::vector<double>{};
+    for (auto& row : group.rows) {
+        if (best) row.difference = Estimate{test_average(row.scorecard) - test_average(*best), std::nullopt};
+        if (!documents) continue;
+        std::vector<double> values = document_averages(of_split(row.scorecard, Split::test));
+        row.test.interval = bootstrap.mean(values).interval;
+        if (!best) continue;
+        std::ranges::transform(values, of_best, values.begin(), std::minus<>());
+        row.difference->interval = bootstrap.mean(values).interval;
+        row.win = row.scorecard.kind != RowKind::bound && bootstrap.documents() >= documents_for_a_claim &&
+                  row.difference->interval->below(0);
+    }
+}
+
+} // namespace
+
+std::vector<double> document_averages(const SplitErrors& errors) {
+    std::vector<double> averages;
+    for (const auto& trace : errors.by_trace)
+        averages.push_back(std::accumulate(trace.begin(), trace.end(), 0.0) / static_cast<double>(trace.size()));
+    return averages;
+}
+
+bool has_documents(const LeaderboardTable& table) {
+    const std::size_t documents = table.traces[static_cast<std::size_t>(Split::test)].size();
+    const auto all = [&](const RowGroup& group) {
+        return std::ranges::all_of(group.rows, [&](const auto& row) {
+            return of_split(row.scorecard, Split::test).by_trace.size() == documents;
+        });
+    };
+    return documents > 0 && all(table.uniform) && all(table.uneven);
+}
+
+void compare_rows(LeaderboardTable& table) {
+    put_in_order(table);
+    const Bootstrap bootstrap(table.captured && has_documents(table) ? table.traces[2].size() : 0);
+    if (!table.captured) compare_with_hybrid(table.uniform);
+    measure_gaps(table, table.uniform, oracle_name);
+    measure_gaps(table, table.uneven, layer_oracle_name);
+    compare_with_best(table, table.uniform, bootstrap);
+    compare_with_best(table, table.uneven, bootstrap);
+}
+
+} // namespace evictlab::report

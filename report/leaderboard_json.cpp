@@ -1,0 +1,113 @@
+// A leaderboard as JSON: the content of its Markdown, in full.
+// SPDX-License-Identifier: MIT
+#include "report/bench_json.hpp"
+#include "report/captured_text.hpp"
+#include "report/comparison.hpp"
+#include "report/leaderboard_text.hpp"
+#include "report/ranking.hpp"
+#include "report/verdict_text.hpp"
+
+namespace evictlab::report {
+namespace {
+
+Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json estimate_to_json(const Estimate& estimate) {
+    Json json{{"value", estimate.value}};
+    if (estimate.interval) json["interval"] = {estimate.interval->low, estimate.interval->high};
+    return json;
+}
+
+Json gap_to_json(const LeaderboardTable& table, const GapClosed& gap) {
+    Json json = Json::object();
+    for (std::size_t r = 0; r < table.retentions.size(); ++r)
+        json[retention_key(table.retentions[r])] = optional_number(gap.by_retention.at(r));
+    json["avg"] = optional_number(gap.average);
+    return json;
+}
+
+/// Kinds of documents, measures, intervals and budgets.
+void add_captured(Json& json, const LeaderboardTable& table, const LeaderboardRow& row) {
+    const ScorecardRow& scorecard = row.scorecard;
+    for (std::size_t m = 0; m < table.more_measures.size(); ++m)
+        for (const Split split : all_splits)
+            json["measures"][table.more_measures[m]][std::string(to_string(split))] =
+                to_json(of_measure(scorecard, m + 1, split), table.retentions);
+    json["test"] = estimate_to_json(row.test);
+    if (row.difference) json["against_best_published"] = estimate_to_json(*row.difference);
+    json["win"] = row.win;
+    json["gaps_closed"][table.measure] = gap_to_json(table, row.gap_closed.at(0));
+    for (std::size_t m = 0; m < table.more_measures.size(); ++m)
+        json["gaps_closed"][table.more_measures[m]] = gap_to_json(table, row.gap_closed.at(m + 1));
+    if (const auto& used = scorecard.retention_used[static_cast<std::size_t>(Split::test)]; !used.empty())
+        for (std::size_t r = 0; r < table.retentions.size(); ++r)
+            json["retention_used"][retention_key(table.retentions[r])] = used[r];
+    if (!has_documents(table)) return;
+    for (const auto& kind : document_kinds(table))
+        json["kinds"][kind.name] = kind_average(of_split(scorecard, Split::test), kind);
+}
+
+Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
+    Json json{{"rank", row.rank ? Json(*row.rank) : Json(nullptr)},
+              {"scorer", row.scorecard.scorer},
+              {"kind", to_string(row.scorecard.kind)}};
+    for (const Split split : all_splits)
+        json["splits"][std::string(to_string(split))] = to_json(of_split(row.scorecard, split), table.retentions);
+    if (table.captured)
+        add_captured(json, table, row);
+    else
+        json["improvement_over_hybrid"] = optional_number(row.improvement_over_hybrid);
+    json["gap_closed"] = optional_number(row.gap_closed.at(0).average);
+    if (!row.scorecard.formula.empty()) json["formula"] = row.scorecard.formula;
+    json["command"] = row.command;
+    json["sources"] = row.sources;
+    return json;
+}
+
+Json run_to_json(const LeaderboardTable::Run& run) {
+    const auto& summary = run.summary;
+    return {{"file", run.file},
+            {"seed", summary.seed},
+            {"start", summary.start},
+            {"generations", summary.generation},
+            {"evaluations", summary.evaluations},
+            {"duplicates", summary.duplicates},
+            {"stop_reason", summary.stop_reason},
+            {"champion", champion_label(summary)},
+            {"formula", formula::print(summary.champion.formula)},
+            {"command", summary.command}};
+}
+
+Json name_or_null(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }
+
+Json table_to_json(const LeaderboardTable& table) {
+    Json json{{"suite", suite_to_json(table.suite, table.suite_hash, table.suite_parameters_json)},
+              {"protocol", table.protocol},
+              {"note", protocol_note(table.protocol)},
+              {"measure", table.measure},
+              {"more_measures", table.more_measures},
+              {"retentions", table.retentions},
+              {"best_published", name_or_null(table.uniform.best_published)},
+              {"rows", Json::array()},
+              {"runs", Json::array()}};
+    for (const auto& row : table.uniform.rows) json["rows"].push_back(row_to_json(table, row));
+    if (!table.uneven.rows.empty()) {
+        json["best_published_with_uneven_budgets"] = name_or_null(table.uneven.best_published);
+        for (const auto& row : table.uneven.rows) json["rows_with_uneven_budgets"].push_back(row_to_json(table, row));
+    }
+    for (const auto& kind : document_kinds(table))
+        if (table.captured) json["kinds"][kind.name] = kind.documents.size();
+    for (const auto& verdict : table.verdicts) json["verdicts"].push_back(verdict_to_json(verdict));
+    for (const auto& run : table.runs) json["runs"].push_back(run_to_json(run));
+    return json;
+}
+
+} // namespace
+
+Json to_json(std::span<const LeaderboardTable> tables) {
+    Json json{{"schema", leaderboard_schema}, {"suites", Json::array()}};
+    for (const auto& table : tables) json["suites"].push_back(table_to_json(table));
+    return json;
+}
+
+} // namespace evictlab::report

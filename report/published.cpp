@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "report/published.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace evictlab::report {
+namespace {
+
+constexpr std::array<std::string_view, 6> in_the_seed{"streaming_llm", "h2o", "snapkv", "pyramidkv", "knorm", "tova"};
+constexpr std::array<std::string_view, 10> methods{
+    "streaming_llm", "h2o",  "observed_attention", "snapkv",  "pyramidkv",
+    "knorm",         "tova", "expected_attention", "keydiff", "lagkv"};
+constexpr std::array<std::string_view, 3> wrappers{"adakv", "criticalkv", "chunkkv"};
+
+template <std::size_t N>
+bool among(std::string_view id, const std::array<std::string_view, N>& ids) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+bool is_published_preset(std::string_view preset) { return preset.empty() || (preset[0] == '@' && preset != "@seed"); }
+
+/// id, id@preset, wrapper(base), wrapper@preset(base) or wrapper(base)@preset, as a person types it.
+bool is_published_name(std::string_view name) {
+    const auto open = name.find('(');
+    if (open == std::string_view::npos) {
+        const auto at = std::min(name.find('@'), name.size());
+        return among(name.substr(0, at), methods) && is_published_preset(name.substr(at));
+    }
+    const auto close = name.rfind(')');
+    if (close == std::string_view::npos || close < open) return false;
+    const auto outer = name.substr(0, open), after = name.substr(close + 1);
+    const auto at = std::min(outer.find('@'), outer.size());
+    return among(outer.substr(0, at), wrappers) && is_published_preset(outer.substr(at)) &&
+           is_published_preset(after) && is_published_name(name.substr(open + 1, close - open - 1));
+}
+
+} // namespace
+
+bool is_published(const ScorecardRow& row, std::string_view protocol) {
+    if (row.kind != RowKind::plugin || row.scorer.find(':') != std::string::npos) return false;
+    const std::string_view name = row.scorer;
+    if (protocol == "rescore") return among(name.substr(0, name.find('@')), in_the_seed);
+    return is_published_name(name);
+}
+
+} // namespace evictlab::report

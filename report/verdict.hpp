@@ -1,0 +1,81 @@
+// The model's own verdict on scorers, measured inside the model by another program and read here from JSON of the
+// schema "evictlab-verdict/1" (docs/report.md): the KL divergence of its next-token distribution from the uncompressed
+// run, and the change of its mean negative log-likelihood, per document and retention. SPDX-License-Identifier: MIT
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/evaluation/scorecard.hpp"
+#include "report/bootstrap.hpp"
+#include "framework/json/json_field.hpp"
+
+namespace evictlab::report {
+
+inline constexpr std::string_view verdict_schema = "evictlab-verdict/1";
+
+struct Verdict {
+    struct Document {
+        std::string name, kind, split;
+    };
+    struct Row {
+        std::string scorer;
+        std::vector<std::vector<double>> kl, delta_nll; ///< [document][retention], in nats a token
+        std::vector<double> retention_used;             ///< [retention]; empty where the file does not say
+        bool uneven_budgets = false;
+    };
+    std::string suite, suite_hash; ///< of the captured suite whose documents were used
+    std::string model, protocol;
+    std::vector<double> retentions;
+    std::vector<Document> documents;
+    std::vector<Row> rows;
+};
+
+/// Checks everything that it uses and ignores fields that it does not know. Error with file, field and what was
+/// expected.
+Verdict verdict_from_json(const Json& json, const std::string& file);
+/// Reads a file of at most 256 MiB.
+Verdict read_verdict(const std::filesystem::path& file);
+
+/// Figures of a row over some documents, at one retention or over all.
+struct VerdictFigure {
+    double geometric = 0;  ///< mean of the KL divergence in which every document counts the same
+    double arithmetic = 0; ///< mean of it, ruled by documents where a lookup fails
+    double delta_nll = 0;
+    std::optional<Estimate> ratio; ///< of geometric means, row / best published; nothing without a published row
+    bool win = false;              ///< the ratio's interval lies below 1, of enough documents
+};
+
+struct VerdictTableRow {
+    ScorecardRow scorecard;                        ///< the bench's, or as much as the verdict says
+    std::optional<std::size_t> rank;               ///< in its group, by figures[0].geometric; nothing for a bound
+    std::vector<VerdictFigure> figures;            ///< over all retentions, then by retention
+    std::vector<std::vector<VerdictFigure>> kinds; ///< [VerdictTable::kinds], then the same; without ratios
+    std::vector<double> retention_used;
+};
+
+/// The test documents of a verdict, summarised.
+struct VerdictTable {
+    struct Kind {
+        std::string name;
+        std::vector<std::size_t> documents; ///< among the test documents
+    };
+    std::string file, model, protocol;
+    std::vector<double> retentions;
+    std::size_t documents = 0;
+    std::vector<Kind> kinds; ///< in the order of the documents
+    /// By figure as in VerdictTableRow::figures: the published row of uniform budgets with the lowest geometric mean;
+    /// "" where there is none.
+    std::vector<std::string> best_published;
+    std::vector<VerdictTableRow> rows; ///< uniform budgets best first, then head or layer budgets best first
+};
+
+/// The bench's row of a scorer, or null.
+using FindRow = std::function<const ScorecardRow*(const std::string& scorer)>;
+
+/// Throws Error (naming the file) where there is no test document.
+VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row);
+
+} // namespace evictlab::report

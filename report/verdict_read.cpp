@@ -1,0 +1,105 @@
+// Reading a verdict.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <set>
+
+#include "report/verdict.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// A KL divergence is not negative; sums in single precision leave a little room.
+constexpr double kl_rounding = 1e-5;
+
+std::string named(const JsonField& field) {
+    if (field.text().empty()) field.fail("expected a name, found \"\"");
+    return field.text();
+}
+
+std::vector<double> read_retentions(const JsonField& field) {
+    std::vector<double> retentions;
+    for (const auto& element : field.elements()) {
+        retentions.push_back(element.number_between(0, 1));
+        if (retentions.back() == 0) element.fail("expected a retention above 0");
+    }
+    if (retentions.empty() || retentions.size() > 64) field.fail("expected 1 to 64 retentions");
+    return retentions;
+}
+
+std::vector<Verdict::Document> read_documents(const JsonField& field) {
+    std::vector<Verdict::Document> documents;
+    std::set<std::string> seen;
+    for (const auto& element : field.elements()) {
+        documents.push_back(
+            {named(element.member("name")), element.member("kind").text(), named(element.member("split"))});
+        if (!seen.insert(documents.back().name).second)
+            element.fail(fmt::format("a second document \"{}\"", documents.back().name));
+    }
+    if (documents.empty()) field.fail("expected at least one document");
+    return documents;
+}
+
+/// [document][retention]
+std::vector<std::vector<double>> read_figures(const JsonField& field, const Verdict& verdict, bool divergence) {
+    std::vector<std::vector<double>> figures;
+    for (const auto& document : field.elements()) {
+        auto& values = figures.emplace_back();
+        for (const auto& value : document.elements()) {
+            values.push_back(value.number());
+            if (divergence && values.back() < -kl_rounding)
+                value.fail(fmt::format("expected a divergence, which is not negative, found {}", values.back()));
+        }
+        if (values.size() != verdict.retentions.size())
+            document.fail(fmt::format("expected {} numbers, one a retention", verdict.retentions.size()));
+    }
+    if (figures.size() != verdict.documents.size())
+        field.fail(
+            fmt::format("expected {} lists, one a document, found {}", verdict.documents.size(), figures.size()));
+    return figures;
+}
+
+Verdict::Row read_row(const JsonField& field, const Verdict& verdict) {
+    Verdict::Row row;
+    row.scorer = named(field.member("scorer"));
+    row.kl = read_figures(field.member("kl"), verdict, true);
+    row.delta_nll = read_figures(field.member("delta_nll"), verdict, false);
+    if (const auto used = field.optional_member("retention_used")) {
+        for (const auto& value : used->elements()) row.retention_used.push_back(value.number_between(0, 1 + 1e-9));
+        if (row.retention_used.size() != verdict.retentions.size())
+            used->fail(fmt::format("expected {} numbers, one a retention", verdict.retentions.size()));
+    }
+    if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
+    return row;
+}
+
+} // namespace
+
+Verdict verdict_from_json(const Json& json, const std::string& file) {
+    const JsonField top(json, file);
+    const JsonField schema = top.member("schema");
+    if (schema.text() != verdict_schema)
+        schema.fail(fmt::format("expected \"{}\", found \"{}\": write it with `evictlab-verdict`", verdict_schema,
+                                schema.text()));
+    Verdict verdict;
+    verdict.suite = top.member("suite").member("name").text();
+    verdict.suite_hash = named(top.member("suite").member("hash"));
+    verdict.model = named(top.member("model"));
+    verdict.protocol = named(top.member("protocol"));
+    verdict.retentions = read_retentions(top.member("retentions"));
+    verdict.documents = read_documents(top.member("documents"));
+    std::set<std::string> scorers;
+    for (const auto& row : top.member("rows").elements()) {
+        verdict.rows.push_back(read_row(row, verdict));
+        if (!scorers.insert(verdict.rows.back().scorer).second)
+            row.fail(fmt::format("a second row for the scorer \"{}\"", verdict.rows.back().scorer));
+    }
+    if (verdict.rows.empty()) top.member("rows").fail("expected at least one row");
+    return verdict;
+}
+
+Verdict read_verdict(const std::filesystem::path& file) {
+    return verdict_from_json(parse_json(read_text(file, std::uintmax_t{256} << 20), file.string()), file.string());
+}
+
+} // namespace evictlab::report

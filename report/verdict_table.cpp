@@ -1,0 +1,144 @@
+// Summing up a verdict: means over the test documents and their kinds, and ratios to the best published row.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/published.hpp"
+#include "report/ranking.hpp"
+#include "report/verdict.hpp"
+
+namespace evictlab::report {
+namespace {
+
+using Values = std::vector<double>;
+
+/// Of a row without a bench: what its name tells.
+ScorecardRow nameless_row(const Verdict::Row& row) {
+    ScorecardRow made;
+    made.scorer = row.scorer;
+    if (row.scorer == oracle_name || row.scorer == layer_oracle_name) made.kind = RowKind::bound;
+    if (row.scorer.starts_with('=') || row.scorer.ends_with(".formula")) made.kind = RowKind::formula;
+    made.uneven_budgets = row.uneven_budgets;
+    return made;
+}
+
+double arithmetic_mean(const Values& values) {
+    double sum = 0;
+    for (const double value : values) sum += value;
+    return sum / static_cast<double>(values.size());
+}
+
+/// Those that were kept for judging; a second model's are a test split of their own.
+std::vector<std::size_t> test_documents(const Verdict& verdict, const std::string& file) {
+    std::vector<std::size_t> documents;
+    for (std::size_t i = 0; i < verdict.documents.size(); ++i)
+        if (verdict.documents[i].split == "test" || verdict.documents[i].split == "test_other_model")
+            documents.push_back(i);
+    if (documents.empty())
+        throw Error(fmt::format("{}: documents: none is of the split \"test\", which a leaderboard shows", file));
+    return documents;
+}
+
+/// One row's figures of some documents: over all retentions, then by retention.
+class RowFigures {
+public:
+    RowFigures(const Verdict::Row& row, std::span<const std::size_t> documents, std::size_t retentions) {
+        for (std::size_t figure = 0; figure <= retentions; ++figure) {
+            auto& kl = kl_.emplace_back();
+            Values means, nll;
+            for (const std::size_t d : documents) {
+                const Values &divergences = row.kl[d], &changes = row.delta_nll[d];
+                kl.push_back(figure == 0 ? geometric_mean(divergences) : divergences[figure - 1]);
+                means.push_back(figure == 0 ? arithmetic_mean(divergences) : divergences[figure - 1]);
+                nll.push_back(figure == 0 ? arithmetic_mean(changes) : changes[figure - 1]);
+            }
+            figures_.push_back({geometric_mean(kl), arithmetic_mean(means), arithmetic_mean(nll), {}, false});
+        }
+    }
+    const std::vector<VerdictFigure>& figures() const { return figures_; }
+    const Values& kl(std::size_t figure) const { return kl_[figure]; } ///< by document
+
+private:
+    std::vector<Values> kl_;
+    std::vector<VerdictFigure> figures_;
+};
+
+std::vector<VerdictTable::Kind> kinds_of(const Verdict& verdict, std::span<const std::size_t> documents) {
+    std::vector<VerdictTable::Kind> kinds;
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+        const std::string& kind = verdict.documents[documents[i]].kind;
+        auto found = std::ranges::find(kinds, kind, &VerdictTable::Kind::name);
+        if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, {}});
+        found->documents.push_back(i);
+    }
+    return kinds;
+}
+
+/// Ratios to the published row that is best at each figure.
+void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
+    const Bootstrap bootstrap(table.documents);
+    for (std::size_t figure = 0; figure <= table.retentions.size(); ++figure) {
+        std::optional<std::size_t> best;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const ScorecardRow& row = table.rows[i].scorecard;
+            if (!is_published(row, table.protocol) || has_uneven_budgets(row)) continue;
+            if (!best || rows[i].figures()[figure].geometric < rows[*best].figures()[figure].geometric) best = i;
+        }
+        table.best_published.push_back(best ? table.rows[*best].scorecard.scorer : "");
+        if (!best) continue;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            VerdictFigure& compared = table.rows[i].figures[figure];
+            compared.ratio = bootstrap.ratio(rows[i].kl(figure), rows[*best].kl(figure));
+            const ScorecardRow& row = table.rows[i].scorecard;
+            compared.win = row.kind != RowKind::bound && !has_uneven_budgets(row) &&
+                           table.documents >= documents_for_a_claim && compared.ratio->interval->below(1);
+        }
+    }
+}
+
+/// Rows with uneven budgets after the others, each group best first.
+void put_in_order(VerdictTable& table) {
+    std::ranges::stable_sort(table.rows, [](const VerdictTableRow& a, const VerdictTableRow& b) {
+        const bool a_uneven = has_uneven_budgets(a.scorecard), b_uneven = has_uneven_budgets(b.scorecard);
+        if (a_uneven != b_uneven) return b_uneven;
+        return a.figures[0].geometric < b.figures[0].geometric;
+    });
+    std::size_t rank = 0;
+    bool uneven = false;
+    for (auto& row : table.rows) {
+        if (has_uneven_budgets(row.scorecard) && !uneven) rank = 0;
+        uneven = has_uneven_budgets(row.scorecard);
+        if (row.scorecard.kind != RowKind::bound) row.rank = ++rank;
+    }
+}
+
+} // namespace
+
+VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row) {
+    const std::vector<std::size_t> documents = test_documents(verdict, file);
+    VerdictTable table;
+    table.file = file;
+    table.model = verdict.model;
+    table.protocol = verdict.protocol;
+    table.retentions = verdict.retentions;
+    table.documents = documents.size();
+    table.kinds = kinds_of(verdict, documents);
+    std::vector<RowFigures> rows;
+    for (const Verdict::Row& row : verdict.rows) {
+        rows.emplace_back(row, documents, verdict.retentions.size());
+        const ScorecardRow* known = find_row(row.scorer);
+        table.rows.push_back(
+            {known ? *known : nameless_row(row), std::nullopt, rows.back().figures(), {}, row.retention_used});
+        for (const auto& kind : table.kinds) {
+            std::vector<std::size_t> of_kind;
+            for (const std::size_t i : kind.documents) of_kind.push_back(documents[i]);
+            table.rows.back().kinds.push_back(RowFigures(row, of_kind, verdict.retentions.size()).figures());
+        }
+    }
+    compare(table, rows);
+    put_in_order(table);
+    return table;
+}
+
+} // namespace evictlab::report

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "report/verdict_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/bench_json.hpp"
+#include "report/bench_table.hpp"
+#include "report/cells.hpp"
+#include "report/ranking.hpp"
+#include "report/table.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// Of VerdictTableRow::figures.
+std::string figure_name(const VerdictTable& table, std::size_t f) {
+    return f == 0 ? "all" : retention_key(table.retentions[f - 1]);
+}
+
+std::string ratio_text(const VerdictFigure& shown) {
+    if (!shown.ratio) return "n/a";
+    return estimate_text(*shown.ratio, 2) + (shown.win ? " win" : "");
+}
+
+bool any_uneven(const VerdictTable& table) {
+    return std::ranges::any_of(table.rows, [](const auto& row) { return has_uneven_budgets(row.scorecard); });
+}
+
+/// "geometric / arithmetic" and the ratio of geometric means, at each retention and over all.
+Table row_table(const VerdictTable& table) {
+    const bool uneven = any_uneven(table);
+    std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
+    if (uneven) columns.push_back({"budgets", CellKind::text});
+    for (std::size_t f = 0; f <= table.retentions.size(); ++f) {
+        columns.push_back({"KL " + figure_name(table, f), CellKind::number});
+        columns.push_back({"ratio " + figure_name(table, f), CellKind::number});
+    }
+    Table out(std::move(columns));
+    for (const auto& row : table.rows) {
+        std::vector<std::string> cells{rank_text(row.rank), row.scorecard.scorer};
+        if (uneven) cells.push_back(has_uneven_budgets(row.scorecard) ? "head or layer" : "uniform");
+        for (const auto& shown : row.figures) {
+            cells.push_back(fmt::format("{} / {}", figure(shown.geometric), figure(shown.arithmetic)));
+            cells.push_back(ratio_text(shown));
+        }
+        out.add(std::move(cells));
+    }
+    return out;
+}
+
+Table kind_table(const VerdictTable& table) {
+    std::vector<TableColumn> columns{{"scorer", CellKind::code}};
+    for (const auto& kind : table.kinds)
+        for (std::size_t r = 1; r <= table.retentions.size(); ++r)
+            columns.push_back({fmt::format("{} ({}) {}", kind.name.empty() ? "no kind" : kind.name,
+                                           kind.documents.size(), figure_name(table, r)),
+                               CellKind::number});
+    Table out(std::move(columns));
+    for (const auto& row : table.rows) {
+        std::vector<std::string> cells{row.scorecard.scorer};
+        for (const auto& kind : row.kinds)
+            for (std::size_t r = 1; r < kind.size(); ++r) cells.push_back(figure(kind[r].geometric));
+        out.add(std::move(cells));
+    }
+    return out;
+}
+
+Table likelihood_table(const VerdictTable& table) {
+    std::vector<TableColumn> columns{{"scorer", CellKind::code}};
+    for (std::size_t f = 0; f <= table.retentions.size(); ++f)
+        columns.push_back({figure_name(table, f), CellKind::number});
+    columns.push_back({"retention used", CellKind::text});
+    Table out(std::move(columns));
+    for (const auto& row : table.rows) {
+        std::vector<std::string> cells{row.scorecard.scorer};
+        for (const auto& shown : row.figures) cells.push_back(fmt::format("{:+.4f}", shown.delta_nll));
+        cells.push_back(retention_used_text(table.retentions, row.retention_used));
+        out.add(std::move(cells));
+    }
+    return out;
+}
+
+std::string best_note(const VerdictTable& table) {
+    if (table.best_published.front().empty()) return "Without a published method among the rows, there are no ratios.";
+    std::string text = "\"ratio\": the geometric mean over that of the best published row with uniform budgets (";
+    for (std::size_t f = 0; f < table.best_published.size(); ++f)
+        text +=
+            fmt::format("{}{}: {}", f > 0 ? ", " : "", figure_name(table, f), markdown_code(table.best_published[f]));
+    return text + ").";
+}
+
+std::string legend(const VerdictTable& table) {
+    return fmt::format(
+        "KL divergence of the model's next-token distribution from the run without eviction, over the continuation of "
+        "{}, in nats a token; lower is better. Each cell has the geometric mean over documents, in which every "
+        "document "
+        "counts the same, and after the stroke the arithmetic mean, which documents with a failed lookup rule. {} {}\n",
+        document_count(table.documents), best_note(table),
+        uncertainty_note(table.documents, "the ratio's interval lies below 1, for rows with uniform budgets"));
+}
+
+Json figure_to_json(const VerdictFigure& shown) {
+    Json json{{"kl_geometric", shown.geometric}, {"kl_arithmetic", shown.arithmetic}, {"delta_nll", shown.delta_nll}};
+    if (!shown.ratio) return json;
+    json["ratio"] = shown.ratio->value;
+    if (const auto& interval = shown.ratio->interval) json["ratio_interval"] = {interval->low, interval->high};
+    json["win"] = shown.win;
+    return json;
+}
+
+Json figures_to_json(const VerdictTable& table, const std::vector<VerdictFigure>& figures) {
+    Json json = Json::object();
+    for (std::size_t f = 0; f < figures.size(); ++f) json[figure_name(table, f)] = figure_to_json(figures[f]);
+    return json;
+}
+
+} // namespace
+
+std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
+    std::string text = fmt::format("#### The verdict of {} itself\n\n", markdown_code(table.model));
+    text += row_table(table).markdown() + "\n" + legend(table);
+    const auto add = [&](std::string_view title, const Table& more) {
+        text += '\n';
+        text +=
+            detail == Detail::brief ? folded(title, more.markdown()) : fmt::format("{}:\n\n{}", title, more.markdown());
+    };
+    add("The verdict by kind of document: geometric mean of the KL divergence", kind_table(table));
+    add("Change of the mean negative log-likelihood, in nats a token", likelihood_table(table));
+    return text;
+}
+
+Json verdict_to_json(const VerdictTable& table) {
+    Json json{{"file", table.file},
+              {"model", table.model},
+              {"protocol", table.protocol},
+              {"retentions", table.retentions},
+              {"documents", table.documents},
+              {"kinds", Json::object()},
+              {"best_published", Json::object()},
+              {"rows", Json::array()}};
+    for (const auto& kind : table.kinds) json["kinds"][kind.name] = kind.documents.size();
+    for (std::size_t f = 0; f < table.best_published.size(); ++f)
+        json["best_published"][figure_name(table, f)] =
+            table.best_published[f].empty() ? Json(nullptr) : Json(table.best_published[f]);
+    for (const auto& row : table.rows) {
+        Json& written = json["rows"].emplace_back(Json{{"rank", row.rank ? Json(*row.rank) : Json(nullptr)},
+                                                       {"scorer", row.scorecard.scorer},
+                                                       {"figures", figures_to_json(table, row.figures)}});
+        if (has_uneven_budgets(row.scorecard)) written["uneven_budgets"] = true;
+        if (!row.retention_used.empty()) written["retention_used"] = row.retention_used;
+        for (std::size_t k = 0; k < row.kinds.size(); ++k)
+            written["kinds"][table.kinds[k].name] = figures_to_json(table, row.kinds[k]);
+    }
+    return json;
+}
+
+std::string verdict_cell(const VerdictTable& table, const std::string& scorer) {
+    for (const auto& row : table.rows)
+        if (row.scorecard.scorer == scorer) return figure(row.figures[0].geometric);
+    return "";
+}
+
+} // namespace evictlab::report

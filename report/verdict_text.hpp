@@ -1,0 +1,18 @@
+// The model's own verdict in Markdown and JSON, as part of a leaderboard.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <string>
+
+#include "framework/json/json_field.hpp"
+#include "report/leaderboard_text.hpp"
+#include "report/verdict.hpp"
+
+namespace evictlab::report {
+
+/// A section with a heading of the fourth level.
+std::string verdict_to_markdown(const VerdictTable& table, Detail detail);
+Json verdict_to_json(const VerdictTable& table);
+/// The geometric mean of a scorer's KL divergence over documents and retentions; "" where it has none.
+std::string verdict_cell(const VerdictTable& table, const std::string& scorer);
+
+} // namespace evictlab::report
