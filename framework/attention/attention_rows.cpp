@@ -8,23 +8,23 @@
 
 namespace evictlab {
 
-AttentionRows::AttentionRows(const LayerTensors& layer)
-    : layer_(&layer), stride_(padded_columns(layer.shape.tokens)),
+AttentionRows::AttentionRows(const LayerArrays& layer)
+    : layer_(layer), stride_(padded_columns(layer.shape.tokens)),
       keys_(layer.shape.kv_heads * layer.shape.dim * stride_) {
-    const auto& [query_heads, kv_heads, tokens, dim] = layer.shape;
-    for (std::size_t a = 0; a < kv_heads; ++a)
-        transpose(layer.k.data() + a * tokens * dim, dim, tokens, dim, keys_.data() + a * dim * stride_, stride_);
+    const std::size_t dim = layer.shape.dim;
+    for (std::size_t a = 0; a < layer.shape.kv_heads; ++a)
+        transpose(layer.key(a, 0), dim, layer.shape.tokens, dim, keys_.data() + a * dim * stride_, stride_);
 }
 
 void AttentionRows::compute(std::size_t head, std::size_t first, std::size_t count, float* out) const {
-    const LayerShape& shape = layer_->shape;
-    const float* queries = layer_->q.data() + (head * shape.tokens + first) * shape.dim;
+    const LayerShape& shape = layer_.shape;
     const float* keys = keys_.data() + head / shape.group() * shape.dim * stride_;
-    matmul(queries, shape.dim, keys, stride_, out, stride_, count, shape.dim, padded_columns(first + count));
-    const std::size_t window = layer_->sliding_window;
+    matmul(layer_.query(head, first), shape.dim, keys, stride_, out, stride_, count, shape.dim,
+           padded_columns(first + count));
+    const std::size_t window = layer_.sliding_window;
     for (std::size_t r = 0; r < count; ++r) {
         const std::size_t end = first + r + 1;
-        softmax(out + r * stride_, window > 0 && window < end ? end - window : 0, end, stride_, layer_->softmax_scale);
+        softmax(out + r * stride_, window > 0 && window < end ? end - window : 0, end, stride_, layer_.softmax_scale);
     }
 }
 

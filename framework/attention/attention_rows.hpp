@@ -8,20 +8,20 @@
 
 namespace evictlab {
 
-/// Immutable once made; safe to share between threads. Keeps a transposed copy of the keys and refers to the layer.
+/// Immutable once made; safe to share between threads. Keeps a transposed copy of the keys and refers to the layer's arrays.
 class AttentionRows {
 public:
-    explicit AttentionRows(const LayerTensors& layer);
+    explicit AttentionRows(const LayerArrays& layer);
 
     /// Floats a row: the tokens, padded.
     std::size_t stride() const { return stride_; }
-    const LayerTensors& layer() const { return *layer_; }
-    /// A[head][i] of query head `head` for `count` queries i from `first` on, into out[count][stride()]: the softmax
+    const LayerArrays& layer() const { return layer_; }
+    /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerArrays::first_query) on, into out[count][stride()]: the softmax
     /// over the keys that query i sees (causal, and within the sliding window where there is one), 0 at all others.
     void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
 
 private:
-    const LayerTensors* layer_;
+    LayerArrays layer_;
     std::size_t stride_;
     AlignedFloats keys_; ///< [kv_heads][dim][stride]
 };

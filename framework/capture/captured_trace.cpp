@@ -210,6 +210,20 @@ LayerTensors CapturedTrace::load_layer(std::size_t layer) const {
     return out;
 }
 
+LayerArrays LayerTensors::arrays() const {
+    LayerArrays out;
+    out.shape = shape;
+    out.q = q.data();
+    out.k = k.data();
+    out.v = v.data();
+    out.q_stride = out.k_stride = out.v_stride = shape.tokens * shape.dim;
+    out.rope_inv_freq = rope_inv_freq;
+    out.rope_scale = rope_scale;
+    out.softmax_scale = softmax_scale;
+    out.sliding_window = sliding_window;
+    return out;
+}
+
 std::unique_ptr<LayerReader> CapturedTrace::open_layer(std::size_t layer) const {
     return make_captured_rows(load_layer(layer));
 }

@@ -77,6 +77,13 @@ enum class ColumnNeeds : std::uint8_t {
     wov_norm,   ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
 };
 
+/// Which of a layer's queries a column's values after a row follow from.
+enum class ColumnQueries : std::uint8_t {
+    history, ///< those whose rows it looks at: ColumnInfo::history
+    none,    ///< none: keys, values and positions say it all
+    all,     ///< all so far, by RowContext::tensors
+};
+
 /// As many queries as there were.
 inline constexpr std::size_t all_history = static_cast<std::size_t>(-1);
 
@@ -90,6 +97,7 @@ struct ColumnInfo {
     ColumnNeeds needs = ColumnNeeds::rows;
     /// How many of the latest queries it looks at; all where null.
     std::size_t (*history)(std::string_view arguments) = nullptr;
+    ColumnQueries queries = ColumnQueries::history;
     /// A derived column is computed from another one, whose full name is `arguments`, over all heads of a layer at
     /// once: `base` and `out` are [heads][tokens] with these strides.
     void (*derive)(const double* base, std::size_t base_stride, std::size_t heads, std::size_t tokens, double* out,
@@ -109,6 +117,7 @@ const std::string& name(ColumnId id);
 ColumnKind kind(ColumnId id);
 ColumnNeeds needs(ColumnId id);            ///< of a derived column: its base's
 std::size_t history(ColumnId id);          ///< likewise
+std::size_t queries(ColumnId id);          ///< the latest queries that it follows from, 0 for none; likewise
 std::optional<ColumnId> base(ColumnId id); ///< of a derived column
 const ColumnInfo& info(ColumnId id);
 std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens);

@@ -106,6 +106,20 @@ std::size_t history(ColumnId id) {
     return column.info->history ? column.info->history(column.arguments) : all_history;
 }
 
+std::size_t queries(ColumnId id) {
+    const Interned& column = entry(id);
+    if (column.base) return queries(*column.base);
+    switch (column.info->queries) {
+    case ColumnQueries::none:
+        return 0;
+    case ColumnQueries::all:
+        return all_history;
+    case ColumnQueries::history:
+        break;
+    }
+    return history(id);
+}
+
 std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens) {
     const Interned& column = entry(id);
     return column.info->make(column.arguments, tokens);

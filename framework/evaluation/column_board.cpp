@@ -97,6 +97,7 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
     for (const ColumnId id : ids) {
         const std::size_t history = columns::history(id);
         demand.history = std::max(demand.history, history);
+        demand.queries = std::max(demand.queries, columns::queries(id));
         switch (columns::needs(id)) {
         case ColumnNeeds::rows:
             break;

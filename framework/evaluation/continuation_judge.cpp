@@ -37,8 +37,7 @@ ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prom
     values_.resize(shape_.kv_heads * (shape_.dim + 1) * prompt_);
     for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
         float* to = values_.data() + a * (shape_.dim + 1) * prompt_;
-        const float* from = rows.layer().v.data() + a * shape_.tokens * shape_.dim;
-        transpose(from, shape_.dim, prompt_, shape_.dim, to, prompt_);
+        transpose(rows.layer().value(a, 0), shape_.dim, prompt_, shape_.dim, to, prompt_);
         std::fill_n(to + shape_.dim * prompt_, prompt_, 1.0F);
     }
     read_rows(rows);
@@ -57,8 +56,7 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
     for (std::size_t h = 0; h < s.query_heads; ++h) {
         const std::size_t a = h / s.group();
         if (h % s.group() == 0) {
-            const float* v = rows.layer().v.data() + (a * s.tokens + prompt_) * s.dim;
-            transpose(v, s.dim, rest, s.dim, rest_values.data(), rest);
+            transpose(rows.layer().value(a, prompt_), s.dim, rest, s.dim, rest_values.data(), rest);
             std::fill_n(rest_values.data() + s.dim * rest, rest, 1.0F);
         }
         rows.compute(h, prompt_, judged_, block.data());

@@ -24,12 +24,13 @@ const OutputMetric* OutputMetrics::of(const CapturedTrace& trace, std::size_t la
 }
 
 CapturedLayer::CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool wov_norm)
-    : tensors_(trace.load_layer(layer)), rows_(tensors_) {
+    : tensors_(trace.load_layer(layer)), arrays_(tensors_.arrays()), rows_(arrays_) {
     if (wov_norm && !tensors_.wov_l1.empty())
         wov_norm_ = tensors_.wov_l1;
     else if (wov_norm && trace.output_projections() && trace.output_projections()->has(layer))
-        wov_norm_ = wov_norms(tensors_, trace.output_projections()->load(layer));
-    view_ = {&rows_,
+        wov_norm_ = wov_norms(arrays_, trace.output_projections()->load(layer));
+    view_ = {&arrays_,
+             &rows_,
              layer,
              trace.num_layers(),
              trace.prompt_len(),
@@ -40,20 +41,19 @@ CapturedLayer::CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool
 LayerInputs::LayerInputs(const LayerView& view, std::span<const ColumnId> ids, ColumnBoard& board,
                          std::uint64_t tensor_window)
     : view_(view) {
-    const LayerTensors& layer = view.tensors();
+    const LayerArrays& layer = *view.arrays;
     const LayerShape& shape = layer.shape;
-    const auto stride = static_cast<std::ptrdiff_t>(shape.tokens * shape.dim);
     tensors_ = {sizeof(evl_tensors),
                 static_cast<std::uint32_t>(shape.query_heads),
                 static_cast<std::uint32_t>(shape.kv_heads),
                 static_cast<std::uint32_t>(view.tokens),
                 static_cast<std::uint32_t>(shape.dim),
-                layer.q.data(),
-                layer.k.data(),
-                layer.v.data(),
-                stride,
-                stride,
-                stride,
+                layer.q,
+                layer.k,
+                layer.v,
+                static_cast<std::ptrdiff_t>(layer.q_stride),
+                static_cast<std::ptrdiff_t>(layer.k_stride),
+                static_cast<std::ptrdiff_t>(layer.v_stride),
                 static_cast<double>(layer.softmax_scale),
                 layer.sliding_window,
                 layer.rope_inv_freq.data(),

@@ -38,6 +38,7 @@ public:
 
 private:
     LayerTensors tensors_;
+    LayerArrays arrays_;
     std::vector<float> wov_norm_;
     AttentionRows rows_;
     LayerView view_;

@@ -15,16 +15,16 @@ constexpr std::size_t block_queries = 32;
 } // namespace
 
 HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t queries) {
-    const LayerTensors& layer = view.tensors();
+    const LayerArrays& layer = *view.arrays;
     const LayerShape& shape = layer.shape;
     HeadTensors head;
     head.group = shape.group();
     head.dim = shape.dim;
     head.queries = queries;
-    head.q_stride = shape.tokens * shape.dim;
-    head.q = layer.q.data() + kv_head * head.group * head.q_stride;
-    head.k = layer.k.data() + kv_head * shape.tokens * shape.dim;
-    head.v = layer.v.data() + kv_head * shape.tokens * shape.dim;
+    head.q_stride = layer.q_stride;
+    if (layer.q && layer.first_query == 0) head.q = layer.query(kv_head * head.group, 0);
+    head.k = layer.key(kv_head, 0);
+    head.v = layer.value(kv_head, 0);
     if (view.wov_norm) head.wov_norm = view.wov_norm + kv_head * head.group * shape.tokens;
     head.wov_stride = shape.tokens;
     head.rope_inv_freq = layer.rope_inv_freq;
@@ -36,7 +36,7 @@ HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t
 std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
     const LayerShape& shape = view.shape();
     std::vector<double> norms(padded(view.tokens));
-    const float* keys = view.tensors().k.data() + kv_head * shape.tokens * shape.dim;
+    const float* keys = view.arrays->key(kv_head, 0);
     for (std::size_t i = 0; i < view.tokens; ++i) {
         double squares = 0;
         for (std::size_t x = 0; x < shape.dim; ++x) {
@@ -55,7 +55,9 @@ PromptColumns::PromptColumns(const LayerView& view, std::span<const ColumnId> id
 
 void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     const LayerShape& shape = view.shape();
-    const std::size_t n = view.tokens, stride = view.rows->stride(), group = shape.group();
+    // Columns that follow from no query are fed rows without attention, and need no queries at all.
+    const bool with_attention = demand.queries > 0;
+    const std::size_t n = view.tokens, stride = with_attention ? view.rows->stride() : 0, group = shape.group();
     const Ages ages(n);
     std::vector<std::vector<double>> norms;
     std::vector<HeadTensors> tensors;
@@ -73,7 +75,7 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     row.query_stride = stride;
     for (std::size_t first = n - std::min(n, demand.history); first < n; first += block_queries) {
         const std::size_t count = std::min(block_queries, n - first);
-        for (std::size_t h = 0; h < shape.query_heads; ++h)
+        for (std::size_t h = 0; h < shape.query_heads && with_attention; ++h)
             view.rows->compute(h, first, count, rows.data() + h * block_queries * stride);
         for (std::size_t r = 0; r < count; ++r) {
             row.query = first + r;
@@ -87,7 +89,8 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
             row.layer_attention = layer_rows ? layer_attention.data() : nullptr;
             row.query_attention = query_rows ? query_attention.data() : nullptr;
             for (std::size_t a = 0; a < shape.kv_heads; ++a) {
-                mean_of_rows(of_head(a * group), block_queries * stride, group, width, attention.data());
+                if (with_attention)
+                    mean_of_rows(of_head(a * group), block_queries * stride, group, width, attention.data());
                 if (query_rows)
                     for (std::size_t g = 0; g < group; ++g)
                         std::copy_n(of_head(a * group + g), width, query_attention.data() + g * stride);
@@ -100,7 +103,7 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     }
 }
 
-std::vector<float> wov_norms(const LayerTensors& layer, std::span<const float> o_proj) {
+std::vector<float> wov_norms(const LayerArrays& layer, std::span<const float> o_proj) {
     const LayerShape& shape = layer.shape;
     const std::size_t width = shape.query_heads * shape.dim, hidden = o_proj.size() / width;
     const std::size_t stride = padded_columns(shape.tokens);
@@ -109,8 +112,7 @@ std::vector<float> wov_norms(const LayerTensors& layer, std::span<const float> o
     std::vector<double> sums(shape.tokens);
     for (std::size_t h = 0; h < shape.query_heads; ++h) {
         if (h % shape.group() == 0)
-            transpose(layer.v.data() + h / shape.group() * shape.tokens * shape.dim, shape.dim, shape.tokens, shape.dim,
-                      values.data(), stride);
+            transpose(layer.value(h / shape.group(), 0), shape.dim, shape.tokens, shape.dim, values.data(), stride);
         std::fill(sums.begin(), sums.end(), 0.0);
         for (std::size_t first = 0; first < hidden; first += block_queries) {
             const std::size_t count = std::min(block_queries, hidden - first);

@@ -12,15 +12,15 @@ namespace evictlab {
 
 /// A captured layer as scorers see it: its first `tokens` tokens, all cached. A view of what it is made from.
 struct LayerView {
-    const AttentionRows* rows = nullptr;
+    const LayerArrays* arrays = nullptr;
+    const AttentionRows* rows = nullptr; ///< of `arrays`; may be null where no column follows from queries
     std::size_t layer = 0, num_layers = 0;
     std::size_t tokens = 0;             ///< n, the prompt
     const double* token_type = nullptr; ///< [n], padded
     /// [query_heads][tokens of the layer], ||W_o[h] v||_1; null where neither the trace nor the suite has it.
     const float* wov_norm = nullptr;
 
-    const LayerTensors& tensors() const { return rows->layer(); }
-    const LayerShape& shape() const { return rows->layer().shape; }
+    const LayerShape& shape() const { return arrays->shape; }
 };
 
 /// The tensors of one KV head after `queries` queries: all of them cached.
@@ -43,6 +43,6 @@ private:
 
 /// ||W_o[h] v_j||_1 for every query head h and token j, [query_heads][tokens]: CriticalKV's norm (Feng et al. 2025).
 /// `o_proj` is [hidden][query_heads * dim].
-std::vector<float> wov_norms(const LayerTensors& layer, std::span<const float> o_proj);
+std::vector<float> wov_norms(const LayerArrays& layer, std::span<const float> o_proj);
 
 } // namespace evictlab

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "framework/plugin/host.hpp"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
+#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -40,8 +42,23 @@ std::vector<fs::path> libraries_in(const fs::path& folder) {
 
 } // namespace
 
+namespace {
+
+/// The program, or the shared library that this code is part of.
+fs::path own_file() {
+    Dl_info info{};
+    link_map* map = nullptr;
+    if (dladdr1(reinterpret_cast<const void*>(&builtin_plugin_folder), &info, reinterpret_cast<void**>(&map),
+                RTLD_DL_LINKMAP) != 0 &&
+        map && map->l_name[0] != '\0')
+        return fs::canonical(map->l_name);
+    return fs::read_symlink("/proc/self/exe");
+}
+
+} // namespace
+
 fs::path builtin_plugin_folder() {
-    const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    const fs::path prefix = own_file().parent_path().parent_path();
     const fs::path installed = prefix / "lib" / "evictlab" / "plugins";
     std::error_code error;
     return fs::is_directory(installed, error) ? installed : prefix / "plugins";

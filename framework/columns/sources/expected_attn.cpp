@@ -38,7 +38,8 @@ ColumnInfo describe_expected_attn() {
             return std::make_unique<ExpectedAttention>(read(arguments), tokens);
         },
         ColumnNeeds::tensors,
-        last_query};
+        last_query,
+        ColumnQueries::all};
 }
 
 } // namespace evictlab::columns

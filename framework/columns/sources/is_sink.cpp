@@ -13,7 +13,8 @@ ColumnInfo describe_is_sink() {
                                                     [](std::size_t position) { return position < 4 ? 1.0 : 0.0; });
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

@@ -35,7 +35,8 @@ ColumnInfo describe_key_cos() {
                 });
             },
             ColumnNeeds::tensors,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

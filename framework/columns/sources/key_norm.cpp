@@ -12,7 +12,8 @@ ColumnInfo describe_key_norm() {
                 return std::make_unique<RowState>(&RowContext::key_norm);
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

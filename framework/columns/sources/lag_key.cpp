@@ -14,7 +14,8 @@ ColumnInfo describe_lag_key() {
                 return make_lag("lag_key", arguments, tokens, &HeadTensors::k);
             },
             ColumnNeeds::tensors,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

@@ -14,7 +14,8 @@ ColumnInfo describe_lag_value() {
                 return make_lag("lag_value", arguments, tokens, &HeadTensors::v);
             },
             ColumnNeeds::tensors,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

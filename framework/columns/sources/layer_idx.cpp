@@ -13,7 +13,8 @@ ColumnInfo describe_layer_idx() {
                     [](const RowContext& row) { return static_cast<double>(row.layer); });
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

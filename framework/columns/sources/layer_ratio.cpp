@@ -14,7 +14,8 @@ ColumnInfo describe_layer_ratio() {
                 });
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

@@ -13,7 +13,8 @@ ColumnInfo describe_num_layers() {
                     [](const RowContext& row) { return static_cast<double>(row.num_layers); });
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

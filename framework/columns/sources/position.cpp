@@ -12,7 +12,8 @@ ColumnInfo describe_position() {
                 return std::make_unique<RowState>(&RowContext::position);
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

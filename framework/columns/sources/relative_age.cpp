@@ -29,7 +29,8 @@ ColumnInfo describe_relative_age() {
                 return std::make_unique<RelativeAge>(tokens);
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

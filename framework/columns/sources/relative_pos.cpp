@@ -12,7 +12,8 @@ ColumnInfo describe_relative_pos() {
                 return std::make_unique<RowState>(&RowContext::relative_pos);
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

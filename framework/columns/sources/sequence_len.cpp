@@ -13,7 +13,8 @@ ColumnInfo describe_sequence_len() {
                     [](const RowContext& row) { return static_cast<double>(row.query + 1); });
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

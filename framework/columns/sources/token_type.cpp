@@ -12,7 +12,8 @@ ColumnInfo describe_token_type() {
                 return std::make_unique<RowState>(&RowContext::token_type);
             },
             ColumnNeeds::rows,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

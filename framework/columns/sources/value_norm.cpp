@@ -16,7 +16,8 @@ ColumnInfo describe_value_norm() {
                 });
             },
             ColumnNeeds::tensors,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns

@@ -21,7 +21,8 @@ ColumnInfo describe_wov_norm() {
                 });
             },
             ColumnNeeds::wov_norm,
-            last_query};
+            last_query,
+            ColumnQueries::none};
 }
 
 } // namespace evictlab::columns
