@@ -54,11 +54,22 @@ void check_press(const Press& press, const MethodsLayer& layer, const char* budg
 
 } // namespace
 
+// The columns of plain double arithmetic, and the product's own.
+struct Source {
+    const char* name;
+    ColumnSource columns;
+};
+const std::vector<Source> sources{{"reference columns", known_reference_column},
+                                  {"the product's columns", product_column}};
+
 TEST_CASE("every press of kvpress: scores and kept sets") {
     CHECK(kvpress_presses().size() == methods_kept().at("presses").size());
-    for (const Press& press : kvpress_presses())
-        for (const std::size_t layer : layers)
-            for (const char* budget : budgets) check_press(press, methods_layer(layer), budget, known_reference_column);
+    for (const Source& source : sources) {
+        INFO(source.name);
+        for (const Press& press : kvpress_presses())
+            for (const std::size_t layer : layers)
+                for (const char* budget : budgets) check_press(press, methods_layer(layer), budget, source.columns);
+    }
 }
 
 TEST_CASE("PyramidKV's budgets of all layers, as kvpress has them") {
@@ -109,6 +120,8 @@ constexpr PaperSet paper_sets[] = {
 } // namespace
 
 TEST_CASE("every set of the authors' own programs") {
+    const Source source = GENERATE(from_range(sources));
+    INFO(source.name);
     const auto& paper = methods_kept().at("paper");
     CHECK(std::size(paper_sets) == paper.at("sets").size());
     for (const PaperSet& set : paper_sets) {
@@ -116,7 +129,7 @@ TEST_CASE("every set of the authors' own programs") {
             const auto& layer = set.by_query_head ? methods_layer_by_query_head(index) : methods_layer(index);
             const double removed =
                 set.capacity > 0 ? removed_fraction_for_kept(layer.tokens, set.capacity) : set.removed;
-            const auto selected = select(set.scorer, layer, removed, known_reference_column);
+            const auto selected = select(set.scorer, layer, removed, source.columns);
             const auto& kept = paper.at("sets").at(set.name).at(std::to_string(index));
             const auto& gaps = paper.at("gap").at(set.name).at(std::to_string(index));
             REQUIRE(kept.size() == layer.kv_heads);

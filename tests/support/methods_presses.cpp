@@ -8,6 +8,7 @@
 #include <set>
 
 #include "framework/columns/column.hpp"
+#include "framework/evaluation/prompt_columns.hpp"
 #include "framework/suite/trace.hpp"
 #include "tests/support/methods_reference.hpp"
 
@@ -63,6 +64,19 @@ evl_tensors tensors_of(const MethodsLayer& layer) {
     return tensors;
 }
 
+LayerTensors product_tensors(const MethodsLayer& layer) {
+    LayerTensors tensors;
+    tensors.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
+    tensors.q.assign(layer.q.begin(), layer.q.end());
+    tensors.k.assign(layer.k.begin(), layer.k.end());
+    tensors.v.assign(layer.v.begin(), layer.v.end());
+    for (std::size_t m = 0; m < layer.dim / 2; ++m)
+        tensors.rope_inv_freq.push_back(static_cast<float>(
+            std::pow(layer.rope_theta, -2.0 * static_cast<double>(m) / static_cast<double>(layer.dim))));
+    tensors.softmax_scale = static_cast<float>(1 / std::sqrt(static_cast<double>(layer.dim)));
+    return tensors;
+}
+
 } // namespace
 
 std::span<const Press> kvpress_presses() { return presses; }
@@ -72,6 +86,28 @@ std::vector<double> known_reference_column(const MethodsLayer& layer, const std:
     auto& values = known[{&layer, column}];
     if (values.empty()) values = reference_column(layer, column);
     return values;
+}
+
+std::vector<double> product_column(const MethodsLayer& layer, const std::string& column) {
+    const LayerTensors tensors = product_tensors(layer);
+    const AttentionRows rows(tensors);
+    const std::vector<double> token_type(padded(layer.tokens));
+    LayerView view;
+    view.rows = &rows;
+    view.layer = layer.layer;
+    view.num_layers = layer.num_layers;
+    view.tokens = layer.tokens;
+    view.token_type = token_type.data();
+    view.wov_norm = layer.wov_l1.data();
+    const ColumnId id = columns::intern(column);
+    PromptColumns computed(view, {&id, 1});
+    std::ptrdiff_t stride = 0;
+    const double* values = computed.columns().filled(0, stride);
+    std::vector<double> out;
+    for (std::size_t head = 0; head < layer.kv_heads; ++head)
+        out.insert(out.end(), values + static_cast<std::ptrdiff_t>(head) * stride,
+                   values + static_cast<std::ptrdiff_t>(head) * stride + static_cast<std::ptrdiff_t>(layer.tokens));
+    return out;
 }
 
 Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,

@@ -23,6 +23,8 @@ std::span<const Press> kvpress_presses();
 using ColumnSource = std::function<std::vector<double>(const MethodsLayer&, const std::string& column)>;
 /// reference_column(), each computed once.
 std::vector<double> known_reference_column(const MethodsLayer& layer, const std::string& column);
+/// The product's own column, from queries, keys and values.
+std::vector<double> product_column(const MethodsLayer& layer, const std::string& column);
 
 struct Selected {
     std::vector<double> scores;                 ///< [kv_heads][tokens]
