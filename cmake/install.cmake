@@ -14,18 +14,20 @@ install(TARGETS evictlab RUNTIME DESTINATION bin)
 if(built_in_scorers)
   install(TARGETS ${built_in_scorers} LIBRARY DESTINATION lib/evictlab/plugins)
 endif()
-install(DIRECTORY framework/include/evictlab DESTINATION include)
+install(DIRECTORY framework/include/evictlab capi/include/evictlab DESTINATION include)
 install(DIRECTORY suites/ DESTINATION share/evictlab/suites OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/evictlab)
 install(FILES README.md DESTINATION share/doc/evictlab OPTIONAL)
 
 set_target_properties(evictlab_sdk PROPERTIES EXPORT_NAME sdk)
 install(TARGETS evictlab_sdk EXPORT evictlabTargets)
+install(TARGETS evictlab_library EXPORT evictlabTargets LIBRARY DESTINATION lib)
 install(EXPORT evictlabTargets NAMESPACE evictlab:: DESTINATION ${package_folder})
 export(EXPORT evictlabTargets NAMESPACE evictlab:: FILE ${PROJECT_BINARY_DIR}/${package_folder}/evictlabTargets.cmake)
 
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfig.cmake @ONLY CONTENT
-"# evictlab::sdk (the headers of a scorer plugin) and evictlab_add_scorer(NAME SOURCE...).
+"# evictlab::sdk (the headers of a scorer plugin), evictlab_add_scorer(NAME SOURCE...) and evictlab::library (libevictlab
+# and its header evictlab/evictlab.h).
 include(\"\${CMAKE_CURRENT_LIST_DIR}/evictlabTargets.cmake\")
 include(\"\${CMAKE_CURRENT_LIST_DIR}/scorers.cmake\")
 ")

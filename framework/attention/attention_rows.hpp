@@ -8,7 +8,8 @@
 
 namespace evictlab {
 
-/// Immutable once made; safe to share between threads. Keeps a transposed copy of the keys and refers to the layer's arrays.
+/// Immutable once made; safe to share between threads. Keeps a transposed copy of the keys and refers to the layer's
+/// arrays.
 class AttentionRows {
 public:
     explicit AttentionRows(const LayerArrays& layer);
@@ -16,8 +17,9 @@ public:
     /// Floats a row: the tokens, padded.
     std::size_t stride() const { return stride_; }
     const LayerArrays& layer() const { return layer_; }
-    /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerArrays::first_query) on, into out[count][stride()]: the softmax
-    /// over the keys that query i sees (causal, and within the sliding window where there is one), 0 at all others.
+    /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerArrays::first_query) on, into
+    /// out[count][stride()]: the softmax over the keys that query i sees (causal, and within the sliding window where
+    /// there is one), 0 at all others.
     void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
 
 private:

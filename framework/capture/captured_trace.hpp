@@ -31,9 +31,9 @@ struct LayerShape {
 /// of `dim` lie one after another.
 struct LayerArrays {
     LayerShape shape;
-    const float *q = nullptr, *k = nullptr, *v = nullptr;   ///< q may be null where nobody reads queries
-    std::size_t q_stride = 0, k_stride = 0, v_stride = 0;   ///< floats from one head to the next
-    std::size_t first_query = 0;                            ///< position of q's first row
+    const float *q = nullptr, *k = nullptr, *v = nullptr; ///< q may be null where nobody reads queries
+    std::size_t q_stride = 0, k_stride = 0, v_stride = 0; ///< floats from one head to the next
+    std::size_t first_query = 0;                          ///< position of q's first row
     std::span<const float> rope_inv_freq;
     float rope_scale = 1, softmax_scale = 0;
     std::size_t sliding_window = 0;

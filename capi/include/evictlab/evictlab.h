@@ -1,0 +1,125 @@
+/* libevictlab: scores the cached tokens of one layer of a model with any Evictlab scorer (plugin, preset, wrapper or
+ * formula), from the layer's queries, keys and values, and says which of them are kept: one-shot eviction at the end of a
+ * prompt, as `evictlab bench --protocol prefill` does it. C11, for any language that can call C.
+ *
+ *     evl_lab* lab;  evl_scorer* scorer;  evl_failure why;
+ *     evl_lab_open(NULL, 0, &lab, &why);
+ *     evl_scorer_open(lab, "snapkv@kvpress", &scorer, &why);
+ *     evl_scorer_keep(scorer, &layer, &removed, 1, kept, counts, NULL, &why);
+ *
+ * Errors: a function that can fail returns EVL_OK, EVL_FAILED or EVL_USAGE and, where it is not EVL_OK, writes what
+ * happened into `failure` (which may be NULL) and leaves its outputs as they were. Nothing exits, prints or throws.
+ * Threads: any function may be called from any thread, several at once on the same objects too, but for the two that
+ * close one: no other call on the object may run or follow. An open scorer does not need its lab any more.
+ * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are returned
+ * belong to the object that was asked and live as long as it.
+ * Units: strides count floats. A score has no unit; higher means keep. The positions of n cached tokens are 0 .. n - 1.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef EVICTLAB_EVICTLAB_H
+#define EVICTLAB_EVICTLAB_H
+
+#include <evictlab/scorer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EVL_USAGE 2 /* wrong use: an unknown scorer, a value out of range, an array that is missing */
+
+/* What went wrong: UTF-8, NUL-terminated, one line, cut where it is longer. */
+typedef struct evl_failure {
+    char text[1024];
+} evl_failure;
+
+/* The library's version, as "0.1.0". */
+EVL_EXPORT const char* evl_version(void);
+
+/* The plugins that were found. */
+typedef struct evl_lab evl_lab;
+
+/* Searches the `count` folders, then EVICTLAB_PLUGIN_PATH, then the library's own plugins. A plugin or folder that cannot
+ * be used does not fail the call; it is among the problems. */
+EVL_EXPORT evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab** lab, evl_failure* failure);
+EVL_EXPORT void evl_lab_close(evl_lab* lab); /* NULL is nothing to do */
+EVL_EXPORT uint64_t evl_lab_problem_count(const evl_lab* lab);
+EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* NULL behind the last */
+/* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open. */
+EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);
+EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* NULL behind the last */
+/* Splits a list as `--scorers` takes it ("a,b:x=1,y=2") and calls `add` for each; `all` stands for all of them. */
+EVL_EXPORT evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
+                                    void* context, evl_failure* failure);
+
+/* A scorer, ready to run. */
+typedef struct evl_scorer evl_scorer;
+
+/* `text` is what a person types: `id`, `id@preset:param=value`, a `.so` or `.formula` file, `=EXPRESSION`, or a wrapper
+ * `id@preset(SCORER)`. */
+EVL_EXPORT evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, evl_failure* failure);
+EVL_EXPORT void evl_scorer_close(evl_scorer* scorer); /* NULL is nothing to do */
+
+#define EVL_ALL_QUERIES UINT64_MAX
+
+/* What a scorer reads and does, so that nobody computes what it does not need. */
+typedef struct evl_needs {
+    uint64_t struct_size; /* set by the caller: sizeof(evl_needs); no field behind it is written */
+    uint64_t queries;     /* the latest ones that evl_layer.q must hold: 0 (q may be NULL) to EVL_ALL_QUERIES */
+    uint32_t token_type;  /* 1: evl_layer.token_type must be given */
+    uint32_t wov_norm;    /* 1: evl_layer.wov_norm must be given. A plugin that reads tensors may use it: 2 */
+    uint32_t budgeted;    /* 1: scores depend on the removed fraction */
+    uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
+} evl_needs;
+EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs);
+/* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */
+EVL_EXPORT uint64_t evl_scorer_column_count(const evl_scorer* scorer);
+EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index);
+/* 64 hexadecimal digits over everything that decides its scores: the plugin's file and parameters, or the formula. */
+EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
+
+/* One layer of a model at the end of a prompt of n tokens, all cached. q, k and v are as the attention uses them: after
+ * RoPE and any normalisation of queries and keys. Element x of the vector of head h and row i is
+ * q[h * q_head_stride + i * q_token_stride + x]. With a token stride of `dim` the array is read where it lies, else it is
+ * copied for the call. All values must be finite. */
+typedef struct evl_layer {
+    uint64_t struct_size; /* sizeof(evl_layer) as the caller knows it */
+    uint32_t layer;       /* 0-based */
+    uint32_t num_layers;  /* of the model */
+    uint32_t query_heads;
+    uint32_t kv_heads; /* divides query_heads; query head h reads KV head h / (query_heads / kv_heads) */
+    uint32_t tokens;   /* n */
+    uint32_t dim;      /* of a head; even */
+    const float* q;    /* [query_heads][n - first_query][dim], or NULL where evl_needs.queries is 0 */
+    const float* k;    /* [kv_heads][n][dim] */
+    const float* v;    /* [kv_heads][n][dim] */
+    ptrdiff_t q_head_stride, k_head_stride, v_head_stride;
+    ptrdiff_t q_token_stride, k_token_stride, v_token_stride;
+    uint64_t first_query;       /* position of q's first row: at most n - min(n, evl_needs.queries) */
+    const float* rope_inv_freq; /* [dim / 2]: radians a position, half-split RoPE; NULL is none (0) */
+    double rope_scale;          /* factor on its cos and sin; 1 in most models */
+    double softmax_scale;       /* factor of q . k: 1 / sqrt(dim) in most models */
+    uint64_t sliding_window;    /* keys that a query sees, itself included; 0: all before it */
+    const uint8_t* token_type;  /* [n]: 0 word, 1 punctuation or space, 2 special, 3 number; or NULL */
+    const float* wov_norm;      /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
+    ptrdiff_t wov_norm_stride;  /* from one query head to the next */
+} evl_layer;
+
+/* Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes, [kv_heads] (may be
+ * NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */
+EVL_EXPORT evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed,
+                                       double* scores, uint64_t* counts, evl_failure* failure);
+
+/* What is kept at each of `budgets` removed fractions; columns are computed once. kept[b][h][i], [budgets][kv_heads][n],
+ * is 1 where head h keeps token i at removed[b], else 0: of equal scores the lower position is kept. counts[b][h] and
+ * scores[b][h][i] may be NULL. kvpress's K, which plain scorers keep: c >= 1 ? 0 : max(1, (int)(n * (1.0 - c))). */
+EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, const double* removed,
+                                      uint64_t budgets, uint8_t* kept, uint64_t* counts, double* scores,
+                                      evl_failure* failure);
+
+/* The hash of a captured suite, by name or folder, as benches write it: "sha256:" and 64 digits. */
+EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,74 @@
+// Finding plugins and suites. SPDX-License-Identifier: MIT
+#include "capi/lab.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "capi/guard.hpp"
+#include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/scorer.hpp"
+
+using namespace evictlab;
+
+evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plugin_dirs) {
+    for (const PluginError& problem : host.problems()) problems.emplace_back(problem.what());
+    for (const Scorer& scorer : all_prefill_scorers(host)) scorers.push_back(scorer.label());
+}
+
+extern "C" {
+
+const char* evl_version(void) { return EVICTLAB_VERSION; }
+
+evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab** lab, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(lab, "lab");
+        if (count > 0) capi::require(plugin_dirs, "plugin_dirs");
+        std::vector<std::filesystem::path> folders;
+        for (uint64_t i = 0; i < count; ++i) {
+            capi::require(plugin_dirs[i], "a folder of plugin_dirs");
+            folders.emplace_back(plugin_dirs[i]);
+        }
+        *lab = new evl_lab(folders);
+    });
+}
+
+void evl_lab_close(evl_lab* lab) { delete lab; }
+
+uint64_t evl_lab_problem_count(const evl_lab* lab) { return lab->problems.size(); }
+const char* evl_lab_problem(const evl_lab* lab, uint64_t index) {
+    return index < lab->problems.size() ? lab->problems[index].c_str() : nullptr;
+}
+
+uint64_t evl_lab_scorer_count(const evl_lab* lab) { return lab->scorers.size(); }
+const char* evl_lab_scorer(const evl_lab* lab, uint64_t index) {
+    return index < lab->scorers.size() ? lab->scorers[index].c_str() : nullptr;
+}
+
+evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
+                         void* context, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(lab, "lab");
+        capi::require(list, "list");
+        for (const std::string& text : split_scorer_list(list)) {
+            if (text != "all") {
+                add(context, text.c_str());
+                continue;
+            }
+            for (const std::string& scorer : lab->scorers) add(context, scorer.c_str());
+        }
+    });
+}
+
+evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(suite, "suite");
+        capi::require(hash, "hash");
+        const auto folder = find_captured_suite(suite);
+        if (!folder) throw UsageError(fmt::format("no captured suite '{}'", suite));
+        const std::string text = open_captured_suite(*folder).hash();
+        std::memcpy(hash, text.c_str(), text.size() + 1);
+    });
+}
+
+} // extern "C"

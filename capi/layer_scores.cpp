@@ -1,0 +1,201 @@
+// Scoring one layer: the caller's arrays checked and made into what scorers read. SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "capi/guard.hpp"
+#include "capi/open_scorer.hpp"
+#include "framework/evaluation/prefill_judge.hpp"
+
+using namespace evictlab;
+
+namespace {
+
+/// One of q, k and v: `rows` vectors of `dim` a head, read where they lie or packed.
+struct HeadRows {
+    const float* data = nullptr;
+    std::size_t stride = 0; ///< floats from one head to the next
+    AlignedFloats packed;
+
+    HeadRows(const char* name, const float* from, std::size_t heads, std::size_t rows, std::size_t dim,
+             std::ptrdiff_t head_stride, std::ptrdiff_t token_stride) {
+        if (!from) throw UsageError(fmt::format("{} is NULL", name));
+        const bool dense = token_stride == static_cast<std::ptrdiff_t>(dim) && head_stride >= 0;
+        if (!dense) packed.resize(heads * rows * dim);
+        for (std::size_t h = 0; h < heads; ++h)
+            for (std::size_t i = 0; i < rows; ++i) {
+                const float* row =
+                    from + static_cast<std::ptrdiff_t>(h) * head_stride + static_cast<std::ptrdiff_t>(i) * token_stride;
+                float sum = 0; // not finite if any value is not: 0 * infinity is NaN
+                for (std::size_t x = 0; x < dim; ++x) sum += row[x] * 0.0F;
+                if (sum != 0) // NaN
+                    throw Error(fmt::format("{} has a value that is not finite at head {}, row {}", name, h, i));
+                if (!dense) std::copy_n(row, dim, packed.data() + (h * rows + i) * dim);
+            }
+        data = dense ? from : packed.data();
+        stride = dense ? static_cast<std::size_t>(head_stride) : rows * dim;
+    }
+};
+
+evl_layer checked(const evl_layer* given) {
+    capi::require(given, "layer");
+    if (given->struct_size < sizeof(evl_layer))
+        throw UsageError(fmt::format("layer.struct_size is {}, but this library's evl_layer has {} bytes",
+                                     given->struct_size, sizeof(evl_layer)));
+    const evl_layer layer = *given;
+    if (layer.query_heads == 0 || layer.kv_heads == 0 || layer.query_heads % layer.kv_heads != 0)
+        throw UsageError(fmt::format("{} KV heads do not divide {} query heads", layer.kv_heads, layer.query_heads));
+    if (layer.tokens == 0) throw UsageError("layer.tokens is 0");
+    if (layer.dim == 0 || layer.dim % 2 != 0)
+        throw UsageError(fmt::format("layer.dim is {}, not an even number of 2 or more", layer.dim));
+    if (layer.layer >= layer.num_layers)
+        throw UsageError(fmt::format("layer {} of a model with {} layers", layer.layer, layer.num_layers));
+    if (!std::isfinite(layer.softmax_scale) || layer.softmax_scale <= 0 || !std::isfinite(layer.rope_scale) ||
+        layer.rope_scale <= 0)
+        throw UsageError("layer.softmax_scale and layer.rope_scale must be positive numbers");
+    return layer;
+}
+
+/// A layer as scorers see it, with all that the view refers to. Not movable.
+class GivenLayer {
+public:
+    GivenLayer(const evl_scorer& scorer, const evl_layer& layer)
+        : keys_("k", layer.k, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride, layer.k_token_stride),
+          values_("v", layer.v, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride, layer.v_token_stride) {
+        arrays_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
+        arrays_.k = keys_.data;
+        arrays_.v = values_.data;
+        arrays_.k_stride = keys_.stride;
+        arrays_.v_stride = values_.stride;
+        rope_.assign(layer.dim / 2, 0.0F);
+        if (layer.rope_inv_freq) std::copy_n(layer.rope_inv_freq, layer.dim / 2, rope_.begin());
+        arrays_.rope_inv_freq = rope_;
+        arrays_.rope_scale = static_cast<float>(layer.rope_scale);
+        arrays_.softmax_scale = static_cast<float>(layer.softmax_scale);
+        arrays_.sliding_window = layer.sliding_window;
+        view_.arrays = &arrays_;
+        view_.layer = layer.layer;
+        view_.num_layers = layer.num_layers;
+        view_.tokens = layer.tokens;
+        take_queries(scorer, layer);
+        take_token_type(scorer, layer);
+        take_norms(scorer, layer);
+    }
+    GivenLayer(const GivenLayer&) = delete;
+    GivenLayer& operator=(const GivenLayer&) = delete;
+    const LayerView& view() const { return view_; }
+
+private:
+    void take_queries(const evl_scorer& scorer, const evl_layer& layer) {
+        if (scorer.queries == 0) return;
+        const std::size_t n = layer.tokens, needed = n - std::min<std::size_t>(n, scorer.queries);
+        const std::string label = scorer.scorer.label();
+        if (!layer.q) throw UsageError(fmt::format("scorer '{}' needs queries, and layer.q is NULL", label));
+        if (layer.first_query > needed)
+            throw UsageError(fmt::format("scorer '{}' needs the queries from position {} on, and layer.q begins at {}",
+                                         label, needed, layer.first_query));
+        const std::size_t skipped = needed - layer.first_query;
+        queries_.emplace("q", layer.q + static_cast<std::ptrdiff_t>(skipped) * layer.q_token_stride, layer.query_heads,
+                         n - needed, layer.dim, layer.q_head_stride, layer.q_token_stride);
+        arrays_.q = queries_->data;
+        arrays_.q_stride = queries_->stride;
+        arrays_.first_query = needed;
+        rows_.emplace(arrays_);
+        view_.rows = &*rows_;
+    }
+
+    void take_token_type(const evl_scorer& scorer, const evl_layer& layer) {
+        if (scorer.token_type && !layer.token_type)
+            throw UsageError(
+                fmt::format("scorer '{}' needs token types, and layer.token_type is NULL", scorer.scorer.label()));
+        token_type_.assign(padded(layer.tokens), 0.0);
+        if (layer.token_type) std::copy_n(layer.token_type, layer.tokens, token_type_.begin());
+        view_.token_type = token_type_.data();
+    }
+
+    void take_norms(const evl_scorer& scorer, const evl_layer& layer) {
+        if (scorer.wov_norm && !layer.wov_norm)
+            throw UsageError(fmt::format(
+                "scorer '{}' needs the norms of values behind the output projection, and layer.wov_norm is NULL",
+                scorer.scorer.label()));
+        if (!layer.wov_norm) return;
+        for (std::size_t h = 0; h < layer.query_heads; ++h) {
+            const float* row = layer.wov_norm + static_cast<std::ptrdiff_t>(h) * layer.wov_norm_stride;
+            norms_.insert(norms_.end(), row, row + layer.tokens);
+        }
+        view_.wov_norm = norms_.data();
+    }
+
+    HeadRows keys_, values_;
+    std::optional<HeadRows> queries_;
+    std::vector<float> rope_, norms_;
+    std::vector<double> token_type_;
+    LayerArrays arrays_;
+    std::optional<AttentionRows> rows_;
+    LayerView view_;
+};
+
+void check_removed(double removed) {
+    if (!(removed >= 0 && removed <= 1))
+        throw UsageError(fmt::format("a removed fraction of {} is not in [0, 1]", removed));
+}
+
+/// Calls take(budget, LayerSelection) for each removed fraction.
+template <class Take>
+void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const double> removed, Take take) {
+    capi::require(scorer, "scorer");
+    const evl_layer given = checked(layer);
+    std::ranges::for_each(removed, check_removed);
+    const GivenLayer held(*scorer, given);
+    PromptColumns columns(held.view(), scorer->columns);
+    LayerInputs inputs(held.view(), scorer->columns, columns.columns(), scorer->scorer.tensor_window());
+    std::optional<ScorerRun> own;
+    if (!scorer->shared) own.emplace(scorer->scorer);
+    LayerSelection selection(own ? *own : *scorer->shared, inputs.of(scorer->scorer));
+    for (std::size_t b = 0; b < removed.size(); ++b) {
+        selection.select(removed[b]);
+        take(b, selection);
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed, double* scores,
+                            uint64_t* counts, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(scores, "scores");
+        select(scorer, layer, {&removed, 1}, [&](std::size_t, const LayerSelection& selection) {
+            std::ranges::copy(selection.scores(), scores);
+            if (counts) std::ranges::copy(selection.kept_per_head(), counts);
+        });
+    });
+}
+
+evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, const double* removed, uint64_t budgets,
+                           uint8_t* kept, uint64_t* counts, double* scores, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(removed, "removed");
+        capi::require(kept, "kept");
+        capi::require(layer, "layer");
+        const std::size_t heads = layer->kv_heads, n = layer->tokens;
+        std::vector<std::uint8_t> all(budgets * heads * n); // written only when all went well
+        std::vector<double> all_scores;
+        std::vector<std::uint64_t> all_counts;
+        select(scorer, layer, {removed, budgets}, [&](std::size_t budget, const LayerSelection& selection) {
+            for (std::size_t h = 0; h < heads; ++h)
+                for (const std::uint32_t i : top_k(selection.scores().subspan(h * n, n), selection.kept_per_head()[h]))
+                    all[(budget * heads + h) * n + i] = 1;
+            all_counts.insert(all_counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());
+            if (scores) all_scores.insert(all_scores.end(), selection.scores().begin(), selection.scores().end());
+        });
+        std::ranges::copy(all, kept);
+        if (counts) std::ranges::copy(all_counts, counts);
+        if (scores) std::ranges::copy(all_scores, scores);
+    });
+}
+
+} // extern "C"

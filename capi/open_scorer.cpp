@@ -1,0 +1,78 @@
+// Opening scorers, and what they need. SPDX-License-Identifier: MIT
+#include "capi/open_scorer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "capi/guard.hpp"
+#include "capi/lab.hpp"
+#include "digest/digest.hpp"
+#include "framework/columns/column.hpp"
+
+using namespace evictlab;
+
+namespace {
+
+/// Everything that decides the scores, in words.
+std::string content_of(const Scorer& scorer) {
+    if (scorer.is_formula()) return "formula " + formula::print(scorer.formula());
+    const Plugin& plugin = *scorer.plugin();
+    std::string content = fmt::format("plugin {} {} {}", plugin.id(), plugin.name(), plugin.file_sha256());
+    for (const double value : scorer.values()) content += fmt::format(" {}", value);
+    if (scorer.base()) content += fmt::format(" over ({})", content_of(*scorer.base()));
+    return content;
+}
+
+} // namespace
+
+evl_scorer::evl_scorer(Scorer opened)
+    : scorer(std::move(opened)), columns(scorer.columns().begin(), scorer.columns().end()) {
+    std::ranges::sort(columns);
+    for (const ColumnId id : columns) {
+        queries = std::max(queries, evictlab::columns::queries(id));
+        wov_norm |= evictlab::columns::needs(id) == ColumnNeeds::wov_norm;
+        for (auto at = std::optional(id); at; at = evictlab::columns::base(*at))
+            token_type |= evictlab::columns::name(*at) == "token_type";
+    }
+    if (scorer.wants_tensors()) queries = all_history;
+    ScorerRun run(scorer);
+    if (run.concurrent()) shared.emplace(std::move(run));
+    hash = sha256_hex(content_of(scorer));
+}
+
+extern "C" {
+
+evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(lab, "lab");
+        capi::require(text, "text");
+        capi::require(scorer, "scorer");
+        const std::lock_guard lock(lab->mutex);
+        *scorer = new evl_scorer(make_scorer(text, lab->host));
+    });
+}
+
+void evl_scorer_close(evl_scorer* scorer) { delete scorer; }
+
+void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
+    evl_needs all{};
+    all.struct_size = needs->struct_size;
+    all.queries = scorer->queries == all_history ? EVL_ALL_QUERIES : scorer->queries;
+    all.token_type = scorer->token_type ? 1 : 0;
+    all.wov_norm = scorer->wov_norm ? 1 : scorer->scorer.wants_tensors() ? 2 : 0;
+    all.budgeted = scorer->scorer.budgeted() ? 1 : 0;
+    all.uneven = scorer->scorer.allocates() ? 1 : 0;
+    std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
+}
+
+uint64_t evl_scorer_column_count(const evl_scorer* scorer) { return scorer->columns.size(); }
+
+const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index) {
+    return index < scorer->columns.size() ? columns::name(scorer->columns[index]).c_str() : nullptr;
+}
+
+const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer->hash.c_str(); }
+
+} // extern "C"

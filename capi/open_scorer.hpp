@@ -1,0 +1,19 @@
+// A scorer as the C interface holds it. SPDX-License-Identifier: MIT
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/evaluation/selection.hpp"
+
+/// Immutable once made.
+struct evl_scorer {
+    explicit evl_scorer(evictlab::Scorer opened);
+
+    evictlab::Scorer scorer;
+    std::vector<evictlab::ColumnId> columns;   ///< ascending
+    std::optional<evictlab::ScorerRun> shared; ///< where several threads may use one run at once
+    std::size_t queries = 0;                   ///< the latest ones that it needs
+    bool token_type = false, wov_norm = false;
+    std::string hash;
+};

@@ -1,0 +1,338 @@
+// libevictlab: what it keeps is what the protocol `prefill` keeps, and what goes wrong comes back as a code and a text.
+// SPDX-License-Identifier: MIT
+#include <evictlab/evictlab.h>
+
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/prefill_judge.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace evictlab;
+
+namespace {
+
+const std::filesystem::path plugin_folder = EVICTLAB_PLUGIN_FOLDER;
+
+struct Lab {
+    evl_lab* lab = nullptr;
+    Lab() {
+        evl_failure failure{};
+        REQUIRE(evl_lab_open(nullptr, 0, &lab, &failure) == EVL_OK);
+    }
+    ~Lab() { evl_lab_close(lab); }
+};
+
+struct Opened {
+    evl_scorer* scorer = nullptr;
+    Opened(const Lab& lab, const std::string& text) {
+        evl_failure failure{};
+        const evl_status status = evl_scorer_open(lab.lab, text.c_str(), &scorer, &failure);
+        INFO(failure.text);
+        REQUIRE(status == EVL_OK);
+    }
+    ~Opened() { evl_scorer_close(scorer); }
+    evl_needs needs() const {
+        evl_needs needs{};
+        needs.struct_size = sizeof needs;
+        evl_scorer_needs(scorer, &needs);
+        return needs;
+    }
+};
+
+/// A layer of the shipped suite, its prompt alone.
+struct PromptLayer {
+    TracePtr trace;
+    LayerTensors tensors;
+    std::vector<float> norms;
+    std::vector<std::uint8_t> token_type;
+    evl_layer layer{};
+
+    explicit PromptLayer(std::size_t which = 1) {
+        const Suite suite = open_captured_suite(std::filesystem::path(EVICTLAB_SOURCE_DIR) / "suites" / "smollm2");
+        trace = suite.search_traces().train.front();
+        const CapturedTrace& captured = *trace->captured();
+        const std::size_t number = captured.layers()[which];
+        tensors = captured.load_layer(number);
+        norms = wov_norms(tensors.arrays(), captured.output_projections()->load(number));
+        const std::size_t n = captured.prompt_len();
+        for (std::size_t i = 0; i < n; ++i) token_type.push_back(static_cast<std::uint8_t>(captured.token_type()[i]));
+        const LayerShape& s = tensors.shape;
+        const auto stride = static_cast<std::ptrdiff_t>(s.tokens * s.dim), row = static_cast<std::ptrdiff_t>(s.dim);
+        layer = {sizeof(evl_layer),
+                 static_cast<std::uint32_t>(number),
+                 static_cast<std::uint32_t>(captured.num_layers()),
+                 static_cast<std::uint32_t>(s.query_heads),
+                 static_cast<std::uint32_t>(s.kv_heads),
+                 static_cast<std::uint32_t>(n),
+                 static_cast<std::uint32_t>(s.dim),
+                 tensors.q.data(),
+                 tensors.k.data(),
+                 tensors.v.data(),
+                 stride,
+                 stride,
+                 stride,
+                 row,
+                 row,
+                 row,
+                 0,
+                 tensors.rope_inv_freq.data(),
+                 static_cast<double>(tensors.rope_scale),
+                 static_cast<double>(tensors.softmax_scale),
+                 tensors.sliding_window,
+                 token_type.data(),
+                 norms.data(),
+                 static_cast<std::ptrdiff_t>(s.tokens)};
+    }
+    std::size_t cells() const { return std::size_t{layer.kv_heads} * layer.tokens; }
+};
+
+struct Kept {
+    std::vector<std::uint8_t> mask;
+    std::vector<std::uint64_t> counts;
+    std::vector<double> scores;
+};
+
+Kept keep(const Opened& opened, const evl_layer& layer, const std::vector<double>& removed) {
+    const std::size_t heads = layer.kv_heads, cells = heads * layer.tokens;
+    Kept kept{std::vector<std::uint8_t>(removed.size() * cells), std::vector<std::uint64_t>(removed.size() * heads),
+              std::vector<double>(removed.size() * cells)};
+    evl_failure failure{};
+    const evl_status status = evl_scorer_keep(opened.scorer, &layer, removed.data(), removed.size(), kept.mask.data(),
+                                              kept.counts.data(), kept.scores.data(), &failure);
+    INFO(failure.text);
+    REQUIRE(status == EVL_OK);
+    return kept;
+}
+
+/// What the protocol's own parts keep.
+Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const std::vector<double>& removed) {
+    const std::vector<std::filesystem::path> folders{plugin_folder};
+    PluginHost host(folders);
+    const Scorer scorer = make_scorer(text, host);
+    const std::vector<ColumnId> ids = columns_of({&scorer, 1});
+    const CapturedLayer layer(*prompt.trace->captured(), prompt.layer.layer, true);
+    PromptColumns columns(layer.view(), ids);
+    LayerInputs inputs(layer.view(), ids, columns.columns(), scorer.tensor_window());
+    const ScorerRun run(scorer);
+    LayerSelection selection(run, inputs.of(scorer));
+    Kept kept;
+    const std::size_t n = prompt.layer.tokens;
+    for (const double share : removed) {
+        selection.select(share);
+        for (std::size_t h = 0; h < prompt.layer.kv_heads; ++h) {
+            std::vector<std::uint8_t> mask(n);
+            for (const auto i : top_k(selection.scores().subspan(h * n, n), selection.kept_per_head()[h])) mask[i] = 1;
+            kept.mask.insert(kept.mask.end(), mask.begin(), mask.end());
+        }
+        kept.counts.insert(kept.counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());
+        kept.scores.insert(kept.scores.end(), selection.scores().begin(), selection.scores().end());
+    }
+    return kept;
+}
+
+struct Refusal {
+    evl_status status;
+    std::string text;
+};
+
+Refusal refused(const Opened& opened, const evl_layer& layer, double removed = 0.5) {
+    std::vector<std::uint8_t> mask(std::size_t{layer.kv_heads} * layer.tokens, 7);
+    evl_failure failure{};
+    const evl_status status =
+        evl_scorer_keep(opened.scorer, &layer, &removed, 1, mask.data(), nullptr, nullptr, &failure);
+    for (const std::uint8_t cell : mask) REQUIRE(cell == 7); // outputs stay as they were
+    return {status, failure.text};
+}
+
+} // namespace
+
+TEST_CASE("the library keeps what the protocol prefill keeps, with the same scores") {
+    const Lab lab;
+    const PromptLayer prompt;
+    const std::vector<double> removed{0.9, 0.5, 0.25, 0.0};
+    for (const char* text : {"snapkv@kvpress", "expected_attention@kvpress", "knorm@kvpress", "keydiff@paper",
+                             "pyramidkv@kvpress", "adakv@kvpress(snapkv@kvpress)", "criticalkv@kvpress(snapkv@kvpress)",
+                             "random", "=window_attn:16*value_norm + token_type"}) {
+        INFO(text);
+        const Opened opened(lab, text);
+        const Kept kept = keep(opened, prompt.layer, removed), expected = kept_by_protocol(text, prompt, removed);
+        CHECK(kept.mask == expected.mask);
+        CHECK(kept.counts == expected.counts);
+        CHECK(kept.scores == expected.scores);
+    }
+}
+
+TEST_CASE("every scorer of the list runs, and says by its needs what it must be given") {
+    const Lab lab;
+    PromptLayer prompt;
+    REQUIRE(evl_lab_problem_count(lab.lab) == 0);
+    REQUIRE(evl_lab_scorer_count(lab.lab) > 15);
+    CHECK(evl_lab_scorer(lab.lab, evl_lab_scorer_count(lab.lab)) == nullptr);
+    for (std::uint64_t i = 0; i < evl_lab_scorer_count(lab.lab); ++i) {
+        const std::string text = evl_lab_scorer(lab.lab, i);
+        INFO(text);
+        const Opened opened(lab, text);
+        const Kept all = keep(opened, prompt.layer, {0.5});
+        std::uint64_t sum = 0;
+        for (const std::uint8_t cell : all.mask) sum += cell;
+        CHECK(sum > 0);
+        evl_layer least = prompt.layer;
+        const evl_needs needs = opened.needs();
+        const std::uint64_t n = least.tokens;
+        if (needs.queries == 0) least.q = nullptr;
+        if (needs.queries > 0 && needs.queries < n) {
+            least.first_query = n - needs.queries;
+            least.q += static_cast<std::ptrdiff_t>(least.first_query) * least.q_token_stride;
+        }
+        if (!needs.token_type) least.token_type = nullptr;
+        if (!needs.wov_norm) least.wov_norm = nullptr;
+        CHECK(keep(opened, least, {0.5}).mask == all.mask);
+    }
+}
+
+TEST_CASE("needs tell key-only scorers, windows and scorers of all queries apart") {
+    const Lab lab;
+    CHECK(Opened(lab, "knorm@kvpress").needs().queries == 0);
+    CHECK(Opened(lab, "keydiff@kvpress").needs().queries == 0);
+    CHECK(Opened(lab, "lagkv@kvpress").needs().queries == 0);
+    CHECK(Opened(lab, "snapkv@kvpress").needs().queries == 64);
+    CHECK(Opened(lab, "snapkv@kvpress:window=32").needs().queries == 32);
+    CHECK(Opened(lab, "=rank:window_attn:8").needs().queries == 8);
+    CHECK(Opened(lab, "expected_attention@kvpress").needs().queries == EVL_ALL_QUERIES);
+    CHECK(Opened(lab, "observed_attention@kvpress").needs().queries == EVL_ALL_QUERIES);
+    CHECK(Opened(lab, "=token_type").needs().token_type == 1);
+    CHECK(Opened(lab, "=rank:token_type").needs().token_type == 1);
+    CHECK(Opened(lab, "criticalkv@kvpress(knorm@kvpress)").needs().wov_norm == 1);
+    CHECK(Opened(lab, "criticalkv@kvpress(knorm@kvpress)").needs().budgeted == 1);
+    CHECK(Opened(lab, "knorm@kvpress").needs().uneven == 0);
+    CHECK(Opened(lab, "adakv@kvpress(knorm@kvpress)").needs().uneven == 1);
+    const Opened snapkv(lab, "snapkv@kvpress");
+    REQUIRE(evl_scorer_column_count(snapkv.scorer) == 1);
+    CHECK(std::string(evl_scorer_column(snapkv.scorer, 0)) == "window_attn:64:pool=5:avg");
+    CHECK(evl_scorer_column(snapkv.scorer, 1) == nullptr);
+}
+
+TEST_CASE("tokens before heads, as models often have it, give the same") {
+    const Lab lab;
+    const PromptLayer prompt;
+    const auto turned = [&](const float* from, std::size_t heads) {
+        std::vector<float> out(prompt.layer.tokens * heads * prompt.layer.dim);
+        for (std::size_t h = 0; h < heads; ++h)
+            for (std::size_t i = 0; i < prompt.layer.tokens; ++i)
+                std::copy_n(from + (h * prompt.tensors.shape.tokens + i) * prompt.layer.dim, prompt.layer.dim,
+                            out.data() + (i * heads + h) * prompt.layer.dim);
+        return out;
+    };
+    const auto q = turned(prompt.layer.q, prompt.layer.query_heads), k = turned(prompt.layer.k, prompt.layer.kv_heads),
+               v = turned(prompt.layer.v, prompt.layer.kv_heads);
+    evl_layer layer = prompt.layer;
+    layer.q = q.data();
+    layer.k = k.data();
+    layer.v = v.data();
+    layer.q_head_stride = layer.k_head_stride = layer.v_head_stride = layer.dim;
+    layer.q_token_stride = static_cast<std::ptrdiff_t>(std::size_t{layer.query_heads} * layer.dim);
+    layer.k_token_stride = layer.v_token_stride = static_cast<std::ptrdiff_t>(std::size_t{layer.kv_heads} * layer.dim);
+    for (const char* text : {"snapkv@kvpress", "expected_attention@kvpress", "keydiff@paper"}) {
+        INFO(text);
+        const Opened opened(lab, text);
+        CHECK(keep(opened, layer, {0.5}).scores == keep(opened, prompt.layer, {0.5}).scores);
+    }
+}
+
+TEST_CASE("threads may share a scorer") {
+    const Lab lab;
+    const PromptLayer prompt;
+    for (const char* text : {"snapkv@kvpress", "adakv@kvpress(knorm@kvpress)"}) {
+        const Opened opened(lab, text);
+        const Kept expected = keep(opened, prompt.layer, {0.75});
+        std::vector<std::vector<double>> scores(4, std::vector<double>(prompt.cells()));
+        std::vector<std::thread> threads;
+        for (auto& out : scores)
+            threads.emplace_back(
+                [&] { evl_scorer_score(opened.scorer, &prompt.layer, 0.75, out.data(), nullptr, nullptr); });
+        for (auto& thread : threads) thread.join();
+        for (const auto& out : scores) CHECK(out == expected.scores);
+    }
+}
+
+TEST_CASE("a scorer outlives its lab, and its hash follows what it is") {
+    auto* lab = new Lab;
+    const Opened knorm(*lab, "knorm@kvpress"), window(*lab, "snapkv@kvpress:window=32"), snapkv(*lab, "snapkv@kvpress"),
+        again(*lab, "snapkv@kvpress:window=64"), wrapped(*lab, "adakv@kvpress(snapkv@kvpress)");
+    delete lab;
+    CHECK(keep(knorm, PromptLayer().layer, {0.5}).counts[0] > 0);
+    const auto hash = [](const Opened& opened) { return std::string(evl_scorer_hash(opened.scorer)); };
+    CHECK(hash(snapkv).size() == 64);
+    CHECK(hash(snapkv) == hash(again));
+    CHECK(hash(snapkv) != hash(window));
+    CHECK(hash(snapkv) != hash(wrapped));
+}
+
+TEST_CASE("lists are split as the command line splits them") {
+    const Lab lab;
+    std::vector<std::string> texts;
+    const auto add = [](void* context, const char* text) {
+        static_cast<std::vector<std::string>*>(context)->emplace_back(text);
+    };
+    REQUIRE(evl_lab_split(lab.lab, "snapkv@kvpress:window=8,kernel=3,all,=max(key_norm,1)", add, &texts, nullptr) ==
+            EVL_OK);
+    REQUIRE(texts.size() == evl_lab_scorer_count(lab.lab) + 2);
+    CHECK(texts.front() == "snapkv@kvpress:window=8,kernel=3");
+    CHECK(texts.back() == "=max(key_norm,1)");
+}
+
+TEST_CASE("what goes wrong is a code and a text, and changes nothing") {
+    const Lab lab;
+    evl_scorer* none = nullptr;
+    evl_failure failure{};
+    CHECK(evl_scorer_open(lab.lab, "snapvk", &none, &failure) == EVL_USAGE);
+    CHECK_THAT(std::string(failure.text), ContainsSubstring("snapvk") && ContainsSubstring("snapkv"));
+    CHECK(none == nullptr);
+    CHECK(evl_scorer_open(lab.lab, nullptr, &none, nullptr) == EVL_USAGE);
+    const std::string long_text(5000, 'x');
+    CHECK(evl_scorer_open(lab.lab, long_text.c_str(), &none, &failure) == EVL_USAGE);
+    CHECK(std::strlen(failure.text) == sizeof failure.text - 1);
+
+    PromptLayer prompt;
+    const Opened snapkv(lab, "snapkv@kvpress"), critical(lab, "criticalkv@kvpress(knorm@kvpress)"),
+        typed(lab, "=token_type");
+    const auto changed = [&](auto change) {
+        evl_layer layer = prompt.layer;
+        change(layer);
+        return layer;
+    };
+    const auto expect = [](const Refusal& refusal, evl_status status, const char* part) {
+        CHECK(refusal.status == status);
+        CHECK_THAT(refusal.text, ContainsSubstring(part));
+    };
+    expect(refused(snapkv, changed([](evl_layer& l) { l.q = nullptr; })), EVL_USAGE,
+           "'snapkv@kvpress' needs queries, and layer.q is NULL");
+    expect(refused(snapkv, changed([](evl_layer& l) { l.first_query = l.tokens - 8; })), EVL_USAGE,
+           "needs the queries from position 704 on, and layer.q begins at 760");
+    expect(refused(snapkv, changed([](evl_layer& l) { l.k = nullptr; })), EVL_USAGE, "k is NULL");
+    expect(refused(snapkv, changed([](evl_layer& l) { l.kv_heads = 2; })), EVL_USAGE,
+           "2 KV heads do not divide 9 query heads");
+    expect(refused(snapkv, changed([](evl_layer& l) { l.struct_size = 8; })), EVL_USAGE, "layer.struct_size is 8");
+    expect(refused(snapkv, changed([](evl_layer& l) { l.softmax_scale = 0; })), EVL_USAGE, "softmax_scale");
+    expect(refused(snapkv, prompt.layer, 1.5), EVL_USAGE, "a removed fraction of 1.5 is not in [0, 1]");
+    expect(refused(snapkv, prompt.layer, std::nan("")), EVL_USAGE, "is not in [0, 1]");
+    expect(refused(critical, changed([](evl_layer& l) { l.wov_norm = nullptr; })), EVL_USAGE,
+           "needs the norms of values behind the output projection");
+    expect(refused(typed, changed([](evl_layer& l) { l.token_type = nullptr; })), EVL_USAGE, "needs token types");
+    // What a plugin says of a prompt that is too short for it.
+    expect(refused(snapkv, changed([](evl_layer& l) { l.tokens = 64; })), EVL_FAILED, "snapkv");
+    prompt.tensors.k[3 * prompt.layer.dim + 5] = INFINITY;
+    expect(refused(snapkv, prompt.layer), EVL_FAILED, "k has a value that is not finite at head 0, row 3");
+}
+
+TEST_CASE("a suite's hash is that of benches") {
+    char hash[80] = "";
+    evl_failure failure{};
+    const std::string folder = (std::filesystem::path(EVICTLAB_SOURCE_DIR) / "suites" / "smollm2").string();
+    REQUIRE(evl_suite_hash(folder.c_str(), hash, &failure) == EVL_OK);
+    CHECK(hash == open_captured_suite(folder).hash());
+    CHECK(evl_suite_hash("no_such_suite", hash, &failure) == EVL_USAGE);
+}
