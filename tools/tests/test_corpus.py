@@ -34,6 +34,13 @@ def test_answers_stand_in_the_list_and_questions_reach_past_the_prompt(style: st
         assert any(answer.strip() in line for line in lines), question
 
 
+def test_a_long_prompt_gets_all_the_records_that_there_are() -> None:
+    made = make_lookup("directory", 5, prompt=100_000, tokens=100_000, measure=len)
+    people = [line.split(":")[0] for line in made.split("\n\n")[1].splitlines()]
+    assert 200 < len(people) == len(set(people))
+    assert len(made) > 100_000
+
+
 def test_splits_share_no_work_and_each_has_kinds() -> None:
     sizes = Counter(entry.split for entry in CATALOGUE)
     assert sizes == {"train": 8, "valid": 8, "test": 16}
