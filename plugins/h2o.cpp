@@ -15,7 +15,9 @@ struct H2O {
     static constexpr evictlab::Parameter<H2O> parameters[] = {
         {&H2O::window,
          {.key = "window", .label = "window", .help = "newest tokens always kept, in tokens", .max = 1 << 20}}};
-    static constexpr evictlab::Preset presets[] = {{"seed", "the original benchmark's rule", {{"window", 32}}}};
+    static constexpr evictlab::Preset presets[] = {
+        {"seed", "the original benchmark's rule", {{"window", 32}}},
+        {"paper", "one-shot, as KVCache-Factory's LongBench runs have it: the newest 8", {{"window", 8}}}};
 
     void score(evictlab::Head<H2O> head, std::span<double> out) const {
         const auto age = head["relative_pos"], attention = head["cumulative_attn"];

@@ -1,8 +1,11 @@
 // TOVA as the original benchmark has it: attention that counts up to twice when the token is new, and a bonus for
-// sinks. SPDX-License-Identifier: MIT
+// sinks; and as it was published: the attention of the last query, mean over all heads of the layer.
+// SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 struct Tova {
     int sinks = 4;
@@ -29,4 +32,32 @@ struct Tova {
             out[i] = (position[i] < sinks ? bonus : 0) + attention[i] * (1 + std::exp(-decay * age[i]));
     }
 };
-EVICTLAB_SCORER(Tova)
+
+struct TovaPublished {
+    bool protect_newest = true;
+
+    static constexpr evictlab::Info info{
+        .id = "tova",
+        .name = "TOVA (published)",
+        .description = "the last query's attention, mean over all query heads of the layer: one set a layer",
+        .reference = "Oren et al. 2024, Transformers are Multi-State RNNs, arXiv:2401.06104; NVIDIA kvpress 0.5.5, "
+                     "TOVAPress"};
+    static constexpr evictlab::Columns columns{"last_attn:all"};
+    static constexpr evictlab::Parameter<TovaPublished> parameters[] = {
+        {&TovaPublished::protect_newest,
+         {.key = "protect_newest",
+          .label = "protect the newest",
+          .help = "the last token gets 1 + the highest score"}}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "the last token is protected", {{"protect_newest", 1}}},
+        {"paper", "the last token is judged as all others", {{"protect_newest", 0}}}};
+
+    void score(evictlab::Head<TovaPublished> head, std::span<double> out) const {
+        const auto attention = head["last_attn"];
+        std::ranges::copy(attention, out.begin());
+        if (!protect_newest) return;
+        if (out.size() < 2) throw std::invalid_argument("needs two tokens or more");
+        out.back() = 1 + std::ranges::max(attention.first(attention.size() - 1));
+    }
+};
+EVICTLAB_SCORER(Tova, TovaPublished)

@@ -49,25 +49,24 @@ std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
 }
 
 PromptColumns::PromptColumns(const LayerView& view, std::span<const ColumnId> ids)
-    : board_(ids, view.shape().kv_heads, view.tokens) {
+    : board_(ids, view.shape().kv_heads, view.tokens), ages_(view.tokens) {
     feed(view, demand_of(ids));
 }
 
 void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     const LayerShape& shape = view.shape();
     const std::size_t n = view.tokens, stride = view.rows->stride(), group = shape.group();
-    const Ages ages(n);
-    std::vector<std::vector<double>> norms;
     std::vector<HeadTensors> tensors;
     for (std::size_t a = 0; a < shape.kv_heads; ++a) {
-        norms.push_back(key_norms(view, a));
+        key_norms_.push_back(key_norms(view, a));
+        attention_.emplace_back(stride);
         tensors.push_back(head_tensors(view, a, n));
     }
     AlignedFloats rows(shape.query_heads * block_queries * stride);
-    std::vector<double> attention(stride), layer_attention(demand.layer_history > 0 ? stride : 0),
-        query_attention(demand.query_rows_history > 0 ? group * stride : 0);
+    layer_attention_.resize(demand.layer_history > 0 ? stride : 0);
+    std::vector<double> query_attention(demand.query_rows_history > 0 ? group * stride : 0);
     RowContext row{.layer = view.layer, .num_layers = view.num_layers};
-    row.position = ages.position();
+    row.position = ages_.position();
     row.token_type = view.token_type;
     row.group = group;
     row.query_stride = stride;
@@ -78,21 +77,21 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
         for (std::size_t r = 0; r < count; ++r) {
             row.query = first + r;
             row.tokens = row.query + 1;
-            row.relative_pos = ages.relative_pos(row.query);
+            row.relative_pos = ages_.relative_pos(row.query);
             const std::size_t left = n - row.query, width = padded(row.tokens);
             const auto of_head = [&](std::size_t h) { return rows.data() + (h * block_queries + r) * stride; };
             const bool layer_rows = left <= demand.layer_history, query_rows = left <= demand.query_rows_history;
             if (layer_rows)
-                mean_of_rows(of_head(0), block_queries * stride, shape.query_heads, width, layer_attention.data());
-            row.layer_attention = layer_rows ? layer_attention.data() : nullptr;
+                mean_of_rows(of_head(0), block_queries * stride, shape.query_heads, width, layer_attention_.data());
+            row.layer_attention = layer_rows ? layer_attention_.data() : nullptr;
             row.query_attention = query_rows ? query_attention.data() : nullptr;
             for (std::size_t a = 0; a < shape.kv_heads; ++a) {
-                mean_of_rows(of_head(a * group), block_queries * stride, group, width, attention.data());
+                mean_of_rows(of_head(a * group), block_queries * stride, group, width, attention_[a].data());
                 if (query_rows)
                     for (std::size_t g = 0; g < group; ++g)
                         std::copy_n(of_head(a * group + g), width, query_attention.data() + g * stride);
-                row.attention = attention.data();
-                row.key_norm = norms[a].data();
+                row.attention = attention_[a].data();
+                row.key_norm = key_norms_[a].data();
                 row.tensors = &tensors[a];
                 board_.update(a, row, left);
             }

@@ -39,6 +39,10 @@ public:
 private:
     void feed(const LayerView& view, const ColumnDemand& demand);
     ColumnBoard board_;
+    // What the last row refers to: columns may hand out a row's own arrays.
+    Ages ages_;
+    std::vector<std::vector<double>> key_norms_, attention_; ///< [kv_head]
+    std::vector<double> layer_attention_;
 };
 
 /// ||W_o[h] v_j||_1 for every query head h and token j, [query_heads][tokens]: CriticalKV's norm (Feng et al. 2025).

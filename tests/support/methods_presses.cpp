@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/methods_presses.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <set>
+
+#include "framework/columns/column.hpp"
+#include "framework/evaluation/prompt_columns.hpp"
+#include "framework/suite/trace.hpp"
+#include "tests/support/methods_reference.hpp"
+
+namespace evictlab::test {
+
+namespace {
+
+constexpr Press presses[] = {
+    {"streaming_llm", "streaming_llm@kvpress", true},
+    {"observed_attention", "observed_attention@kvpress"},
+    {"snapkv", "snapkv@kvpress"},
+    {"snapkv_w32k7", "snapkv@kvpress:window=32,kernel=7"},
+    {"snapkv_w8k1", "snapkv@kvpress:window=8,kernel=1"},
+    {"pyramidkv", "pyramidkv@kvpress"},
+    {"pyramidkv_w8k7b5", "pyramidkv@kvpress:window=8,kernel=7,beta=5"},
+    {"knorm", "knorm@kvpress"},
+    {"tova", "tova@kvpress"},
+    {"expected_attention", "expected_attention@kvpress"},
+    {"expected_attention_eps", "expected_attention@kvpress:epsilon=0.01"},
+    {"expected_attention_mean", "expected_attention@kvpress:future=64,sinks=8,use_covariance=0,use_vnorm=0"},
+    {"keydiff", "keydiff@kvpress"},
+    {"block_keydiff", "keydiff@paper", false, false},
+    {"block_keydiff_b32", "keydiff@paper:block=32", false, false},
+    {"lagkv", "lagkv@kvpress"},
+    {"lagkv_lag32", "lagkv@kvpress:lag=32"},
+    {"lagkv_lag160", "lagkv@kvpress:lag=160"},
+    {"lagkv_lag32_cross", "lagkv@kvpress:lag=32,cross_scoring=1"},
+    {"adakv_snapkv", "adakv@kvpress(snapkv@kvpress)", false, false},
+    {"adakv_snapkv_w32k7", "adakv@kvpress(snapkv@kvpress:window=32,kernel=7)", false, false},
+    {"adakv_expected_attention", "adakv@kvpress(expected_attention@kvpress)", false, false},
+    {"adakv_expected_attention_eps", "adakv@kvpress(expected_attention@kvpress:epsilon=0.01)", false, false},
+    {"criticalkv_snapkv", "criticalkv@kvpress(snapkv@kvpress)", true},
+    {"criticalkv_snapkv_w32k7", "criticalkv@kvpress(snapkv@kvpress:window=32,kernel=7)", true},
+    {"criticalkv_expected_attention", "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=0)", true},
+    {"criticaladakv_snapkv_w32k7", "criticaladakv@kvpress(snapkv@kvpress:window=32,kernel=7)", false, false},
+    {"chunkkv_snapkv", "chunkkv@kvpress(snapkv@kvpress)", false, false},
+    {"chunkkv_snapkv_w32k7c10", "chunkkv@kvpress:chunk_length=10(snapkv@kvpress:window=32,kernel=7)", false, false},
+    {"chunkkv_knorm", "chunkkv@kvpress(knorm@kvpress)", false, false},
+};
+
+evl_tensors tensors_of(const MethodsLayer& layer) {
+    evl_tensors tensors{};
+    tensors.struct_size = sizeof tensors;
+    tensors.query_heads = static_cast<std::uint32_t>(layer.query_heads);
+    tensors.kv_heads = static_cast<std::uint32_t>(layer.kv_heads);
+    tensors.tokens = static_cast<std::uint32_t>(layer.tokens);
+    tensors.dim = static_cast<std::uint32_t>(layer.dim);
+    tensors.q = layer.q.data();
+    tensors.k = layer.k.data();
+    tensors.v = layer.v.data();
+    tensors.q_stride = tensors.k_stride = tensors.v_stride = static_cast<std::ptrdiff_t>(layer.tokens * layer.dim);
+    tensors.softmax_scale = 1 / std::sqrt(static_cast<double>(layer.dim));
+    return tensors;
+}
+
+LayerTensors product_tensors(const MethodsLayer& layer) {
+    LayerTensors tensors;
+    tensors.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
+    tensors.q.assign(layer.q.begin(), layer.q.end());
+    tensors.k.assign(layer.k.begin(), layer.k.end());
+    tensors.v.assign(layer.v.begin(), layer.v.end());
+    for (std::size_t m = 0; m < layer.dim / 2; ++m)
+        tensors.rope_inv_freq.push_back(static_cast<float>(
+            std::pow(layer.rope_theta, -2.0 * static_cast<double>(m) / static_cast<double>(layer.dim))));
+    tensors.softmax_scale = static_cast<float>(1 / std::sqrt(static_cast<double>(layer.dim)));
+    return tensors;
+}
+
+} // namespace
+
+std::span<const Press> kvpress_presses() { return presses; }
+
+std::vector<double> known_reference_column(const MethodsLayer& layer, const std::string& column) {
+    static std::map<std::pair<const MethodsLayer*, std::string>, std::vector<double>> known;
+    auto& values = known[{&layer, column}];
+    if (values.empty()) values = reference_column(layer, column);
+    return values;
+}
+
+std::vector<double> product_column(const MethodsLayer& layer, const std::string& column) {
+    const LayerTensors tensors = product_tensors(layer);
+    const AttentionRows rows(tensors);
+    const std::vector<double> token_type(padded(layer.tokens));
+    LayerView view;
+    view.rows = &rows;
+    view.layer = layer.layer;
+    view.num_layers = layer.num_layers;
+    view.tokens = layer.tokens;
+    view.token_type = token_type.data();
+    view.wov_norm = layer.wov_l1.data();
+    const ColumnId id = columns::intern(column);
+    PromptColumns computed(view, {&id, 1});
+    std::ptrdiff_t stride = 0;
+    const double* values = computed.columns().filled(0, stride);
+    std::vector<double> out;
+    for (std::size_t head = 0; head < layer.kv_heads; ++head)
+        out.insert(out.end(), values + static_cast<std::ptrdiff_t>(head) * stride,
+                   values + static_cast<std::ptrdiff_t>(head) * stride + static_cast<std::ptrdiff_t>(layer.tokens));
+    return out;
+}
+
+Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,
+                const ColumnSource& source) {
+    static PluginHost host;
+    const Scorer scorer = make_scorer(text, host);
+    std::map<ColumnId, std::vector<double>> values;
+    const evl_tensors tensors = tensors_of(layer);
+    LayerInput input;
+    input.layer = layer.layer;
+    input.num_layers = layer.num_layers;
+    input.heads = layer.kv_heads;
+    input.tokens = input.sequence_len = layer.tokens;
+    input.tensors = &tensors;
+    input.columns = [&](ColumnId id) -> ColumnValues {
+        auto& column = values[id];
+        if (column.empty()) {
+            column = source(layer, columns::name(id));
+            column.resize(column.size() + row_padding);
+        }
+        return {column.data(), static_cast<std::ptrdiff_t>(layer.tokens)};
+    };
+    Selected selected;
+    std::vector<std::size_t> counts;
+    ScorerRun(scorer).select(input, removed_fraction, selected.scores, counts);
+    for (std::size_t head = 0; head < layer.kv_heads; ++head) {
+        const auto row = std::span(selected.scores).subspan(head * layer.tokens, layer.tokens);
+        const auto positions = top_k(row, counts[head]);
+        selected.kept.emplace_back(positions.begin(), positions.end());
+    }
+    return selected;
+}
+
+double worst_difference(std::span<const double> scores, std::span<const float> expected) {
+    double worst = scores.size() == expected.size() ? 0 : HUGE_VAL;
+    for (std::size_t i = 0; i < std::min(scores.size(), expected.size()); ++i) {
+        const double wanted = double{expected[i]}, highest = double{std::numeric_limits<float>::max()};
+        if ((scores[i] == highest) != (wanted == highest)) return HUGE_VAL;
+        if (scores[i] != wanted) worst = std::max(worst, std::abs(scores[i] - wanted) / std::abs(wanted));
+    }
+    return worst;
+}
+
+std::string difference(const std::vector<std::size_t>& kept, const std::vector<std::size_t>& expected,
+                       std::span<const double> scores, double gap) {
+    if (kept == expected) return {};
+    if (kept.size() != expected.size())
+        return "keeps " + std::to_string(kept.size()) + " instead of " + std::to_string(expected.size());
+    std::vector<std::size_t> other;
+    std::ranges::set_symmetric_difference(kept, expected, std::back_inserter(other));
+    if (gap > 1e-5) return "differs at position " + std::to_string(other[0]) + " without a tie";
+    double boundary = HUGE_VAL;
+    for (const std::size_t j : kept) boundary = std::min(boundary, scores[j]);
+    for (const std::size_t j : other)
+        if (std::abs(scores[j] - boundary) > 1e-5 * std::abs(boundary))
+            return "differs at position " + std::to_string(j) + ", whose score is not at the boundary";
+    return {};
+}
+
+} // namespace evictlab::test

@@ -1,0 +1,45 @@
+// The methods of the fixtures as scorers, and the rules by which scores and kept sets are compared.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/evaluation/selection.hpp"
+#include "tests/support/methods_fixture.hpp"
+
+namespace evictlab::test {
+
+struct Press {
+    const char* name;       ///< in the fixtures
+    const char* scorer;     ///< as typed
+    bool by_budget = false; ///< the fixture has one score for each budget
+    bool has_scores = true;
+};
+std::span<const Press> kvpress_presses();
+
+/// A column's values [kv_heads][tokens].
+using ColumnSource = std::function<std::vector<double>(const MethodsLayer&, const std::string& column)>;
+/// reference_column(), each computed once.
+std::vector<double> known_reference_column(const MethodsLayer& layer, const std::string& column);
+/// The product's own column, from queries, keys and values.
+std::vector<double> product_column(const MethodsLayer& layer, const std::string& column);
+
+struct Selected {
+    std::vector<double> scores;                 ///< [kv_heads][tokens]
+    std::vector<std::vector<std::size_t>> kept; ///< [kv_heads] positions, ascending
+};
+/// What a scorer keeps of a fixture's layer.
+Selected select(const std::string& scorer, const MethodsLayer& layer, double removed_fraction,
+                const ColumnSource& columns);
+
+/// The largest relative difference; infinite where only one of both is the largest float.
+double worst_difference(std::span<const double> scores, std::span<const float> expected);
+
+/// Empty where the kept positions are as expected, or differ only where scores tie at the boundary and `gap` is at most
+/// 1e-5. Else what is wrong.
+std::string difference(const std::vector<std::size_t>& kept, const std::vector<std::size_t>& expected,
+                       std::span<const double> scores, double gap);
+
+} // namespace evictlab::test
