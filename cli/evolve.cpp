@@ -203,9 +203,8 @@ int run(const std::vector<std::string>& arguments) {
                             : suite_from(*values);
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
-    const std::vector<double> retentions = saved && !values->contains("retention")
-                                               ? content.member("retentions").numbers()
-                                               : retentions_from(*values);
+    const std::vector<double> retentions =
+        saved && !values->contains("retention") ? content.member("retentions").numbers() : retentions_from(*values);
     const FitnessEvaluator fitness(suite.search_traces(), retentions);
     const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));
     if (result.stopped) {

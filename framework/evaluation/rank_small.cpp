@@ -1,6 +1,7 @@
 // The cut of a short row. Where the processor has AVX2, all pairs are compared by 16-bit keys, of which a register
 // holds four times as many as of scores. Keys are coarse: where they cannot tell a kept token from one that is not, the
 // scores themselves are looked at. SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -178,6 +179,11 @@ EVICTLAB_AVX2 Border border_of(const SmallRow& row, __m256i limit) {
     return {lowest(lowest_kept), -lowest(lowest_negative)};
 }
 
+/// In the order of lanes.hpp's total().
+EVICTLAB_AVX2 double total_of(__m256d a, __m256d b) {
+    return ((a[0] + a[1]) + (a[2] + a[3])) + ((b[0] + b[1]) + (b[2] + b[3]));
+}
+
 EVICTLAB_AVX2 double sum_kept(const SmallRow& row, const double* mass, std::size_t n, __m256i limit) {
     __m256d sums[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
     for (std::size_t i = 0; i < padded(n); i += 2 * lanes)
@@ -187,7 +193,7 @@ EVICTLAB_AVX2 double sum_kept(const SmallRow& row, const double* mass, std::size
             const __m256d is_kept = _mm256_castsi256_pd(_mm256_cmpgt_epi64(limit, rank));
             sums[half] = _mm256_add_pd(sums[half], _mm256_and_pd(_mm256_loadu_pd(mass + at), is_kept));
         }
-    return total(sums[0], sums[1]);
+    return total_of(sums[0], sums[1]);
 }
 
 /// What tries at one row have come to.
@@ -196,9 +202,6 @@ struct Tries {
     Border wrong;                                          ///< of the last try, over all budgets
     double lowest_cut = infinity, highest_cut = -infinity; ///< known where one try was not enough
 };
-
-EVICTLAB_INLINE double smaller(double a, double b) { return a < b ? a : b; }
-EVICTLAB_INLINE double larger(double a, double b) { return a > b ? a : b; }
 
 /// One try, with keys of this scale, at the budgets that are not done.
 template <std::size_t Registers>
@@ -217,7 +220,7 @@ EVICTLAB_AVX2 void try_scale(SmallRow& row, const KeyScale& scale, const double*
         if (!is_cut_by_keys<Registers>(row, ranks, kept[b])) {
             const Border border = border_of<Registers>(row, limit);
             if (border.is_wrong()) {
-                tries.wrong = {smaller(border.kept, tries.wrong.kept), larger(border.left, tries.wrong.left)};
+                tries.wrong = {std::min(border.kept, tries.wrong.kept), std::max(border.left, tries.wrong.left)};
                 continue;
             }
         }
@@ -229,8 +232,8 @@ EVICTLAB_AVX2 void try_scale(SmallRow& row, const KeyScale& scale, const double*
     for (std::size_t b = 0; b < kept.size(); ++b) {
         if ((done_now >> b & 1) == 0) continue;
         const double cut = border_of<Registers>(row, _mm256_set1_epi64x(static_cast<long long>(kept[b]))).kept;
-        tries.lowest_cut = smaller(cut, tries.lowest_cut);
-        tries.highest_cut = larger(cut, tries.highest_cut);
+        tries.lowest_cut = std::min(cut, tries.lowest_cut);
+        tries.highest_cut = std::max(cut, tries.highest_cut);
     }
 }
 
