@@ -7,7 +7,7 @@
 
 #include "capi/guard.hpp"
 #include "capi/open_scorer.hpp"
-#include "framework/evaluation/prefill_judge.hpp"
+#include "framework/evaluation/captured_protocol.hpp"
 
 using namespace evictlab;
 

@@ -13,6 +13,7 @@ namespace evictlab {
 class AttentionRows {
 public:
     explicit AttentionRows(const LayerArrays& layer);
+    explicit AttentionRows(const LayerTensors& layer) : AttentionRows(layer.arrays()) {}
 
     /// Floats a row: the tokens, padded.
     std::size_t stride() const { return stride_; }

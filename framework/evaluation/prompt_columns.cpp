@@ -15,7 +15,7 @@ constexpr std::size_t block_queries = 32;
 } // namespace
 
 HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t queries) {
-    const LayerArrays& layer = *view.arrays;
+    const LayerArrays& layer = view.tensors();
     const LayerShape& shape = layer.shape;
     HeadTensors head;
     head.group = shape.group();
@@ -36,7 +36,7 @@ HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t
 std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
     const LayerShape& shape = view.shape();
     std::vector<double> norms(padded(view.tokens));
-    const float* keys = view.arrays->key(kv_head, 0);
+    const float* keys = view.tensors().key(kv_head, 0);
     for (std::size_t i = 0; i < view.tokens; ++i) {
         double squares = 0;
         for (std::size_t x = 0; x < shape.dim; ++x) {

@@ -12,15 +12,16 @@ namespace evictlab {
 
 /// A captured layer as scorers see it: its first `tokens` tokens, all cached. A view of what it is made from.
 struct LayerView {
-    const LayerArrays* arrays = nullptr;
-    const AttentionRows* rows = nullptr; ///< of `arrays`; may be null where no column follows from queries
+    const AttentionRows* rows = nullptr;
     std::size_t layer = 0, num_layers = 0;
     std::size_t tokens = 0;             ///< n, the prompt
     const double* token_type = nullptr; ///< [n], padded
     /// [query_heads][tokens of the layer], ||W_o[h] v||_1; null where neither the trace nor the suite has it.
     const float* wov_norm = nullptr;
+    const LayerArrays* arrays = nullptr; ///< in place of `rows`, where no column follows from queries
 
-    const LayerShape& shape() const { return arrays->shape; }
+    const LayerArrays& tensors() const { return rows ? rows->layer() : *arrays; }
+    const LayerShape& shape() const { return tensors().shape; }
 };
 
 /// The tensors of one KV head after `queries` queries: all of them cached.
