@@ -107,13 +107,13 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     )
 
 
-def wov_l1(projection: torch.Tensor, attention: LayerAttention) -> Array:
-    """CriticalKV's ||W_o[h] v[j]||_1: [H_q][N]."""
-    heads, _, dim = attention.q.shape
-    group = heads // attention.k.shape[0]
+def wov_l1(projection: torch.Tensor, values: torch.Tensor) -> Array:
+    """CriticalKV's ||W_o[h] v[j]||_1, [H_q][N], of values [H_kv][N][d]."""
+    dim = values.shape[-1]
+    heads = projection.shape[1] // dim
+    group = heads // values.shape[0]
     norms = [
-        (attention.v[head // group] @ projection[:, head * dim : (head + 1) * dim].T).abs().sum(-1)
-        for head in range(heads)
+        (values[head // group] @ projection[:, head * dim : (head + 1) * dim].T).abs().sum(-1) for head in range(heads)
     ]
     return torch.stack(norms).numpy()
 
@@ -133,7 +133,7 @@ def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
         if facts.rope.scale != 1:
             tensors[f"layers.{layer}.rope_scale"] = np.array([facts.rope.scale], np.float32)
         if settings.wov_l1:
-            tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention)
+            tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
     document = item.document
     metadata = {
         "format": TRACE_FORMAT,

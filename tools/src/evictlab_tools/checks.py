@@ -86,7 +86,8 @@ def _check_output(layer: int, attention: LayerAttention) -> None:
         )
 
 
-def _find_rope(model: torch.nn.Module, layer: int, cos: Tensor, sin: Tensor, dim: int) -> Rope:
+def find_rope(model: torch.nn.Module, layer: int, cos: Tensor, sin: Tensor, dim: int) -> Rope:
+    """The rotary embedding among a module's that gives these cosines and sines [tokens][dim] from position 0 on."""
     scale = float(cos[0, 0])
     for name, buffer in model.named_buffers():
         if name.rsplit(".", 1)[-1].endswith("inv_freq") and buffer.numel() * 2 == dim:
@@ -113,7 +114,7 @@ def _layer_facts(
     if torch.equal(before, attention.q) and len(before[0]) > 1:
         return LayerFacts(Rope(torch.zeros(dim // 2), 1.0), attention.scale, attention.window)
     cos, sin = (x.float().reshape(-1, x.shape[-1]) for x in rotation)
-    rope = _find_rope(model, layer, cos, sin, dim)
+    rope = find_rope(model, layer, cos, sin, dim)
     if not _close(rotate(before, *_cos_sin(rope, before.shape[1])), attention.q):
         raise ToolError(
             f"layer {layer} ({type(attention.module).__name__}): its queries are not half-split rotations of what they "

@@ -114,8 +114,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 class LayerInput:
     """One layer at the end of a prompt of n tokens; q, k and v as the attention uses them (after RoPE and any norm).
 
-    F32 arrays whose last axis is contiguous are read where they lie; the library copies those whose tokens do not lie one
-    after another, and others are converted here.
+    F32 arrays whose last axis is contiguous are read where they lie; the library copies those whose tokens do not lie
+    one after another, and others are converted here.
     """
 
     layer: int
@@ -290,7 +290,8 @@ class Scorer:
         for name, shape in wanted.items():
             if arrays[name] is not None and arrays[name].shape != shape:
                 raise UsageError(
-                    f"scorer '{self.text}', layer {layer.layer}: {name} is {list(arrays[name].shape)}, not {list(shape)}"
+                    f"scorer '{self.text}', layer {layer.layer}: {name} is {list(arrays[name].shape)}, "
+                    f"not {list(shape)}"
                 )
 
 

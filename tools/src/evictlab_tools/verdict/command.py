@@ -1,0 +1,213 @@
+"""evictlab-verdict: what does a model itself say of what scorers evict?"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from evictlab_tools import __version__
+from evictlab_tools.documents import SPLITS
+from evictlab_tools.errors import ToolError, UsageError, run_command
+from evictlab_tools.files import write_json
+from evictlab_tools.library import Lab, Library, Scorer
+from evictlab_tools.models import open_model
+from evictlab_tools.suite import SUITE_FILE
+from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
+from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite, read_texts
+from evictlab_tools.verdict.journal import Journal
+from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
+from evictlab_tools.verdict.summary import Row, Verdict, to_json, to_text, used
+
+MADE_BY = f"evictlab-verdict {__version__}"
+RETENTIONS = (0.10, 0.25, 0.50, 0.75)
+RANDOM = "random@seed"
+
+
+@dataclass
+class Verdicts:
+    """Figures of every document, scorer (or bound) and retention, from the journal or from the model."""
+
+    judge: Judge
+    documents: DocumentSet
+    scorers: dict[str, Scorer]
+    retentions: tuple[float, ...]
+    journal: Journal
+    model_name: str | None = None
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def _hash(self, row: str) -> str:
+        return self.scorers[row].hash if row in self.scorers else row
+
+    def figures(self, document: TokenDocument, row: str, retention: float) -> Figures | None:
+        return self.journal.get((document.hash, self._hash(row), retention))
+
+    def _missing(self, document: TokenDocument, row: str) -> list[float]:
+        return [r for r in self.retentions if self.figures(document, row, r) is None]
+
+    @property
+    def rows(self) -> list[str]:
+        return [*self.scorers, *BOUNDS]
+
+    def run(self) -> None:
+        total = len(self.documents.documents) * len(self.rows) * len(self.retentions)
+        missing = sum(len(self._missing(d, row)) for d in self.documents.documents for row in self.rows)
+        with tqdm(total=total, initial=total - missing, unit="run", disable=None) as bar:
+            for document in self.documents.documents:
+                if not any(self._missing(document, row) for row in self.rows):
+                    continue
+                bar.set_description(document.name)
+                run = self.judge.read(document)
+                for row in self.rows:
+                    self._run_row(run, row, bar)
+
+    def _run_row(self, run: DocumentRun, row: str, bar: tqdm[None]) -> None:
+        missing = self._missing(run.document, row)
+        if not missing or row in self.failures:
+            bar.update(len(missing))
+            return
+        removed = [1.0 - retention for retention in missing]
+        try:
+            kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
+        except ToolError as error:
+            self.failures[row] = f"{row} on {run.document.name}: {error}"
+            tqdm.write(f"error: {self.failures[row]}; its row is left out", file=sys.stderr)
+            bar.update(len(missing))
+            return
+        for retention, masks in zip(missing, kept, strict=True):
+            names = {"document": run.document.name, "scorer": row}
+            self.journal.add((run.document.hash, self._hash(row), retention), names, run.measure(masks))
+            bar.update()
+
+    def verdict(self) -> Verdict:
+        rows = tuple(self._row(row) for row in self.rows if row not in self.failures)
+        source = self.judge.source
+        model = self.model_name or self.documents.model or source.name
+        return Verdict(self.documents, model, source.weights, self.retentions, rows)
+
+    def _row(self, row: str) -> Row:
+        figures = [[self.figures(d, row, r) for r in self.retentions] for d in self.documents.documents]
+        known = [[f for f in of_document if f is not None] for of_document in figures]
+        return Row(
+            row,
+            np.array([[f.kl for f in of_document] for of_document in known]),
+            np.array([[f.delta_nll for f in of_document] for of_document in known]),
+            np.array([used([f[r].kept for f in known], [f[r].cached for f in known]) for r in range(len(known[0]))]),
+            self.scorers[row].needs.uneven if row in self.scorers else row == LAYER_ORACLE,
+        )
+
+
+def open_scorers(lab: Lab, lists: Sequence[str]) -> dict[str, Scorer]:
+    """Those asked for, without repetition, and random."""
+    texts = [text for texts in lists for text in lab.split(texts)]
+    if not any(text.split("@")[0].split(":")[0] == "random" for text in texts):
+        texts.append(RANDOM)
+    return {text: lab.open(text) for text in dict.fromkeys(texts)}
+
+
+def parse_retentions(text: str) -> tuple[float, ...]:
+    try:
+        retentions = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--retentions {text}: not numbers with commas between, as 0.1,0.25") from None
+    if not all(0 < retention <= 1 for retention in retentions):
+        raise UsageError(f"--retentions {text}: a retention is above 0 and at most 1")
+    return retentions
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="evictlab-verdict",
+        description="Measures, inside the model itself, what evicting with each scorer does to its predictions: the KL "
+        "divergence from the run without eviction and the change of the negative log-likelihood.",
+        epilog="example: evictlab-verdict SmolLM2.gguf suites/smollm2 --scorers snapkv@kvpress,knorm@kvpress "
+        "--output verdict.json",
+    )
+    add = result.add_argument
+    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
+    add("inputs", nargs="+", type=Path, help="a captured suite's folder; or manifests of documents and text files")
+    add("--scorers", action="append", help="as for evictlab bench; random and the oracles always come with them (all)")
+    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
+    add("--split", action="append", choices=SPLITS, help="of the documents; may be repeated (test, test_other_model)")
+    add("--output", "-o", type=Path, default=Path("verdict.json"), help="the JSON (default verdict.json)")
+    add("--journal", type=Path, help="what is finished, to go on from after a stop (default OUTPUT.journal)")
+    add("--correlate", nargs="?", const="", metavar="BENCH", help="how well the offline measures predict the verdict: "
+        "against this bench JSON, or one that is made now")  # fmt: skip
+    add("--plugin-dir", action="append", type=Path, default=[], help="a folder of scorer plugins; may be repeated")
+    add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
+    add(
+        "--model-name",
+        help="what the model is called in the result (default: as the suite has it, or its folder or file)",
+    )
+    add("--revision", help="commit, branch or tag on the hub")
+    add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
+    add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
+    add("--kind", default="text", help="kind of the plain text files (default text)")
+    add("--threads", type=int, default=torch.get_num_threads(), help="threads (default: one a core)")
+    return result
+
+
+def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> DocumentSet:
+    if (given.inputs[0] / SUITE_FILE).is_file():
+        if len(given.inputs) > 1:
+            raise UsageError("give one suite, or texts")
+        documents = read_suite(given.inputs[0], judge.source, library)
+    else:
+        documents = read_texts(
+            given.inputs,
+            judge.source,
+            prompt=given.prompt,
+            continuation=given.continuation,
+            kind=given.kind,
+            split="test",
+        )
+    return documents.of_splits(given.split or ["test", "test_other_model"])
+
+
+def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
+    found = run_bench(lab.library, verdict) if bench == "" else read_bench(Path(bench), verdict)
+    correlations = correlate(verdict, found)
+    print(
+        f"Which offline measure predicts the KL divergence: mean over {correlations[0].documents} documents of the "
+        f"rank correlation (Spearman) over {correlations[0].scorers} scorers, with 95 % intervals"
+    )
+    print(correlations_to_text(correlations))
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    retentions = parse_retentions(given.retentions)
+    if given.threads < 1:
+        raise UsageError("--threads is at least 1")
+    torch.set_num_threads(given.threads)
+    lab = Lab(given.plugin_dir)
+    for problem in lab.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    scorers = open_scorers(lab, given.scorers or ["all"])
+    source = open_model(given.model, given.revision)
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=given.threads)
+    documents = _documents(given, judge, lab.library)
+    basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
+    journal = Journal(given.journal or given.output.with_name(given.output.name + ".journal"), basis)
+    with closing(journal):
+        verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name)
+        verdicts.run()
+    verdict = verdicts.verdict()
+    write_json(given.output, to_json(verdict, MADE_BY))
+    print(to_text(verdict))
+    if given.correlate is not None:
+        _print_correlation(given.correlate, lab, verdict)
+    if verdicts.failures:
+        raise ToolError(f"{len(verdicts.failures)} scorer(s) failed and have no row")
+
+
+def main() -> None:
+    sys.exit(run_command(command))

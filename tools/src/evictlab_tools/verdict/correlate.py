@@ -1,0 +1,137 @@
+"""How well an offline measure predicts the verdict: rank correlation over scorers, document by document."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evictlab_tools.errors import ToolError
+from evictlab_tools.files import read_json
+from evictlab_tools.library import Library
+from evictlab_tools.verdict.judge import BOUNDS
+from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
+from evictlab_tools.verdict.summary import Row, Verdict, table
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Correlation:
+    measure: str
+    retention: float
+    estimate: Estimate  # mean over documents of Spearman's rank correlation
+    scorers: int
+    documents: int
+
+
+def is_compared(scorer: str) -> bool:
+    """Random and the oracles are far from all others, so they would only flatter every measure."""
+    return scorer not in BOUNDS and scorer.split("@", maxsplit=1)[0].split(":", maxsplit=1)[0] != "random"
+
+
+def run_bench(library: Library, verdict: Verdict) -> dict[str, Any]:
+    """`evictlab bench` on the verdict's suite and scorers."""
+    if verdict.documents.folder is None:
+        raise ToolError(
+            "--correlate compares with the captured attention of the same documents: give a suite's folder, not texts"
+        )
+    command = [
+        str(library.program),
+        "bench",
+        f"--suite={verdict.documents.folder.resolve()}",
+        "--protocol=prefill",
+        f"--scorers={','.join(row.scorer for row in verdict.rows if row.scorer not in BOUNDS)}",
+        f"--retentions={','.join(map(repr, verdict.retentions))}",
+        "--by-trace",
+        "--format=json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ToolError(f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def read_bench(path: Path, verdict: Verdict) -> dict[str, Any]:
+    bench = read_json(path)
+    if not isinstance(bench, dict) or "rows" not in bench or "measure" not in bench:
+        raise ToolError(f"{path}: no result of `evictlab bench --format json`")
+    if bench.get("suite", {}).get("hash") != verdict.documents.suite_hash:
+        raise ToolError(f"{path}: is of another suite than {verdict.documents.suite}; their hashes differ")
+    result: dict[str, Any] = bench
+    return result
+
+
+def _figures(bench: dict[str, Any], row: dict[str, Any], measure: str) -> dict[str, list[float]]:
+    """By document: [retention]."""
+    splits = row["splits"] if measure == bench["measure"] else row.get("measures", {}).get(measure, {})
+    found: dict[str, list[float]] = {}
+    for split in SPLITS:
+        for label, figures in zip(
+            bench["traces"].get(split, []), splits.get(split, {}).get("traces", []), strict=False
+        ):
+            found[label["name"]] = figures
+    return found
+
+
+def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
+    """Each measure of the bench at each retention, on the documents and scorers that both have."""
+    rows = {row.scorer: row for row in verdict.rows if is_compared(row.scorer)}
+    benched = {row["scorer"]: row for row in bench["rows"] if row["scorer"] in rows}
+    if len(benched) < 3:
+        raise ToolError(f"a correlation needs three scorers that were benched and judged; there are {len(benched)}")
+    result = []
+    for measure in [bench["measure"], *bench.get("more_measures", [])]:
+        figures = {scorer: _figures(bench, row, measure) for scorer, row in benched.items()}
+        for r, retention in enumerate(verdict.retentions):
+            by_document = _by_document(verdict, rows, figures, r, _place(bench, retention))
+            result.append(Correlation(measure, retention, mean(by_document), len(figures), len(by_document)))
+    return result
+
+
+def _place(bench: dict[str, Any], retention: float) -> int:
+    try:
+        return int(bench["retentions"].index(retention))
+    except ValueError:
+        raise ToolError(f"the bench has no retention {retention:g}; it has {bench['retentions']}") from None
+
+
+def _by_document(
+    verdict: Verdict, rows: dict[str, Row], figures: dict[str, dict[str, list[float]]], judged: int, benched: int
+) -> Values:
+    correlations = []
+    for d, document in enumerate(verdict.documents.documents):
+        if not all(document.name in of_scorer for of_scorer in figures.values()):
+            continue
+        offline = np.array([of_scorer[document.name][benched] for of_scorer in figures.values()])
+        own = np.array([rows[scorer].kl[d, judged] for scorer in figures])
+        correlations.append(spearman(offline, own))
+    if not correlations:
+        raise ToolError("the bench has none of the verdict's documents")
+    return np.array(correlations)
+
+
+def correlations_to_text(correlations: Sequence[Correlation], *, markdown: bool = False) -> str:
+    """A row for each measure."""
+    measures = list(dict.fromkeys(c.measure for c in correlations))
+    retentions = list(dict.fromkeys(c.retention for c in correlations))
+    cells = {(c.measure, c.retention): c.estimate for c in correlations}
+    header = ["measure", *(f"{retention:.2f}" for retention in retentions)]
+    body = []
+    for measure in measures:
+        row = [measure]
+        for retention in retentions:
+            e = cells[measure, retention]
+            row.append(f"{e.value:.2f}" if e.low is None else f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]")
+        body.append(row)
+    if markdown:
+        lines = [header, ["---"] * len(header), *body]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(header, body)

@@ -1,0 +1,83 @@
+"""The documents that a verdict is about: tokens of a captured suite, or texts and manifests."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evictlab_tools.capture import Settings, tokenise
+from evictlab_tools.documents import read_inputs
+from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.files import read_json, sha256_of_bytes
+from evictlab_tools.library import Library
+from evictlab_tools.models import ModelSource
+from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
+from evictlab_tools.trace_file import TraceFile
+
+
+@dataclass(frozen=True)
+class TokenDocument:
+    name: str
+    kind: str
+    split: str
+    ids: tuple[int, ...]
+    prompt: int  # tokens; the others are the continuation
+
+    @property
+    def hash(self) -> str:
+        return sha256_of_bytes(json.dumps([self.prompt, *self.ids]).encode())
+
+
+@dataclass(frozen=True)
+class DocumentSet:
+    suite: str
+    suite_hash: str  # as benches have it; of texts, over their tokens
+    documents: tuple[TokenDocument, ...]
+    folder: Path | None = None  # of a captured suite
+    model: str | None = None  # as the suite calls it
+
+    def of_splits(self, splits: Sequence[str]) -> DocumentSet:
+        chosen = tuple(document for document in self.documents if document.split in splits)
+        if not chosen:
+            found = ", ".join(sorted({document.split for document in self.documents}))
+            raise UsageError(f"{self.suite}: no document of the split {' or '.join(splits)}; there are: {found}")
+        return replace(self, documents=chosen)
+
+
+def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentSet:
+    """The tokens that were captured; ToolError where the suite is of other weights than `source`."""
+    suite = read_json(folder / SUITE_FILE)
+    if not isinstance(suite, dict) or suite.get("format") != SUITE_FORMAT:
+        raise ToolError(f'{folder / SUITE_FILE}: no captured suite: "format" is not "{SUITE_FORMAT}"')
+    if suite.get("weights") != source.weights:
+        raise ToolError(
+            f"{folder}: was captured from other weights ({suite.get('weights')}) than those given ({source.weights}); "
+            "give the model that it was captured from"
+        )
+    documents = []
+    for entry in suite["files"]:
+        trace = TraceFile(folder / entry["file"])
+        ids = tuple(int(i) for i in trace.stored("token_ids"))
+        documents.append(
+            TokenDocument(
+                entry["document"], entry.get("kind", ""), entry["split"], ids, int(trace.metadata["prompt_len"])
+            )
+        )
+    return DocumentSet(suite["name"], library.suite_hash(str(folder)), tuple(documents), folder, suite["model"])
+
+
+def read_texts(
+    inputs: Sequence[Path], source: ModelSource, *, prompt: int, continuation: int, kind: str, split: str
+) -> DocumentSet:
+    texts = tokenise(
+        read_inputs(inputs, kind=kind, split=split, licence="unknown"), source, Settings(prompt, continuation)
+    )
+    documents = tuple(
+        TokenDocument(text.document.name, text.document.kind, text.document.split, tuple(text.ids), prompt)
+        for text in texts
+    )
+    digest = sha256_of_bytes("".join(document.hash for document in documents).encode())
+    return DocumentSet(inputs[0].stem, f"sha256:{digest}", documents)

@@ -1,0 +1,71 @@
+"""What is finished, one JSON line a figure: a verdict that was stopped goes on from it."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evictlab_tools.errors import ToolError
+from evictlab_tools.verdict.judge import Figures
+
+FORMAT = "evictlab-verdict-journal/1"
+Key = tuple[str, str, float]  # document's hash, scorer's hash, retention
+
+
+class Journal:
+    """Appends a line when a figure is done. `basis` is what all figures follow from (the weights, the version)."""
+
+    def __init__(self, path: Path, basis: dict[str, Any]) -> None:
+        self.path = path
+        self._figures: dict[Key, Figures] = {}
+        lines = self._whole_lines()
+        if lines:
+            self._read(lines, basis)
+        self._file = path.open("a", encoding="utf-8")
+        if not lines:
+            self._write({"format": FORMAT, **basis})
+
+    def _whole_lines(self) -> list[str]:
+        """Without a last line that a stop cut short, which goes from the file too."""
+        if not self.path.exists():
+            return []
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(self.path, len(whole))
+        return whole.decode("utf-8").splitlines()
+
+    def _read(self, lines: list[str], basis: dict[str, Any]) -> None:
+        try:
+            header, *entries = (json.loads(line) for line in lines)
+            if header != {"format": FORMAT, **basis}:
+                raise ToolError(
+                    f"{self.path}: is of another model, version or options; remove it, or choose another --output"
+                )
+            for entry in entries:
+                key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
+                self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise ToolError(f"{self.path}: not a journal of evictlab-verdict; remove it to start afresh") from None
+
+    def _write(self, value: dict[str, Any]) -> None:
+        self._file.write(json.dumps(value) + "\n")
+        self._file.flush()
+
+    def get(self, key: Key) -> Figures | None:
+        return self._figures.get(key)
+
+    def add(self, key: Key, names: dict[str, str], figures: Figures) -> None:
+        """`names` are for people."""
+        document, scorer, retention = key
+        self._write(
+            {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
+        )
+        self._figures[key] = figures
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,215 @@
+"""The measurements: a model that is loaded once, a document whose prompt is run once, and figures of kept sets.
+
+Nothing here reads options or prints, so that other front ends can keep a Judge alive.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evictlab_tools.attention import LayerAttention, output_projection, recording
+from evictlab_tools.capture import wov_l1
+from evictlab_tools.checks import LayerFacts, check_layers
+from evictlab_tools.errors import ToolError
+from evictlab_tools.library import ALL_QUERIES, LayerInput, Scorer
+from evictlab_tools.models import ModelSource
+from evictlab_tools.verdict.documents import TokenDocument
+from evictlab_tools.verdict.masked import ATTENTION, PromptLayer, prompt_layer, run_continuation
+
+ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
+LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
+BOUNDS = (ORACLE, LAYER_ORACLE)
+BLOCK = 16  # positions whose distributions are compared at once
+
+Masks = list[NDArray[np.bool_]]  # [layer]: [H_kv][n]
+
+
+@dataclass(frozen=True)
+class Figures:
+    kl: float  # nats a token
+    delta_nll: float  # nats a token
+    kept: int  # cached tokens that were kept, over the layers that eviction judges
+    cached: int
+
+
+def kept_count(tokens: int, removed: float) -> int:
+    """kvpress's K."""
+    return 0 if removed >= 1 else max(1, int(tokens * (1.0 - removed)))
+
+
+def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
+    """True at the `count` highest of a flat array; of equals, the first."""
+    mask = np.zeros(scores.size, np.bool_)
+    mask[np.argsort(-scores, kind="stable")[:count]] = True
+    return mask
+
+
+def compare(full: Tensor, evicted: Tensor, targets: Sequence[int]) -> tuple[float, float]:
+    """Mean KL(full || evicted) over positions, and the change of the mean negative log-likelihood of the targets.
+
+    Logits [m][vocabulary]; target i is what follows position i, and the last position may have none.
+    """
+    divergence = change = 0.0
+    for first in range(0, full.shape[0], BLOCK):
+        p = full[first : first + BLOCK].double().log_softmax(-1)
+        q = evicted[first : first + BLOCK].double().log_softmax(-1)
+        divergence += float((p.exp() * (p - q)).sum())
+        next_tokens = torch.tensor(targets[first : first + BLOCK], dtype=torch.long)[:, None]
+        rows = len(next_tokens)
+        change += float((p[:rows].gather(1, next_tokens) - q[:rows].gather(1, next_tokens)).sum())
+    return divergence / full.shape[0], change / len(targets) if targets else 0.0
+
+
+class Judge:
+    """A model, loaded and checked when the first document comes."""
+
+    def __init__(self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2) -> None:
+        self.source, self.sliding_layers = source, sliding_layers
+        self.pool = ThreadPoolExecutor(threads)
+        self._model: torch.nn.Module | None = None
+        self._facts: dict[int, LayerFacts] = {}
+        self._projections: dict[int, Tensor] = {}
+
+    def read(self, document: TokenDocument) -> DocumentRun:
+        """Runs the whole document once."""
+        if not 0 < document.prompt < len(document.ids):
+            raise ToolError(f"{document.name}: a prompt of {document.prompt} of {len(document.ids)} tokens cannot be")
+        if self._model is None:
+            self._model = self.source.load(ATTENTION)
+            self._facts = check_layers(self._model, document.ids, range(self.source.num_layers))
+        with recording() as recorder, torch.no_grad():
+            output = self._model(
+                input_ids=torch.tensor([document.ids]),
+                use_cache=False,
+                logits_to_keep=len(document.ids) - document.prompt,
+            )
+        return DocumentRun(self, self._model, document, recorder.layers, self._facts, output.logits[0])
+
+    def projection(self, layer: int, attention: LayerAttention) -> Tensor:
+        if layer not in self._projections:
+            self._projections[layer] = output_projection(layer, attention)
+        return self._projections[layer]
+
+
+@dataclass
+class DocumentRun:
+    """One document's uncompressed run, and what else has been measured on it."""
+
+    judge: Judge
+    model: torch.nn.Module
+    document: TokenDocument
+    layers: Mapping[int, LayerAttention]
+    facts: Mapping[int, LayerFacts]
+    logits: Tensor  # [m][vocabulary], of the continuation's positions
+    _norms: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def prompt(self) -> int:
+        return self.document.prompt
+
+    @cached_property
+    def prompt_layers(self) -> dict[int, PromptLayer]:
+        return {number: prompt_layer(layer, self.prompt) for number, layer in self.layers.items()}
+
+    def is_evicted(self, layer: int) -> bool:
+        """Layers with a sliding window are left alone unless asked for."""
+        return self.judge.sliding_layers or self.layers[layer].window == 0
+
+    @cached_property
+    def token_types(self) -> NDArray[np.uint8]:
+        return self.judge.source.tokenizer.token_types(self.document.ids[: self.prompt])
+
+    def layer_input(self, number: int, scorer: Scorer) -> LayerInput:
+        """No more than the scorer needs."""
+        layer, facts, needs, n = self.layers[number], self.facts[number], scorer.needs, self.prompt
+        first = 0 if needs.queries == ALL_QUERIES else n - min(n, needs.queries)
+        return LayerInput(
+            layer=number,
+            num_layers=self.judge.source.num_layers,
+            query_heads=layer.q.shape[0],
+            q=layer.q[:, first:n].numpy() if needs.queries > 0 else None,
+            k=layer.k[:, :n].numpy(),
+            v=layer.v[:, :n].numpy(),
+            first_query=first,
+            rope_inv_freq=facts.rope.inv_freq.numpy(),
+            rope_scale=facts.rope.scale,
+            softmax_scale=layer.scale,
+            sliding_window=layer.window,
+            token_type=self.token_types if needs.token_type else None,
+            wov_norm=self._wov_norm(number) if needs.may_use_wov_norm else None,
+        )
+
+    def _wov_norm(self, number: int) -> NDArray[np.float32]:
+        if number not in self._norms:
+            layer = self.layers[number]
+            self._norms[number] = wov_l1(self.judge.projection(number, layer), layer.v)
+        return self._norms[number][:, : self.prompt]
+
+    def _by_layer(self, budgets: int, select: Callable[[int], NDArray[np.bool_]]) -> list[Masks]:
+        """[budget][layer], from each judged layer's [budget][H_kv][n]."""
+
+        def of_layer(number: int) -> NDArray[np.bool_]:
+            if self.is_evicted(number):
+                return select(number)
+            return np.ones((budgets, self.layers[number].k.shape[0], self.prompt), np.bool_)
+
+        by_layer = list(self.judge.pool.map(of_layer, range(len(self.layers))))
+        return [[masks[budget] for masks in by_layer] for budget in range(budgets)]
+
+    def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
+        """What a scorer keeps at each removed fraction."""
+        # The lazy parts are made here, where one thread runs.
+        if scorer.needs.may_use_wov_norm:
+            for number in range(len(self.layers)):
+                self._wov_norm(number)
+        if scorer.needs.token_type:
+            assert self.token_types is not None
+        return self._by_layer(len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed).mask)
+
+    @cached_property
+    def future_attention(self) -> dict[int, NDArray[np.float64]]:
+        """By layer, the continuation's attention to each prompt token, mean over its queries and the group's heads."""
+        return {number: _future_attention(layer, self.prompt) for number, layer in self.layers.items()}
+
+    def keep_oracle(self, bound: str, removed: Sequence[float]) -> list[Masks]:
+        attention = self.future_attention
+
+        def of_layer(number: int) -> NDArray[np.bool_]:
+            scores = attention[number]
+            counts = [kept_count(self.prompt, share) for share in removed]
+            if bound == LAYER_ORACLE:
+                return np.stack([top(scores.ravel(), len(scores) * c).reshape(scores.shape) for c in counts])
+            return np.stack([np.stack([top(head, c) for head in scores]) for c in counts])
+
+        return self._by_layer(len(removed), of_layer)
+
+    def measure(self, masks: Masks) -> Figures:
+        """Runs the continuation with all other prompt tokens hidden."""
+        kept = [torch.from_numpy(mask) for mask in masks]
+        evicted = run_continuation(self.model, self.document.ids, self.prompt, self.prompt_layers, kept)
+        kl, delta_nll = compare(self.logits, evicted, self.document.ids[self.prompt + 1 :])
+        judged = [mask for number, mask in enumerate(masks) if self.is_evicted(number)]
+        return Figures(kl, delta_nll, int(sum(mask.sum() for mask in judged)), sum(mask.size for mask in judged))
+
+
+@torch.no_grad()
+def _future_attention(layer: LayerAttention, prompt: int) -> NDArray[np.float64]:
+    """[H_kv][n]."""
+    heads, tokens, dim = layer.q.shape
+    kv_heads = layer.k.shape[0]
+    queries = layer.q[:, prompt:].reshape(kv_heads, -1, dim)  # the group's heads one after another
+    logits = layer.scale * (queries @ layer.k.transpose(1, 2))
+    age = torch.arange(prompt, tokens)[:, None] - torch.arange(tokens)[None, :]
+    seen = (age >= 0) & (age < layer.window) if layer.window > 0 else age >= 0
+    logits.masked_fill_(~seen.repeat(heads // kv_heads, 1)[None], float("-inf"))
+    mean: NDArray[np.float64] = logits.softmax(-1)[..., :prompt].double().mean(1).numpy()
+    return mean

@@ -1,0 +1,205 @@
+"""A finished verdict: as JSON ("evictlab-verdict/1", which `evictlab report --verdict` reads) and as tables."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evictlab_tools.verdict.documents import DocumentSet
+from evictlab_tools.verdict.judge import BOUNDS
+from evictlab_tools.verdict.statistics import (
+    DOCUMENTS_FOR_A_CLAIM,
+    Estimate,
+    Values,
+    geometric_mean,
+    mean,
+    ratio,
+)
+
+SCHEMA = "evictlab-verdict/1"
+# Methods as papers and NVIDIA's kvpress have them, in their own settings.
+PUBLISHED = re.compile(r"(?!random)[a-z0-9_]+@(kvpress|paper)(\([a-z0-9_]+@(kvpress|paper)\))?")
+
+
+@dataclass(frozen=True)
+class Row:
+    scorer: str
+    kl: Values  # [document][retention]
+    delta_nll: Values  # [document][retention]
+    retention_used: Values  # [retention]
+    uneven: bool  # layers or heads have budgets of their own
+
+    @property
+    def published(self) -> bool:
+        return not self.uneven and PUBLISHED.fullmatch(self.scorer) is not None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    documents: DocumentSet
+    model: str
+    weights: str
+    retentions: tuple[float, ...]
+    rows: tuple[Row, ...]
+
+    def best_published(self, retention: int) -> Row | None:
+        rows = [row for row in self.rows if row.published]
+        return min(rows, key=lambda row: geometric_mean(row.kl[:, retention]).value, default=None)
+
+    def ratio(self, row: Row, retention: int) -> Estimate | None:
+        best = self.best_published(retention)
+        return None if best is None else ratio(row.kl[:, retention], best.kl[:, retention])
+
+    def in_order(self) -> list[Row]:
+        """Best first by the geometric mean over all retentions; uneven budgets after the others."""
+        return sorted(self.rows, key=lambda row: (row.uneven, geometric_mean(row.kl.ravel()).value))
+
+
+def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "suite": {"name": verdict.documents.suite, "hash": verdict.documents.suite_hash},
+        "model": verdict.model,
+        "weights": verdict.weights,
+        "protocol": "prefill",
+        "made_by": made_by,
+        "retentions": list(verdict.retentions),
+        "documents": [
+            {
+                "name": document.name,
+                "kind": document.kind,
+                "split": document.split,
+                "prompt": document.prompt,
+                "continuation": len(document.ids) - document.prompt,
+            }
+            for document in verdict.documents.documents
+        ],
+        "rows": [_row_json(verdict, row) for row in verdict.in_order()],
+    }
+
+
+def _row_json(verdict: Verdict, row: Row) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "scorer": row.scorer,
+        "kl": row.kl.tolist(),
+        "delta_nll": row.delta_nll.tolist(),
+        "retention_used": row.retention_used.tolist(),
+    }
+    if row.uneven:
+        result["uneven_budgets"] = True
+    result["summary"] = [
+        {
+            "retention": retention,
+            "kl_geometric": _estimate_json(geometric_mean(row.kl[:, r])),
+            "kl_arithmetic": _estimate_json(mean(row.kl[:, r])),
+            "delta_nll": _estimate_json(mean(row.delta_nll[:, r])),
+            "ratio": _estimate_json(verdict.ratio(row, r)),
+        }
+        for r, retention in enumerate(verdict.retentions)
+    ]
+    return result
+
+
+def _estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    interval = None if estimate.low is None else [estimate.low, estimate.high]
+    return {"value": estimate.value, "interval": interval}
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(cells)).rstrip()
+        for cells in (list(zip(row, widths, strict=True)) for row in [header, *rows])
+    ]
+    return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _with_interval(estimate: Estimate, form: str) -> str:
+    text = format(estimate.value, form)
+    return text if estimate.low is None else f"{text} [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def to_text(verdict: Verdict) -> str:
+    rows = verdict.in_order()
+    header = ["", *(f"at {retention:g}" for retention in verdict.retentions)]
+
+    def by_retention(title: str, cell: Callable[[Row, int], str]) -> str:
+        body = [[row.scorer, *(cell(row, r) for r in range(len(verdict.retentions)))] for row in rows]
+        return f"{title}\n{table(header, body)}\n"
+
+    def ratio_cell(row: Row, r: int) -> str:
+        estimate = verdict.ratio(row, r)
+        if estimate is None:
+            return "n/a"
+        wins = (
+            estimate.high is not None
+            and estimate.high < 1
+            and len(verdict.documents.documents) >= DOCUMENTS_FOR_A_CLAIM
+            and not row.uneven
+            and row.scorer not in BOUNDS
+        )
+        return _with_interval(estimate, ".2f") + (" *" if wins else "")
+
+    best = [row.scorer if (row := verdict.best_published(r)) else "none" for r in range(len(verdict.retentions))]
+    count = len(verdict.documents.documents)
+    parts = [
+        f"{verdict.model} on {count} documents of {verdict.documents.suite}. KL divergence from the run without "
+        "eviction and change of the mean negative log-likelihood, in nats a token; with 95 % intervals.\n",
+        by_retention(
+            "KL divergence, geometric mean over documents",
+            lambda row, r: _figure(geometric_mean(row.kl[:, r]).value),
+        ),
+        by_retention(
+            "Its ratio to the best published row with uniform budgets "
+            f"({', '.join(best)}); * where the interval lies below 1",
+            ratio_cell,
+        ),
+        by_retention("KL divergence, arithmetic mean", lambda row, r: _with_interval(mean(row.kl[:, r]), ".4f")),
+        by_retention(
+            "Change of the mean negative log-likelihood",
+            lambda row, r: _with_interval(mean(row.delta_nll[:, r]), "+.4f"),
+        ),
+        _kinds(verdict, rows),
+    ]
+    if any(abs(row.retention_used[r] - verdict.retentions[r]) > 0.005 for row in rows for r in range(len(header) - 1)):
+        parts.append(by_retention("Retention really used", lambda row, r: f"{row.retention_used[r]:.4f}"))
+    return "\n".join(parts)
+
+
+def _kinds(verdict: Verdict, rows: Sequence[Row]) -> str:
+    """A column for each kind of document and retention."""
+    kinds: dict[str, list[int]] = {}
+    for place, document in enumerate(verdict.documents.documents):
+        kinds.setdefault(document.kind or "no kind", []).append(place)
+    header = [
+        "",
+        *(f"{kind} ({len(places)}) {r:g}" for kind, places in kinds.items() for r in verdict.retentions),
+    ]
+    body = [
+        [
+            row.scorer,
+            *(
+                _figure(geometric_mean(row.kl[places, r]).value)
+                for places in kinds.values()
+                for r in range(len(verdict.retentions))
+            ),
+        ]
+        for row in rows
+    ]
+    return f"KL divergence by kind of document, geometric mean\n{table(header, body)}\n"
+
+
+def used(kept: Sequence[int], cached: Sequence[int]) -> float:
+    return float(np.sum(kept) / np.sum(cached))

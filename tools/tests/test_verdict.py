@@ -1,0 +1,355 @@
+"""The model's verdict: judged by a full forward pass under the same masks, head by head, written out here."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import STANDARD, encode, make_model, make_source
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from evictlab_tools.attention import recompute_weights
+from evictlab_tools.capture import Settings, capture_suite
+from evictlab_tools.documents import Document
+from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.library import Lab
+from evictlab_tools.models import ModelSource
+from evictlab_tools.verdict import command as command_module
+from evictlab_tools.verdict.command import command, parse_retentions
+from evictlab_tools.verdict.correlate import correlate, correlations_to_text
+from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
+from evictlab_tools.verdict.journal import Journal
+from evictlab_tools.verdict.judge import (
+    LAYER_ORACLE,
+    ORACLE,
+    DocumentRun,
+    Figures,
+    Judge,
+    Masks,
+    compare,
+    kept_count,
+)
+from evictlab_tools.verdict.statistics import geometric_mean, mean, ratio, spearman
+from evictlab_tools.verdict.summary import Row, Verdict, to_text
+
+TEXTS = [
+    "It is a truth universally acknowledged, that 1 single man in possession of 20,000 pounds must be in want.",
+    "def truth(man: int) -> bool:\n    return man == 1 and fortune(man) >= 20_000  # universally acknowledged\n\n\n",
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this very short document,",
+]
+KINDS = ["prose", "code", "legal"]
+PROMPT = 70
+Mask = dict[int, torch.Tensor]
+
+_reference: dict[int, torch.Tensor] = {}  # layer: what query [N] of KV head [H_kv] sees of key [N]
+
+
+def _reference_attention(
+    module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, _mask: Any, **options: Any
+) -> tuple[torch.Tensor, None]:
+    heads, tokens = q.shape[1], q.shape[2]
+    output = torch.zeros(1, tokens, heads, q.shape[3])
+    window = options.get("sliding_window") or tokens
+    for head in range(heads):
+        kv = head // (heads // k.shape[1])
+        for i in range(tokens):
+            seen = [j for j in range(max(0, i - window + 1), i + 1) if _reference[module.layer_idx][kv, i, j]]
+            weights = (k[0, kv, seen].double() @ q[0, head, i].double() * options["scaling"]).softmax(-1)
+            output[0, i, head] = (weights @ v[0, kv, seen].double()).float()
+    return output, None
+
+
+ALL_ATTENTION_FUNCTIONS.register("test_reference", _reference_attention)
+ALL_MASK_ATTENTION_FUNCTIONS.register("test_reference", ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+def document(text: int = 0, prompt: int = PROMPT) -> TokenDocument:
+    return TokenDocument(f"text {text}", KINDS[text], "test", tuple(encode(TEXTS[text])), prompt)
+
+
+def read(model: str, text: int = 0, **options: Any) -> DocumentRun:
+    return Judge(make_source(model), **options).read(document(text))
+
+
+def random_masks(run: DocumentRun, seed: int, share: float = 0.5) -> Masks:
+    draw = np.random.default_rng(seed)
+    return [draw.random((layer.k.shape[0], run.prompt)) < share for _, layer in sorted(run.layers.items())]
+
+
+def reference_logits(model: str, run: DocumentRun, masks: Masks) -> torch.Tensor:
+    """One pass over all tokens: queries of the continuation do not see what the masks leave out."""
+    tokens, n = len(run.document.ids), run.prompt
+    for layer, mask in enumerate(masks):
+        seen = torch.ones(mask.shape[0], tokens, tokens, dtype=torch.bool)
+        seen[:, n:, :n] = torch.from_numpy(mask)[:, None, :]
+        _reference[layer] = seen
+    with torch.no_grad():
+        output = make_model(model, "test_reference")(input_ids=torch.tensor([run.document.ids]), use_cache=False)
+    logits: torch.Tensor = output.logits[0, n:]
+    return logits
+
+
+@pytest.mark.parametrize("model", STANDARD)
+def test_the_continuation_under_masks_is_the_full_forward_under_the_same_masks(model: str) -> None:
+    run = read(model)
+    masks = random_masks(run, 5)
+    figures = run.measure(masks)
+    expected = reference_logits(model, run, masks)
+    p, q = run.logits.double().softmax(-1), expected.double().softmax(-1)
+    kl = float((p * (p.log() - q.log())).sum(-1).mean())
+    targets = torch.tensor(run.document.ids[run.prompt + 1 :])[:, None]
+    nll = -(q[:-1].gather(1, targets).log() - p[:-1].gather(1, targets).log()).mean()
+    assert figures.kl == pytest.approx(kl, rel=1e-3) and kl > 1e-3
+    assert figures.delta_nll == pytest.approx(float(nll), rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("model", STANDARD)
+def test_keeping_all_changes_nothing(model: str) -> None:
+    run = read(model)
+    figures = run.measure([np.ones((2, PROMPT), np.bool_)] * 4)
+    assert abs(figures.kl) < 1e-9
+    assert abs(figures.delta_nll) < 1e-5
+
+
+def test_each_head_and_layer_has_a_mask_of_its_own() -> None:
+    run = read("llama")
+    everything = [np.ones((2, PROMPT), np.bool_) for _ in range(4)]
+    seen = set()
+    for layer in range(4):
+        for head in range(2):
+            masks = [mask.copy() for mask in everything]
+            masks[layer][head, 10:60] = False
+            seen.add(round(run.measure(masks).kl, 12))
+    assert len(seen) == 8 and min(seen) > 0
+
+
+def test_sliding_layers_are_left_alone_unless_asked_for() -> None:
+    lab = Lab()
+    run = read("gemma3")
+    windows = [layer.window for _, layer in sorted(run.layers.items())]
+    masks = run.keep(lab.open("knorm@kvpress"), [0.5])[0]
+    assert [bool(mask.all()) for mask in masks] == [window > 0 for window in windows]
+    figures = run.measure(masks)
+    assert figures.cached == 2 * 2 * PROMPT and figures.kept == 2 * 2 * PROMPT // 2
+    everywhere = read("gemma3", sliding_layers=True).keep(lab.open("knorm@kvpress"), [0.5])[0]
+    assert not any(mask.all() for mask in everywhere)
+
+
+def test_oracles_keep_what_the_continuation_attends_most() -> None:
+    run = read("llama")
+    removed = [0.75, 0.5]
+    per_head, per_layer = (run.keep_oracle(bound, removed) for bound in (ORACLE, LAYER_ORACLE))
+    for number, layer in run.layers.items():
+        weights = torch.stack([recompute_weights(layer, head)[PROMPT:, :PROMPT].mean(0) for head in range(6)])
+        attention = weights.reshape(2, 3, PROMPT).mean(1).numpy()
+        for budget, share in enumerate(removed):
+            count = kept_count(PROMPT, share)
+            for head in range(2):
+                best = set(np.argsort(-attention[head])[:count])
+                assert set(np.flatnonzero(per_head[budget][number][head])) == best
+            assert per_layer[budget][number].sum() == 2 * count
+            assert (attention * per_layer[budget][number]).sum() >= (attention * per_head[budget][number]).sum()
+
+
+def test_scorers_see_what_the_models_attention_sees() -> None:
+    """Observed attention, from the model's own attention rather than from what the library is given."""
+    run = read("qwen3")
+    scorer = Lab().open("=cumulative_attn")
+    for number, layer in run.layers.items():
+        weights = torch.stack([recompute_weights(layer, head)[:PROMPT, :PROMPT].sum(0) for head in range(6)])
+        expected = weights.reshape(2, 3, PROMPT).mean(1).numpy()
+        np.testing.assert_allclose(scorer.score(run.layer_input(number, scorer)), expected, rtol=1e-4)
+
+
+def test_compare_is_the_divergence_and_the_change_of_the_likelihood() -> None:
+    full = torch.tensor([[0.0, 0.0], [0.0, 2.0]])
+    evicted = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
+    first = 0.5 * np.log(0.5 * (1 + np.e)) + 0.5 * np.log(0.5 * (1 + np.e) / np.e)
+    assert compare(full, evicted, [1]) == pytest.approx((first / 2, np.log((1 + np.e) / np.e) - np.log(2)))
+
+
+def test_statistics() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0, 10.0, 16.0])
+    assert mean(values).value == 6 and mean(values[:1]).low is None
+    half = ratio(values, 2 * values)
+    assert (half.value, half.low, half.high) == pytest.approx((0.5, 0.5, 0.5))
+    interval = geometric_mean(values)
+    assert interval.low is not None and interval.high is not None
+    assert 1 < interval.low < interval.value < interval.high < 16
+    assert spearman(values, -(values**3)) == -1
+    # Ties share their mean rank: ranks 0.5, 0.5, 2 and 0, 1, 2.
+    assert spearman(np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(np.sqrt(3) / 2)
+    assert np.isnan(spearman(values, np.ones(6)))
+
+
+def test_a_correlation_is_the_mean_over_documents_without_random_and_oracles() -> None:
+    documents = DocumentSet("made up", "sha256:1", (document(0), document(1)))
+    kl = {
+        "a@kvpress": [1.0, 3.0],
+        "b@kvpress": [2.0, 2.0],
+        "c@kvpress": [3.0, 1.0],
+        "random@seed": [9, 9],
+        ORACLE: [0, 0],
+    }
+    rows = tuple(Row(name, np.array(v)[:, None], np.zeros((2, 1)), np.ones(1), False) for name, v in kl.items())
+    verdict = Verdict(documents, "tiny", "none", (0.5,), rows)
+
+    def bench_row(name: str, figure: float, other: float) -> dict[str, Any]:
+        splits = {"test": {"traces": [[figure], [figure]]}}
+        return {"scorer": name, "splits": splits, "measures": {"loss": {"test": {"traces": [[other], [other]]}}}}
+
+    bench = {
+        "measure": "error",
+        "more_measures": ["loss"],
+        "retentions": [0.5],
+        "traces": {"test": [{"name": "text 0"}, {"name": "text 1"}]},
+        "rows": [
+            bench_row("a@kvpress", 1, 1),
+            bench_row("b@kvpress", 2, 3),
+            bench_row("c@kvpress", 3, 2),
+            bench_row("random@seed", 0, 0),
+        ],
+    }
+    error, loss = correlate(verdict, bench)
+    assert (error.measure, error.scorers, error.documents, error.estimate.value) == ("error", 3, 2, 0.0)
+    assert loss.estimate.value == pytest.approx((0.5 - 0.5) / 2)
+    assert "| error | 0.00 [-1.00, 1.00] |" in correlations_to_text([error, loss], markdown=True)
+    with pytest.raises(ToolError, match=r"no retention 0\.5"):
+        correlate(verdict, {**bench, "retentions": [0.25]})
+
+
+def tiny_suite(folder: Path) -> ModelSource:
+    source = make_source("llama")
+    texts = [
+        Document(f"text {i}", kind, "test", text, "test", "MIT")
+        for i, (text, kind) in enumerate(zip(TEXTS, KINDS, strict=True))
+    ]
+    texts.append(Document("to train on", "prose", "train", "x" + TEXTS[0][::-1], "test", "MIT"))
+    capture_suite(source, texts, Settings(PROMPT, 24, dtype="f32"), folder, name="tiny", licence="MIT")
+    return source
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    source = tiny_suite(tmp_path / "tiny")
+    monkeypatch.setattr(command_module, "open_model", lambda *_: source)
+    return tmp_path
+
+
+def verdict_of(folder: Path, *options: str) -> dict[str, Any]:
+    output = folder / "verdict.json"
+    scorers = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8,adakv@kvpress(knorm@kvpress)"]
+    command(["tiny", str(folder / "tiny"), *scorers, "--retentions", "0.25,0.5", "-o", str(output), *options])
+    result: dict[str, Any] = json.loads(output.read_text())
+    return result
+
+
+def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = verdict_of(suite, "--correlate")
+    assert verdict["schema"] == "evictlab-verdict/1" and verdict["model"] == "tiny-llama"
+    assert [d["name"] for d in verdict["documents"]] == ["text 0", "text 1", "text 2"]
+    rows = {row["scorer"]: row for row in verdict["rows"]}
+    assert set(rows) == {
+        "knorm@kvpress",
+        "snapkv@kvpress:window=8",
+        "adakv@kvpress(knorm@kvpress)",
+        "random@seed",
+        ORACLE,
+        LAYER_ORACLE,
+    }
+    assert rows["adakv@kvpress(knorm@kvpress)"]["uneven_budgets"] is True
+    assert np.array(rows[ORACLE]["kl"]).shape == (3, 2)
+    assert np.mean(rows[ORACLE]["kl"]) < np.mean(rows["random@seed"]["kl"])
+    assert rows["knorm@kvpress"]["retention_used"] == pytest.approx([17 / 70, 0.5])
+    printed = capsys.readouterr().out
+    for part in ("KL divergence, geometric mean", "legal (1) 0.5", "output_error", "attention_loss"):
+        assert part in printed
+
+    library = Lab().library
+    assert verdict["suite"]["hash"] == library.suite_hash(str(suite / "tiny"))
+    bench = subprocess.run(
+        [library.program, "bench", "--suite", suite / "tiny", "--scorers", "knorm@kvpress", "--format", "json"],
+        capture_output=True,
+        check=True,
+    )
+    (suite / "bench.json").write_bytes(bench.stdout)
+    report = subprocess.run(
+        [library.program, "report", suite / "bench.json", "--verdict", suite / "verdict.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert report.returncode == 0, report.stderr
+    assert "The verdict of `tiny-llama` itself" in report.stdout
+
+
+def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = verdict_of(suite)
+    journal = suite / "verdict.json.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:20]) + lines[20][:30])  # a stop in the middle of a line
+    measured = []
+    measure: Callable[[DocumentRun, Masks], Figures] = DocumentRun.measure
+
+    def count(run: DocumentRun, masks: Masks) -> Figures:
+        measured.append(masks)
+        return measure(run, masks)
+
+    monkeypatch.setattr(DocumentRun, "measure", count)
+    assert verdict_of(suite) == whole
+    assert len(measured) == len(lines) - 20
+    monkeypatch.setattr(Judge, "read", lambda *_: pytest.fail("all is finished"))
+    assert verdict_of(suite) == whole
+    with pytest.raises(ToolError, match="another model, version or options"):
+        Journal(journal, {"by": "another"})
+
+
+def test_a_scorer_that_fails_costs_its_own_row(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ToolError, match="1 scorer"):
+        verdict_of(suite, "--scorers", "snapkv@kvpress:window=70")
+    assert "window=70 on text 0: " in capsys.readouterr().err
+    rows = json.loads((suite / "verdict.json").read_text())["rows"]
+    assert "knorm@kvpress" in [row["scorer"] for row in rows]
+    assert "snapkv@kvpress:window=70" not in [row["scorer"] for row in rows]
+
+
+def test_texts_are_judged_as_well(suite: Path) -> None:
+    (suite / "essay.txt").write_text(TEXTS[1], encoding="utf-8")
+    output = suite / "essay.json"
+    sizes = ["--prompt", "60", "--continuation", "20", "--scorers", "knorm@kvpress", "--retentions", "0.5"]
+    command(["tiny", str(suite / "essay.txt"), *sizes, "-o", str(output)])
+    verdict = json.loads(output.read_text())
+    assert verdict["documents"][0]["name"] == "essay" and verdict["documents"][0]["prompt"] == 60
+
+
+def test_wrong_use_is_told(suite: Path) -> None:
+    for retentions in ("0", "1.5", "half"):
+        with pytest.raises(UsageError, match="--retentions"):
+            parse_retentions(retentions)
+    with pytest.raises(UsageError, match="no document of the split valid"):
+        verdict_of(suite, "--split", "valid")
+    description = json.loads((suite / "tiny" / "suite.json").read_text())
+    (suite / "tiny" / "suite.json").write_text(json.dumps({**description, "weights": "others"}))
+    with pytest.raises(ToolError, match="captured from other weights"):
+        verdict_of(suite)
+
+
+def test_tables_name_wins_and_kinds() -> None:
+    documents = DocumentSet("made up", "sha256:1", tuple(document(i % 3) for i in range(6)))
+    ones = np.ones((6, 1))
+    rows = tuple(
+        Row(name, ones * kl, ones * 0.1, np.array([0.5]), False)
+        for name, kl in {"snapkv@kvpress": 1.0, "=key_norm": 0.5, ORACLE: 0.1}.items()
+    )
+    text = to_text(Verdict(documents, "tiny", "none", (0.5,), rows))
+    assert "=key_norm        0.50 [0.50, 0.50] *" in text
+    assert "0.10 [0.10, 0.10]\n" in text  # the oracle wins nothing
+    assert "prose (2) 0.5" in text
