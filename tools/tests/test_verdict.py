@@ -222,7 +222,7 @@ def test_a_correlation_is_the_mean_over_documents_without_random_and_oracles() -
     assert (error.measure, error.scorers, error.documents, error.estimate.value) == ("error", 3, 2, 0.0)
     assert loss.estimate.value == pytest.approx((0.5 - 0.5) / 2)
     assert "| error | 0.00 [-1.00, 1.00] |" in correlations_to_text([error, loss], markdown=True)
-    with pytest.raises(ToolError, match=r"no retention 0\.5"):
+    with pytest.raises(ToolError, match=r"none of the retentions \[0\.5\]"):
         correlate(verdict, {**bench, "retentions": [0.25]})
 
 

@@ -48,7 +48,6 @@ def run_bench(library: Library, verdict: Verdict) -> dict[str, Any]:
         f"--suite={verdict.documents.folder.resolve()}",
         "--protocol=prefill",
         f"--scorers={','.join(row.scorer for row in verdict.rows if row.scorer not in BOUNDS)}",
-        f"--retentions={','.join(map(repr, verdict.retentions))}",
         "--by-trace",
         "--format=json",
     ]
@@ -82,25 +81,22 @@ def _figures(bench: dict[str, Any], row: dict[str, Any], measure: str) -> dict[s
 
 
 def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
-    """Each measure of the bench at each retention, on the documents and scorers that both have."""
+    """Each measure of the bench, on the retentions, documents and scorers that both have."""
     rows = {row.scorer: row for row in verdict.rows if is_compared(row.scorer)}
     benched = {row["scorer"]: row for row in bench["rows"] if row["scorer"] in rows}
     if len(benched) < 3:
         raise ToolError(f"a correlation needs three scorers that were benched and judged; there are {len(benched)}")
+    shared = [retention for retention in verdict.retentions if retention in bench["retentions"]]
+    if not shared:
+        raise ToolError(f"the bench has none of the retentions {list(verdict.retentions)}; it has {bench['retentions']}")
     result = []
     for measure in [bench["measure"], *bench.get("more_measures", [])]:
         figures = {scorer: _figures(bench, row, measure) for scorer, row in benched.items()}
-        for r, retention in enumerate(verdict.retentions):
-            by_document = _by_document(verdict, rows, figures, r, _place(bench, retention))
+        for retention in shared:
+            places = verdict.retentions.index(retention), bench["retentions"].index(retention)
+            by_document = _by_document(verdict, rows, figures, *places)
             result.append(Correlation(measure, retention, mean(by_document), len(figures), len(by_document)))
     return result
-
-
-def _place(bench: dict[str, Any], retention: float) -> int:
-    try:
-        return int(bench["retentions"].index(retention))
-    except ValueError:
-        raise ToolError(f"the bench has no retention {retention:g}; it has {bench['retentions']}") from None
 
 
 def _by_document(
