@@ -5,6 +5,7 @@
 #include <random>
 
 #include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/captured_fitness.hpp"
 #include "framework/evaluation/captured_protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "tests/support/captured_reference.hpp"
@@ -265,4 +266,43 @@ TEST_CASE("the new columns work on synthetic suites, too") {
         CHECK(error("rank:cumulative_attn")[r] == Approx(error("cumulative_attn")[r]).epsilon(1e-9));
         CHECK(error("last_attn")[r] == Approx(error("oracle")[r]).epsilon(1e-9)); // it is the row that is judged
     }
+}
+
+TEST_CASE("the fast fitness of formulas is the bench's figure, in both measures") {
+    auto list = shapes();
+    list[1].split = "train"; // two documents of train
+    list.push_back(list[1]);
+    list.back().split = "valid";
+    list.back().document = "a fifth";
+    const MadeUpSuite made(list);
+    const std::vector<std::string> texts{"if(position < 2, keep, window_attn:8 + layer_ratio*value_norm)",
+                                         "rank:key_norm - relative_age", "0"};
+    std::vector<formula::Program> programs;
+    std::vector<ColumnId> columns;
+    std::vector<FitnessJob> jobs;
+    for (const auto& text : texts) {
+        programs.emplace_back(formula::parse(text));
+        columns.insert(columns.end(), programs.back().columns().begin(), programs.back().columns().end());
+    }
+    for (const auto& program : programs) jobs.push_back({&program, program.constants()});
+    const CapturedFitness fitness(made.suite, retentions, columns, CapturedMeasure::output_error);
+    const Bench expected = bench(made.suite, texts);
+    for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid}) {
+        const auto errors = fitness.evaluate(split, jobs);
+        const auto losses = fitness.evaluate(split, jobs, CapturedMeasure::attention_loss);
+        const auto s = static_cast<std::size_t>(split);
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            for (std::size_t r = 0; r < retentions.size(); ++r) {
+                INFO(texts[i]);
+                CHECK(errors[i].by_retention[r] ==
+                      Approx(row(expected, texts[i]).splits[s].by_retention[r]).epsilon(1e-12));
+                CHECK(losses[i].by_retention[r] ==
+                      Approx(row(expected, texts[i]).more_splits[0][s].by_retention[r]).epsilon(1e-9));
+            }
+    }
+    const MadeUpSuite bare(list, 0);
+    CHECK_THROWS_WITH(CapturedFitness(bare.suite, retentions, columns, CapturedMeasure::output_error),
+                      ContainsSubstring("no output projections"));
+    CHECK_THROWS_WITH(CapturedFitness(made.suite, retentions, columns, CapturedMeasure::attention_loss, 1000),
+                      ContainsSubstring("--patterns 1"));
 }
