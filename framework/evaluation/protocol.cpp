@@ -79,14 +79,7 @@ void check_protocol(std::string_view protocol, const Suite& suite) {
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol) {
     for (const ColumnId id : scorer.columns())
         if (std::string missing = missing_column(id, suite, protocol); !missing.empty()) return missing;
-    if (protocol == "rescore") {
-        try {
-            require_rescore(scorer);
-        } catch (const UsageError& error) {
-            return error.what();
-        }
-    }
-    return "";
+    return protocol == "rescore" ? refusal_by_rescore(scorer) : "";
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
