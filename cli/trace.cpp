@@ -28,7 +28,7 @@ constexpr std::string_view examples = "  evictlab trace info suites/smollm2/*.sa
 
 std::string size_text(std::size_t bytes) {
     if (bytes < 10'000) return fmt::format("{} bytes", bytes);
-    if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+    if (bytes < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
     return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "framework/evaluation/scorecard.hpp"
-#include "report/bootstrap.hpp"
 #include "framework/json/json_field.hpp"
+#include "report/bootstrap.hpp"
 
 namespace evictlab::report {
 

@@ -79,8 +79,7 @@ RunResult run_on(const RunSetup& setup, const fs::path& file, const RunHooks& ho
 std::vector<Candidate> candidates_of(const fs::path& file) {
     std::vector<Candidate> all;
     const std::string name = journal_of(file);
-    state::read_journal(file,
-                        [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
+    state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
     return all;
 }
 

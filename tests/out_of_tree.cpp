@@ -2,51 +2,36 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "framework/plugin/host.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace evictlab;
+using namespace evictlab::test;
 namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path work = fs::path(EVICTLAB_BUILD_DIR) / "tests" / "out-of-tree";
-const fs::path prefix = work / "moved";
-const fs::path project = work / "my_scorer";
-
-struct Outcome {
-    int status;
-    std::string output;
-};
-
-Outcome run(const std::string& command) {
-    const fs::path log = work / "log";
-    const int status = std::system(fmt::format("{} > '{}' 2>&1", command, log.string()).c_str());
-    std::stringstream output;
-    output << std::ifstream(log).rdbuf();
-    return {status, command + "\n" + output.str()};
-}
+const TemporaryFolder folder;
+const fs::path prefix = folder / "moved";
+const fs::path project = folder / "my_scorer";
 
 void must_run(const std::string& command) {
-    const auto [status, output] = run(command);
-    INFO(output);
-    REQUIRE(status == 0);
+    const Outcome outcome = shell(command);
+    INFO(command << "\n" << outcome.out << outcome.err);
+    REQUIRE(outcome.code == 0);
 }
 
 // Installs, moves and builds once for all cases.
 void prepare() {
     static bool done = false;
     if (done) return;
-    fs::remove_all(work);
-    fs::create_directories(work);
-    must_run(fmt::format("cmake --install '{}' --prefix '{}'", EVICTLAB_BUILD_DIR, (work / "prefix").string()));
-    fs::rename(work / "prefix", prefix);
+    must_run(fmt::format("cmake --install '{}' --prefix '{}'", EVICTLAB_BUILD_DIR, (folder / "prefix").string()));
+    fs::rename(folder / "prefix", prefix);
     must_run(fmt::format("'{}/bin/evictlab' plugins new my_scorer '{}'", prefix.string(), project.string()));
     must_run(fmt::format("cmake -S '{0}' -B '{0}/build'", project.string()));
     must_run(fmt::format("cmake --build '{}/build'", project.string()));
@@ -62,20 +47,17 @@ TEST_CASE("a moved installation holds the program, the plugins, the SDK and the 
           "lib/cmake/evictlab/evictlabConfig.cmake", "lib/cmake/evictlab/scorers.cmake", "share/doc/evictlab/LICENSE"})
         CHECK(fs::exists(prefix / file));
     for (const auto& entry : fs::directory_iterator(prefix / "lib/cmake/evictlab")) {
-        std::stringstream content;
-        content << std::ifstream(entry.path()).rdbuf();
+        const std::string content = bytes_of(entry.path());
         INFO(entry.path());
-        CHECK(content.str().find(EVICTLAB_BUILD_DIR) == std::string::npos);
-        CHECK(content.str().find(EVICTLAB_SOURCE_DIR) == std::string::npos);
+        CHECK(content.find(EVICTLAB_BUILD_DIR) == std::string::npos);
+        CHECK(content.find(EVICTLAB_SOURCE_DIR) == std::string::npos);
     }
 }
 
 TEST_CASE("a new project, built against the moved installation, is a plugin that loads") {
     prepare();
-    std::ifstream cache(project / "build" / "CMakeCache.txt");
-    std::stringstream content;
-    content << cache.rdbuf();
-    CHECK_THAT(content.str(), ContainsSubstring("evictlab_DIR:PATH=" + (prefix / "lib/cmake/evictlab").string()));
+    CHECK_THAT(bytes_of(project / "build" / "CMakeCache.txt"),
+               ContainsSubstring("evictlab_DIR:PATH=" + (prefix / "lib/cmake/evictlab").string()));
 
     const std::vector<fs::path> folders{project / "build"};
     const PluginHost host(folders);
@@ -90,34 +72,35 @@ TEST_CASE("a new project, built against the moved installation, is a plugin that
 TEST_CASE("the moved program lists and measures the new plugin") {
     prepare();
     const auto program = (prefix / "bin" / "evictlab").string();
-    const auto list = run(fmt::format("'{}' plugins list --plugin-dir '{}/build'", program, project.string()));
-    CHECK(list.status == 0);
-    CHECK_THAT(list.output, ContainsSubstring("my_scorer") && ContainsSubstring("h2o"));
-    const auto bench = run(
+    const auto list = shell(fmt::format("'{}' plugins list --plugin-dir '{}/build'", program, project.string()));
+    CHECK(list.code == 0);
+    CHECK_THAT(list.out, ContainsSubstring("my_scorer") && ContainsSubstring("h2o"));
+    const auto bench = shell(
         fmt::format("'{}' bench --suite micro --scorers my_scorer --plugin-dir '{}/build'", program, project.string()));
-    CHECK(bench.status == 0);
-    CHECK_THAT(bench.output, ContainsSubstring("my_scorer") && ContainsSubstring("oracle"));
-    const auto check = run(fmt::format("PREFIX='{}' '{}/check'", prefix.string(), project.string()));
-    CHECK(check.status == 0);
-    CHECK_THAT(check.output, ContainsSubstring("my_scorer: all is well"));
+    CHECK(bench.code == 0);
+    CHECK_THAT(bench.out, ContainsSubstring("my_scorer") && ContainsSubstring("oracle"));
+    const auto check = shell(fmt::format("PREFIX='{}' '{}/check'", prefix.string(), project.string()));
+    CHECK(check.code == 0);
+    CHECK_THAT(check.out, ContainsSubstring("my_scorer: all is well"));
 }
 
 TEST_CASE("a new project is refused where it cannot be made") {
-    fs::create_directories(work / "full" / "busy");
-    std::ofstream(work / "full" / "busy" / "file") << "x";
-    const auto refusal = [&](std::string_view name, const fs::path& folder) -> std::string {
+    fs::create_directories(folder / "full" / "busy");
+    put(folder / "full" / "busy" / "file", "x");
+    const auto refusal = [&](std::string_view name, const fs::path& to) -> std::string {
         try {
-            write_plugin_project(name, folder);
+            write_plugin_project(name, to);
         } catch (const Error& error) {
             return error.what();
         }
         return "written";
     };
-    CHECK_THAT(refusal("busy", work / "full" / "busy"), ContainsSubstring("exists and is not empty"));
-    CHECK_THAT(refusal("My-Scorer", work / "full"), ContainsSubstring("must match [a-z][a-z0-9_]*"));
-    CHECK_THAT(refusal("", work / "full"), ContainsSubstring("must match"));
-    CHECK_THAT(refusal("test", work / "full"), ContainsSubstring("CMake keeps that name"));
-    CHECK_THAT(refusal("fine", work / "full" / "busy" / "file" / "under"), ContainsSubstring("cannot make the folder"));
-    fs::create_directories(work / "full" / "empty");
-    CHECK(refusal("empty", work / "full" / "empty") == "written");
+    CHECK_THAT(refusal("busy", folder / "full" / "busy"), ContainsSubstring("exists and is not empty"));
+    CHECK_THAT(refusal("My-Scorer", folder / "full"), ContainsSubstring("must match [a-z][a-z0-9_]*"));
+    CHECK_THAT(refusal("", folder / "full"), ContainsSubstring("must match"));
+    CHECK_THAT(refusal("test", folder / "full"), ContainsSubstring("CMake keeps that name"));
+    CHECK_THAT(refusal("fine", folder / "full" / "busy" / "file" / "under"),
+               ContainsSubstring("cannot make the folder"));
+    fs::create_directories(folder / "full" / "empty");
+    CHECK(refusal("empty", folder / "full" / "empty") == "written");
 }

@@ -1,27 +1,18 @@
 // The README's commands, run in order as a reader types them: each line of its ```sh and ```console blocks that starts
-// with evictlab, echo or cmake, in one empty folder with the built program first on PATH.
+// with evictlab, echo or cmake, in one empty folder with `evictlab` as the built program.
 // SPDX-License-Identifier: MIT
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace evictlab::test;
 
 namespace {
-
-namespace fs = std::filesystem;
-
-std::string content(const fs::path& file) {
-    std::ifstream stream(file);
-    return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 bool is_command(const std::string& line) {
     for (const std::string word : {"evictlab ", "echo ", "cmake -S my_scorer ", "cmake --build my_scorer"})
@@ -54,18 +45,6 @@ std::vector<std::string> commands_of(const std::string& markdown) {
     return commands;
 }
 
-class TemporaryFolder {
-public:
-    TemporaryFolder() : path(fs::temp_directory_path() / ("evictlab-readme-" + std::to_string(::getpid()))) {
-        fs::create_directory(path);
-    }
-    ~TemporaryFolder() { fs::remove_all(path); }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-    const fs::path path;
-};
-
 } // namespace
 
 TEST_CASE("commands are found in fenced blocks, prompts and continued lines included") {
@@ -76,19 +55,15 @@ TEST_CASE("commands are found in fenced blocks, prompts and continued lines incl
 }
 
 TEST_CASE("every command of the README works as it stands there") {
-    const auto commands = commands_of(content(fs::path(EVICTLAB_SOURCE_DIR) / "README.md"));
+    const auto commands = commands_of(bytes_of(EVICTLAB_SOURCE_DIR "/README.md"));
     REQUIRE(commands.size() >= 10);
     const TemporaryFolder folder;
-    const std::string path = fs::path(EVICTLAB_BINARY).parent_path().string() + ":" + std::getenv("PATH");
-    REQUIRE(::setenv("PATH", path.c_str(), 1) == 0);
     for (const auto& command : commands) {
-        const std::string line =
-            "cd '" + folder.path.string() + "' && { " + command + "\n} >output.txt 2>&1 </dev/null";
-        const int status = std::system(line.c_str());
-        INFO(command << "\n" << content(folder.path / "output.txt"));
-        REQUIRE(WIFEXITED(status));
-        REQUIRE(WEXITSTATUS(status) == 0);
+        const Outcome outcome = shell(command, folder.path.string());
+        INFO(command << "\n" << outcome.out << outcome.err);
+        REQUIRE(outcome.code == 0);
     }
-    CHECK_THAT(content(folder.path / "leaderboard.md"), ContainsSubstring("| bound | `oracle` |"));
-    CHECK_THAT(content(folder.path / "leaderboard.md"), ContainsSubstring("`champion "));
+    const std::string leaderboard = bytes_of(folder / "leaderboard.md");
+    CHECK_THAT(leaderboard, ContainsSubstring("| bound | `oracle` |"));
+    CHECK_THAT(leaderboard, ContainsSubstring("`champion "));
 }

@@ -113,7 +113,7 @@ TEST_CASE("A sound suite verifies by folder and, on the suite path, by name") {
 
 TEST_CASE("A captured suite is benched as the others are, the same by name and by folder") {
     const MadeUpSuite suite;
-    const std::string bench = " --scorers h2o@seed,=-relative_pos,=token_type --format json";
+    const std::string bench = " --protocol rescore --scorers h2o@seed,=-relative_pos,=token_type --format json";
     const std::string command = "evictlab bench --suite ";
     const Outcome by_folder = suite.run(command + "./mine" + bench);
     INFO(by_folder.err);
@@ -180,7 +180,7 @@ TEST_CASE("Layers with a sliding window are judged only when asked for") {
     std::vector<TraceShape> traces = documents();
     for (TraceShape& shape : traces) shape.windows = {16, 0};
     const MadeUpSuite some(traces);
-    const std::string bench = "evictlab bench --suite ./mine --scorers h2o@seed --format json";
+    const std::string bench = "evictlab bench --suite ./mine --protocol rescore --scorers h2o@seed --format json";
     const Outcome full = some.run(bench), all = some.run(bench + " --sliding-layers");
     REQUIRE(full.code == 0);
     REQUIRE(all.code == 0);
@@ -287,26 +287,32 @@ TEST_CASE("Each defect of suite.json names its field") {
         return text;
     };
     CHECK_THAT(message([](Json& j) { j["format"] = "evictlab-suite/2"; }), ContainsSubstring("reads evictlab-suite/1"));
-    CHECK_THAT(message([](Json& j) { j.erase("model"); }), ContainsSubstring("model: is missing or empty"));
-    CHECK_THAT(message([](Json& j) { j["files"] = 3; }), ContainsSubstring("files: must be a list"));
-    CHECK_THAT(message([](Json& j) { j["files"][1] = 3; }), ContainsSubstring("files[1]: must be an object"));
+    CHECK_THAT(message([](Json& j) { j.erase("model"); }), ContainsSubstring("the field \"model\" is missing"));
+    CHECK_THAT(message([](Json& j) { j["name"] = ""; }), ContainsSubstring("name: is empty"));
+    CHECK_THAT(message([](Json& j) { j["files"] = 3; }), ContainsSubstring("files: expected a list, found 3"));
+    CHECK_THAT(message([](Json& j) { j["files"] = Json::array(); }), ContainsSubstring("files: is empty"));
+    CHECK_THAT(message([](Json& j) { j["files"][1] = 3; }), ContainsSubstring("files[1]: expected an object"));
     CHECK_THAT(message([](Json& j) { j["files"][1]["split"] = "trial"; }),
-               ContainsSubstring("files[1].split: is 'trial'"));
+               ContainsSubstring("files[1].split: is 'trial', but must be train, valid, test"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["split"] = ""; }), ContainsSubstring("files[1].split: is empty"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["document"] = 7; }),
+               ContainsSubstring("files[1].document: expected"));
     CHECK_THAT(message([](Json& j) { j["files"][1]["sha256"] = "AB"; }), ContainsSubstring("64 digits"));
     CHECK_THAT(message([](Json& j) { j["files"][1]["file"] = "../0.safetensors"; }),
-               ContainsSubstring("must lie in the suite's folder"));
+               ContainsSubstring("files[1].file: is '../0.safetensors', but must lie in the suite's folder"));
+    CHECK_THAT(message([](Json& j) { j["files"][1]["file"] = "/etc/passwd"; }), ContainsSubstring("must lie in"));
     CHECK_THAT(message([](Json& j) { j["files"][1]["file"] = "./0.safetensors"; }),
                ContainsSubstring("in the list twice"));
     CHECK_THAT(message([](Json& j) {
                    j["model_file"] = {{"file", "model.safetensors"}};
                }),
-               ContainsSubstring("model_file.sha256: is missing"));
-    CHECK_THAT(message([](Json& j) { j = Json::array(); }), ContainsSubstring("must be an object"));
+               ContainsSubstring("model_file: the field \"sha256\" is missing"));
+    CHECK_THAT(message([](Json& j) { j = Json::array(); }), ContainsSubstring("expected an object"));
     const MadeUpSuite suite;
     suite.edit([](Json& j) { j["made_by"] = {{"tool", 1}}; });
     CHECK(open_message(suite).empty());
     put(suite.folder / "suite.json", std::string(100000, '['));
     CHECK_THAT(open_message(suite), ContainsSubstring("nested more than"));
     put(suite.folder / "suite.json", "{");
-    CHECK_THAT(open_message(suite), ContainsSubstring("is not JSON"));
+    CHECK_THAT(open_message(suite), ContainsSubstring("not JSON"));
 }

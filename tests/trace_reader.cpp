@@ -160,6 +160,7 @@ TEST_CASE("What a trace may lack is told") {
 TEST_CASE("Rows are the mean attention of a KV head's query heads, sliding windows respected") {
     TraceShape shape;
     shape.query_heads = 6;
+    shape.tokens = 75; // two blocks and a part of one
     shape.windows = {0, 5};
     const MadeUpTrace made = made_up_trace(shape);
     const TemporaryFolder folder;
@@ -188,7 +189,7 @@ TEST_CASE("Rows are the mean attention of a KV head's query heads, sliding windo
                     for (std::size_t j = 0; j <= i; ++j) expected[j] += weights[j] / total / 3;
                 }
                 for (std::size_t j = 0; j <= i; ++j)
-                    REQUIRE(rows[g * reader->head_stride() + j] == Approx(expected[j]).epsilon(1e-12).margin(1e-300));
+                    REQUIRE(rows[g * reader->head_stride() + j] == Approx(expected[j]).epsilon(1e-5).margin(1e-12));
                 for (std::size_t j = i + 1; j < padded(i + 1); ++j)
                     REQUIRE(std::isfinite(rows[g * reader->head_stride() + j]));
             }

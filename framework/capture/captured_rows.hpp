@@ -7,8 +7,8 @@
 
 namespace evictlab {
 
-/// Head g's row is the mean, over the query heads that read KV head g, of softmax(softmax_scale * q.k) over the keys
-/// that the layer lets the query see; keys outside a sliding window have 0. Computed in double.
+/// Head g's row is the mean, over the query heads that read KV head g, of their attention over the keys that the layer
+/// lets the query see; keys outside a sliding window have 0.
 std::unique_ptr<LayerReader> make_captured_rows(LayerTensors layer);
 
 } // namespace evictlab

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "framework/capture/capture_kernels.hpp"
+#include "framework/capture/stored_types.hpp"
 
 namespace evictlab {
 namespace {

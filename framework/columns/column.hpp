@@ -60,6 +60,7 @@ public:
     virtual const double* values() = 0;
     /// Forgets all cached tokens but those in `slots`, ascending indices into values(), which then begin at 0.
     virtual void keep([[maybe_unused]] std::span<const std::uint32_t> slots) {}
+    virtual std::unique_ptr<ColumnState> clone() const = 0;
 };
 
 enum class ColumnKind : std::uint8_t {

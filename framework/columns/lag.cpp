@@ -11,7 +11,7 @@
 namespace evictlab::columns {
 namespace {
 
-class Lag final : public ColumnState {
+class Lag final : public Copyable<Lag> {
 public:
     Lag(std::size_t lag, std::size_t sinks, const float* HeadTensors::*vectors, std::size_t tokens)
         : lag_(lag), sinks_(sinks), vectors_(vectors), values_(padded(tokens)) {}

@@ -26,8 +26,17 @@ inline void keep_slots(std::span<double> values, std::span<const std::uint32_t> 
     std::fill(values.begin() + static_cast<std::ptrdiff_t>(slots.size()), values.end(), 0.0);
 }
 
+/// A state that is cloned by its copy constructor: `class Mine final : public Copyable<Mine>`.
+template <class State>
+class Copyable : public ColumnState {
+public:
+    std::unique_ptr<ColumnState> clone() const final {
+        return std::make_unique<State>(static_cast<const State&>(*this));
+    }
+};
+
 /// One value for a whole row or layer, from the row's context.
-class UniformState final : public ColumnState {
+class UniformState final : public Copyable<UniformState> {
 public:
     using Rule = double (*)(const RowContext&);
     explicit UniformState(Rule rule) : rule_(rule) {}
@@ -40,7 +49,7 @@ private:
 };
 
 /// Values a token that depend on its position alone.
-class FixedState final : public ColumnState {
+class FixedState final : public Copyable<FixedState> {
 public:
     using Rule = double (*)(std::size_t position);
     FixedState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {
@@ -56,7 +65,7 @@ private:
 };
 
 /// A per-token array of the row itself, passed through.
-class RowState final : public ColumnState {
+class RowState final : public Copyable<RowState> {
 public:
     using Field = const double* RowContext::*;
     explicit RowState(Field field) : field_(field) {}
@@ -69,7 +78,7 @@ private:
 };
 
 /// A sum over all rows so far, by one of column_kernels.hpp.
-class RunningSum final : public ColumnState {
+class RunningSum final : public Copyable<RunningSum> {
 public:
     using Add = void (*)(const double* row, std::size_t n, double* sums);
     RunningSum(std::size_t tokens, Add add) : add_(add), sums_(padded(tokens)) {}
@@ -83,7 +92,7 @@ private:
 };
 
 /// Computed from the queries, keys and values of a head whenever it is read after a row.
-class TensorState final : public ColumnState {
+class TensorState final : public Copyable<TensorState> {
 public:
     /// `out` is [row.tokens]; row.tensors is not null.
     using Rule = void (*)(const RowContext& row, double* out);

@@ -4,13 +4,13 @@
 #include <string_view>
 #include <vector>
 
-#include "framework/columns/column.hpp"
+#include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
 
 namespace evictlab::columns {
 
 /// The rows of each query head in a window, and a value a token from them all.
-class WindowSpread final : public ColumnState {
+class WindowSpread final : public Copyable<WindowSpread> {
 public:
     /// The value of one token over `count` rows; `rows[r][token]` is its attention in one of them.
     using Rule = double (*)(const std::vector<const double*>& rows, std::size_t token);

@@ -6,23 +6,32 @@
 namespace evictlab {
 
 ColumnBoard::ColumnBoard(std::span<const ColumnId> ids, std::size_t heads, std::size_t tokens)
-    : heads_(heads), stride_(padded(tokens)) {
-    for (const ColumnId id : ids) {
-        Column& column = columns_.emplace_back();
-        column.id = id;
-        column.kind = columns::kind(id);
-        column.history = columns::history(id);
-    }
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
+    : ColumnBoard(heads, padded(tokens)) {
+    add_columns(ids);
+    for (Column& column : columns_)
+        for (std::size_t head = 0; column.derived.empty() && head < heads_; ++head)
+            column.by_head.push_back(columns::make(column.id, tokens));
+}
+
+ColumnBoard ColumnBoard::subset(std::span<const ColumnId> ids) const {
+    ColumnBoard board(heads_, stride_);
+    board.tokens_ = tokens_;
+    board.add_columns(ids);
+    for (Column& column : board.columns_)
+        for (const auto& state : std::ranges::find(columns_, column.id, &Column::id)->by_head)
+            column.by_head.push_back(state->clone());
+    return board;
+}
+
+/// The columns without their states; bases of derived ones follow those asked for.
+void ColumnBoard::add_columns(std::span<const ColumnId> ids) {
+    for (const ColumnId id : ids) add(id);
+    for (std::size_t i = 0; i < columns_.size(); ++i)
         if (const auto base = columns::base(columns_[i].id)) {
             const std::size_t at = add(*base);
             columns_[i].base = at;
             columns_[i].derived.resize(heads_ * stride_);
-        } else {
-            for (std::size_t head = 0; head < heads_; ++head)
-                columns_[i].by_head.push_back(columns::make(columns_[i].id, tokens));
         }
-    }
 }
 
 std::size_t ColumnBoard::add(ColumnId id) {

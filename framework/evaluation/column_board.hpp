@@ -26,6 +26,8 @@ public:
     /// Forgets all tokens of a head but those in `slots`, ascending. All heads must be given equally many.
     void keep(std::size_t head, std::span<const std::uint32_t> slots);
     std::size_t tokens() const { return tokens_; } ///< of the last row
+    /// A board of some of these columns, in the order of `ids`, that has seen the same rows.
+    ColumnBoard subset(std::span<const ColumnId> ids) const;
 
 private:
     struct Column {
@@ -38,6 +40,8 @@ private:
         std::vector<double> derived;                       ///< [heads][stride_]
         std::vector<double> filled;                        ///< [heads][tokens], made when asked for
     };
+    ColumnBoard(std::size_t heads, std::size_t stride) : heads_(heads), stride_(stride) {}
+    void add_columns(std::span<const ColumnId> ids);
     std::size_t add(ColumnId id);
     const double* values(Column& column, std::size_t head);
     void derive(Column& column);

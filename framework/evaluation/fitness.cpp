@@ -104,7 +104,7 @@ void share_equal_columns(std::vector<Block>& blocks) {
         }
 }
 
-/// Scratch of one task.
+/// Scratch of one thread: a tuner asks for few formulas at a time, and making it anew each time would take as long.
 struct Scratch {
     formula::Workspace workspace;
     std::vector<double> scores = std::vector<double>(chunk_tokens * 2);
@@ -230,7 +230,7 @@ std::vector<FormulaErrors> FitnessEvaluator::evaluate(SearchSplit split, std::sp
     tbb::parallel_for(std::size_t{0}, groups * blocks.size(), [&](std::size_t task) {
         const std::size_t block = task % blocks.size();
         const std::size_t first = task / blocks.size() * jobs_a_task;
-        Scratch scratch;
+        static thread_local Scratch scratch;
         for (std::size_t j = first; j < std::min(jobs.size(), first + jobs_a_task); ++j)
             impl_->judge(blocks[block], jobs[j], scratch, errors.data() + (j * blocks.size() + block) * budgets);
     });

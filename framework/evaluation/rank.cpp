@@ -33,7 +33,7 @@ std::size_t Ranker::cut(double* scores, const double* mass, std::size_t n, std::
     const auto first_nan = [&] {
         return static_cast<std::size_t>(std::find_if(scores, scores + n, [](double s) { return s != s; }) - scores);
     };
-    if (n <= small_row) return cut_small(scores, mass, n, kept.data(), kept.size(), kept_mass) ? no_nan : first_nan();
+    if (n <= small_row) return cut_small(scores, mass, n, kept, small_guess_, kept_mass) ? no_nan : first_nan();
     if (count_nan(scores, n) != 0) return first_nan();
     std::fill(scores + n, scores + padded(n), nan); // which no comparison counts
     for (std::size_t first = 0; first < kept.size(); first += max_budgets) {

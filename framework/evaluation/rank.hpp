@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-namespace evictlab {
+#include "framework/evaluation/rank_kernels.hpp"
 
-struct Range;
+namespace evictlab {
 
 /// Kept tokens of n at a retention: ceil(n * retention), docs/benchmark.md section 4.
 std::size_t kept_count(std::size_t n, double retention);
@@ -47,6 +47,7 @@ private:
     Cut cut_by_sorting(const double* scores, std::size_t n, std::size_t kept, Guess& guess);
 
     std::vector<Guess> guesses_;
+    KeyScale small_guess_;
     std::vector<double> scratch_;
 };
 

@@ -79,18 +79,14 @@ EVICTLAB_CLONES double sum(const double* values, std::size_t n) {
     return result;
 }
 
-EVICTLAB_CLONES bool cut_small(const double* scores, const double* mass, std::size_t n, const std::size_t* kept,
-                               std::size_t budgets, double* kept_mass) {
+EVICTLAB_CLONES void cut_small_by_scores(const double* scores, const double* mass, std::size_t n,
+                                         std::span<const std::size_t> kept, double* kept_mass) {
     alignas(32) double s[grouped(small_row)];
     Mask ranks[grouped(small_row) / lanes];
-    Mask not_a_number = {};
-    const std::size_t end = grouped(n);
-    for (std::size_t i = n & ~std::size_t{lanes - 1}; i < end; ++i) s[i] = -std::numeric_limits<double>::infinity();
+    for (std::size_t i = n; i < grouped(n); ++i) s[i] = -std::numeric_limits<double>::infinity();
     __builtin_memcpy(s, scores, n * sizeof(double));
-    for (std::size_t i = 0; i < end; i += lanes) not_a_number |= load(s + i) != load(s + i);
-    if (count_of(not_a_number) != 0) return false;
     rank_all_pairs(s, n, ranks);
-    for (std::size_t b = 0; b < budgets; ++b) {
+    for (std::size_t b = 0; b < kept.size(); ++b) {
         Values low = {}, high = {};
         const auto k = static_cast<std::int64_t>(kept[b]);
         const Mask limit = {k, k, k, k};
@@ -100,7 +96,6 @@ EVICTLAB_CLONES bool cut_small(const double* scores, const double* mass, std::si
         }
         kept_mass[b] = total(low, high);
     }
-    return true;
 }
 
 EVICTLAB_CLONES void sum_above(const double* scores, const double* mass, std::size_t n, const double* threshold,

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace evictlab {
 
@@ -14,10 +15,19 @@ inline constexpr std::size_t collect_room = collect_cap + 16;
 /// Sum over n values, in a fixed order whatever the processor.
 double sum(const double* values, std::size_t n);
 
+/// How scores of a short row are made small integers, coarsely: towards zero, (score - middle) * steps.
+struct KeyScale {
+    double middle = 0, steps = 0; ///< no steps: not known
+};
+
 /// kept_mass[b] = sum of mass where fewer than kept[b] tokens come before in (score down, position up). n <= small_row.
-/// False where a score is NaN.
-bool cut_small(const double* scores, const double* mass, std::size_t n, const std::size_t* kept, std::size_t budgets,
-               double* kept_mass);
+/// False where a score is NaN. `guess` comes from the row before and goes to the next one: that makes a row cheap and
+/// never changes a sum.
+bool cut_small(const double* scores, const double* mass, std::size_t n, std::span<const std::size_t> kept,
+               KeyScale& guess, double* kept_mass);
+/// The same, slower, where no score is NaN.
+void cut_small_by_scores(const double* scores, const double* mass, std::size_t n, std::span<const std::size_t> kept,
+                         double* kept_mass);
 
 /// sums[b] = sum of mass where score >= threshold[b] (never where either is NaN).
 void sum_above(const double* scores, const double* mass, std::size_t n, const double* threshold, std::size_t budgets,

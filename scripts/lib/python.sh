@@ -1,4 +1,4 @@
-# The Python tools: a virtual environment in build/venv with what tools/requirements*.txt pins. To be sourced after setup.sh.
+# The Python tools: build/venv with what tools/requirements*.txt pins. To be sourced after setup.sh.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 

@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-#include "tests/support/saved_run.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace evictlab::test {
 

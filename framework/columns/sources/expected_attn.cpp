@@ -15,17 +15,6 @@ ExpectedAttentionRule read(std::string_view text) {
     return rule;
 }
 
-class ExpectedAttention final : public ColumnState {
-public:
-    ExpectedAttention(ExpectedAttentionRule rule, std::size_t tokens) : rule_(rule), values_(padded(tokens)) {}
-    void update(const RowContext& row) override { expected_attention(rule_, row, values_.data()); }
-    const double* values() override { return values_.data(); }
-
-private:
-    ExpectedAttentionRule rule_;
-    std::vector<double> values_;
-};
-
 } // namespace
 
 ColumnInfo describe_expected_attn() {

@@ -6,7 +6,7 @@ namespace evictlab::columns {
 
 namespace {
 
-class ObservedAttention final : public ColumnState {
+class ObservedAttention final : public Copyable<ObservedAttention> {
 public:
     explicit ObservedAttention(std::size_t tokens) : sums_(padded(tokens)), values_(padded(tokens)) {}
     void update(const RowContext& row) override {

@@ -9,7 +9,7 @@ namespace {
 // The seed's window is queries q - min(32, q) .. q: 33 rows, the judged one among them.
 constexpr std::size_t window = 33;
 
-class RecentAttention final : public ColumnState {
+class RecentAttention final : public Copyable<RecentAttention> {
 public:
     explicit RecentAttention(std::size_t tokens) : rows_(window, tokens) {}
     void update(const RowContext& row) override { rows_.add(row.attention, row.tokens, row.query); }

@@ -5,7 +5,7 @@ namespace evictlab::columns {
 
 namespace {
 
-class RelativeAge final : public ColumnState {
+class RelativeAge final : public Copyable<RelativeAge> {
 public:
     explicit RelativeAge(std::size_t tokens) : values_(padded(tokens)) {}
     void update(const RowContext& row) override {

@@ -27,7 +27,7 @@ Shape read(std::string_view text) {
 
 /// SnapKV's mean over the window's queries; pooling runs along the tokens before the window, with zeros outside of them
 /// for the average (whose divisor is always the kernel) and nothing for the maximum.
-class WindowAttention final : public ColumnState {
+class WindowAttention final : public Copyable<WindowAttention> {
 public:
     WindowAttention(Shape shape, std::size_t tokens)
         : shape_(shape), rows_(shape.window, tokens), mean_(padded(tokens)) {}

@@ -131,7 +131,7 @@ def check_layers(model: torch.nn.Module, ids: Sequence[int], layers: Sequence[in
         if (attention := recorder.layers.get(layer)) is None:
             raise ToolError(
                 f"layer {layer} was not seen: it has no attention, or an attention that does not go through "
-                "transformers' registry of attention functions (ALL_ATTENTION_FUNCTIONS)"
+                "transformers' registry of attention functions (ALL_ATTENTION_FUNCTIONS); --layers can leave it out"
             )
         _check_output(layer, attention)
         facts[layer] = _layer_facts(model, layer, attention, arguments[attention.module])

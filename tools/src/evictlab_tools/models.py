@@ -54,9 +54,16 @@ def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:
         raise ToolError(f"{model}: transformers {transformers.__version__} cannot load its {what}: {reason}") from error
 
 
-def _load_weights(model: str, **options: Any) -> torch.nn.Module:
+def _load_weights(model: str, attention: str, **options: Any) -> torch.nn.Module:
     def load() -> torch.nn.Module:
-        loaded: torch.nn.Module = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32, **options)
+        try:
+            loaded: torch.nn.Module = AutoModelForCausalLM.from_pretrained(
+                model, dtype=torch.float32, attn_implementation=attention, **options
+            )
+        except KeyError as error:
+            if attention not in error.args:
+                raise
+            raise ToolError(f"{model}: its attention does not go through transformers' registry of functions") from None
         return loaded.eval()
 
     loaded: torch.nn.Module = _explained(model, "weights", load)
@@ -93,7 +100,7 @@ def _open_folder(path: Path) -> ModelSource:
         weights=f"{name}, {len(files)} file(s), sha256 of their sha256sum lines {sha256_of_bytes(parts.encode())}",
         num_layers=_num_layers(config),
         tokenizer=wrap_tokenizer(_explained(str(path), "tokenizer", lambda: AutoTokenizer.from_pretrained(str(path)))),
-        load=lambda attention: _load_weights(str(path), attn_implementation=attention),
+        load=lambda attention: _load_weights(str(path), attention),
     )
 
 
@@ -108,7 +115,7 @@ def _open_hub(model: str, revision: str | None) -> ModelSource:
         weights=f"{model} at commit {commit} of the hub",
         num_layers=_num_layers(config),
         tokenizer=wrap_tokenizer(tokenizer),
-        load=lambda attention: _load_weights(model, revision=commit, attn_implementation=attention),
+        load=lambda attention: _load_weights(model, attention, revision=commit),
     )
 
 
@@ -119,7 +126,7 @@ def _open_gguf(path: Path) -> ModelSource:
         weights=f"{path.name}, dequantised to F32, sha256 {sha256_of_file(path)}",
         num_layers=num_layers,
         tokenizer=tokenizer,
-        load=lambda attention: _load_weights(str(path.parent), gguf_file=path.name, attn_implementation=attention),
+        load=lambda attention: _load_weights(str(path.parent), attention, gguf_file=path.name),
     )
 
 

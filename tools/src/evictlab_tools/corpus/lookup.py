@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 LIST_SHARE = 0.88  # of the prompt
+MOST_TAKEN = 10_000  # keys drawn twice, after which a list stays shorter than that
 FIRST = [
     "Mara",
     "Tobin",
@@ -128,9 +128,11 @@ def make_lookup(style: str, seed: int, *, prompt: int, tokens: int, measure: Cal
     dice = Dice(seed)
     records: dict[str, Record] = {}
     text = f"{title}\n\n"
-    for _ in count():
+    taken = 0
+    while taken < MOST_TAKEN:
         record = make(dice)
         if record.key in records:
+            taken += 1
             continue
         longer = text + record.line + "\n"
         if measure(longer) > LIST_SHARE * prompt:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "framework/capture/capture_kernels.hpp"
+#include "framework/capture/stored_types.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -49,25 +48,6 @@ EVICTLAB_CLONES bool all_finite(const float* values, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i)
         bad |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
     return bad == 0;
-}
-
-EVICTLAB_CLONES void scaled_products(const float* query, const float* keys, std::size_t stride, std::size_t dim,
-                                     double scale, std::size_t begin, std::size_t end, double* to) {
-    constexpr std::size_t block = 512; // of `to`, which stays in the first-level cache
-    for (std::size_t first = begin; first < end; first += block) {
-        const std::size_t last = std::min(first + block, end);
-        for (std::size_t j = first; j < last; ++j) to[j] = 0;
-        std::size_t t = 0;
-        for (; t + 4 <= dim; t += 4) {
-            const double q0 = query[t], q1 = query[t + 1], q2 = query[t + 2], q3 = query[t + 3];
-            const float* k = keys + t * stride;
-            for (std::size_t j = first; j < last; ++j)
-                to[j] = (((to[j] + q0 * k[j]) + q1 * k[stride + j]) + q2 * k[2 * stride + j]) + q3 * k[3 * stride + j];
-        }
-        for (; t < dim; ++t)
-            for (std::size_t j = first; j < last; ++j) to[j] += static_cast<double>(query[t]) * keys[t * stride + j];
-        for (std::size_t j = first; j < last; ++j) to[j] *= scale;
-    }
 }
 
 } // namespace evictlab

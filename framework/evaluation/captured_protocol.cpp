@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "framework/evaluation/captured_protocol.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "framework/evaluation/scorecard.hpp"
+
+namespace evictlab {
+
+const OutputMetric* OutputMetrics::of(const CapturedTrace& trace, std::size_t layer) const {
+    const OutputProjections* projections = trace.output_projections();
+    if (!projections || !projections->has(layer)) return nullptr;
+    Entry* entry = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        auto& slot = entries_[{projections, layer}];
+        if (!slot) slot = std::make_unique<Entry>();
+        entry = slot.get();
+    }
+    std::call_once(entry->once,
+                   [&] { entry->metric = OutputMetric::of(projections->load(layer), projections->input_size(layer)); });
+    return &entry->metric;
+}
+
+CapturedLayer::CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool wov_norm)
+    : tensors_(trace.load_layer(layer)), rows_(tensors_) {
+    if (wov_norm && !tensors_.wov_l1.empty())
+        wov_norm_ = tensors_.wov_l1;
+    else if (wov_norm && trace.output_projections() && trace.output_projections()->has(layer))
+        wov_norm_ = wov_norms(tensors_, trace.output_projections()->load(layer));
+    view_ = {&rows_,
+             layer,
+             trace.num_layers(),
+             trace.prompt_len(),
+             trace.token_type(),
+             wov_norm_.empty() ? nullptr : wov_norm_.data()};
+}
+
+LayerInputs::LayerInputs(const LayerView& view, std::span<const ColumnId> ids, ColumnBoard& board,
+                         std::uint64_t tensor_window)
+    : view_(view) {
+    const LayerTensors& layer = view.tensors();
+    const LayerShape& shape = layer.shape;
+    const auto stride = static_cast<std::ptrdiff_t>(shape.tokens * shape.dim);
+    tensors_ = {sizeof(evl_tensors),
+                static_cast<std::uint32_t>(shape.query_heads),
+                static_cast<std::uint32_t>(shape.kv_heads),
+                static_cast<std::uint32_t>(view.tokens),
+                static_cast<std::uint32_t>(shape.dim),
+                layer.q.data(),
+                layer.k.data(),
+                layer.v.data(),
+                stride,
+                stride,
+                stride,
+                static_cast<double>(layer.softmax_scale),
+                layer.sliding_window,
+                layer.rope_inv_freq.data(),
+                static_cast<double>(layer.rope_scale),
+                view.wov_norm,
+                static_cast<std::ptrdiff_t>(shape.tokens),
+                0,
+                nullptr};
+    if (tensor_window > 0) read_window(tensor_window);
+    input_.layer = view.layer;
+    input_.num_layers = view.num_layers;
+    input_.heads = shape.kv_heads;
+    input_.tokens = input_.sequence_len = view.tokens;
+    input_.columns = board_columns(ids, board);
+}
+
+std::function<ColumnValues(ColumnId)> board_columns(std::span<const ColumnId> ids, ColumnBoard& board) {
+    return [ids, &board](ColumnId id) {
+        const auto at = std::ranges::lower_bound(ids, id) - ids.begin();
+        ColumnValues values;
+        values.data = board.filled(static_cast<std::size_t>(at), values.head_stride);
+        return values;
+    };
+}
+
+void LayerInputs::read_window(std::uint64_t queries) {
+    const std::size_t n = view_.tokens, count = std::min<std::size_t>(queries, n), stride = view_.rows->stride();
+    const std::size_t heads = view_.shape().query_heads;
+    AlignedFloats rows(count * stride);
+    window_attn_.resize(heads * count * n);
+    for (std::size_t h = 0; h < heads; ++h) {
+        view_.rows->compute(h, n - count, count, rows.data());
+        for (std::size_t i = 0; i < count; ++i)
+            std::copy_n(rows.data() + i * stride, n, window_attn_.data() + (h * count + i) * n);
+    }
+    tensors_.window_queries = count;
+    tensors_.window_attn = window_attn_.data();
+}
+
+const LayerInput& LayerInputs::of(const Scorer& scorer) {
+    input_.tensors = scorer.wants_tensors() ? &tensors_ : nullptr;
+    return input_;
+}
+
+CapturedProtocol::CapturedProtocol(std::span<const Scorer> scorers, std::span<const double> retentions,
+                                   bool measures_output)
+    : scorers_(scorers), retentions_(retentions), measures_output_(measures_output), columns_(columns_of(scorers)),
+      shared_(scorers.size()) {
+    for (const Scorer& scorer : scorers) {
+        tensor_window_ = std::max(tensor_window_, scorer.tensor_window());
+        wov_norm_ = wov_norm_ || scorer.wants_tensors();
+    }
+    for (const ColumnId id : columns_) wov_norm_ = wov_norm_ || columns::needs(id) == ColumnNeeds::wov_norm;
+}
+
+std::vector<std::string> CapturedProtocol::measures() const {
+    if (measures_output_) return {"output_error", "attention_loss"};
+    return {"attention_loss"};
+}
+
+void CapturedProtocol::create_instances(std::map<std::size_t, PluginError>& failures) {
+    for (std::size_t s = 0; s < scorers_.size(); ++s) {
+        try {
+            auto run = std::make_unique<ScorerRun>(scorers_[s]);
+            if (run->concurrent()) shared_[s] = std::move(run);
+        } catch (const PluginError& error) {
+            failures.emplace(s, error);
+        }
+    }
+}
+
+double CapturedProtocol::cost(const Trace& trace) const {
+    const auto n = static_cast<double>(trace.seq_len());
+    return n * n / 2 * static_cast<double>(trace.heads());
+}
+
+CapturedProtocol::Figures CapturedProtocol::figures_of(LayerFigures& figures, std::size_t row) const {
+    const std::size_t width = (measures().size() + 2) * retentions_.size();
+    return {figures.data() + row * width, retentions_.size(), measures_output_};
+}
+
+void CapturedProtocol::Figures::note(std::size_t retention, const Damage& damage, std::size_t kept,
+                                     std::size_t cached) const {
+    double* out = row + retention;
+    if (with_output) {
+        *out = damage.output_error;
+        out += retentions;
+    }
+    *out = damage.attention_loss;
+    out[retentions] = static_cast<double>(kept);
+    out[2 * retentions] = static_cast<double>(cached);
+}
+
+LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const {
+    const auto check_stop = [&] {
+        if (hooks.stop && hooks.stop->load(std::memory_order_relaxed)) throw Interrupted("stopped");
+    };
+    check_stop();
+    const CapturedTrace& captured = *trace.captured();
+    const CapturedLayer loaded(captured, layer, wov_norm_);
+    PromptColumns columns(loaded.view(), columns_);
+    LayerInputs inputs(loaded.view(), columns_, columns.columns(), tensor_window_);
+    check_stop();
+    const ContinuationJudge judge(loaded.rows(), captured.prompt_len(),
+                                  measures_output_ ? metrics_.of(captured, layer) : nullptr);
+    Task task{loaded, judge, columns.columns(), inputs};
+    LayerFigures figures((scorers_.size() + bounds().size()) * (measures().size() + 2) * retentions_.size());
+    for (std::size_t s = 0; s < scorers_.size(); ++s) {
+        check_stop();
+        if (hooks.skip(s)) continue;
+        try {
+            std::optional<ScorerRun> own;
+            if (!shared_[s]) own.emplace(scorers_[s]);
+            judge_scorer(s, own ? *own : *shared_[s], task, figures_of(figures, s));
+        } catch (const PluginError& error) {
+            hooks.failed(s, PluginError(error.plugin, error.phase, error.cause + " (trace " + trace.name() + ")"));
+        }
+    }
+    for (std::size_t b = 0; b < bounds().size(); ++b) judge_bound(b, task, figures_of(figures, scorers_.size() + b));
+    return figures;
+}
+
+} // namespace evictlab

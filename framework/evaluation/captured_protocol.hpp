@@ -1,0 +1,106 @@
+// What the protocols on captured suites share: loading a layer, its columns, what scorers read of it, and the ledger.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <mutex>
+
+#include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/continuation_judge.hpp"
+#include "framework/evaluation/prompt_columns.hpp"
+#include "framework/evaluation/protocol.hpp"
+#include "framework/evaluation/selection.hpp"
+
+namespace evictlab {
+
+/// The output metrics of a model's layers, made when first asked for. Thread-safe.
+class OutputMetrics {
+public:
+    /// Null where the trace's suite has no output projection for the layer.
+    const OutputMetric* of(const CapturedTrace& trace, std::size_t layer) const;
+
+private:
+    struct Entry {
+        std::once_flag once;
+        OutputMetric metric;
+    };
+    mutable std::mutex mutex_;
+    mutable std::map<std::pair<const OutputProjections*, std::size_t>, std::unique_ptr<Entry>> entries_;
+};
+
+/// One captured layer, loaded, with all that a view of it refers to. Not movable.
+class CapturedLayer {
+public:
+    /// `wov_norm`: also CriticalKV's norms, from the trace or else from the output projections.
+    CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool wov_norm);
+    CapturedLayer(const CapturedLayer&) = delete;
+    CapturedLayer& operator=(const CapturedLayer&) = delete;
+    const LayerView& view() const { return view_; }
+    const AttentionRows& rows() const { return rows_; }
+
+private:
+    LayerTensors tensors_;
+    std::vector<float> wov_norm_;
+    AttentionRows rows_;
+    LayerView view_;
+};
+
+/// What a layer's scorers read at the end of the prompt, in the shape of the plugin contract. Refers to the view and,
+/// for the columns, to a board of `ids`, ascending.
+class LayerInputs {
+public:
+    LayerInputs(const LayerView& view, std::span<const ColumnId> ids, ColumnBoard& board, std::uint64_t tensor_window);
+    const LayerInput& of(const Scorer& scorer);
+
+private:
+    void read_window(std::uint64_t queries);
+    const LayerView& view_;
+    std::vector<float> window_attn_;
+    evl_tensors tensors_{};
+    LayerInput input_;
+};
+
+/// LayerInput::columns from a board of `ids`, ascending. Refers to both.
+std::function<ColumnValues(ColumnId)> board_columns(std::span<const ColumnId> ids, ColumnBoard& board);
+
+/// Measures output_error (with output projections) and attention_loss, and keeps a ledger.
+class CapturedProtocol : public Protocol {
+public:
+    CapturedProtocol(std::span<const Scorer> scorers, std::span<const double> retentions, bool measures_output);
+    std::vector<std::string> measures() const override;
+    bool keeps_ledger() const override { return true; }
+    void create_instances(std::map<std::size_t, PluginError>& failures) override;
+    LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const override;
+    double cost(const Trace& trace) const override;
+
+protected:
+    /// One layer in the course of judge().
+    struct Task {
+        const CapturedLayer& loaded;
+        const ContinuationJudge& judge;
+        ColumnBoard& columns; ///< of columns_, at the end of the prompt
+        LayerInputs& inputs;
+        JudgeScratch scratch{};
+    };
+    /// Where a row's figures go.
+    struct Figures {
+        double* row;
+        std::size_t retentions;
+        bool with_output;
+        void note(std::size_t retention, const Damage& damage, std::size_t kept, std::size_t cached) const;
+    };
+    virtual void judge_scorer(std::size_t scorer, const ScorerRun& run, Task& task, const Figures& figures) const = 0;
+    virtual void judge_bound(std::size_t bound, Task& task, const Figures& figures) const = 0;
+
+    std::span<const Scorer> scorers_;
+    std::span<const double> retentions_;
+    bool measures_output_;
+    std::vector<ColumnId> columns_; ///< of all scorers, ascending, without repetition
+
+private:
+    Figures figures_of(LayerFigures& figures, std::size_t row) const;
+    std::uint64_t tensor_window_ = 0;
+    bool wov_norm_ = false;
+    OutputMetrics metrics_;
+    std::vector<std::unique_ptr<ScorerRun>> shared_; ///< of scorers that may run in several threads at once
+};
+
+} // namespace evictlab

@@ -1,0 +1,86 @@
+"""The catalogue's texts."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import TOKENIZER
+
+from evictlab_tools.corpus.catalogue import CATALOGUE, select, shipped
+from evictlab_tools.corpus.command import parse_counts, write_corpus
+from evictlab_tools.corpus.extract import extract
+from evictlab_tools.corpus.lookup import STYLES, make_lookup
+from evictlab_tools.documents import read_manifest
+from evictlab_tools.errors import ToolError, UsageError
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_answers_stand_in_the_list_and_questions_reach_past_the_prompt(style: str) -> None:
+    made = make_lookup(style, 5, prompt=2400, tokens=3000, measure=len)
+    assert made == make_lookup(style, 5, prompt=2400, tokens=3000, measure=len)
+    assert made != make_lookup(style, 6, prompt=2400, tokens=3000, measure=len)
+    assert len(made) > 3000
+    records, questions = made.split("Questions and answers from this list:")
+    assert 2000 < len(records) < 2400
+    pairs = [pair.split("\nA: ") for pair in questions.strip().split("\n\n")[0].split("Q: ") if pair]
+    assert len(pairs) == len({question for question, _ in pairs}) > 5
+    for question, answer in pairs:
+        lines = [line for line in records.splitlines() if any(word.strip("?.") in line for word in question.split())]
+        assert any(answer.strip() in line for line in lines), question
+
+
+def test_a_long_prompt_gets_all_the_records_that_there_are() -> None:
+    made = make_lookup("directory", 5, prompt=100_000, tokens=100_000, measure=len)
+    people = [line.split(":")[0] for line in made.split("\n\n")[1].splitlines()]
+    assert 200 < len(people) == len(set(people))
+    assert len(made) > 100_000
+
+
+def test_splits_share_no_work_and_each_has_kinds() -> None:
+    sizes = Counter(entry.split for entry in CATALOGUE)
+    assert sizes == {"train": 8, "valid": 8, "test": 16}
+    assert len({entry.document for entry in CATALOGUE}) == len(CATALOGUE)
+    assert len({entry.kind for entry in select(8, 4, 16) if entry.split == "test"}) >= 5
+    assert Counter(entry.split for entry in shipped()) == {"train": 4, "valid": 2, "test": 2}
+    assert len({entry.kind for entry in shipped()}) >= 5
+    for entry in shipped():
+        assert len(set(entry.shipped_layers)) >= 3
+    assert parse_counts("2/1/3") == (2, 1, 3)
+    for wrong in ("8/4", "0/1/2", "9/4/16"):
+        with pytest.raises(UsageError):
+            parse_counts(wrong)
+
+
+def test_corpus_is_a_manifest_that_capture_reads(tmp_path: Path) -> None:
+    entries = [entry for entry in CATALOGUE if entry.package in ("python", "lookup")]
+    write_corpus(entries, tmp_path, tmp_path / "out", TOKENIZER, prompt=2000, tokens=2500, layers=False)
+    documents = read_manifest(tmp_path / "out" / "manifest.json")
+    assert [document.name for document in documents] == [entry.document for entry in entries]
+    assert all(len(document.text) >= 2500 for document in documents)
+    with pytest.raises(ToolError, match="there is no such file"):
+        write_corpus(CATALOGUE[:1], tmp_path, tmp_path / "out", TOKENIZER, prompt=9, tokens=9, layers=False)
+
+
+def test_html_becomes_plain_text(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text("<html><head><title>T</title></head><body><h1>One &amp; two</h1><p>Some\n <b>bold</b> text.</p>"
+                    "<pre>a\n  b</pre><script>x</script><ul><li>item</ul></body></html>")  # fmt: skip
+    assert extract(page, "One") == "One & two\n\nSome bold text.\n\na\n  b\n\nitem\n"
+    with pytest.raises(ToolError, match='no line begins with "Two"'):
+        extract(page, "Two")
+
+
+def test_strings_of_r_data_are_read(tmp_path: Path) -> None:
+    strings = ["First line", "", "zweite Zeile: ü"]
+    value = b"X\n" + struct.pack(">iiii", 3, 0, 0, 5) + b"UTF-8" + struct.pack(">ii", 16, len(strings))
+    for string in strings:
+        value += struct.pack(">ii", 0x40009, len(string.encode())) + string.encode()
+    number = b"X\n" + struct.pack(">iiiii", 2, 0, 0, 14, 1) + bytes(8)
+    path = tmp_path / "Rdata.rdb"
+    path.write_bytes(b"".join(struct.pack(">i", len(part)) + zlib.compress(part) for part in (number, value)))
+    assert extract(path, "First") == "First line\n\nzweite Zeile: ü"
