@@ -36,10 +36,11 @@ void list(const PluginHost& host) {
     report::Table table(
         {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"columns"}, {"from"}});
     for (const auto& plugin : host.plugins())
-        table.add({plugin->id(), plugin->version(), joined(plugin->presets(), [](const Preset& p) { return p.name; }),
-                   joined(plugin->parameters(), [](const Parameter& p) { return p.key; }),
-                   joined(plugin->column_patterns(), [](const std::string& name) { return name; }),
-                   plugin->file().string()});
+        for (const auto& rule : plugin->rules())
+            table.add({rule->id(), rule->version(), joined(rule->presets(), [](const Preset& p) { return p.name; }),
+                       joined(rule->parameters(), [](const Parameter& p) { return p.key; }),
+                       joined(rule->column_patterns(), [](const std::string& name) { return name; }),
+                       rule->file().string()});
     std::cout << table.text();
 }
 
@@ -47,6 +48,7 @@ void print_columns() {
     std::size_t width = 0;
     for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
     for (const ColumnInfo& column : columns::all()) fmt::print("{:{}}  {}\n", column.name, width, column.help);
+    fmt::print("{:{}}  {}\n", base_score_column, width, "for wrappers alone: the scores of the scorer that it wraps");
 }
 
 std::string range_text(const Parameter& p) {
@@ -55,12 +57,21 @@ std::string range_text(const Parameter& p) {
                        p.log_scale ? ", log scale" : "");
 }
 
+std::string flags_of(const Plugin& plugin) {
+    std::string flags = plugin.deterministic() ? "deterministic" : "not deterministic";
+    flags += plugin.concurrent() ? ", concurrent" : ", one call at a time";
+    if (plugin.wrapper()) flags += fmt::format(", a wrapper: {}(SCORER)", plugin.id());
+    if (plugin.budgeted()) flags += ", scores for a budget";
+    if (plugin.budgets_layers()) flags += ", budgets for layers";
+    if (plugin.budgets_heads()) flags += ", budgets for heads";
+    if (plugin.wants_tensors()) flags += ", reads queries, keys and values";
+    return flags;
+}
+
 void describe(const Plugin& plugin) {
     fmt::print("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
     if (!plugin.reference().empty()) fmt::print("reference   {}\n", plugin.reference());
-    fmt::print("file        {}\nsha256      {}\n", plugin.file().string(), plugin.file_sha256());
-    fmt::print("flags       {}, {}\n", plugin.deterministic() ? "deterministic" : "not deterministic",
-               plugin.concurrent() ? "concurrent" : "one call at a time");
+    fmt::print("flags       {}\n", flags_of(plugin));
     fmt::print("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
         fmt::print("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
@@ -108,7 +119,11 @@ int run(const std::vector<std::string>& arguments) {
     if (!plugin)
         throw UsageError(fmt::format("no plugin '{}'; there are: {}", words[1],
                                      joined(host.plugins(), [](const auto& p) { return p->id(); })));
-    describe(*plugin);
+    fmt::print("file        {}\nsha256      {}\n", plugin->file().string(), plugin->file_sha256());
+    for (const auto& rule : plugin->rules()) {
+        fmt::print("\n");
+        describe(*rule);
+    }
     return exit_ok;
 }
 

@@ -53,3 +53,20 @@ TEST_CASE("a plugin of a later minor version, its structs larger, loads and scor
     REQUIRE(plugin->presets().size() == 2);
     CHECK(score_of(*plugin, plugin->preset("two")->values) == 11);
 }
+
+TEST_CASE("a plugin of ABI 1.1 reads nothing behind a batch of ABI 1.0") {
+    const auto plugin = Plugin::load(std::filesystem::path(EVICTLAB_TEST_PLUGINS) / "written" / "sdk_budgets.so");
+    const auto instance = plugin->create(plugin->default_values());
+    const double values[] = {5, 6, 7};
+    const double* columns[] = {values, values};
+    const std::ptrdiff_t strides[] = {0, 0};
+    evl_tensors tensors{};
+    tensors.dim = 64;
+    evl_batch batch{sizeof batch, 0, 1, 1, 3, 3, columns, strides, 0.75, 10, &tensors};
+    double scores[3];
+    instance->score(batch, scores);
+    CHECK(std::vector<double>(scores, scores + 3) == std::vector<double>{0.75, 10, 64});
+    batch.struct_size = offsetof(evl_batch, removed_fraction);
+    instance->score(batch, scores);
+    CHECK(std::vector<double>(scores, scores + 3) == std::vector<double>{0, 0, -1});
+}

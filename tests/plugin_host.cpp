@@ -83,6 +83,16 @@ TEST_CASE("a plugin that breaks the contract is refused with its name, the phase
         {"twin_preset", "preset 'seed' is declared twice"},
         {"null_columns", "column_count is 2, but columns is null"},
         {"garbage_count", "is more than"},
+        {"open_brace", "column 'window_attn:{window': a '{' has no '}'"},
+        {"unknown_brace", "names the parameter 'windw', which the plugin does not have"},
+        {"bad_choice", "'{window?avg}' is not {parameter?A|B}"},
+        {"bad_column_parameter", "0.5"},
+        {"null_extension", "the extension evictlab.layer_budget/1: its function is null"},
+        {"throwing_extension", "thrown in extension"},
+        {"window_without_tensors", "tensor_window is 8, but the flag EVL_TENSORS is not set"},
+        {"variant_id", "variant 1 has the id 'another' instead of 'variant_id'"},
+        {"variant_preset", "preset 'seed' is declared by two variants"},
+        {"endless_variants", "more than 64 variants"},
     }));
     const auto error = error_of([&, file = test_plugins / "refused" / (name + ".so")] { Plugin::load(file); });
     CHECK(error.phase == "load");
@@ -140,6 +150,19 @@ TEST_CASE("a score that fails is reported with its layer and text") {
     CHECK(error.cause == cause);
 }
 
+TEST_CASE("a budget that fails is reported with its layer and text") {
+    const auto [name, cause] = GENERATE(table<std::string, std::string>({
+        {"failing_budget", "layer 3: status 1: no budget for this layer"},
+        {"throwing_budget", "layer 3: an exception escaped: thrown in layer_budget"},
+    }));
+    const auto plugin = Plugin::load(test_plugins / "loaded" / (name + ".so"));
+    REQUIRE(plugin->budgets_layers());
+    const auto instance = plugin->create(plugin->preset("seed")->values);
+    const auto error = error_of([&] { instance->layer_budget({sizeof(evl_budget_query), 3, 30, 2, 100, 0.5, 50}); });
+    CHECK(error.phase == "budget");
+    CHECK(error.cause == cause);
+}
+
 TEST_CASE("NaN passes the host: the caller who ranks looks for it") {
     const auto plugin = Plugin::load(test_plugins / "loaded" / "nan_score.so");
     CHECK(std::isnan(scores_of(*plugin, {8, 0.5})[2]));
@@ -150,7 +173,7 @@ TEST_CASE("bad plugins in a folder do not stop the others") {
     const PluginHost host(folders);
     CHECK(host.find("c_scorer"));
     CHECK(host.find("h2o"));
-    CHECK(host.problems().size() == 27);
+    CHECK(host.problems().size() == 37);
     CHECK(host.find("null_create") == nullptr);
     CHECK(host.folders()[0] == folders[0]);
     CHECK(host.folders()[2] == builtin_plugin_folder());
@@ -247,6 +270,31 @@ TEST_CASE("the C++ sugar: a scorer across heads with state of its own") {
     instance->score(batch.batch, scores.data());
     instance->score(batch.batch, scores.data());
     CHECK(scores == std::vector<double>{2011, 2022, 2033, 2011, 2022, 2033});
+}
+
+TEST_CASE("the C++ sugar: columns by parameters, budgets, and two rules under one id") {
+    const auto plugin = Plugin::load(test_plugins / "written" / "sdk_budgets.so");
+    CHECK(plugin->budgeted());
+    CHECK(plugin->wants_tensors());
+    CHECK(plugin->tensor_window() == 8);
+    CHECK(plugin->budgets_layers());
+    CHECK_FALSE(plugin->budgets_heads());
+    CHECK_FALSE(plugin->wrapper());
+    const auto names = [&](std::vector<double> values) {
+        std::vector<std::string> list;
+        for (const ColumnId id : plugin->columns(values)) list.push_back(columns::name(id));
+        return list;
+    };
+    CHECK(names(plugin->default_values()) == std::vector<std::string>{"window_attn:16", "key_norm"});
+    CHECK(names({64, 0, 0}) == std::vector<std::string>{"window_attn:64", "value_norm"});
+
+    const auto rules = plugin->rules();
+    REQUIRE(rules.size() == 2);
+    CHECK(rules[0] == plugin);
+    CHECK(rules[1]->preset("heads"));
+    CHECK(rules[1]->budgets_heads());
+    CHECK_FALSE(rules[1]->budgeted());
+    CHECK(rules[1]->column_patterns().empty());
 }
 
 TEST_CASE("an instance keeps its library loaded") {

@@ -72,6 +72,12 @@ TEST_CASE("every press of kvpress: scores and kept sets") {
     }
 }
 
+TEST_CASE("CriticalKV's norms from the output projection") {
+    const MethodsLayer& layer = methods_layer(14);
+    const auto norms = product_wov_norms(layer);
+    CHECK(worst_difference(std::vector<double>(norms.begin(), norms.end()), layer.wov_l1) < 1e-5);
+}
+
 TEST_CASE("PyramidKV's budgets of all layers, as kvpress has them") {
     PluginHost host;
     const auto& presses = methods_kept().at("pyramidkv_layer_budgets");

@@ -64,6 +64,60 @@ TEST_CASE("a library by its path is named by its id") {
     CHECK_THROWS_AS(make_scorer("/nowhere/x.so", host()), PluginError);
 }
 
+TEST_CASE("a preset chooses among the rules of an id") {
+    CHECK(make_scorer("snapkv", host()).plugin() == make_scorer("snapkv@seed", host()).plugin());
+    const auto published = make_scorer("snapkv@kvpress:kernel=7", host());
+    CHECK(published.plugin() != host().find("snapkv"));
+    CHECK(published.label() == "snapkv@kvpress:kernel=7");
+    REQUIRE(published.columns().size() == 1);
+    CHECK(columns::name(published.columns()[0]) == "window_attn:64:pool=7:avg");
+    CHECK(columns::name(make_scorer("snapkv@paper", host()).columns()[0]) == "window_attn:32:pool=7:max");
+    CHECK_THAT(refusal_of("snapkv@sead"), ContainsSubstring("There are: seed, kvpress, paper"));
+    CHECK_THAT(refusal_of("snapkv@seed:kernel=7"), ContainsSubstring("has no parameter 'kernel'"));
+}
+
+TEST_CASE("a wrapper over any scorer") {
+    const auto scorer = make_scorer("adakv@kvpress:alpha=0.3( h2o@seed:window=8 )", host());
+    CHECK(scorer.label() == "adakv@kvpress:alpha=0.3(h2o@seed:window=8)");
+    CHECK(scorer.values()[0] == 0.3);
+    REQUIRE(scorer.base());
+    CHECK(scorer.base()->values()[0] == 8);
+    std::vector<std::string> names;
+    for (const ColumnId id : scorer.columns()) names.push_back(columns::name(id));
+    CHECK(names == std::vector<std::string>{"relative_pos", "cumulative_attn"});
+    CHECK(scorer.own_columns()[0] == base_score_id);
+    CHECK(scorer.allocates());
+    CHECK_FALSE(scorer.budgeted());
+
+    CHECK(make_scorer("criticalkv(=if(position < 4, keep, key_norm))", host()).base()->is_formula());
+    CHECK(make_scorer("criticalkv(h2o)", host()).budgeted());
+    CHECK(make_scorer("adakv(criticalkv(snapkv@kvpress))", host()).budgeted());
+    CHECK(make_scorer("adakv(keydiff@paper)", host()).wants_tensors());
+    const std::string path = EVICTLAB_TEST_PLUGINS "/written/c_scorer.so";
+    CHECK(make_scorer("adakv(" + path + "@soft)", host()).label() == "adakv(c_scorer@soft)");
+    const auto file = formula_file("inner.formula", "recent_attn");
+    CHECK(make_scorer("chunkkv(" + file.string() + ")", host()).label() == "chunkkv(inner)");
+}
+
+TEST_CASE("a wrapper alone, and parentheses behind what is none") {
+    CHECK_THAT(refusal_of("adakv@kvpress"), ContainsSubstring("'adakv@kvpress' is a wrapper") &&
+                                                ContainsSubstring("write adakv@kvpress(snapkv@kvpress)"));
+    CHECK_THAT(refusal_of("h2o(snapkv)"), ContainsSubstring("scorer 'h2o' wraps no other"));
+    CHECK_THAT(refusal_of("adakv()"), ContainsSubstring("a scorer's name is empty"));
+    CHECK_THAT(refusal_of("adakv(adakv)"), ContainsSubstring("'adakv' is a wrapper"));
+    CHECK_THAT(refusal_of("adakv(h20)"), ContainsSubstring("did you mean 'h2o'?"));
+    CHECK_THAT(refusal_of("h2o)"), ContainsSubstring("unknown scorer 'h2o)'"));
+    CHECK_THAT(refusal_of("=base_score + 1"), ContainsSubstring("for wrapper plugins"));
+}
+
+TEST_CASE("rescore refuses what needs a budget or another scorer") {
+    const auto refusal = [](std::string_view text) { return refusal_by_rescore(make_scorer(text, host())); };
+    CHECK(refusal("h2o@paper").empty());
+    CHECK(refusal("=recent_attn").empty());
+    CHECK_THAT(refusal("streaming_llm@kvpress"), ContainsSubstring("scores for a budget, which the protocol rescore"));
+    CHECK_THAT(refusal("adakv(h2o)"), ContainsSubstring("wraps another scorer"));
+}
+
 TEST_CASE("a formula by its text or its file") {
     const auto typed = make_scorer("=recent_attn + 1", host());
     CHECK(typed.label() == "=recent_attn + 1");
@@ -84,7 +138,7 @@ TEST_CASE("an unknown name is answered with what there is and what was probably 
     CHECK_THAT(refusal_of("streaming"), ContainsSubstring("did you mean 'streaming_llm'?"));
     CHECK_THAT(refusal_of("zebra"),
                ContainsSubstring("unknown scorer 'zebra'; there are: ") && !ContainsSubstring("did you mean"));
-    CHECK(refusal_of("h2o@sead") == "scorer 'h2o' has no preset 'sead'; did you mean 'seed'? There are: seed");
+    CHECK(refusal_of("h2o@sead") == "scorer 'h2o' has no preset 'sead'; did you mean 'seed'? There are: seed, paper");
     CHECK(refusal_of("hybrid@seed") == "scorer 'hybrid' has no preset 'seed'; there is no preset");
     CHECK(refusal_of("streaming_llm:windw=3") ==
           "scorer 'streaming_llm' has no parameter 'windw'; did you mean 'window'? There are: sinks, window");
@@ -119,6 +173,7 @@ TEST_CASE("a list is split between scorers only") {
     CHECK(split("h2o") == List{"h2o"});
     CHECK(split("a,b:x=1,y=2,max(1,2)") == List{"a", "b:x=1,y=2", "max(1,2)"});
     CHECK(split("a@p:x=1 , y=2, =if(a == b, 1, 2),c") == List{"a@p:x=1,y=2", "=if(a == b, 1, 2)", "c"});
+    CHECK(split("a:x=1,y=2(b,c),d(=max(1, 2))") == List{"a:x=1,y=2(b,c)", "d(=max(1, 2))"});
     CHECK(split("dir/x.so:k=1,mine.formula") == List{"dir/x.so:k=1", "mine.formula"});
     CHECK_THROWS_AS(split("a,,b"), UsageError);
     CHECK_THROWS_AS(split("a,"), UsageError);
@@ -132,4 +187,16 @@ TEST_CASE("all scorers: the preset seed where there is one") {
     CHECK(labels == std::vector<std::string>{"evolved", "h2o@seed", "hybrid", "hybrid_start", "knorm@seed",
                                              "position_corrected_h2o", "pyramidkv@seed", "random@seed", "snapkv@seed",
                                              "streaming_llm@seed", "tova@seed"});
+}
+
+TEST_CASE("all scorers of the protocol prefill: every published preset, the rest by defaults, and wrappers") {
+    PluginHost plain;
+    std::vector<std::string> labels;
+    for (const auto& scorer : all_prefill_scorers(plain)) labels.push_back(scorer.label());
+    const auto has = [&](std::string_view label) { return std::ranges::count(labels, label) == 1; };
+    for (const char* label : {"snapkv@kvpress", "snapkv@paper", "knorm@kvpress", "random", "hybrid",
+                              "observed_attention@kvpress", "adakv@kvpress(snapkv@kvpress)"})
+        CHECK(has(label));
+    for (const char* label : {"snapkv", "snapkv@seed", "random@seed", "adakv@kvpress", "lagkv@paper"})
+        CHECK_FALSE(has(label));
 }

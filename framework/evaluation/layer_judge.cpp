@@ -14,7 +14,6 @@ namespace evictlab {
 
 LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> retentions)
     : scorers_(scorers), retentions_(retentions), columns_(columns_of(scorers)), shared_(scorers.size()) {
-    for (const Scorer& scorer : scorers) require_rescore(scorer);
     for (const Scorer& scorer : scorers) {
         auto& index = column_index_.emplace_back();
         for (const ColumnId id : scorer.columns())

@@ -18,7 +18,7 @@ namespace evictlab {
 enum class RowKind : std::uint8_t { plugin, formula, bound };
 std::string_view to_string(RowKind kind);
 
-/// Errors of one split: the mean over its traces at each retention, and the mean of those.
+/// Errors of one split: the mean over its traces at each retention, and the mean of those. NaN where it has no traces.
 struct SplitErrors {
     std::vector<double> by_retention; ///< in the order of Bench::retentions
     double average = 0;
@@ -62,6 +62,7 @@ using Progress = std::function<void(double done, double total)>;
 struct BenchOptions {
     std::string protocol;           ///< "": usual_protocol() of the suite
     std::vector<double> retentions; ///< none: usual_retentions() of the protocol
+    std::size_t interval = 1;       ///< protocol decode: queries between cuts of the cache
     std::string measure;            ///< of ScorecardRow::splits; "": the protocol's primary one
     int threads = 0;                ///< 0: all
     Progress progress;

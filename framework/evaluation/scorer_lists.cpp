@@ -8,16 +8,14 @@
 
 namespace evictlab {
 
-void require_rescore(const Scorer& scorer) {
-    const char* wants = scorer.base()            ? "wraps another for a budget"
+std::string refusal_by_rescore(const Scorer& scorer) {
+    const char* wants = scorer.base()            ? "wraps another scorer for a budget"
                         : scorer.budgeted()      ? "scores for a budget"
                         : scorer.wants_tensors() ? "reads queries, keys and values"
                                                  : nullptr;
-    if (wants)
-        throw UsageError(
-            fmt::format("scorer '{}' {}, which the protocol rescore does not give; it runs under prefill on a captured "
-                        "suite",
-                        scorer.label(), wants));
+    if (!wants) return "";
+    return fmt::format("{}, which the protocol rescore does not give; it runs under prefill on a captured suite",
+                       wants);
 }
 
 namespace {
@@ -27,6 +25,11 @@ bool is_published(const Preset& preset) { return preset.name == "kvpress" || pre
 bool has_published_preset(const std::shared_ptr<const Plugin>& plugin) {
     return std::ranges::any_of(plugin->rules(),
                                [](const auto& rule) { return std::ranges::any_of(rule->presets(), is_published); });
+}
+
+// The authors of LagKV leave prompts of less than 2064 tokens alone: a row without any eviction would lead the table.
+bool keeps_short_prompts(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
+    return plugin->id() == "lagkv" && preset.name == "paper";
 }
 
 Scorer of_preset(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
@@ -68,7 +71,8 @@ std::vector<Scorer> all_prefill_scorers(PluginHost& host) {
         if (!has_published_preset(plugin)) scorers.push_back(of_defaults(plugin));
         for (const auto& rule : plugin->rules())
             for (const Preset& preset : rule->presets())
-                if (is_published(preset)) scorers.push_back(of_preset(rule, preset));
+                if (is_published(preset) && !keeps_short_prompts(rule, preset))
+                    scorers.push_back(of_preset(rule, preset));
     }
     for (const auto text : wrapped_rows)
         if (host.find(text.substr(0, text.find('@')))) scorers.push_back(make_scorer(text, host));

@@ -221,6 +221,10 @@ private:
         const std::string shown(word.substr(0, 80));
         const std::string_view base = word.substr(0, word.find(':'));
         const auto& all = columns::all();
+        if (base == "base_score") {
+            fail_at(begin,
+                    "the column 'base_score' is for wrapper plugins: a formula is not put around another scorer");
+        }
         if (std::none_of(all.begin(), all.end(), [&](const ColumnInfo& info) { return info.name == base; })) {
             fail_at(begin, "unknown column '" + shown + "'; known columns: " + columns::known_names());
         }

@@ -36,6 +36,20 @@ evl_status score(evl_instance*, const evl_batch* batch, double* scores, evl_erro
 
 void destroy(evl_instance* instance) { delete reinterpret_cast<int*>(instance); }
 
+evl_status layer_budget(evl_instance*, const evl_budget_query*, std::uint64_t*, evl_error* error) {
+    if (defect == "throwing_budget") throw std::runtime_error("thrown in layer_budget");
+    return fail(error, "no budget for this layer");
+}
+
+const void* extension(const char* id) {
+    static const evl_layer_budget layers{defect == "null_extension" ? nullptr : layer_budget};
+    if (defect == "throwing_extension") throw std::runtime_error("thrown in extension");
+    const bool budgets = defect == "null_extension" || defect == "failing_budget" || defect == "throwing_budget";
+    return budgets && std::string_view(id) == EVL_LAYER_BUDGET ? &layers : nullptr;
+}
+
+extern const evl_plugin other;
+
 evl_param params[2] = {{"window", "window", "in tokens", 1, 64, 8, EVL_INTEGER, 1, 1, 0},
                        {"power", "power", "", 0, 4, 0.5, EVL_REAL, 0, 1, 0}};
 double values[2] = {16, 0.25};
@@ -45,7 +59,7 @@ const char* columns[2] = {"position", "key_norm"};
 evl_plugin make() {
     evl_plugin p{EVL_HEADER, EVL_DEFECT, "Defective", "1.0.0",           "for tests", "", EVL_DETERMINISTIC,
                  2,          columns,    2,           sizeof(evl_param), params,      2,  sizeof(evl_preset),
-                 presets,    create,     score,       destroy,           nullptr,     0,  nullptr};
+                 presets,    create,     score,       destroy,           extension,   0,  nullptr};
     const double infinity = std::numeric_limits<double>::infinity();
     if (defect == "wrong_magic") p.magic = 0x1234;
     if (defect == "wrong_abi_major") p.abi_major = 9, p.abi_minor = 4;
@@ -72,9 +86,23 @@ evl_plugin make() {
     if (defect == "twin_preset") presets[1].name = "seed";
     if (defect == "unknown_column") columns[1] = "key_nrom";
     if (defect == "null_columns") p.columns = nullptr;
+    if (defect == "open_brace") columns[1] = "window_attn:{window";
+    if (defect == "unknown_brace") columns[1] = "window_attn:{windw}";
+    if (defect == "bad_choice") columns[1] = "window_attn:{window?avg}";
+    if (defect == "bad_column_parameter") columns[1] = "window_attn:{power}";
+    if (defect == "window_without_tensors") p.tensor_window = 8;
+    if (defect == "variant_id" || defect == "variant_preset" || defect == "endless_variants") p.variant = &other;
     if (defect == "garbage_count") p.column_count = std::uint64_t{1} << 60;
     return p;
 }
+
+const evl_plugin other = [] {
+    evl_plugin p = make();
+    if (defect == "variant_id") p.id = "another";
+    if (defect != "variant_preset") p.preset_count = 0;
+    p.variant = defect == "endless_variants" ? &other : nullptr;
+    return p;
+}();
 
 } // namespace
 

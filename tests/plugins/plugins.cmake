@@ -16,11 +16,12 @@ foreach(defect
     wrong_magic wrong_abi_major short_struct null_id bad_id null_name null_create null_score null_destroy
     bad_param_key twin_param min_above_default max_below_default log_from_zero infinite_param fractional_integer
     unknown_type short_param null_params preset_out_of_range preset_without_values bad_preset_name twin_preset
-    unknown_column null_columns garbage_count)
+    unknown_column null_columns garbage_count open_brace unknown_brace bad_choice bad_column_parameter null_extension
+    throwing_extension window_without_tensors variant_id variant_preset endless_variants)
   evictlab_test_plugin(refused ${defect} defective.cpp EVL_DEFECT="${defect}")
 endforeach()
 foreach(defect none failing_create silent_failure throwing_create throwing_int no_instance failing_score throwing_score
-    nan_score)
+    nan_score failing_budget throwing_budget)
   evictlab_test_plugin(loaded ${defect} defective.cpp EVL_DEFECT="${defect}")
 endforeach()
 evictlab_test_plugin(refused missing_symbol missing_symbol.c)
@@ -28,6 +29,7 @@ evictlab_test_plugin(taken h2o_again defective.cpp EVL_DEFECT="h2o")
 evictlab_test_plugin(written c_scorer c_scorer.c)
 evictlab_test_plugin(written sdk_heads sdk_heads.cpp)
 evictlab_test_plugin(written sdk_batch sdk_batch.cpp)
+evictlab_test_plugin(written sdk_budgets sdk_budgets.cpp)
 evictlab_test_plugin(abi older abi_1_0/older.c)
 evictlab_test_plugin(abi newer newer.c)
 

@@ -110,6 +110,10 @@ std::vector<double> product_column(const MethodsLayer& layer, const std::string&
     return out;
 }
 
+std::vector<float> product_wov_norms(const MethodsLayer& layer) {
+    return wov_norms(product_tensors(layer), layer.o_proj);
+}
+
 Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,
                 const ColumnSource& source) {
     static PluginHost host;

@@ -26,6 +26,9 @@ std::vector<double> known_reference_column(const MethodsLayer& layer, const std:
 /// The product's own column, from queries, keys and values.
 std::vector<double> product_column(const MethodsLayer& layer, const std::string& column);
 
+/// The product's ||W_o[h] v_j||_1, [query_heads][tokens], from the output projection.
+std::vector<float> product_wov_norms(const MethodsLayer& layer);
+
 struct Selected {
     std::vector<double> scores;                 ///< [kv_heads][tokens]
     std::vector<std::vector<std::size_t>> kept; ///< [kv_heads] positions, ascending

@@ -104,8 +104,9 @@ typedef struct evl_batch {
     uint32_t tokens;       /* n: cached tokens a head, in order of position; at least 1 */
     uint64_t sequence_len; /* tokens seen so far; equals tokens where nothing is evicted for good */
     /* columns[i] is the i-th column that the plugin declared: head h's n values start at
-     * columns[i] + h * head_stride[i]; a stride of 0 means that all heads share them. All are finite. A column with one
-     * value for all tokens (sequence_len, layer_ratio) is filled with n copies of it. */
+     * columns[i] + h * head_stride[i]; a stride of 0 means that all heads share them. All are finite, but for those of
+     * base_score, which may be infinite. A column with one value for all tokens (sequence_len, layer_ratio) is filled
+     * with n copies of it. */
     const double* const* columns;
     const ptrdiff_t* head_stride;
 
