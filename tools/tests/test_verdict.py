@@ -282,7 +282,7 @@ def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: p
     )
     (suite / "bench.json").write_bytes(bench.stdout)
     report = subprocess.run(
-        [library.program, "report", suite / "bench.json", "--verdict", suite / "verdict.json"],
+        [library.program, "report", "--bench", suite / "bench.json", "--verdict", suite / "verdict.json"],
         capture_output=True,
         text=True,
         check=False,

@@ -88,7 +88,9 @@ def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
         raise ToolError(f"a correlation needs three scorers that were benched and judged; there are {len(benched)}")
     shared = [retention for retention in verdict.retentions if retention in bench["retentions"]]
     if not shared:
-        raise ToolError(f"the bench has none of the retentions {list(verdict.retentions)}; it has {bench['retentions']}")
+        raise ToolError(
+            f"the bench has none of the retentions {list(verdict.retentions)}; it has {bench['retentions']}"
+        )
     result = []
     for measure in [bench["measure"], *bench.get("more_measures", [])]:
         figures = {scorer: _figures(bench, row, measure) for scorer, row in benched.items()}
