@@ -30,8 +30,10 @@ constexpr std::string_view examples =
 po::options_description bench_options() {
     po::options_description options("Options");
     add_suite_options(options);
-    options.add_options()("protocol", po::value<std::string>()->value_name("P"),
-                          "rescore or prefill (default: rescore on synthetic suites, prefill on captured ones)")(
+    options.add_options()(
+        "protocol", po::value<std::string>()->value_name("P"),
+        "rescore, prefill or decode (default: rescore on synthetic suites, prefill on captured ones)")(
+        "interval", po::value<std::string>()->value_name("N"), "decode: tokens between cuts of the cache (1)")(
         "measure", po::value<std::string>()->value_name("M"),
         "what ranks the rows of a captured suite: output_error (default) or attention_loss")(
         "scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
@@ -89,6 +91,8 @@ int run(const std::vector<std::string>& arguments) {
     const Suite suite = suite_from(*values);
     options.protocol = values->contains("protocol") ? (*values)["protocol"].as<std::string>() : usual_protocol(suite);
     check_protocol(options.protocol, suite);
+    options.interval = number_from<std::size_t>(*values, "interval", "a whole number above 0").value_or(1);
+    if (options.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
     if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
     PluginHost host = host_from(*values);
     bool failed = !host.problems().empty();

@@ -160,8 +160,8 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     return setup;
 }
 
-evolution::RunResult run_search(const evolution::RunSetup& setup, const FitnessEvaluator& fitness,
-                                state::RunStore& store, bool quiet) {
+evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
+                                bool quiet) {
     ProgressBar bar("evolve " + setup.identity.suite);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();

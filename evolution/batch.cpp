@@ -18,7 +18,7 @@ void StopSignal::check() const {
     if (asked() || late()) throw Abandoned{};
 }
 
-std::vector<FormulaErrors> evaluate_all(const FitnessEvaluator& fitness, SearchSplit split,
+std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
                                         std::span<const formula::Formula* const> formulas, const StopSignal& stop) {
     std::vector<std::optional<formula::Program>> programs(formulas.size());
     tbb::parallel_for(std::size_t{0}, formulas.size(), [&](std::size_t i) { programs[i].emplace(*formulas[i]); });

@@ -32,7 +32,7 @@ private:
 struct Abandoned {};
 
 /// Errors of the formulas, in order. Throws Abandoned.
-std::vector<FormulaErrors> evaluate_all(const FitnessEvaluator& fitness, SearchSplit split,
+std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
                                         std::span<const formula::Formula* const> formulas, const StopSignal& stop);
 
 } // namespace evictlab::evolution

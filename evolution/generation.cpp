@@ -17,7 +17,7 @@ namespace {
 /// What the work on one generation shares.
 struct Bench {
     const RunConfig& config;
-    const FitnessEvaluator& fitness;
+    const Fitness& fitness;
     const StopSignal& stop;
     double node_price = 0; ///< in error
 
@@ -191,7 +191,7 @@ RunState successor_of(const RunState& before) {
 
 } // namespace
 
-Generation first_generation(const RunConfig& config, const FitnessEvaluator& fitness, const StopSignal& stop) {
+Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop) {
     const Bench bench{config, fitness, stop, 0};
     Bred start{new_candidate(0, 0, config.start_formula), {}, 0};
     Candidate* const candidate = &start.candidate;
@@ -211,7 +211,7 @@ Generation first_generation(const RunConfig& config, const FitnessEvaluator& fit
     return generation;
 }
 
-Generation next_generation(const RunState& before, const RunConfig& config, const FitnessEvaluator& fitness,
+Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
                            const StopSignal& stop) {
     const Bench bench{config, fitness, stop, config.node_price * before.champions.front().train.average};
     Brood brood = breed(before, config);

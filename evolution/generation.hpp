@@ -16,10 +16,10 @@ struct Generation {
 };
 
 /// Generation 0: the start formula, which is the first champion. Throws Abandoned, as below.
-Generation first_generation(const RunConfig& config, const FitnessEvaluator& fitness, const StopSignal& stop);
+Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop);
 
 /// The generation after `before`. The same bits for any number of threads.
-Generation next_generation(const RunState& before, const RunConfig& config, const FitnessEvaluator& fitness,
+Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
                            const StopSignal& stop);
 
 } // namespace evictlab::evolution

@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 class Run {
 public:
-    Run(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store, const RunHooks& hooks)
+    Run(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks)
         : setup_(setup), fitness_(fitness), store_(store), hooks_(hooks), began_(Clock::now()), stop_(hooks.stop) {}
 
     RunResult go() {
@@ -130,7 +130,7 @@ private:
     }
 
     const RunSetup& setup_;
-    const FitnessEvaluator& fitness_;
+    const Fitness& fitness_;
     state::RunStore& store_;
     const RunHooks& hooks_;
     Clock::time_point began_;
@@ -143,8 +143,7 @@ private:
 
 } // namespace
 
-RunResult run_evolution(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store,
-                        const RunHooks& hooks) {
+RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks) {
     check_setup(setup);
     return Run(setup, fitness, store, hooks).go();
 }

@@ -38,7 +38,7 @@ struct RunResult {
 /// Starts a run in a new store, or goes on with what a resumed one holds. Threads are TBB's: bound them with
 /// tbb::global_control. Throws UsageError (setup), Error (a saved run that this setup does not go on with) or
 /// state::StateError; the last saved generation is intact.
-RunResult run_evolution(const RunSetup& setup, const FitnessEvaluator& fitness, state::RunStore& store,
+RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store,
                         const RunHooks& hooks = {});
 
 } // namespace evictlab::evolution

@@ -102,7 +102,7 @@ struct Measured {
     std::vector<FormulaErrors> train, valid;
 };
 
-Measured measure(const FitnessEvaluator& fitness, std::span<const JourneyStep> steps) {
+Measured measure(const Fitness& fitness, std::span<const JourneyStep> steps) {
     Measured measured;
     measured.formulas.push_back(formula::parse(hybrid_baseline));
     measured.formulas.push_back(formula::parse(Shape{}.text()));
@@ -149,7 +149,7 @@ std::vector<JourneyStep> seed_journey() {
     return steps;
 }
 
-std::vector<JourneyRow> replay_seed_journey(const FitnessEvaluator& fitness) {
+std::vector<JourneyRow> replay_seed_journey(const Fitness& fitness) {
     const std::vector<JourneyStep> steps = seed_journey();
     Measured measured = measure(fitness, steps);
     Candidate champion = candidate_of("start_formula", measured.formulas[1], measured.train[1], measured.valid[1]);

@@ -35,7 +35,7 @@ struct JourneyRow {
 };
 
 /// Measures and judges every step. The first champion is the start formula.
-std::vector<JourneyRow> replay_seed_journey(const FitnessEvaluator& fitness);
+std::vector<JourneyRow> replay_seed_journey(const Fitness& fitness);
 
 /// The seed's table with our figures beside it, as Markdown that also reads as plain text.
 std::string journey_table(std::span<const JourneyRow> rows);

@@ -54,6 +54,11 @@ TEST_CASE("a moved installation holds the program, the plugins, the SDK and the 
     }
 }
 
+TEST_CASE("a moved installation finds the suites that came with it") {
+    prepare();
+    must_run(fmt::format("cd / && '{}/bin/evictlab' trace verify smollm2", prefix.string()));
+}
+
 TEST_CASE("a new project, built against the moved installation, is a plugin that loads") {
     prepare();
     CHECK_THAT(bytes_of(project / "build" / "CMakeCache.txt"),

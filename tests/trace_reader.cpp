@@ -290,7 +290,8 @@ TEST_CASE("Data of two tensors, or of none, is refused") {
     check_message(header_message(two("[0,4]", "[0,4]"), "1234"), {"overlaps"});
     check_message(header_message(two("[0,4]", "[6,10]"), "1234567890"),
                   {"tensor 'b': bytes 4 to 6 in front of its data"});
-    check_message(header_message(two("[0,4]", "[4,8]"), "123456789"), {"the last 1 bytes are in no tensor"});
+    check_message(header_message(two("[0,4]", "[4,8]"), "123456789"),
+                  {"bytes 8 to 9, the last of its data, are in no tensor"});
 }
 
 TEST_CASE("Each defect of a trace names its tensor or metadata") {

@@ -96,8 +96,8 @@ void SafetensorsFile::check_layout() {
         by_name_.emplace(tensor.name, i);
     }
     if (covered != data_.size())
-        fail(fmt::format("the last {} bytes are in no tensor, which safetensors does not allow",
-                         data_.size() - covered));
+        fail(fmt::format("bytes {} to {}, the last of its data, are in no tensor, which safetensors does not allow",
+                         covered, data_.size()));
 }
 
 const TensorInfo* SafetensorsFile::find(std::string_view name) const {

@@ -1,7 +1,7 @@
 // Where captured suites lie: EVICTLAB_SUITE_PATH, what came with the program, or any folder.
 // SPDX-License-Identifier: MIT
-#include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "framework/capture/captured_suite.hpp"
 
@@ -52,16 +52,13 @@ std::optional<fs::path> find_captured_suite(std::string_view name_or_folder) {
 }
 
 std::vector<std::string> captured_suite_names() {
-    std::vector<std::string> names;
+    std::set<std::string> names;
     for (const fs::path& folder : folders_of_suites()) {
         std::error_code error;
         for (const auto& entry : fs::directory_iterator(folder, error))
-            if (is_suite(entry.path())) names.push_back(entry.path().filename().string());
+            if (is_suite(entry.path())) names.insert(entry.path().filename().string());
     }
-    std::ranges::sort(names);
-    const auto repeated = std::ranges::unique(names);
-    names.erase(repeated.begin(), repeated.end());
-    return names;
+    return {names.begin(), names.end()};
 }
 
 } // namespace evictlab

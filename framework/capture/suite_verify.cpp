@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "framework/capture/suite_checks.hpp"
@@ -98,14 +99,10 @@ void check_values(const CapturedTrace& trace, Findings& findings) {
 
 void check_model_file(const SuiteManifest& manifest, const std::vector<OpenFile>& files,
                       const OutputProjections& projections, Findings& findings) {
-    std::vector<std::size_t> layers;
+    std::set<std::size_t> layers;
     for (const OpenFile& file : files)
         for (const std::size_t layer : file.trace->layers())
-            if (file.listed->split != CapturedSplit::test_other_model && projections.has(layer))
-                layers.push_back(layer);
-    std::ranges::sort(layers);
-    const auto repeated = std::ranges::unique(layers);
-    layers.erase(repeated.begin(), repeated.end());
+            if (file.listed->split != CapturedSplit::test_other_model && projections.has(layer)) layers.insert(layer);
     for (const std::size_t layer : layers) passes(findings, [&] { projections.load(layer); });
     passes(findings, [&] { check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256); });
 }

@@ -48,8 +48,8 @@ ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prom
 void ContinuationJudge::read_rows(const AttentionRows& rows) {
     const LayerShape& s = shape_;
     const std::size_t rest = s.tokens - prompt_;
-    AlignedFloats block(judged_ * rows.stride()), rest_values((s.dim + 1) * rest),
-        rest_attention(rest * judged_stride_);
+    AlignedFloats block(judged_ * rows.stride()), rest_values((s.dim + 1) * rest);
+    rest_attention_.resize(s.query_heads * rest * judged_stride_);
     attention_.resize(s.query_heads * prompt_ * judged_stride_);
     of_prompt_.resize(s.query_heads * sums_stride_);
     of_rest_.resize(of_prompt_.size());
@@ -64,10 +64,11 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
         rows.compute(h, prompt_, judged_, block.data());
         float* attention = attention_.data() + h * prompt_ * judged_stride_;
         transpose(block.data(), rows.stride(), judged_, prompt_, attention, judged_stride_);
-        transpose(block.data() + prompt_, rows.stride(), judged_, rest, rest_attention.data(), judged_stride_);
+        float* rest_attention = rest_attention_.data() + h * rest * judged_stride_;
+        transpose(block.data() + prompt_, rows.stride(), judged_, rest, rest_attention, judged_stride_);
         matmul(values_.data() + a * (s.dim + 1) * prompt_, prompt_, attention, judged_stride_,
                of_prompt_.data() + h * sums_stride_, judged_stride_, s.dim + 1, prompt_, judged_stride_);
-        matmul(rest_values.data(), rest, rest_attention.data(), judged_stride_, of_rest_.data() + h * sums_stride_,
+        matmul(rest_values.data(), rest, rest_attention, judged_stride_, of_rest_.data() + h * sums_stride_,
                judged_stride_, s.dim + 1, rest, judged_stride_);
         for (std::size_t j = 0; j < prompt_; ++j) {
             double sum = 0;
@@ -142,7 +143,7 @@ void ContinuationJudge::add_head(std::size_t head, std::span<const std::uint32_t
 }
 
 double ContinuationJudge::output_error(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
-    scratch.change_.assign(metric_->width * judged_stride_, 0.0F);
+    start_change(scratch);
     for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
         scratch.evicted_.clear();
         std::size_t next = 0;
@@ -154,6 +155,26 @@ double ContinuationJudge::output_error(std::span<const std::vector<std::uint32_t
         }
         for (std::size_t g = 0; g < shape_.group(); ++g) add_head(a * shape_.group() + g, kept[a], scratch);
     }
+    return output_error_of_change(scratch);
+}
+
+void ContinuationJudge::start_change(JudgeScratch& scratch) const {
+    scratch.change_.assign(shape_.query_heads * shape_.dim * judged_stride_, 0.0F);
+}
+
+void ContinuationJudge::set_change(std::size_t head, std::size_t query, const float* output,
+                                   JudgeScratch& scratch) const {
+    const float* prompt = of_prompt_.data() + head * sums_stride_ + query;
+    const float* rest = of_rest_.data() + head * sums_stride_ + query;
+    float* change = scratch.change_.data() + head * shape_.dim * judged_stride_ + query;
+    for (std::size_t x = 0; x < shape_.dim; ++x) {
+        const std::size_t at = x * judged_stride_;
+        change[at] = (prompt[at] + rest[at]) - output[x];
+    }
+}
+
+double ContinuationJudge::output_error_of_change(JudgeScratch& scratch) const {
+    if (!metric_) return 0;
     std::vector<double> squares;
     squared_norms(scratch.change_, scratch.product_, squares);
     double error = 0;

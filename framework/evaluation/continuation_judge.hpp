@@ -40,7 +40,16 @@ public:
     ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric);
 
     std::size_t kv_heads() const { return shape_.kv_heads; }
+    std::size_t group() const { return shape_.group(); }
     std::size_t prompt() const { return prompt_; }
+    std::size_t judged() const { return judged_; } ///< queries
+    std::size_t tokens() const { return shape_.tokens; }
+    /// A[head][prompt + query][token] of the full run, for a judged query.
+    float attention(std::size_t head, std::size_t token, std::size_t query) const {
+        const bool in_prompt = token < prompt_;
+        const std::size_t row = in_prompt ? head * prompt_ + token : head * judged_ + token - prompt_;
+        return (in_prompt ? attention_ : rest_attention_)[row * judged_stride_ + query];
+    }
     bool measures_output() const { return metric_ != nullptr; }
     /// [prompt] of a KV head: attention to each prompt token, mean over judged queries and the group's query heads.
     std::span<const double> mean_attention(std::size_t kv_head) const {
@@ -49,6 +58,12 @@ public:
     /// `kept[a]`: positions that KV head a keeps, ascending.
     double attention_loss(std::span<const std::vector<std::uint32_t>> kept) const;
     Damage judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+
+    /// The output error of other outputs than those of kept sets: start, set every head and judged query, measure.
+    void start_change(JudgeScratch& scratch) const;
+    /// `output` is o' [dim] of one query head at one judged query.
+    void set_change(std::size_t head, std::size_t query, const float* output, JudgeScratch& scratch) const;
+    double output_error_of_change(JudgeScratch& scratch) const; ///< 0 without an OutputMetric
 
 private:
     void read_rows(const AttentionRows& rows);
@@ -61,8 +76,9 @@ private:
     LayerShape shape_;
     std::size_t prompt_, judged_, judged_stride_, sums_stride_;
     const OutputMetric* metric_;
-    AlignedFloats attention_; ///< [query_heads][prompt][judged_stride_]
-    AlignedFloats values_;    ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
+    AlignedFloats attention_;      ///< [query_heads][prompt][judged_stride_]
+    AlignedFloats rest_attention_; ///< [query_heads][judged][judged_stride_], of the continuation's tokens
+    AlignedFloats values_;         ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
     /// [query_heads][dim + 1][judged_stride_]: sums of A v and of A over the prompt, and over the continuation.
     AlignedFloats of_prompt_, of_rest_;
     std::vector<double> mean_attention_; ///< [kv_heads][prompt]

@@ -116,7 +116,7 @@ struct Scratch {
 
 struct FitnessEvaluator::Impl {
     std::vector<double> retentions;
-    std::vector<ColumnId> ids;                ///< of all registered columns
+    std::vector<ColumnId> ids;                ///< of the columns held
     std::vector<std::size_t> column_of_id;    ///< [ColumnId] place in ids
     std::array<std::vector<Block>, 2> blocks; ///< by SearchSplit
     std::array<std::size_t, 2> traces{};
@@ -241,6 +241,8 @@ std::vector<FormulaErrors> FitnessEvaluator::evaluate(SearchSplit split, std::sp
 }
 
 std::span<const double> FitnessEvaluator::retentions() const { return impl_->retentions; }
+
+std::span<const ColumnId> FitnessEvaluator::columns() const { return impl_->ids; }
 
 std::size_t FitnessEvaluator::tokens(SearchSplit split) const { return impl_->tokens[static_cast<std::size_t>(split)]; }
 

@@ -25,21 +25,32 @@ struct FitnessJob {
 
 enum class SearchSplit : std::uint8_t { train, valid };
 
-/// Thread-safe once made. Figures agree with run_bench's to rounding (1e-12), and are the same bits for any number of
-/// threads, any grouping of jobs into calls, and any machine of the same architecture.
-class FitnessEvaluator {
+/// Measures formulas. Thread-safe once made; the same bits for any number of threads, any grouping of jobs into calls,
+/// and any machine of the same architecture.
+class Fitness {
+public:
+    virtual ~Fitness() = default;
+    /// Errors of each job, in order. Parallel with TBB inside; call from one thread at a time or from inside TBB tasks.
+    /// A job may read columns() alone.
+    virtual std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const = 0;
+    virtual std::span<const double> retentions() const = 0;
+    virtual std::span<const ColumnId> columns() const = 0;
+    /// Tokens scored for one formula on a split; for rates and progress.
+    virtual std::size_t tokens(SearchSplit split) const = 0;
+};
+
+/// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12).
+class FitnessEvaluator final : public Fitness {
 public:
     /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more
     /// than `memory_limit` bytes (with the number of patterns that would fit).
     FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::span<const ColumnId> more_columns = {},
                      std::size_t memory_limit = std::size_t{6} << 30);
-    ~FitnessEvaluator();
-    /// Errors of each job, in order. Parallel with TBB inside (traces, layers and jobs); call from one thread at a time
-    /// or from inside TBB tasks.
-    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const;
-    std::span<const double> retentions() const;
-    /// Tokens scored for one formula on a split; for rates and progress.
-    std::size_t tokens(SearchSplit split) const;
+    ~FitnessEvaluator() override;
+    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
+    std::span<const double> retentions() const override;
+    std::span<const ColumnId> columns() const override;
+    std::size_t tokens(SearchSplit split) const override;
 
 private:
     struct Impl;

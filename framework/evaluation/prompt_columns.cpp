@@ -33,11 +33,11 @@ HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t
     return head;
 }
 
-std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
+std::vector<double> key_norms(const LayerView& view, std::size_t kv_head, std::size_t tokens) {
     const LayerShape& shape = view.shape();
-    std::vector<double> norms(padded(view.tokens));
+    std::vector<double> norms(padded(tokens));
     const float* keys = view.tensors().k.data() + kv_head * shape.tokens * shape.dim;
-    for (std::size_t i = 0; i < view.tokens; ++i) {
+    for (std::size_t i = 0; i < tokens; ++i) {
         double squares = 0;
         for (std::size_t x = 0; x < shape.dim; ++x) {
             const auto value = static_cast<double>(keys[i * shape.dim + x]);
@@ -49,7 +49,7 @@ std::vector<double> key_norms(const LayerView& view, std::size_t kv_head) {
 }
 
 PromptColumns::PromptColumns(const LayerView& view, std::span<const ColumnId> ids)
-    : board_(ids, view.shape().kv_heads, view.tokens), ages_(view.tokens) {
+    : board_(ids, view.shape().kv_heads, view.shape().tokens), ages_(view.tokens) {
     feed(view, demand_of(ids));
 }
 
@@ -58,7 +58,7 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     const std::size_t n = view.tokens, stride = view.rows->stride(), group = shape.group();
     std::vector<HeadTensors> tensors;
     for (std::size_t a = 0; a < shape.kv_heads; ++a) {
-        key_norms_.push_back(key_norms(view, a));
+        key_norms_.push_back(key_norms(view, a, view.tokens));
         attention_.emplace_back(stride);
         tensors.push_back(head_tensors(view, a, n));
     }

@@ -26,8 +26,8 @@ struct LayerView {
 /// The tensors of one KV head after `queries` queries: all of them cached.
 HeadTensors head_tensors(const LayerView& view, std::size_t kv_head, std::size_t queries);
 
-/// L2 norms of the keys of one KV head, [padded(tokens)].
-std::vector<double> key_norms(const LayerView& view, std::size_t kv_head);
+/// L2 norms of the first `tokens` keys of one KV head, [padded(tokens)].
+std::vector<double> key_norms(const LayerView& view, std::size_t kv_head, std::size_t tokens);
 
 /// Feeds a board the rows that its columns look back to; values are then those after query n - 1. Computes
 /// O(queries looked back to x n) attention in blocks of queries. Not thread-safe.

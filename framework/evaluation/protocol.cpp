@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "framework/capture/captured_suite.hpp"
+#include "framework/evaluation/decode_judge.hpp"
 #include "framework/evaluation/layer_judge.hpp"
 #include "framework/evaluation/prefill_judge.hpp"
 
@@ -67,8 +69,9 @@ std::vector<double> usual_retentions(std::string_view protocol) {
 }
 
 void check_protocol(std::string_view protocol, const Suite& suite) {
-    if (protocol != "rescore" && protocol != "prefill")
-        throw UsageError(fmt::format("unknown protocol '{}'; there are rescore and prefill", protocol));
+    constexpr std::array<std::string_view, 3> known{"rescore", "prefill", "decode"};
+    if (std::ranges::find(known, protocol) == known.end())
+        throw UsageError(fmt::format("unknown protocol '{}'; there are {}", protocol, fmt::join(known, ", ")));
     if (protocol != "rescore" && !suite.captured())
         throw UsageError(
             fmt::format("suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys "
@@ -79,16 +82,24 @@ void check_protocol(std::string_view protocol, const Suite& suite) {
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol) {
     for (const ColumnId id : scorer.columns())
         if (std::string missing = missing_column(id, suite, protocol); !missing.empty()) return missing;
-    return protocol == "rescore" ? refusal_by_rescore(scorer) : "";
+    if (protocol == "rescore") return refusal_by_rescore(scorer);
+    if (protocol == "decode" && scorer.allocates())
+        return "keeps different numbers of tokens by layer or head, which the protocol decode with its fixed capacity "
+               "does not do; it runs under prefill";
+    if (protocol == "decode" && scorer.wants_tensors())
+        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it "
+               "runs under prefill";
+    return "";
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions) {
+                                        std::span<const double> retentions, std::size_t interval) {
     check_protocol(name, suite);
     for (const Scorer& scorer : scorers)
         if (const std::string why = refusal(scorer, suite, name); !why.empty())
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
     if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
+    if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, has_projections(suite), interval);
     return std::make_unique<PrefillJudge>(scorers, retentions, has_projections(suite));
 }
 

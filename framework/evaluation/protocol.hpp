@@ -54,8 +54,8 @@ void check_protocol(std::string_view protocol, const Suite& suite);
 /// Why the scorer cannot be run on the suite by the protocol ("asks for column ..."), or "".
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol);
 
-/// Throws UsageError.
+/// `interval`: queries between cuts, for decode. Throws UsageError.
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions);
+                                        std::span<const double> retentions, std::size_t interval = 1);
 
 } // namespace evictlab

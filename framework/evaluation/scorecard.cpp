@@ -20,7 +20,7 @@ class ScorecardRun {
 public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
-          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions)),
+          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval)),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits)
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);

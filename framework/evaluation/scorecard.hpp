@@ -62,6 +62,7 @@ using Progress = std::function<void(double done, double total)>;
 struct BenchOptions {
     std::string protocol;           ///< "": usual_protocol() of the suite
     std::vector<double> retentions; ///< none: usual_retentions() of the protocol
+    std::size_t interval = 1;       ///< protocol decode: queries between cuts of the cache
     std::string measure;            ///< of ScorecardRow::splits; "": the protocol's primary one
     int threads = 0;                ///< 0: all
     Progress progress;

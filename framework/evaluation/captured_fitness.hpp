@@ -1,0 +1,33 @@
+// Fast measures of many formulas on the train and valid splits of a captured suite, by the protocol prefill: columns
+// and the continuation's attention are held in memory. SPDX-License-Identifier: MIT
+#pragma once
+#include "framework/evaluation/fitness.hpp"
+#include "framework/suite/suite.hpp"
+
+namespace evictlab {
+
+enum class CapturedMeasure : std::uint8_t { attention_loss, output_error };
+
+/// Figures agree with run_bench's by prefill to rounding.
+class CapturedFitness final : public Fitness {
+public:
+    /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
+    /// Throws Error if more than `memory_limit` bytes would be needed, or output errors of a suite without output
+    /// projections.
+    CapturedFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
+                    CapturedMeasure measure, std::size_t memory_limit = std::size_t{12} << 30);
+    ~CapturedFitness() override;
+    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
+    /// The same in a chosen measure: attention loss is cheap, output error needs a suite with output projections.
+    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
+                                        CapturedMeasure measure) const;
+    std::span<const double> retentions() const override;
+    std::span<const ColumnId> columns() const override;
+    std::size_t tokens(SearchSplit split) const override;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace evictlab
