@@ -9,6 +9,7 @@
 #include "cli/shared_options.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"
+#include "report/plot.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -16,17 +17,20 @@ namespace {
 using Strings = std::vector<std::string>;
 
 constexpr std::string_view usage =
-    "Usage: evictlab report [--state FILE]... [--bench FILE]... [--output FILE]\n\n"
+    "Usage: evictlab report [--state FILE]... [--bench FILE]... [--verdict FILE]... [--output FILE]\n\n"
     "Merges bench results (evictlab bench --format json) and evolution runs into one leaderboard a suite. The "
     "champion\n"
     "of a run, and all built-in scorers on the run's suite, are measured here: this is where the test split is "
     "opened.\n"
-    "FILE ending in .md or .json decides the format; without --output, Markdown goes to standard output.";
+    "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite.\n"
+    "FILE ending in .md or .json decides the format; without --output, Markdown goes to standard output. Beside\n"
+    "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.";
 
 constexpr std::string_view examples =
     "  evictlab report --state evolution.json --output leaderboard.md\n"
     "  evictlab report --bench micro.json --bench full.json --output leaderboard.json\n"
-    "  evictlab report --state a.json --state b.json --bench micro.json --brief\n";
+    "  evictlab report --state a.json --state b.json --bench micro.json --brief\n"
+    "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
 report::LeaderboardInput measured_run(const std::string& file, const PluginHost& host) {
@@ -47,14 +51,48 @@ report::LeaderboardInput measured_run(const std::string& file, const PluginHost&
     return {file, run_bench(suite, scorers, options), summary};
 }
 
-int run(const Strings& arguments) {
+po::options_description report_options() {
     po::options_description options("Options");
     options.add_options()("state", po::value<Strings>()->composing()->value_name("FILE"), "an evolution run")(
         "bench", po::value<Strings>()->composing()->value_name("FILE"), "a bench result in JSON")(
+        "verdict", po::value<Strings>()->composing()->value_name("FILE"), "the model's own verdict in JSON")(
         "output,o", po::value<std::string>()->value_name("FILE"), "leaderboard.md or leaderboard.json")(
+        "plots", po::value<std::string>()->value_name("DIR"),
+        "where plots go, or none (default: beside --output where that is Markdown, else none)")(
         "brief", "Markdown: the test split's figures and the others' averages only");
     add_plugin_options(options);
-    const auto values = parse_options(arguments, options, "", usage, examples);
+    return options;
+}
+
+/// Where plots go; nothing for none.
+std::optional<std::filesystem::path> plot_folder(const po::variables_map& values) {
+    if (values.contains("plots")) {
+        const auto folder = values["plots"].as<std::string>();
+        if (folder.empty()) throw UsageError("--plots needs a folder, or none");
+        return folder == "none" ? std::nullopt : std::optional<std::filesystem::path>(folder);
+    }
+    if (!values.contains("output")) return std::nullopt;
+    const std::filesystem::path output = values["output"].as<std::string>();
+    return output.extension() == ".md" ? std::optional(output.parent_path()) : std::nullopt;
+}
+
+/// Draws what is wanted and says how Markdown that lies at `output` links it, by table; nothing for none.
+Strings draw(std::span<const report::LeaderboardTable> tables, const po::variables_map& values) {
+    const auto folder = plot_folder(values);
+    if (!folder) return {};
+    const auto files = report::write_plots(tables, *folder);
+    if (files.empty()) std::cerr << "evictlab: no plots: gnuplot is not installed (Debian: gnuplot-nox)\n";
+    const auto base = values.contains("output")
+                          ? std::filesystem::absolute(values["output"].as<std::string>()).parent_path()
+                          : std::filesystem::current_path();
+    Strings links;
+    for (const auto& file : files)
+        links.push_back(std::filesystem::absolute(file).lexically_normal().lexically_relative(base.lexically_normal()));
+    return links;
+}
+
+int run(const Strings& arguments) {
+    const auto values = parse_options(arguments, report_options(), "", usage, examples);
     if (!values) return exit_ok;
     const auto files = [&](const char* option) {
         return values->contains(option) ? (*values)[option].as<Strings>() : Strings{};
@@ -75,12 +113,15 @@ int run(const Strings& arguments) {
             }
         }
     }
-    const auto tables = report::make_leaderboard(inputs);
+    std::vector<report::VerdictInput> verdicts;
+    for (const std::string& file : files("verdict")) verdicts.push_back({file, report::read_verdict(file)});
+    const auto tables = report::make_leaderboard(inputs, verdicts);
     const auto detail = values->contains("brief") ? report::Detail::brief : report::Detail::whole;
+    const Strings plots = draw(tables, *values);
     if (values->contains("output"))
-        report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail);
+        report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);
     else
-        std::cout << report::to_markdown(tables, detail);
+        std::cout << report::to_markdown(tables, detail, plots);
     return failed ? exit_failure : exit_ok;
 }
 

@@ -1,6 +1,6 @@
 // Counter-based randomness (Philox4x32-10 of Random123): a stream is a place in the run, not a position in a sequence,
-// so neither threads nor resuming change what is drawn. No std:: distributions, whose bits differ between libraries.
-// SPDX-License-Identifier: MIT
+// so neither threads nor resuming change what is drawn. No std:: distributions, whose bits differ between libraries;
+// and no two draws in one expression, whose order differs between compilers. SPDX-License-Identifier: MIT
 #pragma once
 #include <Random123/philox.h>
 

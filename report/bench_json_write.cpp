@@ -22,11 +22,11 @@ Json splits_to_json(const std::array<SplitErrors, 3>& splits, std::span<const do
     return json;
 }
 
-Json used_to_json(const std::array<std::vector<double>, 3>& used, std::span<const double> retentions) {
+Json used_to_json(const ScorecardRow& row, std::span<const double> retentions) {
     Json json = Json::object();
     for (const Split split : all_splits) {
-        const auto& of_split = used[static_cast<std::size_t>(split)];
-        if (of_split.empty() || !std::ranges::all_of(of_split, [](double r) { return std::isfinite(r); })) continue;
+        const auto& of_split = row.retention_used[static_cast<std::size_t>(split)];
+        if (of_split.empty() || !has_figures(row.splits[static_cast<std::size_t>(split)])) continue;
         Json& written = json[std::string(to_string(split))] = Json::object();
         for (std::size_t i = 0; i < retentions.size(); ++i) written[retention_key(retentions[i])] = of_split.at(i);
     }
@@ -40,7 +40,7 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     json["splits"] = splits_to_json(row.splits, bench.retentions, options);
     for (std::size_t m = 0; m < row.more_splits.size(); ++m)
         json["measures"][bench.more_measures.at(m)] = splits_to_json(row.more_splits[m], bench.retentions, options);
-    Json used = used_to_json(row.retention_used, bench.retentions);
+    Json used = used_to_json(row, bench.retentions);
     if (!used.empty()) json["retention_used"] = std::move(used);
     return json;
 }

@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "report/cells.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 
@@ -11,61 +15,96 @@ namespace {
 
 constexpr std::array splits_best_first{Split::test, Split::valid, Split::train};
 
-std::string exact(double value) { return fmt::format("{}", value); }
+bool any_uneven(const Bench& bench) {
+    return std::ranges::any_of(bench.rows, [](const auto& row) { return has_uneven_budgets(row); });
+}
+
+/// Rows with uneven budgets are ranked among themselves, after the others; then a column says which are which.
+std::string budgets(const ScorecardRow& row) { return has_uneven_budgets(row) ? "head or layer" : "uniform"; }
 
 Table terminal_table(const Bench& bench) {
-    std::vector<TableColumn> columns{
-        {"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}, {"test", CellKind::number}};
+    const bool uneven = any_uneven(bench);
+    std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
+    if (uneven) columns.push_back({"budgets", CellKind::text});
+    columns.push_back({is_captured(bench) ? bench.measure : "test", CellKind::number});
     for (const double retention : bench.retentions)
         columns.push_back({fmt::format("@{}", retention_key(retention)), CellKind::number});
     columns.push_back({"valid", CellKind::number});
     columns.push_back({"train", CellKind::number});
+    for (const std::string& measure : bench.more_measures) columns.push_back({measure, CellKind::number});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows)) {
-        std::vector<std::string> cells{rank_text(rank), row->scorer, std::string(to_string(row->kind)),
-                                       figure(test_average(*row))};
+        std::vector<std::string> cells{rank_text(rank), row->scorer, std::string(to_string(row->kind))};
+        if (uneven) cells.push_back(budgets(*row));
+        cells.push_back(figure(test_average(*row)));
         for (const double error : of_split(*row, Split::test).by_retention) cells.push_back(figure(error));
         cells.push_back(figure(of_split(*row, Split::valid).average));
         cells.push_back(figure(of_split(*row, Split::train).average));
+        for (std::size_t m = 0; m < bench.more_measures.size(); ++m)
+            cells.push_back(figure(of_measure(*row, m + 1, Split::test).average));
         table.add(std::move(cells));
     }
     return table;
 }
 
-/// Every figure, titled by `title(split, retention or "avg")` and written by `number`.
-template <typename Title, typename Number>
-Table whole_table(const Bench& bench, Title title, Number number) {
+/// How a format names and writes its figures.
+struct Wording {
+    std::string (*title)(std::string_view measure, std::string_view split, std::string_view figure_name);
+    std::string (*number)(double value);
+};
+
+/// Every figure: the primary measure's, the others', the retentions really used.
+Table whole_table(const Bench& bench, const Wording& words) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
-    for (const Split split : splits_best_first) {
-        columns.push_back({title(split, "avg"), CellKind::number});
-        for (const double retention : bench.retentions)
-            columns.push_back({title(split, retention_key(retention)), CellKind::number});
-    }
+    const bool uneven = any_uneven(bench);
+    const bool used = std::ranges::any_of(bench.rows, [](const auto& row) { return !row.retention_used[2].empty(); });
+    if (uneven) columns.push_back({"budgets", CellKind::text});
+    for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
+        for (const Split split : splits_best_first) {
+            const std::string measure = m == 0 ? "" : bench.more_measures[m - 1];
+            columns.push_back({words.title(measure, to_string(split), "avg"), CellKind::number});
+            for (const double retention : bench.retentions)
+                columns.push_back({words.title(measure, to_string(split), retention_key(retention)), CellKind::number});
+        }
+    for (const double retention : bench.retentions)
+        if (used)
+            columns.push_back({words.title("retention_used", "test", retention_key(retention)), CellKind::number});
     columns.push_back({"formula", CellKind::code});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows)) {
         std::vector<std::string> cells{rank_text(rank), row->scorer, std::string(to_string(row->kind))};
-        for (const Split split : splits_best_first) {
-            cells.push_back(number(of_split(*row, split).average));
-            for (const double error : of_split(*row, split).by_retention) cells.push_back(number(error));
-        }
+        if (uneven) cells.push_back(budgets(*row));
+        for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
+            for (const Split split : splits_best_first) {
+                cells.push_back(words.number(of_measure(*row, m, split).average));
+                for (const double error : of_measure(*row, m, split).by_retention) cells.push_back(words.number(error));
+            }
+        for (std::size_t r = 0; used && r < bench.retentions.size(); ++r)
+            cells.push_back(row->retention_used[2].empty() ? "" : words.number(row->retention_used[2][r]));
         cells.push_back(row->formula);
         table.add(std::move(cells));
     }
     return table;
 }
 
-std::string people_title(Split split, const std::string& figure_name) {
-    return figure_name == "avg" ? std::string(to_string(split)) : fmt::format("{} {}", to_string(split), figure_name);
-}
+constexpr Wording for_people{[](std::string_view measure, std::string_view split, std::string_view figure_name) {
+                                 std::string title = measure.empty()
+                                                         ? std::string(split)
+                                                         : fmt::format("{} {}", measure_title(measure), split);
+                                 if (figure_name != "avg") title.append(" ").append(figure_name);
+                                 return title;
+                             },
+                             figure};
 
-std::string program_title(Split split, const std::string& figure_name) {
-    return fmt::format("{}_{}", to_string(split), figure_name);
-}
+constexpr Wording for_programs{
+    [](std::string_view measure, std::string_view split, std::string_view figure_name) {
+        return fmt::format("{}{}{}_{}", measure, measure.empty() ? "" : "_", split, figure_name);
+    },
+    [](double value) { return std::isnan(value) ? std::string() : fmt::format("{}", value); }};
 
 } // namespace
 
-std::string figure(double value) { return fmt::format("{:.4f}", value); }
+std::string figure(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4f}", value); }
 
 Format parse_format(std::string_view name) {
     if (name == "table") return Format::table;
@@ -80,9 +119,9 @@ std::string render(const Bench& bench, Format format, const BenchJsonOptions& js
     case Format::json:
         return dump(to_json(bench, json_options));
     case Format::csv:
-        return whole_table(bench, program_title, exact).csv();
+        return whole_table(bench, for_programs).csv();
     case Format::markdown:
-        return whole_table(bench, people_title, figure).markdown();
+        return whole_table(bench, for_people).markdown();
     case Format::table:
         break;
     }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
@@ -110,10 +109,7 @@ Table origin_table(const LeaderboardTable& table) {
                {"formula", CellKind::code},
                {"command", CellKind::code}});
     for_each_row(table, [&](const LeaderboardRow& row) {
-        const auto average = [&](Split split) {
-            const double value = of_split(row.scorecard, split).average;
-            return std::isnan(value) ? std::string("n/a") : figure(value);
-        };
+        const auto average = [&](Split split) { return figure(of_split(row.scorecard, split).average); };
         out.add({row.scorecard.scorer, std::string(to_string(row.scorecard.kind)), average(Split::valid),
                  average(Split::train), row.scorecard.formula, row.command});
     });

@@ -1,5 +1,5 @@
-// A captured suite's part of a leaderboard in Markdown: rows with intervals, both measures, budgets, kinds of
-// documents. SPDX-License-Identifier: MIT
+// A captured suite's part of a leaderboard in Markdown: rows with intervals, both measures, budgets, kinds.
+// SPDX-License-Identifier: MIT
 #pragma once
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
-// The model's own verdict on scorers, measured inside the model by another program and read here from JSON of the
-// schema "evictlab-verdict/1" (docs/report.md): the KL divergence of its next-token distribution from the uncompressed
-// run, and the change of its mean negative log-likelihood, per document and retention. SPDX-License-Identifier: MIT
+// The model's own verdict on scorers: the KL divergence of its next-token distribution from the uncompressed run, and
+// the change of its mean negative log-likelihood, per document and retention. Another program measures it inside the
+// model; docs/report.md has the schema of its JSON, "evictlab-verdict/1".
+// SPDX-License-Identifier: MIT
 #pragma once
 #include <filesystem>
 #include <functional>

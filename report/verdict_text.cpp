@@ -19,7 +19,9 @@ std::string figure_name(const VerdictTable& table, std::size_t f) {
     return f == 0 ? "all" : retention_key(table.retentions[f - 1]);
 }
 
-std::string ratio_text(const VerdictFigure& shown) {
+std::string ratio_text(const VerdictTable& table, const VerdictTableRow& row, std::size_t f) {
+    const VerdictFigure& shown = row.figures[f];
+    if (row.scorecard.scorer == table.best_published[f]) return "best published";
     if (!shown.ratio) return "n/a";
     return estimate_text(*shown.ratio, 2) + (shown.win ? " win" : "");
 }
@@ -41,9 +43,10 @@ Table row_table(const VerdictTable& table) {
     for (const auto& row : table.rows) {
         std::vector<std::string> cells{rank_text(row.rank), row.scorecard.scorer};
         if (uneven) cells.push_back(has_uneven_budgets(row.scorecard) ? "head or layer" : "uniform");
-        for (const auto& shown : row.figures) {
-            cells.push_back(fmt::format("{} / {}", figure(shown.geometric), figure(shown.arithmetic)));
-            cells.push_back(ratio_text(shown));
+        for (std::size_t f = 0; f < row.figures.size(); ++f) {
+            cells.push_back(
+                fmt::format("{} / {}", figure(row.figures[f].geometric), figure(row.figures[f].arithmetic)));
+            cells.push_back(ratio_text(table, row, f));
         }
         out.add(std::move(cells));
     }

@@ -182,6 +182,42 @@ TEST_CASE("A run is started, not started twice, resumed, and reported with every
     CHECK(repeated == champion);
 }
 
+TEST_CASE("A captured suite is reported with its verdict and its plot") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    const Outcome bench =
+        shell("evictlab bench --suite smollm2 --scorers snapkv,tova --format json --output bench.json", where);
+    INFO(bench.err);
+    REQUIRE(bench.code == 0);
+    const Json measured = Json::parse(bytes_of(folder / "bench.json"));
+    Json verdict{{"schema", "evictlab-verdict/1"}, {"suite", measured.at("suite")}, {"model", "a model"},
+                 {"protocol", "prefill"},          {"retentions", {0.5}},           {"documents", Json::array()},
+                 {"rows", Json::array()}};
+    for (Json document : measured.at("traces").at("test")) {
+        document["split"] = "test";
+        verdict["documents"].push_back(document);
+    }
+    const std::vector<std::vector<double>> figures(verdict["documents"].size(), {0.25});
+    for (const std::string scorer : {"snapkv", "tova"})
+        verdict["rows"].push_back({{"scorer", scorer}, {"kl", figures}, {"delta_nll", figures}});
+    put(folder / "verdict.json", verdict.dump());
+
+    const std::string report = "evictlab report --bench bench.json --verdict verdict.json --output board.md";
+    const Outcome drawn = shell(report + " --plots plots", where);
+    INFO(drawn.err);
+    REQUIRE(drawn.code == 0);
+    const std::string board = bytes_of(folder / "board.md");
+    CHECK_THAT(board, ContainsSubstring("### Suite `smollm2`, protocol `prefill`") &&
+                          ContainsSubstring("KL, a model") && ContainsSubstring("| scorer | prose (1) |"));
+    const bool has_plot = std::filesystem::exists(folder / "plots" / "smollm2-prefill.svg");
+    CHECK((board.find("](<plots/smollm2-prefill.svg>)") != std::string::npos) == has_plot);
+    CHECK(has_plot == (drawn.err.find("gnuplot is not installed") == std::string::npos));
+
+    REQUIRE(shell(report + " --plots none", where).err.empty());
+    CHECK_THAT(bytes_of(folder / "board.md"), !ContainsSubstring(".svg"));
+    CHECK(shell("evictlab report --bench bench.json --verdict bench.json", where).code == 1);
+}
+
 TEST_CASE("Ctrl-C stops a run with its state saved, and it goes on") {
     const TemporaryFolder folder;
     const std::string where = folder.path.string();

@@ -18,7 +18,6 @@ using namespace evictlab::evolution;
 using evictlab::test::bytes_of;
 using evictlab::test::TemporaryFolder;
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 namespace {
 

@@ -13,7 +13,8 @@ namespace {
 using Parents = std::span<const Formula* const>;
 
 double jittered(double value, double spread, Rng& rng) {
-    return tidy(value * (1 + spread * rng.normal()) + (value == 0 ? 0.1 * rng.normal() : 0));
+    const double scaled = value * (1 + spread * rng.normal());
+    return tidy(scaled + (value == 0 ? 0.1 * rng.normal() : 0));
 }
 
 Offspring constant_mutation(Parents parents, Rng& rng, const VariationContext&) {

@@ -50,7 +50,8 @@ Offspring change_power(Parents parents, Rng& rng, const VariationContext&) {
 }
 
 Offspring key_norm_term(Parents parents, Rng& rng, const VariationContext&) {
-    const double weight = tidy((rng.chance(0.7) ? -0.1 : 0.1) * rng.uniform(0.3, 2));
+    const double direction = rng.chance(0.7) ? -0.1 : 0.1;
+    const double weight = tidy(direction * rng.uniform(0.3, 2));
     const Formula capped = apply(Op::min, column("key_norm"), constant(2));
     return {with_term(*parents[0], apply(Op::mul, constant(weight), capped)),
             fmt::format("{} tokens with large keys by {} (KnormPress): their keys may be outliers",

@@ -18,12 +18,16 @@ constexpr std::array unary_ops{Op::exp, Op::log, Op::sqrt, Op::abs, Op::tanh};
 Formula grow_leaf(Rng& rng, const VariationContext& context) {
     if (rng.chance(0.6)) return column(rng.any(context.columns));
     constexpr std::array usual{0.1, 0.3, 0.5, 1.0, 2.0, 4.0, 32.0};
-    return constant(rng.any(usual) * rng.uniform(0.5, 1.5));
+    const double size = rng.any(usual);
+    return constant(size * rng.uniform(0.5, 1.5));
 }
 
 Formula grow(Rng& rng, const VariationContext& context, int depth) {
     if (depth == 0 || rng.chance(0.15)) return grow_leaf(rng, context);
-    if (rng.chance(0.15)) return apply(rng.any(unary_ops), grow(rng, context, depth - 1));
+    if (rng.chance(0.15)) {
+        const Formula operand = grow(rng, context, depth - 1);
+        return apply(rng.any(unary_ops), operand);
+    }
     const Op op = rng.any(binary_ops);
     const Formula first = grow(rng, context, depth - 1);
     if (op == Op::pow) return apply(op, first, constant(rng.uniform(0.2, 3)));

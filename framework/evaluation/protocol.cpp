@@ -83,12 +83,13 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
     for (const ColumnId id : scorer.columns())
         if (std::string missing = missing_column(id, suite, protocol); !missing.empty()) return missing;
     if (protocol == "rescore") return refusal_by_rescore(scorer);
-    if (protocol == "decode" && scorer.allocates())
-        return "keeps different numbers of tokens by layer or head, which the protocol decode with its fixed capacity "
-               "does not do; it runs under prefill";
-    if (protocol == "decode" && scorer.wants_tensors())
-        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it "
-               "runs under prefill";
+    if (protocol != "decode") return "";
+    if (scorer.allocates())
+        return "keeps different numbers of tokens by layer or head, which the fixed capacity of the protocol decode does "
+               "not allow; it runs under prefill";
+    if (scorer.wants_tensors())
+        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it runs "
+               "under prefill";
     return "";
 }
 

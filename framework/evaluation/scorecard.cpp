@@ -7,6 +7,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <numeric>
 
@@ -129,7 +130,10 @@ private:
             }
             out.by_trace.push_back(std::move(mean));
         }
-        if (out.by_trace.empty()) return out;
+        if (out.by_trace.empty()) { // no document, no figure
+            constexpr double none = std::numeric_limits<double>::quiet_NaN();
+            return {std::vector<double>(retentions(), none), none, {}};
+        }
         for (double& error : out.by_retention) error /= static_cast<double>(out.by_trace.size());
         out.average =
             std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(retentions());

@@ -18,7 +18,7 @@ namespace evictlab {
 enum class RowKind : std::uint8_t { plugin, formula, bound };
 std::string_view to_string(RowKind kind);
 
-/// Errors of one split: the mean over its traces at each retention, and the mean of those.
+/// Errors of one split: the mean over its traces at each retention, and the mean of those. NaN where it has no traces.
 struct SplitErrors {
     std::vector<double> by_retention; ///< in the order of Bench::retentions
     double average = 0;

@@ -9,7 +9,7 @@ logs="$root/build/logs"
 
 packages=(cmake ninja-build libboost-dev libboost-filesystem-dev libboost-program-options-dev
     libboost-serialization-dev nlohmann-json3-dev catch2 libtbb-dev libfmt-dev libssl-dev libeigen3-dev
-    libpagmo-dev librandom123-dev libbenchmark-dev)
+    libpagmo-dev librandom123-dev libbenchmark-dev gnuplot-nox)
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -31,8 +31,10 @@ public:
             return 4 * uniform() - 2;
         case 2:
             return static_cast<double>(below(200)) - 100;
-        default:
-            return std::ldexp(2 * uniform() - 1, static_cast<int>(below(40)) - 20);
+        default: {
+            const int exponent = static_cast<int>(below(40)) - 20; // drawn first, whatever the compiler
+            return std::ldexp(2 * uniform() - 1, exponent);
+        }
         }
     }
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+#include "report/plot.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "report/bench_json.hpp"
+#include "report/cells.hpp"
+#include "report/gnuplot.hpp"
+#include "report/plot_layout.hpp"
+#include "report/published.hpp"
+#include "report/ranking.hpp"
+#include "report/table.hpp"
+#include "report/write_file.hpp"
+
+namespace evictlab::report {
+namespace {
+
+/// Colours that people with any colour vision tell apart: Okabe and Ito 2008, Color Universal Design.
+struct Style {
+    std::string_view line, text;
+    double width;
+    int dashes; ///< gnuplot's dash type; 1 is solid
+    bool bold = false;
+};
+constexpr Style best_published{"#0072B2", "#0072B2", 2.6, 1, true};
+constexpr Style best_new{"#D55E00", "#D55E00", 2.6, 1, true};
+constexpr Style bound{"#000000", "#000000", 1.8, 2, true};
+constexpr Style layer_bound{"#000000", "#000000", 1.4, 3};
+constexpr Style random_scorer{"#9A9A9A", "#5F5F5F", 1.4, 3};
+constexpr Style other{"#B4B4B4", "#5F5F5F", 1.0, 1};
+constexpr Style uneven_other{"#B4B4B4", "#5F5F5F", 1.0, 4};
+constexpr Style uneven_best{"#009E73", "#009E73", 1.8, 4, true};
+
+struct Line {
+    std::string name;
+    Style style;
+    bool front = false;
+    std::vector<std::pair<double, double>> points; ///< (retention, error), by retention
+};
+
+/// Pixels.
+constexpr double left = 62, panel_width = 300, label_width = 228, gap = 34, bottom = 86, top_margin = 66,
+                 line_height = 13;
+
+bool is_random(const ScorecardRow& row) { return row.scorer == "random" || row.scorer.starts_with("random@"); }
+
+std::string best_new_name(const LeaderboardTable& table) {
+    for (const auto& row : table.uniform.rows)
+        if (row.rank && !is_random(row.scorecard) && !is_published(row.scorecard, table.protocol))
+            return row.scorecard.scorer;
+    return "";
+}
+
+Style style_of(const LeaderboardTable& table, const ScorecardRow& row, const std::string& new_name) {
+    if (row.kind == RowKind::bound) return has_uneven_budgets(row) ? layer_bound : bound;
+    if (has_uneven_budgets(row)) return row.scorer == table.uneven.best_published ? uneven_best : uneven_other;
+    if (row.scorer == table.uniform.best_published) return best_published;
+    if (row.scorer == new_name) return best_new;
+    return is_random(row) ? random_scorer : other;
+}
+
+std::string short_name(const std::string& name) {
+    constexpr std::size_t longest = 29;
+    const std::string text = printable(name);
+    if (display_width(text) <= longest) return text;
+    std::string cut = text.substr(0, longest - 1);
+    while (!cut.empty() && (static_cast<unsigned char>(text[cut.size()]) & 0xC0) == 0x80) cut.pop_back();
+    return cut + "…";
+}
+
+/// Grey lines first, so that those that matter lie on top.
+std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
+    const std::string new_name = best_new_name(table);
+    const bool any_uneven =
+        std::ranges::any_of(table.uneven.rows, [](const auto& row) { return row.rank.has_value(); });
+    std::vector<Line> lines;
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows) {
+            if (group == &table.uneven && !any_uneven) continue;
+            const Style style = style_of(table, row.scorecard, new_name);
+            Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
+            const auto& errors = of_measure(row.scorecard, measure, Split::test).by_retention;
+            const auto& used = row.scorecard.retention_used[static_cast<std::size_t>(Split::test)];
+            for (std::size_t r = 0; r < errors.size(); ++r)
+                line.points.emplace_back(used.empty() ? table.retentions[r] : used[r], errors[r]);
+            std::ranges::sort(line.points);
+            lines.push_back(std::move(line));
+        }
+    std::ranges::stable_sort(lines, {}, &Line::front);
+    return lines;
+}
+
+/// As gnuplot's enhanced text, in which fonts may be bold and some signs must be escaped.
+std::string quoted(const std::string& text) {
+    std::string out = "'";
+    for (const char c : text) {
+        if (std::string_view("\\_^{}@&~").find(c) != std::string_view::npos) out += '\\';
+        out += c == '\'' ? std::string("''") : std::string(1, c);
+    }
+    return out + "'";
+}
+
+std::string font(double size, bool bold = false) { return fmt::format("'Arial{},{}'", bold ? ":Bold" : "", size); }
+
+struct Size {
+    double width, height;
+};
+
+std::string x_axis(const LeaderboardTable& table) {
+    const auto [low, high] = std::ranges::minmax(table.retentions);
+    const double margin = std::max(0.02, 0.06 * (high - low));
+    std::string tics;
+    for (const double retention : table.retentions)
+        tics += fmt::format("{}'{}' {}", tics.empty() ? "" : ", ", retention_key(retention), retention);
+    return fmt::format("set xrange [{}:{}]\nset xtics ({}) nomirror\n", low - margin, high + margin, tics);
+}
+
+std::string panel(const LeaderboardTable& table, std::size_t measure, Size size) {
+    const auto lines = lines_of(table, measure);
+    const double x0 = left + static_cast<double>(measure) * (panel_width + label_width + gap), x1 = x0 + panel_width;
+    const double y1 = size.height - top_margin;
+    std::vector<double> values, wanted;
+    for (const auto& line : lines)
+        for (const auto& point : line.points) values.push_back(point.second);
+    const Axis axis(values, bottom, y1);
+    for (const auto& line : lines) wanted.push_back(axis.place(std::max(line.points.back().second, axis.low())));
+    const auto places = spread_labels(wanted, line_height, bottom - 12, y1 + 12);
+
+    std::string text = fmt::format("unset label\nunset arrow\nset lmargin at screen {}\nset rmargin at screen {}\n"
+                                   "set bmargin at screen {}\nset tmargin at screen {}\n",
+                                   x0 / size.width, x1 / size.width, bottom / size.height, y1 / size.height);
+    text += axis.logarithmic() ? fmt::format("set logscale y\nset ytics ({})\n", fmt::join(axis.round_values(), ", "))
+                               : "unset logscale y\nset ytics autofreq\n";
+    text += fmt::format("set yrange [{}:{}]\nset title {} font {} offset 0,-0.4\n", axis.low(), axis.high(),
+                        quoted(measure_title(measure == 0 ? table.measure : table.more_measures[measure - 1])),
+                        font(13, true));
+    std::string plots;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        const Line& line = lines[i];
+        text += fmt::format("$line{} << END\n", i);
+        for (const auto& [retention, error] : line.points) text += fmt::format("{} {}\n", retention, error);
+        text += "END\n";
+        plots += fmt::format("{}$line{} with linespoints lc rgb '{}' lw {} dt {} pt 7 ps {}", i > 0 ? ", " : "plot ", i,
+                             line.style.line, line.style.width, line.style.dashes, line.front ? 0.45 : 0.22);
+        text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", i + 1,
+                            quoted(line.name), (x1 + 28) / size.width, places[i] / size.height,
+                            font(10.5, line.style.bold), line.style.text);
+        text +=
+            fmt::format("set arrow {} from first {},screen {} to screen {},screen {} nohead lc rgb '{}' lw 0.6 back\n",
+                        i + 1, line.points.back().first, wanted[i] / size.height, (x1 + 25) / size.width,
+                        places[i] / size.height, line.style.line);
+    }
+    return text + plots + "\n";
+}
+
+/// What the colours mean, in those colours, along the bottom.
+std::string colour_key(const LeaderboardTable& table, Size size) {
+    std::vector<std::pair<Style, std::string>> entries;
+    if (!table.uniform.best_published.empty()) entries.emplace_back(best_published, "best published");
+    if (!best_new_name(table).empty()) entries.emplace_back(best_new, "best new scorer");
+    entries.emplace_back(bound, "oracle");
+    entries.emplace_back(random_scorer, "random");
+    if (!table.uneven.best_published.empty())
+        entries.emplace_back(uneven_best, "best published with head or layer budgets");
+    std::string text;
+    double x = left;
+    int number = 900;
+    for (const auto& [style, words] : entries) {
+        text +=
+            fmt::format("set arrow {} from screen {},screen {} to screen {},screen {} nohead lc rgb '{}' lw {} dt {}\n",
+                        number, x / size.width, 20 / size.height, (x + 26) / size.width, 20 / size.height, style.line,
+                        style.width, style.dashes);
+        text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number++,
+                            quoted(words), (x + 32) / size.width, 20 / size.height, font(10.5), style.text);
+        x += 32 + 5.8 * static_cast<double>(words.size()) + 18;
+    }
+    return text;
+}
+
+std::string plot_name(const LeaderboardTable& table, std::set<std::string>& taken) {
+    std::string stem;
+    for (const char c : fmt::format("{}-{}", table.suite, table.protocol))
+        stem += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' ? c : '_';
+    std::string name = stem + ".svg";
+    for (int number = 2; !taken.insert(name).second; ++number) name = fmt::format("{}-{}.svg", stem, number);
+    return name;
+}
+
+} // namespace
+
+std::string plot_script(const LeaderboardTable& table) {
+    const double panels = 1 + static_cast<double>(table.more_measures.size());
+    const auto labels = static_cast<double>(table.uniform.rows.size() + table.uneven.rows.size());
+    const Size size{left + panels * (panel_width + label_width) + (panels - 1) * gap,
+                    bottom + top_margin + std::max(330.0, labels * line_height)};
+    std::string text = fmt::format(
+        "set terminal svg size {},{} dynamic background rgb 'white' font 'Arial,11'\nset encoding utf8\nset multiplot\n"
+        "unset key\nset border 3 lc rgb '#808080' lw 1\nset tics textcolor rgb '#404040'\nset ytics nomirror format "
+        "'%g'\n"
+        "set grid xtics ytics lc rgb '#E8E8E8' lw 1 lt 1\nset xlabel 'share of tokens kept' offset 0,0.3\n{}",
+        size.width, size.height, x_axis(table));
+    for (std::size_t m = 0; m <= table.more_measures.size(); ++m) {
+        std::string drawn = panel(table, m, size);
+        if (m == 0) {
+            const std::string shared =
+                fmt::format("set label 899 {} at screen {},screen {} left font {}\n",
+                            quoted(fmt::format("{}, protocol {}: error on the test split, lower is better",
+                                               short_name(table.suite), table.protocol)),
+                            left / size.width, (size.height - 20) / size.height, font(13, true)) +
+                colour_key(table, size);
+            drawn.insert(drawn.rfind("plot $line0"), shared);
+        }
+        text += drawn;
+    }
+    return text + "unset multiplot\n";
+}
+
+std::vector<std::filesystem::path> write_plots(std::span<const LeaderboardTable> tables,
+                                               const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> files;
+    std::set<std::string> taken;
+    for (const auto& table : tables) {
+        const auto svg = run_gnuplot(plot_script(table));
+        if (!svg) return {};
+        std::error_code error;
+        std::filesystem::create_directories(folder, error);
+        files.push_back(folder / plot_name(table, taken));
+        write_file(files.back(), *svg);
+    }
+    return files;
+}
+
+} // namespace evictlab::report

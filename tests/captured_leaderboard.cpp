@@ -1,0 +1,205 @@
+// Leaderboards of captured suites from hand-made results: groups, gaps by measure, intervals, wins, kinds, commands.
+// SPDX-License-Identifier: MIT
+#include "report/bench_table.hpp"
+#include "report/leaderboard.hpp"
+#include "report/leaderboard_text.hpp"
+#include "report/published.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/made_benches.hpp"
+
+namespace evictlab::report {
+namespace {
+
+LeaderboardTable table_of(Bench bench) {
+    return make_leaderboard(std::vector{LeaderboardInput{"made.json", std::move(bench), std::nullopt}}).at(0);
+}
+
+const LeaderboardRow& find(const RowGroup& group, const std::string& scorer) {
+    for (const auto& row : group.rows)
+        if (row.scorecard.scorer == scorer) return row;
+    throw std::runtime_error("no row " + scorer);
+}
+
+/// Keeps the first `count` documents of the test split.
+Bench with_documents(Bench bench, std::size_t count) {
+    bench.traces[2].resize(count);
+    for (auto& row : bench.rows) {
+        row.splits[2].by_trace.resize(count);
+        row.more_splits[0][2].by_trace.resize(count);
+    }
+    return bench;
+}
+
+} // namespace
+
+TEST_CASE("rows with head or layer budgets are ranked among themselves") {
+    const auto table = table_of(made_bench_with_budgets());
+    std::vector<std::pair<std::string, std::optional<std::size_t>>> order;
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows) order.emplace_back(row.scorecard.scorer, row.rank);
+    CHECK(order == decltype(order){{"oracle", std::nullopt},
+                                   {"=mine", 1},
+                                   {"snapkv@kvpress", 2},
+                                   {"tova@kvpress", 3},
+                                   {"random", 4},
+                                   {"oracle (layer budget)", std::nullopt},
+                                   {"adakv(snapkv@kvpress)", 1},
+                                   {"my_budgets", 2}});
+    CHECK(table.uniform.best_published == "snapkv@kvpress");
+    CHECK(table.uneven.best_published == "adakv(snapkv@kvpress)");
+    CHECK_FALSE(find(table.uniform, "=mine").improvement_over_hybrid.has_value());
+}
+
+TEST_CASE("the gap is closed by each measure against its own best published row, and each budget's own oracle") {
+    const auto table = table_of(made_bench_with_budgets());
+    const auto& mine = find(table.uniform, "=mine");
+    REQUIRE(mine.gap_closed.size() == 2);
+    CHECK(mine.gap_closed[0].average.value() == Approx(0.4));  // from 0.2 (snapkv) to 0.1
+    CHECK(mine.gap_closed[1].average.value() == Approx(-0.6)); // from 0.15 (tova) to 0.1
+    CHECK(mine.gap_closed[1].by_retention.at(1).value() == Approx(-0.6));
+    const auto& budgets = find(table.uneven, "my_budgets");
+    CHECK(budgets.gap_closed[0].average.value() == Approx(-0.5)); // from 0.12 (adakv) to 0.08
+    CHECK(budgets.gap_closed[1].average.value() == Approx(1.0 / 3));
+}
+
+TEST_CASE("intervals are over documents, and a win is where that of the difference lies below 0") {
+    const auto table = table_of(made_bench_with_budgets());
+    const auto& mine = find(table.uniform, "=mine");
+    CHECK(mine.test.value == Approx(0.12));
+    CHECK(mine.test.interval->low > 0.06); // the easiest documents
+    CHECK(mine.test.interval->low < 0.12);
+    CHECK(mine.test.interval->high < 0.24); // the hardest one
+    CHECK(mine.test.interval->high > 0.12);
+    CHECK(mine.difference->value == Approx(-0.03));
+    CHECK(mine.difference->interval->high < 0);
+    CHECK(mine.win);
+    CHECK_FALSE(find(table.uniform, "oracle").win);
+    CHECK_FALSE(find(table.uniform, "snapkv@kvpress").win);
+    CHECK(find(table.uniform, "tova@kvpress").difference->interval->above(0));
+}
+
+TEST_CASE("a better mean is no win where documents disagree or are too few") {
+    Bench bench = made_bench_with_budgets();
+    auto& documents = bench.rows[2].splits[2].by_trace;
+    documents = bench.rows[0].splits[2].by_trace;
+    documents[3] = {0.05, 0.05}; // one document saves all
+    documents[0] = {0.12, 0.09};
+    const auto& mine = find(table_of(bench).uniform, "=mine");
+    CHECK(mine.difference->value < 0);
+    CHECK(mine.difference->interval->high >= 0);
+    CHECK_FALSE(mine.win);
+    const auto few = table_of(with_documents(made_bench_with_budgets(), 5));
+    CHECK(find(few.uniform, "=mine").difference->interval->below(0));
+    CHECK_FALSE(find(few.uniform, "=mine").win);
+    CHECK_THAT(to_markdown(std::vector{few}), ContainsSubstring("Fewer than 6 are too few to call anything a win."));
+    const auto one = table_of(with_documents(made_bench_with_budgets(), 1));
+    CHECK_FALSE(find(one.uniform, "=mine").test.interval.has_value());
+    CHECK_THAT(to_markdown(std::vector{one}), ContainsSubstring("One document says nothing about others"));
+}
+
+TEST_CASE("published methods of a captured suite are those of the methods page, wrapped or not") {
+    const auto published = [](const std::string& scorer, RowKind kind = RowKind::plugin) {
+        return is_published(made_row(scorer, 0, 0, kind), "prefill");
+    };
+    for (const char* name : {"keydiff", "lagkv@kvpress", "expected_attention@kvpress", "observed_attention",
+                             "h2o@paper", "adakv(snapkv@kvpress)", "adakv@paper(snapkv@paper)",
+                             "criticalkv(adakv(keydiff))", "chunkkv(snapkv@kvpress)@kvpress"})
+        CHECK(published(name));
+    for (const char* name : {"random", "snapkv@seed", "evolved", "adakv(evolved)", "adakv(snapkv@kvpress):alpha=0.5",
+                             "adakv(snapkv:window=32)", "mine(snapkv)", "adakv(", "adakv)x(", "knormal"})
+        CHECK_FALSE(published(name));
+    CHECK_FALSE(published("snapkv", RowKind::formula));
+    CHECK_FALSE(is_published(made_row("keydiff", 0, 0), "rescore"));
+}
+
+TEST_CASE("Markdown shows both measures, intervals, budgets, kinds of documents and the retention really used") {
+    const std::string text = to_markdown(std::vector{table_of(made_bench_with_budgets())});
+    CHECK_THAT(text, ContainsSubstring("### Suite `smollm2`, protocol `prefill`\n"));
+    CHECK_THAT(text, ContainsSubstring("a scorer sees the prompt alone, once, at its end"));
+    CHECK_THAT(text,
+               ContainsSubstring("| rank | scorer | output error | against best published | gap closed: output error "
+                                 "| gap closed: attention loss | output error 0.10 | output error 0.50 | attention "
+                                 "loss 0.10 | attention loss 0.50 |\n"));
+    CHECK_THAT(text, ContainsSubstring("\n| 1 | `=mine` | 0.1200 ["));
+    CHECK_THAT(text, ContainsSubstring("] win | +40.0 % | -60.0 % | 0.1600 | 0.0800 | 0.1800 | 0.0900 |\n"));
+    CHECK_THAT(text, ContainsSubstring("| best published | +0.0 % |"));
+    CHECK_THAT(text, ContainsSubstring("With head or layer budgets"));
+    CHECK_THAT(text, ContainsSubstring("| 0.10: 0.125, 0.50: 0.510 |\n"));
+    CHECK_THAT(text, ContainsSubstring("| scorer | prose (3) | code (2) | list (1) |\n"));
+    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | 0.1250 | 0.1125 | 0.3000 |\n"));
+    CHECK_THAT(text, ContainsSubstring("is no bound for the output error"));
+    CHECK_THAT(text, ContainsSubstring("| `=mine` | formula | 0.1200 | 0.1200 |"));
+    const std::string brief = to_markdown(std::vector{table_of(made_bench_with_budgets())}, Detail::brief);
+    CHECK_THAT(brief, ContainsSubstring("<details><summary>By kind of document"));
+    CHECK_THAT(brief, !ContainsSubstring("evictlab bench"));
+}
+
+TEST_CASE("a suite without output projections has attention loss alone, and no empty second table") {
+    Bench bench = made_bench({made_row("snapkv@kvpress", 0.2, 0), made_row("evolved", 0.15, 0)});
+    bench.measure = "attention_loss";
+    bench.more_measures.clear();
+    for (auto& row : bench.rows) row.more_splits.clear();
+    const std::string text = to_markdown(std::vector{table_of(bench)});
+    CHECK_THAT(text,
+               ContainsSubstring("| rank | scorer | attention loss | against best published | gap closed: attention "
+                                 "loss | attention loss 0.10 | attention loss 0.50 |\n"));
+    CHECK_THAT(text, !ContainsSubstring("utput error"));
+    CHECK_THAT(text, !ContainsSubstring("head or layer budgets"));
+}
+
+TEST_CASE("JSON of a captured suite has intervals, measures, kinds and both groups") {
+    const Json json = to_json(std::vector{table_of(made_bench_with_budgets())})["suites"][0];
+    CHECK(json["measure"] == "output_error");
+    CHECK(json["best_published_with_uneven_budgets"] == "adakv(snapkv@kvpress)");
+    CHECK(json["kinds"].dump() == R"({"prose":3,"code":2,"list":1})");
+    const Json& mine = json["rows"][1];
+    CHECK(mine["scorer"] == "=mine");
+    CHECK(mine["win"] == true);
+    CHECK(mine["against_best_published"]["interval"][1].get<double>() < 0);
+    CHECK(mine["gaps_closed"]["attention_loss"]["0.50"].get<double>() == Approx(-0.6));
+    CHECK(mine["measures"]["attention_loss"]["test"]["0.10"].get<double>() == Approx(0.18));
+    CHECK(mine["kinds"]["list"].get<double>() == Approx(0.24));
+    CHECK(mine["retention_used"]["0.10"] == 0.0996);
+    CHECK_FALSE(mine.contains("improvement_over_hybrid"));
+    CHECK(json["rows_with_uneven_budgets"][1]["rank"] == 1);
+}
+
+TEST_CASE("a row of a captured suite is measured again by its protocol, measure and retentions") {
+    auto table = table_of(made_bench_with_budgets());
+    const auto& row = find(table.uniform, "snapkv@kvpress").scorecard;
+    CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --retention 0.10,0.50");
+    table.retentions = {0.1, 0.25, 0.5, 0.75};
+    CHECK(bench_command(table, find(table.uneven, "adakv(snapkv@kvpress)").scorecard) ==
+          "evictlab bench --suite smollm2 --scorers 'adakv(snapkv@kvpress)'");
+    table.protocol = "decode";
+    table.measure = "attention_loss";
+    CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --protocol decode "
+                                       "--measure attention_loss");
+}
+
+TEST_CASE("measures are tables of their own, and a suite without test documents is refused") {
+    Bench other = made_bench_with_budgets();
+    std::swap(other.measure, other.more_measures[0]);
+    for (auto& row : other.rows) std::swap(row.splits, row.more_splits[0]);
+    const std::vector<LeaderboardInput> both{{"a.json", made_bench_with_budgets(), std::nullopt},
+                                             {"b.json", other, std::nullopt}};
+    CHECK(make_leaderboard(both).size() == 2);
+    Bench empty = with_documents(made_bench_with_budgets(), 0);
+    for (auto& row : empty.rows) row.splits[2] = {{NAN, NAN}, NAN, {}};
+    CHECK_THROWS_WITH(table_of(empty), "made.json: the suite smollm2 has no test documents, which a leaderboard shows");
+}
+
+TEST_CASE("a terminal's table and CSV show every measure and whose budgets are uneven") {
+    const std::string text = render(made_bench_with_budgets(), Format::table);
+    CHECK_THAT(text,
+               ContainsSubstring("rank  scorer                 kind     budgets        output_error   @0.10   @0.50"));
+    CHECK_THAT(text, ContainsSubstring("   1  adakv(snapkv@kvpress)  plugin   head or layer        0.0900"));
+    CHECK_THAT(text, ContainsSubstring("attention_loss\n"));
+    const std::string csv = render(made_bench_with_budgets(), Format::csv);
+    CHECK_THAT(csv, ContainsSubstring("budgets,test_avg,test_0.10,test_0.50,valid_avg"));
+    CHECK_THAT(csv, ContainsSubstring(",attention_loss_test_avg,attention_loss_test_0.10,"));
+    CHECK_THAT(csv, ContainsSubstring(",retention_used_test_0.10,retention_used_test_0.50,formula\n"));
+    CHECK_THAT(csv, ContainsSubstring(",0.125,0.51,\n"));
+}
+
+} // namespace evictlab::report
