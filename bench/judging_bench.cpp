@@ -87,10 +87,12 @@ const std::vector<double> retentions{0.25, 0.5, 0.75};
 void judge(const std::vector<Scorer>& scorers) {
     LayerJudge judge(scorers, retentions);
     std::map<std::size_t, PluginError> failures;
-    judge.create_shared_instances(failures);
+    judge.create_instances(failures);
+    JudgeHooks hooks;
+    hooks.skip = [](std::size_t) { return false; };
+    hooks.failed = [](std::size_t, const PluginError&) {};
     for (std::size_t layer = 0; layer < layers; ++layer)
-        benchmark::DoNotOptimize(judge.judge(
-            recorded(), layer, nullptr, [](std::size_t) { return false; }, [](std::size_t, const PluginError&) {}));
+        benchmark::DoNotOptimize(judge.judge(recorded(), layer, hooks));
 }
 
 double seconds_to_judge(const std::vector<Scorer>& scorers) {

@@ -33,8 +33,8 @@ Table terminal_table(const Bench& bench) {
     columns.push_back({"train", CellKind::number});
     for (const std::string& measure : bench.more_measures) columns.push_back({measure, CellKind::number});
     Table table(std::move(columns));
-    for (const auto& [row, rank] : rank_rows(bench.rows)) {
-        std::vector<std::string> cells{rank_text(rank), row->scorer, std::string(to_string(row->kind))};
+    for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
+        std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
         cells.push_back(figure(test_average(*row)));
         for (const double error : of_split(*row, Split::test).by_retention) cells.push_back(figure(error));
@@ -71,8 +71,8 @@ Table whole_table(const Bench& bench, const Wording& words) {
             columns.push_back({words.title("retention_used", "test", retention_key(retention)), CellKind::number});
     columns.push_back({"formula", CellKind::code});
     Table table(std::move(columns));
-    for (const auto& [row, rank] : rank_rows(bench.rows)) {
-        std::vector<std::string> cells{rank_text(rank), row->scorer, std::string(to_string(row->kind))};
+    for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
+        std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
         for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
             for (const Split split : splits_best_first) {

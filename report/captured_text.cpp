@@ -25,6 +25,14 @@ std::string used_text(const LeaderboardTable& table, const ScorecardRow& row) {
     return retention_used_text(table.retentions, row.retention_used[static_cast<std::size_t>(Split::test)]);
 }
 
+bool any_overshoots(const LeaderboardTable& table) {
+    const auto any = [&](const RowGroup& group) {
+        return std::ranges::any_of(group.rows,
+                                   [&](const auto& row) { return overshoots(row.scorecard, table.retentions); });
+    };
+    return any(table.uniform) || any(table.uneven);
+}
+
 bool any_differs(const LeaderboardTable& table, const RowGroup& group) {
     return std::ranges::any_of(group.rows, [&](const auto& row) { return !used_text(table, row.scorecard).empty(); });
 }
@@ -48,7 +56,8 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
     const bool used = any_differs(table, group);
     Table out(row_columns(table, used));
     for (const auto& row : group.rows) {
-        std::vector<std::string> cells{rank_text(row.rank), row.scorecard.scorer, estimate_text(row.test),
+        std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer,
+                                       estimate_text(row.test),
                                        row.difference ? estimate_text(*row.difference, 4, true) : "n/a"};
         if (row.scorecard.scorer == group.best_published) cells.back() = "best published";
         if (row.win) cells.back() += " win";
@@ -149,6 +158,9 @@ std::string legend(const LeaderboardTable& table) {
             fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
                         "asked.",
                         same_retention);
+    if (any_overshoots(table))
+        text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
+                "yardstick.";
     return text + "\n";
 }
 

@@ -24,7 +24,7 @@ void put_in_order(LeaderboardTable& table) {
     const std::vector<LeaderboardRow> merged = std::exchange(table.uniform.rows, {});
     std::vector<ScorecardRow> scorecards;
     for (const auto& row : merged) scorecards.push_back(row.scorecard);
-    for (const auto& [scorecard, rank] : rank_rows(scorecards)) {
+    for (const auto& [scorecard, rank] : rank_rows(scorecards, table.retentions)) {
         auto& group = has_uneven_budgets(*scorecard) ? table.uneven : table.uniform;
         group.rows.push_back(merged[static_cast<std::size_t>(scorecard - scorecards.data())]);
         group.rows.back().rank = rank;
@@ -39,13 +39,18 @@ void compare_with_hybrid(RowGroup& group) {
         row.improvement_over_hybrid = (test_average(*hybrid) - test_average(row.scorecard)) / test_average(*hybrid);
 }
 
+/// What others are measured by.
+bool is_yardstick(const LeaderboardTable& table, const ScorecardRow& row) {
+    return is_published(row, table.protocol) && !overshoots(row, table.retentions);
+}
+
 /// Of each row, by one figure.
 std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const RowGroup& group, std::string_view bound,
                                         const std::function<double(const ScorecardRow&)>& figure_of) {
     const auto* oracle = best_row(
         group, [&](const auto& row) { return row.scorer == bound; }, figure_of);
     const auto* best = best_row(
-        group, [&](const auto& row) { return is_published(row, table.protocol); }, figure_of);
+        group, [&](const auto& row) { return is_yardstick(table, row); }, figure_of);
     std::vector<std::optional<double>> shares(group.rows.size());
     if (!oracle || !best || !(figure_of(*best) > figure_of(*oracle))) return shares;
     for (std::size_t i = 0; i < shares.size(); ++i)
@@ -72,7 +77,7 @@ void measure_gaps(const LeaderboardTable& table, RowGroup& group, std::string_vi
 void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Bootstrap& bootstrap) {
     for (auto& row : group.rows) row.test = {test_average(row.scorecard), std::nullopt};
     const auto* best = best_row(
-        group, [&](const auto& row) { return is_published(row, table.protocol); }, test_average);
+        group, [&](const auto& row) { return is_yardstick(table, row); }, test_average);
     if (best) group.best_published = best->scorer;
     const bool documents = table.captured && has_documents(table);
     const auto of_best = best && documents ? document_averages(of_split(*best, Split::test)) : std::vector<double>{};
@@ -84,8 +89,7 @@ void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Boo
         if (!best) continue;
         std::ranges::transform(values, of_best, values.begin(), std::minus<>());
         row.difference->interval = bootstrap.mean(values).interval;
-        row.win = row.scorecard.kind != RowKind::bound && bootstrap.documents() >= documents_for_a_claim &&
-                  row.difference->interval->below(0);
+        row.win = row.rank && bootstrap.documents() >= documents_for_a_claim && row.difference->interval->below(0);
     }
 }
 

@@ -39,7 +39,7 @@ struct GapClosed {
 
 struct LeaderboardRow {
     ScorecardRow scorecard;
-    std::optional<std::size_t> rank; ///< in its group; nothing for a bound
+    std::optional<std::size_t> rank; ///< in its group; nothing for a bound, or a row that overshoots
     /// Share of `hybrid`'s error on the test split that this row saves: the seed's measure. Nothing without hybrid, and
     /// on captured suites.
     std::optional<double> improvement_over_hybrid;

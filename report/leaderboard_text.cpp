@@ -45,12 +45,10 @@ Table row_table(const LeaderboardTable& table, Detail detail) {
     }
     Table out(std::move(columns));
     for (const auto& row : table.uniform.rows) {
-        std::vector<std::string> cells{rank_text(row.rank),
-                                       row.scorecard.scorer,
-                                       std::string(to_string(row.scorecard.kind)),
-                                       figure(test_average(row.scorecard)),
-                                       percent(row.improvement_over_hybrid, 2),
-                                       percent(row.gap_closed.at(0).average, 2)};
+        std::vector<std::string> cells{
+            rank_text(row.scorecard, row.rank),         row.scorecard.scorer,
+            std::string(to_string(row.scorecard.kind)), figure(test_average(row.scorecard)),
+            percent(row.improvement_over_hybrid, 2),    percent(row.gap_closed.at(0).average, 2)};
         for (const auto& [split, retention] : shown) {
             const auto& errors = of_split(row.scorecard, split);
             cells.push_back(figure(retention ? errors.by_retention[*retention] : errors.average));

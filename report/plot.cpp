@@ -44,7 +44,7 @@ struct Line {
 };
 
 /// Pixels.
-constexpr double left = 62, panel_width = 300, label_width = 228, gap = 34, bottom = 86, top_margin = 66,
+constexpr double left = 62, panel_width = 300, label_width = 236, gap = 48, bottom = 86, top_margin = 66,
                  line_height = 13;
 
 bool is_random(const ScorecardRow& row) { return row.scorer == "random" || row.scorer.starts_with("random@"); }
@@ -81,7 +81,7 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
     std::vector<Line> lines;
     for (const RowGroup* group : {&table.uniform, &table.uneven})
         for (const auto& row : group->rows) {
-            if (group == &table.uneven && !any_uneven) continue;
+            if ((group == &table.uneven && !any_uneven) || overshoots(row.scorecard, table.retentions)) continue;
             const Style style = style_of(table, row.scorecard, new_name);
             Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
             const auto& errors = of_measure(row.scorecard, measure, Split::test).by_retention;
@@ -112,8 +112,12 @@ struct Size {
 };
 
 std::string x_axis(const LeaderboardTable& table) {
-    const auto [low, high] = std::ranges::minmax(table.retentions);
-    const double margin = std::max(0.02, 0.06 * (high - low));
+    auto [low, high] = std::ranges::minmax(table.retentions);
+    for (const auto& line : lines_of(table, 0)) {
+        low = std::min(low, line.points.front().first);
+        high = std::max(high, line.points.back().first);
+    }
+    const double margin = std::max(0.02, 0.05 * (high - low));
     std::string tics;
     for (const double retention : table.retentions)
         tics += fmt::format("{}'{}' {}", tics.empty() ? "" : ", ", retention_key(retention), retention);

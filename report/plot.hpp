@@ -11,7 +11,8 @@
 namespace evictlab::report {
 
 /// The commands that make gnuplot print a table's plot. Lines are labelled at their ends; the best published method,
-/// the best scorer that is none and the oracle stand out. Where it is known, a point lies at the retention really used.
+/// the best scorer that is none and the oracle stand out. Where it is known, a point lies at the retention really used;
+/// rows that overshoot are left out.
 std::string plot_script(const LeaderboardTable& table);
 
 /// One SVG a table, SUITE-PROTOCOL.svg in the folder, which is made where it is not there. The files by table; none at

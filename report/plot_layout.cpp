@@ -8,6 +8,8 @@
 namespace evictlab::report {
 namespace {
 
+constexpr double rounding = 1e-9;
+
 /// The nearest sequence that never falls, in least squares: pool adjacent violators.
 std::vector<double> never_falling(const std::vector<double>& values) {
     struct Block {
@@ -51,7 +53,7 @@ std::vector<double> spread_labels(const std::vector<double>& wanted, double spac
 Axis::Axis(const std::vector<double>& values, double bottom, double top) : bottom_(bottom), top_(top) {
     double smallest = HUGE_VAL, largest = 0;
     for (const double value : values) {
-        if (value > 0) smallest = std::min(smallest, value);
+        if (value > rounding) smallest = std::min(smallest, value);
         if (std::isfinite(value)) largest = std::max(largest, value);
     }
     if (largest <= 0) return;

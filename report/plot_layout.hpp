@@ -13,7 +13,7 @@ std::vector<double> spread_labels(const std::vector<double>& wanted, double spac
 /// A vertical axis from bottom to top, logarithmic where the values span more than a factor of twenty.
 class Axis {
 public:
-    /// Values that are not above 0 are left out of a logarithmic axis.
+    /// Values that are 0 but for rounding have no place on a logarithmic axis, and are left out.
     Axis(const std::vector<double>& values, double bottom, double top);
     double low() const { return low_; }
     double high() const { return high_; }

@@ -14,7 +14,7 @@ double sort_key(const ScorecardRow& row) {
     return std::isnan(average) ? std::numeric_limits<double>::max() : average;
 }
 
-void rank_group(std::span<RankedRow> ranked) {
+void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions) {
     std::sort(ranked.begin(), ranked.end(),
               [](const RankedRow& a, const RankedRow& b) { return sort_key(*a.row) < sort_key(*b.row); });
     // Groups of one figure are found in the sorted order: "closer than so much" is no order that sort could use.
@@ -27,7 +27,7 @@ void rank_group(std::span<RankedRow> ranked) {
                   [](const RankedRow& a, const RankedRow& b) { return a.row->scorer < b.row->scorer; });
         std::size_t scorers = 0;
         for (auto& entry : group) {
-            if (entry.row->kind == RowKind::bound) continue;
+            if (entry.row->kind == RowKind::bound || overshoots(*entry.row, retentions)) continue;
             entry.rank = scorers_before + 1;
             ++scorers;
         }
@@ -38,16 +38,25 @@ void rank_group(std::span<RankedRow> ranked) {
 
 } // namespace
 
-std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows) {
+bool overshoots(std::span<const double> used, std::span<const double> asked) {
+    for (std::size_t r = 0; r < used.size(); ++r)
+        if (used[r] > 1.05 * asked[r]) return true;
+    return false;
+}
+
+std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions) {
     std::vector<RankedRow> ranked;
     for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
     const auto uneven =
         std::ranges::stable_partition(ranked, [](const RankedRow& entry) { return !has_uneven_budgets(*entry.row); });
-    rank_group({ranked.begin(), uneven.begin()});
-    rank_group({uneven.begin(), uneven.end()});
+    rank_group({ranked.begin(), uneven.begin()}, retentions);
+    rank_group({uneven.begin(), uneven.end()}, retentions);
     return ranked;
 }
 
-std::string rank_text(const std::optional<std::size_t>& rank) { return rank ? std::to_string(*rank) : "bound"; }
+std::string rank_text(const ScorecardRow& row, const std::optional<std::size_t>& rank) {
+    if (rank) return std::to_string(*rank);
+    return row.kind == RowKind::bound ? "bound" : "overshoots";
+}
 
 } // namespace evictlab::report

@@ -50,9 +50,9 @@ struct VerdictFigure {
 };
 
 struct VerdictTableRow {
-    ScorecardRow scorecard;                        ///< the bench's, or as much as the verdict says
-    std::optional<std::size_t> rank;               ///< in its group, by figures[0].geometric; nothing for a bound
-    std::vector<VerdictFigure> figures;            ///< over all retentions, then by retention
+    ScorecardRow scorecard;             ///< the bench's, or as much as the verdict says
+    std::optional<std::size_t> rank;    ///< in its group, by figures[0].geometric; nothing as in LeaderboardRow
+    std::vector<VerdictFigure> figures; ///< over all retentions, then by retention
     std::vector<std::vector<VerdictFigure>> kinds; ///< [VerdictTable::kinds], then the same; without ratios
     std::vector<double> retention_used;
 };

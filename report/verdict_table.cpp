@@ -82,7 +82,9 @@ void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
         std::optional<std::size_t> best;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const ScorecardRow& row = table.rows[i].scorecard;
-            if (!is_published(row, table.protocol) || has_uneven_budgets(row)) continue;
+            if (!is_published(row, table.protocol) || has_uneven_budgets(row) ||
+                overshoots(table.rows[i].retention_used, table.retentions))
+                continue;
             if (!best || rows[i].figures()[figure].geometric < rows[*best].figures()[figure].geometric) best = i;
         }
         table.best_published.push_back(best ? table.rows[*best].scorecard.scorer : "");
@@ -92,6 +94,7 @@ void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
             compared.ratio = bootstrap.ratio(rows[i].kl(figure), rows[*best].kl(figure));
             const ScorecardRow& row = table.rows[i].scorecard;
             compared.win = row.kind != RowKind::bound && !has_uneven_budgets(row) &&
+                           !overshoots(table.rows[i].retention_used, table.retentions) &&
                            table.documents >= documents_for_a_claim && compared.ratio->interval->below(1);
         }
     }
@@ -109,7 +112,8 @@ void put_in_order(VerdictTable& table) {
     for (auto& row : table.rows) {
         if (has_uneven_budgets(row.scorecard) && !uneven) rank = 0;
         uneven = has_uneven_budgets(row.scorecard);
-        if (row.scorecard.kind != RowKind::bound) row.rank = ++rank;
+        if (row.scorecard.kind != RowKind::bound && !overshoots(row.retention_used, table.retentions))
+            row.rank = ++rank;
     }
 }
 

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 
 LeaderboardTable made_table() {
     Bench bench = made_bench_with_budgets();
+    bench.rows.push_back(made_row("lagkv@paper", 0, 0));
+    bench.rows.back().retention_used.fill({1, 1});
     bench.rows[2].scorer = "=it's_<mine>&{x}";
     return make_leaderboard(std::vector{LeaderboardInput{"made.json", bench, std::nullopt}}).at(0);
 }
@@ -64,7 +66,7 @@ TEST_CASE("an axis is logarithmic where values span much, and starts at zero els
     CHECK_FALSE(narrow.logarithmic());
     CHECK(narrow.low() == 0);
     CHECK(narrow.place(narrow.high() / 2) == Approx(50));
-    const Axis wide({0.001, 1, 0}, 0, 100);
+    const Axis wide({0.001, 1, 0, 1e-14}, 0, 100);
     CHECK(wide.logarithmic());
     CHECK(wide.place(std::sqrt(wide.low() * wide.high())) == Approx(50));
     CHECK(wide.round_values() == std::vector<double>{0.001, 0.01, 0.1, 1});
@@ -77,7 +79,8 @@ TEST_CASE("a plot has a panel a measure and a label a row in each") {
     const std::string script = plot_script(table);
     CHECK(count(script, "set title") == 2);
     CHECK(count(script, "'oracle (layer budget)'") == 2);
-    CHECK(count(script, "\n0.125 ") == 2); // my_budgets, at the retention really used
+    CHECK(count(script, "\n0.0875 ") == 2); // my_budgets, at the retention really used
+    CHECK(count(script, "lagkv") == 0);     // it keeps all
     const auto svg = run_gnuplot(script);
     if (!svg) return; // gnuplot is not installed
     CHECK_THAT(*svg, ContainsSubstring("<svg"));

@@ -100,6 +100,15 @@ TEST_CASE("rows are compared with the best published row of uniform budgets") {
                                    {"adakv(snapkv@kvpress)", 1}});
 }
 
+TEST_CASE("a row that keeps more than asked is no yardstick of a verdict") {
+    Json json = verdict_json();
+    json["rows"][1]["retention_used"] = {0.2, 0.5};
+    const auto table = tables_of(json).at(0).verdicts.at(0);
+    CHECK(table.best_published == std::vector<std::string>(3, "tova@kvpress"));
+    CHECK_FALSE(find(table, "snapkv@kvpress").rank.has_value());
+    CHECK_FALSE(find(table, "snapkv@kvpress").figures[0].win);
+}
+
 TEST_CASE("only documents that were kept for judging count") {
     Json json = verdict_json();
     json["documents"][3]["split"] = "train";

@@ -58,7 +58,7 @@ inline Bench made_bench_with_budgets() {
                                    made_row("=mine", 0.16, 0.18, RowKind::formula),
                                    made_row("adakv(snapkv@kvpress)", 0.12, 0.14), made_row("my_budgets", 0.14, 0.12)};
     rows[3].uneven_budgets = rows[4].uneven_budgets = true;
-    rows[4].retention_used[2] = {0.125, 0.51};
+    rows[4].retention_used[2] = {0.0875, 0.51};
     Bench bench = made_bench(std::move(rows));
     bench.rows.push_back(made_row("oracle (layer budget)", 0.08, 0.08, RowKind::bound));
     bench.rows.back().uneven_budgets = true;

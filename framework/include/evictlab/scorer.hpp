@@ -159,7 +159,7 @@ protected:
     const evl_batch* batch_;
 
 private:
-    bool since_1_1() const { return batch_->struct_size >= offsetof(evl_batch, tensors) + sizeof batch_->tensors; }
+    bool since_1_1() const { return batch_->struct_size >= offsetof(evl_batch, tensors) + sizeof(void*); }
 };
 
 /// The cached tokens of one KV head of one layer, as Scorer's columns. A view: valid during the score call,

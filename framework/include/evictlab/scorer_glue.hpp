@@ -94,7 +94,7 @@ struct Functions {
     static evl_status create(const double* values, evl_instance** instance, evl_error* error) noexcept {
         Scorer* made = nullptr;
         const evl_status status = guarded(error, [&] {
-            made = new Scorer();
+            made = new Scorer(); // NOLINT(bugprone-unhandled-exception-at-new): guarded() catches it
             for (const auto& parameter : parameters<Scorer>()) parameter.set(*made, *values++);
             if constexpr (requires { made->prepare(); }) made->prepare();
         });
