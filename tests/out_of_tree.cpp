@@ -43,8 +43,9 @@ void prepare() {
 TEST_CASE("a moved installation holds the program, the plugins, the SDK and the package, and no trace of the build") {
     prepare();
     for (const char* file :
-         {"bin/evictlab", "lib/evictlab/plugins/h2o.so", "include/evictlab/scorer.h", "include/evictlab/scorer.hpp",
-          "lib/cmake/evictlab/evictlabConfig.cmake", "lib/cmake/evictlab/scorers.cmake", "share/doc/evictlab/LICENSE"})
+         {"bin/evictlab", "lib/libevictlab.so", "lib/evictlab/plugins/h2o.so", "include/evictlab/evictlab.h",
+          "include/evictlab/scorer.h", "include/evictlab/scorer.hpp", "lib/cmake/evictlab/evictlabConfig.cmake",
+          "lib/cmake/evictlab/scorers.cmake", "share/doc/evictlab/LICENSE"})
         CHECK(fs::exists(prefix / file));
     for (const auto& entry : fs::directory_iterator(prefix / "lib/cmake/evictlab")) {
         const std::string content = bytes_of(entry.path());
@@ -87,6 +88,20 @@ TEST_CASE("the moved program lists and measures the new plugin") {
     const auto check = shell(fmt::format("PREFIX='{}' '{}/check'", prefix.string(), project.string()));
     CHECK(check.code == 0);
     CHECK_THAT(check.out, ContainsSubstring("my_scorer: all is well"));
+}
+
+TEST_CASE("a C program, built against the moved installation, asks libevictlab what is kept") {
+    prepare();
+    const fs::path source = fs::path(EVICTLAB_TEST_DATA) / "c_program", build = work / "c_program";
+    must_run(fmt::format("cmake -S '{}' -B '{}' -DCMAKE_PREFIX_PATH='{}'", source.string(), build.string(),
+                         prefix.string()));
+    must_run(fmt::format("cmake --build '{}'", build.string()));
+    const auto kept = run(fmt::format("'{}/keep'", build.string()));
+    CHECK(kept.status == 0);
+    CHECK_THAT(kept.output, ContainsSubstring("11110000\n00001111\n"));
+    const auto refused = run(fmt::format("'{}/keep' nonesuch", build.string()));
+    CHECK(refused.status != 0);
+    CHECK_THAT(refused.output, ContainsSubstring("scorer: ") && ContainsSubstring("nonesuch"));
 }
 
 TEST_CASE("a new project is refused where it cannot be made") {

@@ -350,6 +350,6 @@ def test_tables_name_wins_and_kinds() -> None:
         for name, kl in {"snapkv@kvpress": 1.0, "=key_norm": 0.5, ORACLE: 0.1}.items()
     )
     text = to_text(Verdict(documents, "tiny", "none", (0.5,), rows))
-    assert "=key_norm        0.50 [0.50, 0.50] *" in text
+    assert "=key_norm       0.50 [0.50, 0.50] *\n" in text
     assert "0.10 [0.10, 0.10]\n" in text  # the oracle wins nothing
     assert "prose (2) 0.5" in text

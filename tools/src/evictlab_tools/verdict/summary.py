@@ -150,7 +150,7 @@ def to_text(verdict: Verdict) -> str:
             and not row.uneven
             and row.scorer not in BOUNDS
         )
-        return _with_interval(estimate, ".2f") + (" *" if wins else "")
+        return _with_interval(estimate, ".2f") + (" *" if wins else "  ")
 
     best = [row.scorer if (row := verdict.best_published(r)) else "none" for r in range(len(verdict.retentions))]
     count = len(verdict.documents.documents)
