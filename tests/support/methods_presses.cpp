@@ -111,7 +111,8 @@ std::vector<double> product_column(const MethodsLayer& layer, const std::string&
 }
 
 std::vector<float> product_wov_norms(const MethodsLayer& layer) {
-    return wov_norms(product_tensors(layer), layer.o_proj);
+    const LayerTensors tensors = product_tensors(layer);
+    return wov_norms(tensors.arrays(), layer.o_proj);
 }
 
 Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from evictlab_tools import __version__
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import ToolError, UsageError, run_command
-from evictlab_tools.files import write_json
+from evictlab_tools.files import write_whole
 from evictlab_tools.library import Lab, Library, Scorer
 from evictlab_tools.models import open_model
 from evictlab_tools.suite import SUITE_FILE
@@ -25,7 +25,7 @@ from evictlab_tools.verdict.correlate import correlate, correlations_to_text, re
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite, read_texts
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
-from evictlab_tools.verdict.summary import Row, Verdict, to_json, to_text, used
+from evictlab_tools.verdict.summary import Row, Verdict, dump, to_json, to_text, used
 
 MADE_BY = f"evictlab-verdict {__version__}"
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
@@ -201,7 +201,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name)
         verdicts.run()
     verdict = verdicts.verdict()
-    write_json(given.output, to_json(verdict, MADE_BY))
+    write_whole(given.output, dump(to_json(verdict, MADE_BY)))
     print(to_text(verdict))
     if given.correlate is not None:
         _print_correlation(given.correlate, lab, verdict)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,18 @@ def _estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
         return None
     interval = None if estimate.low is None else [estimate.low, estimate.high]
     return {"value": estimate.value, "interval": interval}
+
+
+def dump(verdict: dict[str, Any]) -> bytes:
+    """JSON with a line for each document and row."""
+    lines = []
+    for name, value in verdict.items():
+        if name in ("documents", "rows"):
+            entries = ",\n    ".join(json.dumps(entry, ensure_ascii=False) for entry in value)
+            lines.append(f"{json.dumps(name)}: [\n    {entries}\n  ]")
+        else:
+            lines.append(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}")
+    return ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode()
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
