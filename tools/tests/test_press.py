@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import encode, make_model
+from conftest import VOCABULARY, encode, make_model
 from numpy.typing import NDArray
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
@@ -152,7 +152,7 @@ SMALL += [("qwen3", scorer) for scorer in REQUIRED if scorer != "knorm@kvpress"]
 
 @pytest.mark.parametrize(("model", "scorer"), SMALL)
 def test_small_models_of_every_family_keep_the_same(model: str, scorer: str) -> None:
-    ids = encode("It is a truth universally acknowledged, that 1 single man in want of 20,000 pounds. " * 2)[:150]
+    ids = torch.randperm(VOCABULARY, generator=torch.Generator().manual_seed(5)).tolist()[:150]  # no token twice
     made = make_model(model, "sdpa")
     assert check(made, run_full(made, ids), scorer, 0.5) <= 1
 

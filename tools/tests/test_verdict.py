@@ -53,7 +53,7 @@ _reference: dict[int, torch.Tensor] = {}  # layer: what query [N] of KV head [H_
 
 
 def _reference_attention(
-    module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, _mask: Any, **options: Any
+    module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, _mask: Any, _dropout: float = 0, **options: Any
 ) -> tuple[torch.Tensor, None]:
     heads, tokens = q.shape[1], q.shape[2]
     output = torch.zeros(1, tokens, heads, q.shape[3])
@@ -255,7 +255,7 @@ def verdict_of(folder: Path, *options: str) -> dict[str, Any]:
 def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verdict_of(suite, "--correlate")
     assert verdict["schema"] == "evictlab-verdict/1" and verdict["model"] == "tiny-llama"
-    assert [d["name"] for d in verdict["documents"]] == ["text 0", "text 1", "text 2"]
+    assert [d["name"] for d in verdict["documents"]] == [f"tiny/test/text {i}" for i in range(3)]
     rows = {row["scorer"]: row for row in verdict["rows"]}
     assert set(rows) == {
         "knorm@kvpress",
@@ -315,7 +315,7 @@ def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest
 def test_a_scorer_that_fails_costs_its_own_row(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ToolError, match="1 scorer"):
         verdict_of(suite, "--scorers", "snapkv@kvpress:window=70")
-    assert "window=70 on text 0: " in capsys.readouterr().err
+    assert "window=70 on tiny/test/text 0: " in capsys.readouterr().err
     rows = json.loads((suite / "verdict.json").read_text())["rows"]
     assert "knorm@kvpress" in [row["scorer"] for row in rows]
     assert "snapkv@kvpress:window=70" not in [row["scorer"] for row in rows]

@@ -60,9 +60,9 @@ def recording(wanted: Sequence[int] | None = None) -> Iterator[Recorder]:
 
 
 def _attention(
-    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **options: Any
+    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
 ) -> tuple[Tensor, None]:
-    output, _ = sdpa_attention_forward(module, q, k, v, mask, **options)
+    output, _ = sdpa_attention_forward(module, q, k, v, mask, dropout, **options)
     layer = getattr(module, "layer_idx", None)
     for recorder in _recorders:
         if layer is None:

@@ -20,7 +20,7 @@ from evictlab_tools.trace_file import TraceFile
 
 @dataclass(frozen=True)
 class TokenDocument:
-    name: str
+    name: str  # of a suite's document SUITE/SPLIT/DOCUMENT, as benches have it
     kind: str
     split: str
     ids: tuple[int, ...]
@@ -63,7 +63,11 @@ def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentS
         ids = tuple(int(i) for i in trace.stored("token_ids"))
         documents.append(
             TokenDocument(
-                entry["document"], entry.get("kind", ""), entry["split"], ids, int(trace.metadata["prompt_len"])
+                f"{suite['name']}/{entry['split']}/{entry['document']}",
+                entry.get("kind", ""),
+                entry["split"],
+                ids,
+                int(trace.metadata["prompt_len"]),
             )
         )
     return DocumentSet(suite["name"], library.suite_hash(str(folder)), tuple(documents), folder, suite["model"])

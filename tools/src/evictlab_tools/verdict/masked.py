@@ -67,10 +67,10 @@ def visible(kept: Tensor, continuation: int, window: int) -> Tensor:
 
 
 def _attention(
-    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **options: Any
+    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
 ) -> tuple[Tensor, None]:
     if not _hidden:
-        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](module, q, k, v, mask, **options)
+        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](module, q, k, v, mask, dropout, **options)
         return recorded
     number = int(module.layer_idx)  # type: ignore[arg-type]
     layer, kept = _hidden[-1].layers[number], _hidden[-1].kept[number]
