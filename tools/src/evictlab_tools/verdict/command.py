@@ -29,7 +29,7 @@ from evictlab_tools.verdict.summary import Row, Verdict, dump, to_json, to_text,
 
 MADE_BY = f"evictlab-verdict {__version__}"
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
-RANDOM = "random@seed"
+RANDOM = "random"
 
 
 @dataclass

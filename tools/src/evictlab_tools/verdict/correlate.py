@@ -31,9 +31,18 @@ class Correlation:
     documents: int
 
 
-def is_compared(scorer: str) -> bool:
-    """Random and the oracles are far from all others, so they would only flatter every measure."""
-    return scorer not in BOUNDS and scorer.split("@", maxsplit=1)[0].split(":", maxsplit=1)[0] != "random"
+def compared_rows(verdict: Verdict) -> dict[str, Row]:
+    """All but those that would flatter every measure.
+
+    These are random and the oracles, who are far from all others, rows that keep more than asked, and a second row of
+    the same figures.
+    """
+    rows: dict[bytes, Row] = {}
+    for row in verdict.rows:
+        is_random = row.scorer.partition("@")[0].partition(":")[0] == "random"
+        if row.scorer not in BOUNDS and not is_random and not verdict.overshoots(row):
+            rows.setdefault(row.kl.tobytes(), row)
+    return {row.scorer: row for row in rows.values()}
 
 
 def run_bench(library: Library, verdict: Verdict) -> dict[str, Any]:
@@ -82,7 +91,7 @@ def _figures(bench: dict[str, Any], row: dict[str, Any], measure: str) -> dict[s
 
 def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
     """Each measure of the bench, on the retentions, documents and scorers that both have."""
-    rows = {row.scorer: row for row in verdict.rows if is_compared(row.scorer)}
+    rows = compared_rows(verdict)
     benched = {row["scorer"]: row for row in bench["rows"] if row["scorer"] in rows}
     if len(benched) < 3:
         raise ToolError(f"a correlation needs three scorers that were benched and judged; there are {len(benched)}")

@@ -33,6 +33,7 @@ _BASE = (
     f"({_METHOD}|expected_attention@kvpress:use_vnorm=false)"  # the latter is what kvpress prescribes for CriticalKV
 )
 PUBLISHED = re.compile(rf"{_METHOD}|{_WRAPPER}\({_BASE}\)")
+SAME_RETENTION = 0.005
 OVERSHOOT = 1.05  # who keeps more than this of what was asked is no yardstick
 
 
@@ -69,8 +70,10 @@ class Verdict:
         return None if best is None else ratio(row.kl[:, retention], best.kl[:, retention])
 
     def in_order(self) -> list[Row]:
-        """Best first by the geometric mean over all retentions; uneven budgets after the others."""
-        return sorted(self.rows, key=lambda row: (row.uneven, geometric_mean(row.kl.ravel()).value))
+        """Best first by the geometric mean over all retentions; then uneven budgets, then those that overshoot."""
+        return sorted(
+            self.rows, key=lambda row: (self.overshoots(row), row.uneven, geometric_mean(row.kl.ravel()).value)
+        )
 
 
 def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
@@ -199,8 +202,9 @@ def to_text(verdict: Verdict) -> str:
         ),
         _kinds(verdict, rows),
     ]
-    if any(abs(row.retention_used[r] - verdict.retentions[r]) > 0.005 for row in rows for r in range(len(header) - 1)):
-        parts.append(by_retention("Retention really used", lambda row, r: f"{row.retention_used[r]:.4f}"))
+    if others := [row for row in rows if (abs(row.retention_used - verdict.retentions) > SAME_RETENTION).any()]:
+        body = [[row.scorer, *(f"{used:.4f}" for used in row.retention_used)] for row in others]
+        parts.append(f"Retention really used, where it is not what was asked\n{table(header, body)}\n")
     return "\n".join(parts)
 
 
