@@ -85,10 +85,12 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
     if (protocol == "rescore") return refusal_by_rescore(scorer);
     if (protocol != "decode") return "";
     if (scorer.allocates())
-        return "keeps different numbers of tokens by layer or head, which the fixed capacity of the protocol decode does "
+        return "keeps different numbers of tokens by layer or head, which the fixed capacity of the protocol decode "
+               "does "
                "not allow; it runs under prefill";
     if (scorer.wants_tensors())
-        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it runs "
+        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it "
+               "runs "
                "under prefill";
     return "";
 }
