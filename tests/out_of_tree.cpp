@@ -92,16 +92,16 @@ TEST_CASE("the moved program lists and measures the new plugin") {
 
 TEST_CASE("a C program, built against the moved installation, asks libevictlab what is kept") {
     prepare();
-    const fs::path source = fs::path(EVICTLAB_TEST_DATA) / "c_program", build = work / "c_program";
+    const fs::path source = fs::path(EVICTLAB_TEST_DATA) / "c_program", build = folder / "c_program";
     must_run(fmt::format("cmake -S '{}' -B '{}' -DCMAKE_PREFIX_PATH='{}'", source.string(), build.string(),
                          prefix.string()));
     must_run(fmt::format("cmake --build '{}'", build.string()));
-    const auto kept = run(fmt::format("'{}/keep'", build.string()));
-    CHECK(kept.status == 0);
-    CHECK_THAT(kept.output, ContainsSubstring("11110000\n00001111\n"));
-    const auto refused = run(fmt::format("'{}/keep' nonesuch", build.string()));
-    CHECK(refused.status != 0);
-    CHECK_THAT(refused.output, ContainsSubstring("scorer: ") && ContainsSubstring("nonesuch"));
+    const Outcome kept = shell(fmt::format("'{}/keep'", build.string()));
+    CHECK(kept.code == 0);
+    CHECK_THAT(kept.out, ContainsSubstring("11110000\n00001111\n"));
+    const Outcome refused = shell(fmt::format("'{}/keep' nonesuch", build.string()));
+    CHECK(refused.code != 0);
+    CHECK_THAT(refused.err, ContainsSubstring("scorer: ") && ContainsSubstring("nonesuch"));
 }
 
 TEST_CASE("a new project is refused where it cannot be made") {

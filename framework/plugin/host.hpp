@@ -137,7 +137,8 @@ private:
     std::vector<PluginError> problems_;
 };
 
-/// Where the program's own plugins lie, from the place of its file, or of libevictlab's (so an installation can be moved):
+/// Where the program's own plugins lie, from the place of its file, or of libevictlab's (so an installation can be
+/// moved):
 /// ../lib/evictlab/plugins in an installation, ../plugins in a build.
 std::filesystem::path builtin_plugin_folder();
 

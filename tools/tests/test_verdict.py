@@ -342,6 +342,25 @@ def test_wrong_use_is_told(suite: Path) -> None:
         verdict_of(suite)
 
 
+def test_yardsticks_are_published_and_keep_no_more_than_asked() -> None:
+    documents = DocumentSet("made up", "sha256:1", (document(0),))
+
+    def best(*rows: tuple[str, float, float, bool]) -> str | None:
+        made = tuple(
+            Row(name, np.full((1, 1), kl), np.zeros((1, 1)), np.array([used]), uneven)
+            for name, kl, used, uneven in rows
+        )
+        found = Verdict(documents, "tiny", "none", (0.5,), made).best_published(0)
+        return found.scorer if found else None
+
+    assert best(("snapkv@kvpress", 2, 0.5, False), ("snapkv@seed", 1, 0.5, False)) == "snapkv@kvpress"
+    assert best(("tova", 2, 0.5, False), ("knorm@paper", 1, 0.53, False)) == "tova"
+    assert best(("tova", 2, 0.5, False), ("adakv@kvpress(tova)", 1, 0.5, True)) == "tova"
+    assert best(("=key_norm", 1, 0.5, False), ("snapkv@kvpress:window=8", 1, 0.5, False)) is None
+    critical = "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=false)"
+    assert best(("tova", 2, 0.5, False), (critical, 1, 0.5, False)) == critical
+
+
 def test_tables_name_wins_and_kinds() -> None:
     documents = DocumentSet("made up", "sha256:1", tuple(document(i % 3) for i in range(6)))
     ones = np.ones((6, 1))

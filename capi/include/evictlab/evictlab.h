@@ -1,6 +1,6 @@
 /* libevictlab: scores the cached tokens of one layer of a model with any Evictlab scorer (plugin, preset, wrapper or
- * formula), from the layer's queries, keys and values, and says which of them are kept: one-shot eviction at the end of a
- * prompt, as `evictlab bench --protocol prefill` does it. C11, for any language that can call C.
+ * formula), from the layer's queries, keys and values, and says which of them are kept: one-shot eviction at the end of
+ * a prompt, as `evictlab bench --protocol prefill` does it. C11, for any language that can call C.
  *
  *     evl_lab* lab;  evl_scorer* scorer;  evl_failure why;
  *     evl_lab_open(NULL, 0, &lab, &why);
@@ -11,9 +11,9 @@
  * happened into `failure` (which may be NULL) and leaves its outputs as they were. Nothing exits, prints or throws.
  * Threads: any function may be called from any thread, several at once on the same objects too, but for the two that
  * close one: no other call on the object may run or follow. An open scorer does not need its lab any more.
- * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are returned
- * belong to the object that was asked and live as long as it.
- * Units: strides count floats. A score has no unit; higher means keep. The positions of n cached tokens are 0 .. n - 1.
+ * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are
+ * returned belong to the object that was asked and live as long as it. Units: strides count floats. A score has no
+ * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef EVICTLAB_EVICTLAB_H
@@ -38,8 +38,8 @@ EVL_EXPORT const char* evl_version(void);
 /* The plugins that were found. */
 typedef struct evl_lab evl_lab;
 
-/* Searches the `count` folders, then EVICTLAB_PLUGIN_PATH, then the library's own plugins. A plugin or folder that cannot
- * be used does not fail the call; it is among the problems. */
+/* Searches the `count` folders, then EVICTLAB_PLUGIN_PATH, then the library's own plugins. A plugin or folder that
+ * cannot be used does not fail the call; it is among the problems. */
 EVL_EXPORT evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab** lab, evl_failure* failure);
 EVL_EXPORT void evl_lab_close(evl_lab* lab); /* NULL is nothing to do */
 EVL_EXPORT uint64_t evl_lab_problem_count(const evl_lab* lab);
@@ -79,8 +79,8 @@ EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
 
 /* One layer of a model at the end of a prompt of n tokens, all cached. q, k and v are as the attention uses them: after
  * RoPE and any normalisation of queries and keys. Element x of the vector of head h and row i is
- * q[h * q_head_stride + i * q_token_stride + x]. With a token stride of `dim` the array is read where it lies, else it is
- * copied for the call. All values must be finite. */
+ * q[h * q_head_stride + i * q_token_stride + x]. With a token stride of `dim` the array is read where it lies, else it
+ * is copied for the call. All values must be finite. */
 typedef struct evl_layer {
     uint64_t struct_size; /* sizeof(evl_layer) as the caller knows it */
     uint32_t layer;       /* 0-based */
@@ -100,18 +100,19 @@ typedef struct evl_layer {
     double softmax_scale;       /* factor of q . k: 1 / sqrt(dim) in most models */
     uint64_t sliding_window;    /* keys that a query sees, itself included; 0: all before it */
     const uint8_t* token_type;  /* [n]: 0 word, 1 punctuation or space, 2 special, 3 number; or NULL */
-    const float* wov_norm;      /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
-    ptrdiff_t wov_norm_stride;  /* from one query head to the next */
+    const float* wov_norm;     /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
+    ptrdiff_t wov_norm_stride; /* from one query head to the next */
 } evl_layer;
 
 /* Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes, [kv_heads] (may be
  * NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */
-EVL_EXPORT evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed,
-                                       double* scores, uint64_t* counts, evl_failure* failure);
+EVL_EXPORT evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed, double* scores,
+                                       uint64_t* counts, evl_failure* failure);
 
-/* What is kept at each of `budgets` removed fractions; columns are computed once. kept[b][h][i], [budgets][kv_heads][n],
- * is 1 where head h keeps token i at removed[b], else 0: of equal scores the lower position is kept. counts[b][h] and
- * scores[b][h][i] may be NULL. kvpress's K, which plain scorers keep: c >= 1 ? 0 : max(1, (int)(n * (1.0 - c))). */
+/* What is kept at each of `budgets` removed fractions; columns are computed once. kept[b][h][i],
+ * [budgets][kv_heads][n], is 1 where head h keeps token i at removed[b], else 0: of equal scores the lower position is
+ * kept. counts[b][h] and scores[b][h][i] may be NULL. kvpress's K, which plain scorers keep: c >= 1 ? 0 : max(1,
+ * (int)(n * (1.0 - c))). */
 EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, const double* removed,
                                       uint64_t budgets, uint8_t* kept, uint64_t* counts, double* scores,
                                       evl_failure* failure);

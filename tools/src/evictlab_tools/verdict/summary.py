@@ -23,8 +23,17 @@ from evictlab_tools.verdict.statistics import (
 )
 
 SCHEMA = "evictlab-verdict/1"
-# Methods as papers and NVIDIA's kvpress have them, in their own settings.
-PUBLISHED = re.compile(r"(?!random)[a-z0-9_]+@(kvpress|paper)(\([a-z0-9_]+@(kvpress|paper)\))?")
+# Methods as papers and NVIDIA's kvpress have them, in their own settings; as `evictlab report` tells them.
+_PRESET = "(@(?!seed)[a-z0-9_]+)?"
+_METHOD = (
+    "(streaming_llm|h2o|observed_attention|snapkv|pyramidkv|knorm|tova|expected_attention|keydiff|lagkv)" + _PRESET
+)
+_WRAPPER = "(adakv|criticalkv|criticaladakv|chunkkv)" + _PRESET
+_BASE = (
+    f"({_METHOD}|expected_attention@kvpress:use_vnorm=false)"  # the latter is what kvpress prescribes for CriticalKV
+)
+PUBLISHED = re.compile(rf"{_METHOD}|{_WRAPPER}\({_BASE}\)")
+OVERSHOOT = 1.05  # who keeps more than this of what was asked is no yardstick
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Row:
 
     @property
     def published(self) -> bool:
-        return not self.uneven and PUBLISHED.fullmatch(self.scorer) is not None
+        return PUBLISHED.fullmatch(self.scorer) is not None
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,11 @@ class Verdict:
     rows: tuple[Row, ...]
 
     def best_published(self, retention: int) -> Row | None:
-        rows = [row for row in self.rows if row.published]
+        rows = [row for row in self.rows if row.published and not row.uneven and not self.overshoots(row)]
         return min(rows, key=lambda row: geometric_mean(row.kl[:, retention]).value, default=None)
+
+    def overshoots(self, row: Row) -> bool:
+        return bool((row.retention_used > OVERSHOOT * np.array(self.retentions)).any())
 
     def ratio(self, row: Row, retention: int) -> Estimate | None:
         best = self.best_published(retention)
@@ -161,6 +173,7 @@ def to_text(verdict: Verdict) -> str:
             and estimate.high < 1
             and len(verdict.documents.documents) >= DOCUMENTS_FOR_A_CLAIM
             and not row.uneven
+            and not verdict.overshoots(row)
             and row.scorer not in BOUNDS
         )
         return _with_interval(estimate, ".2f") + (" *" if wins else "  ")
