@@ -134,7 +134,8 @@ void generate(benchmark::State& state) {
             const auto reader = generated()->open_layer(layer);
             for (std::size_t q = 0; q < length; ++q) benchmark::DoNotOptimize(reader->next_row());
         }
-    count_tokens(state, static_cast<double>(length * (length + 1) / 2 * layers));
+    constexpr std::size_t weights = length * (length + 1) / 2 * layers;
+    count_tokens(state, static_cast<double>(weights));
 }
 
 void oracle_alone(benchmark::State& state) {
