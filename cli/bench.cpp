@@ -68,8 +68,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
     for (const std::string& name : names) {
         try {
             if (name == "all") {
-                for (Scorer& scorer : protocol == "rescore" ? all_scorers(host) : all_prefill_scorers(host))
-                    if (refusal(scorer, suite, protocol).empty()) add(std::move(scorer));
+                for (Scorer& scorer : all_that_run(host, suite, protocol)) add(std::move(scorer));
             } else if (!name.starts_with("oracle"))
                 add(make_scorer(name, host));
         } catch (const PluginError& error) {

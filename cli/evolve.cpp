@@ -11,6 +11,7 @@
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
 #include "evolution/seed_journey.hpp"
+#include "framework/evaluation/captured_fitness.hpp"
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
@@ -33,6 +34,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --state evolution.json --resume --max-seconds 600\n"
     "  evictlab evolve --suite micro --state run.json --start '0.7*recent_attn + 0.3*cumulative_attn' --target 0.368\n"
     "  evictlab evolve --suite full --patterns 2 --state full.json --generations 50\n"
+    "  evictlab evolve --suite smollm2 --state real.json --start 'window_attn:64' --max-seconds 3600\n"
     "  evictlab evolve --replay seed-journey\n";
 
 po::options_description evolve_options() {
@@ -43,7 +45,8 @@ po::options_description evolve_options() {
     options.add_options()("resume", "go on with the run in FILE");
     options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start)");
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
-    options.add_options()("population", text("N"), "formulas kept, and made a generation (400)");
+    options.add_options()("population", text("N"),
+                          "formulas kept, and made a generation (400; 100 on captured suites)");
     options.add_options()("generations", text("N"), "stop after so many, in all");
     options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
     options.add_options()("max-seconds", text("S"), "stop after so long, this time");
@@ -121,6 +124,24 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     return text;
 }
 
+/// By the protocol that is usual on the suite: rescore, or prefill with the output error (attention loss where the
+/// suite has no output projections).
+std::unique_ptr<Fitness> fitness_for(const Suite& suite, const evolution::RunConfig& config,
+                                     const std::vector<double>& retentions) {
+    const std::string_view protocol = usual_protocol(suite);
+    const Scorer start = Scorer::from_formula("the start formula", config.start_formula);
+    if (const std::string why = refusal(start, suite, protocol); !why.empty())
+        throw UsageError(fmt::format("--start '{}' {}", config.start, why));
+    if (!suite.captured())
+        return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, config.start_formula.columns());
+    std::vector<ColumnId> columns = columns::of_the_seed(); // the opening strategies read them
+    for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
+    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
+    const bool output = make_protocol(protocol, suite, {}, retentions)->measures().front() == "output_error";
+    return std::make_unique<CapturedFitness>(suite, retentions, columns,
+                                             output ? CapturedMeasure::output_error : CapturedMeasure::attention_loss);
+}
+
 evolution::RunSetup setup_from(const po::variables_map& values, const Suite& suite, PluginHost& host) {
     evolution::RunSetup setup;
     if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
@@ -128,6 +149,12 @@ evolution::RunSetup setup_from(const po::variables_map& values, const Suite& sui
     setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
     setup.config.population =
         number_from<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
+    if (suite.captured()) { // an output error takes milliseconds, so a generation is smaller
+        setup.config.columns = evolution::captured_columns;
+        setup.config.tuned = 2;
+        setup.config.tuning_evaluations = 80;
+        if (!values.contains("population")) setup.config.population = 100;
+    }
     setup.limits = limits_from(values);
     setup.identity.suite = suite.name();
     setup.identity.suite_hash = suite.hash();
@@ -207,9 +234,9 @@ int run(const std::vector<std::string>& arguments) {
         saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
     const std::vector<double> retentions = saved && !values->contains("retention")
                                                ? content.member("retentions").numbers()
-                                               : retentions_from(*values, usual_retentions("rescore"));
-    const FitnessEvaluator fitness(suite.search_traces(), retentions, setup.config.start_formula.columns());
-    const evolution::RunResult result = run_search(setup, fitness, store, values->contains("quiet"));
+                                               : retentions_from(*values, usual_retentions(usual_protocol(suite)));
+    const std::unique_ptr<Fitness> fitness = fitness_for(suite, setup.config, retentions);
+    const evolution::RunResult result = run_search(setup, *fitness, store, values->contains("quiet"));
     if (result.stopped) {
         fmt::print(stderr,
                    "evictlab: stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "

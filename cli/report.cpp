@@ -7,6 +7,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
+#include "framework/evaluation/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
@@ -33,7 +34,7 @@ constexpr std::string_view examples =
     "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
-report::LeaderboardInput measured_run(const std::string& file, const PluginHost& host) {
+report::LeaderboardInput measured_run(const std::string& file, PluginHost& host) {
     const evolution::RunSummary summary = evolution::read_run(file);
     const Suite suite = make_suite_from_parameters(summary.suite_parameters_json);
     if (suite.hash() != summary.suite_hash)
@@ -41,7 +42,7 @@ report::LeaderboardInput measured_run(const std::string& file, const PluginHost&
             fmt::format("the run in {} is of suite {} with hash {}, but this evictlab makes that suite with hash {}; "
                         "report it with the evictlab that made it",
                         file, summary.suite, summary.suite_hash, suite.hash()));
-    std::vector<Scorer> scorers = all_scorers(host);
+    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
     scorers.push_back(Scorer::from_formula(report::champion_label(summary), summary.champion.formula));
     ProgressBar bar("bench " + suite.name());
     BenchOptions options;

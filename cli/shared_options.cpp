@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iostream>
 
+#include "framework/evaluation/protocol.hpp"
+
 namespace evictlab::cli {
 namespace {
 
@@ -67,6 +69,12 @@ PluginHost host_from(const po::variables_map& values) {
     PluginHost host(folders);
     for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
     return host;
+}
+
+std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol) {
+    std::vector<Scorer> scorers = protocol == "rescore" ? all_scorers(host) : all_prefill_scorers(host);
+    std::erase_if(scorers, [&](const Scorer& scorer) { return !refusal(scorer, suite, protocol).empty(); });
+    return scorers;
 }
 
 void add_run_options(po::options_description& options) {

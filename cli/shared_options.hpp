@@ -40,6 +40,9 @@ void add_plugin_options(po::options_description& options);
 /// Prints a line for each plugin that cannot be used.
 PluginHost host_from(const po::variables_map& values);
 
+/// What `all` means on a suite: every scorer that the protocol can run there.
+std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol);
+
 void add_run_options(po::options_description& options); ///< --retention, --threads
 /// `otherwise` where none are given.
 std::vector<double> retentions_from(const po::variables_map& values, const std::vector<double>& otherwise);

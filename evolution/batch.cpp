@@ -26,7 +26,7 @@ std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit spli
     jobs.reserve(programs.size());
     for (const auto& program : programs) jobs.push_back({&*program, program->constants()});
 
-    const std::size_t piece = std::max<std::size_t>(1, tokens_a_call / std::max<std::size_t>(1, fitness.tokens(split)));
+    const std::size_t piece = std::max<std::size_t>(1, tokens_a_call / std::max<std::size_t>(1, fitness.work(split)));
     std::vector<FormulaErrors> errors;
     errors.reserve(jobs.size());
     for (std::size_t begin = 0; begin < jobs.size(); begin += piece) {

@@ -237,3 +237,24 @@ TEST_CASE("The seed's journey is replayed as a table") {
     CHECK(outcome.code == 0);
     CHECK_THAT(outcome.out, ContainsSubstring("layer_aware") && ContainsSubstring("6.92") && ContainsSubstring("7.07"));
 }
+
+TEST_CASE(
+    "a search on a captured suite is measured by prefill, goes on, and is reported beside the published methods") {
+    const TemporaryFolder folder;
+    const std::string in = folder.path.string();
+    const std::string start =
+        "evictlab evolve --suite smollm2 --patterns 1 --start 'if(position < 4, keep, value_norm)' "
+        "--population 8 --retention 0.25 --state run.json --quiet";
+    const Outcome first = shell(start + " --generations 1", in);
+    INFO(first.err);
+    REQUIRE(first.code == 0);
+    CHECK_THAT(first.out, ContainsSubstring("in 1 generations"));
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
+    REQUIRE(shell("evictlab report --state run.json --output board.md --plots none", in).code == 0);
+    const std::string board = bytes_of(folder / "board.md");
+    CHECK_THAT(board, ContainsSubstring("protocol `prefill`") && ContainsSubstring("`champion ") &&
+                          ContainsSubstring("`snapkv@kvpress`"));
+    const Outcome refused = shell("evictlab evolve --suite micro --start value_norm --state other.json", in);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, ContainsSubstring("'value_norm'") && ContainsSubstring("captured suites"));
+}

@@ -15,6 +15,7 @@ namespace evictlab {
 namespace {
 
 constexpr std::size_t jobs_a_task = 16;
+constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
 
 /// One layer of one trace.
 struct Block {
@@ -221,6 +222,10 @@ std::span<const double> CapturedFitness::retentions() const { return impl_->rete
 
 std::span<const ColumnId> CapturedFitness::columns() const { return impl_->ids; }
 
-std::size_t CapturedFitness::tokens(SearchSplit split) const { return impl_->tokens[static_cast<std::size_t>(split)]; }
+std::size_t CapturedFitness::work(SearchSplit split) const {
+    const std::size_t tokens = impl_->tokens[static_cast<std::size_t>(split)];
+    return impl_->measure == CapturedMeasure::output_error ? tokens * output_error_work * impl_->retentions.size()
+                                                           : tokens;
+}
 
 } // namespace evictlab

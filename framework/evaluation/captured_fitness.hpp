@@ -23,7 +23,7 @@ public:
                                         CapturedMeasure measure) const;
     std::span<const double> retentions() const override;
     std::span<const ColumnId> columns() const override;
-    std::size_t tokens(SearchSplit split) const override;
+    std::size_t work(SearchSplit split) const override;
 
 private:
     struct Impl;

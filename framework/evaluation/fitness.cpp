@@ -244,6 +244,6 @@ std::span<const double> FitnessEvaluator::retentions() const { return impl_->ret
 
 std::span<const ColumnId> FitnessEvaluator::columns() const { return impl_->ids; }
 
-std::size_t FitnessEvaluator::tokens(SearchSplit split) const { return impl_->tokens[static_cast<std::size_t>(split)]; }
+std::size_t FitnessEvaluator::work(SearchSplit split) const { return impl_->tokens[static_cast<std::size_t>(split)]; }
 
 } // namespace evictlab

@@ -35,8 +35,8 @@ public:
     virtual std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const = 0;
     virtual std::span<const double> retentions() const = 0;
     virtual std::span<const ColumnId> columns() const = 0;
-    /// Tokens scored for one formula on a split; for rates and progress.
-    virtual std::size_t tokens(SearchSplit split) const = 0;
+    /// Work of one formula on a split, in tokens scored and ranked; for pieces of work that a stop can come between.
+    virtual std::size_t work(SearchSplit split) const = 0;
 };
 
 /// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12).
@@ -50,7 +50,7 @@ public:
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     std::span<const double> retentions() const override;
     std::span<const ColumnId> columns() const override;
-    std::size_t tokens(SearchSplit split) const override;
+    std::size_t work(SearchSplit split) const override;
 
 private:
     struct Impl;
