@@ -64,6 +64,7 @@ std::optional<Bred> vary(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
     std::vector<const Member*> parents{&pick_parent(nursery, chosen.mating, rng)};
     if (chosen.mating != Mating::one) parents.push_back(&pick_parent(nursery, chosen.mating, rng));
     std::vector<const formula::Formula*> formulas;
+    formulas.reserve(parents.size());
     for (const Member* parent : parents) formulas.push_back(&parent->formula);
 
     Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});

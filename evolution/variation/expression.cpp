@@ -103,7 +103,7 @@ Formula scaled(const Formula& formula, std::size_t root, double factor) {
 
 std::string brief(const Formula& formula) {
     constexpr std::size_t longest = 60;
-    const std::string text = print(formula);
+    std::string text = print(formula);
     if (text.size() <= longest) return text;
     return text.substr(0, longest / 2) + " ... " + text.substr(text.size() - longest / 3);
 }
