@@ -84,7 +84,8 @@ TEST_CASE("a better mean is no win where documents disagree or are too few") {
     documents = bench.rows[0].splits[2].by_trace;
     documents[3] = {0.05, 0.05}; // one document saves all
     documents[0] = {0.12, 0.09};
-    const auto& mine = find(table_of(bench).uniform, "=mine");
+    const auto doubtful = table_of(bench);
+    const auto& mine = find(doubtful.uniform, "=mine");
     CHECK(mine.difference->value < 0);
     CHECK(mine.difference->interval->high >= 0);
     CHECK_FALSE(mine.win);
