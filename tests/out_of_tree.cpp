@@ -93,8 +93,10 @@ TEST_CASE("the moved program lists and measures the new plugin") {
 TEST_CASE("a C program, built against the moved installation, asks libevictlab what is kept") {
     prepare();
     const fs::path source = fs::path(EVICTLAB_TEST_DATA) / "c_program", build = folder / "c_program";
-    must_run(fmt::format("cmake -S '{}' -B '{}' -DCMAKE_PREFIX_PATH='{}'", source.string(), build.string(),
-                         prefix.string()));
+    const std::string sanitizers = EVICTLAB_SANITIZE; // a program must start theirs before the library
+    const std::string flags = sanitizers.empty() ? "" : "-DCMAKE_C_FLAGS=-fsanitize=" + sanitizers;
+    must_run(fmt::format("cmake -S '{}' -B '{}' -DCMAKE_PREFIX_PATH='{}' {}", source.string(), build.string(),
+                         prefix.string(), flags));
     must_run(fmt::format("cmake --build '{}'", build.string()));
     const Outcome kept = shell(fmt::format("'{}/keep'", build.string()));
     CHECK(kept.code == 0);
