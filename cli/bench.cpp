@@ -35,7 +35,7 @@ po::options_description bench_options() {
         "rescore, prefill or decode (default: rescore on synthetic suites, prefill on captured ones)")(
         "interval", po::value<std::string>()->value_name("N"), "decode: tokens between cuts of the cache (1)")(
         "measure", po::value<std::string>()->value_name("M"),
-        "what ranks the rows of a captured suite: output_error (default) or attention_loss")(
+        "what ranks the rows of a captured suite: output_error (default), attention_loss or predicted_kl")(
         "scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
         "what to measure (default: all)");
     add_run_options(options);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -41,8 +42,9 @@ std::string read_name(const JsonField& field) {
 }
 
 std::string read_measure(const JsonField& field) {
-    if (field.text() != "attention_loss" && field.text() != "output_error")
-        field.fail(fmt::format("expected \"attention_loss\" or \"output_error\", found \"{}\"", field.text()));
+    constexpr std::array<std::string_view, 3> known{"attention_loss", "output_error", "predicted_kl"};
+    if (std::ranges::find(known, field.text()) == known.end())
+        field.fail(fmt::format("expected \"{}\", found \"{}\"", fmt::join(known, "\" or \""), field.text()));
     return field.text();
 }
 
@@ -78,7 +80,7 @@ private:
         field.fail(fmt::format("expected \"plugin\", \"formula\" or \"bound\", found \"{}\"", field.text()));
     }
 
-    /// An output error is relative to the output and may exceed 1.
+    /// Only attention loss is a share; an output error is relative to the output and may exceed 1.
     static double read_error(const JsonField& field, std::string_view measure) {
         if (measure == "attention_loss") return field.number_between(-rounding, 1 + rounding);
         if (field.number() < 0) field.fail(fmt::format("expected a number from 0, found {}", field.number()));

@@ -143,6 +143,8 @@ std::string legend(const LeaderboardTable& table) {
     if (shown("output_error"))
         text += " Output error: squared change of the attention block's output over the output's square.";
     if (shown("attention_loss")) text += " Attention loss: share of the attention that lies on evicted tokens.";
+    if (shown("predicted_kl"))
+        text += " Predicted KL: the KL divergence that the changes of all layers' outputs foretell to second order.";
     if (!table.verdicts.empty())
         text += " KL: the model's own verdict below, the geometric mean over documents and retentions.";
     text += "\n\n" + gap_note(table) +

@@ -198,8 +198,8 @@ TEST_CASE("a malformed result of a captured suite is refused with the field") {
     const auto refused = [](const std::string& pointer, const Json& value) {
         return refusal(pointer, value, captured());
     };
-    CHECK(refused("/measure", "perplexity") ==
-          "bench.json: measure: expected \"attention_loss\" or \"output_error\", found \"perplexity\"");
+    CHECK(refused("/measure", "perplexity") == "bench.json: measure: expected \"attention_loss\" or \"output_error\" "
+                                               "or \"predicted_kl\", found \"perplexity\"");
     CHECK(refused("/more_measures/0", "output_error") == "bench.json: more_measures[0]: this measure is there twice");
     CHECK(refused("/rows/0/splits/train/0.10", -0.5) ==
           "bench.json: rows[0].splits.train.0.10: expected a number from 0, found -0.5");

@@ -145,6 +145,49 @@ TEST_CASE("a bench by prefill is the mean over layers of what the slow judge fin
     }
 }
 
+TEST_CASE("the predicted KL divergence is half the mean square of the responses that the slow judge sums over layers") {
+    auto list = shapes();
+    for (auto& shape : list) shape.probes = 3;
+    const MadeUpSuite made(list);
+    const auto sensitivity = [&](std::size_t layer) {
+        return made_up_trace(list[0]).values.at("layers." + std::to_string(layer) + ".sensitivity");
+    };
+    const std::vector<std::string> texts{"cumulative_attn", "-relative_age"};
+    BenchOptions options;
+    options.measure = "predicted_kl";
+    const Bench result = bench(made.suite, texts, options);
+    CHECK(result.more_measures == std::vector<std::string>{"attention_loss", "output_error"});
+    std::vector<formula::Program> programs;
+    std::vector<FitnessJob> jobs;
+    for (const auto& text : texts) programs.emplace_back(formula::parse(text));
+    for (const auto& program : programs) jobs.push_back({&program, program.constants()});
+    const std::vector<ColumnId> columns{columns::intern("cumulative_attn"), columns::intern("relative_age")};
+    const auto fast = CapturedFitness(made.suite, retentions, columns, CapturedMeasure::predicted_kl)
+                          .evaluate(SearchSplit::train, jobs);
+    for (std::size_t r = 0; r < retentions.size(); ++r) {
+        const auto kept_count =
+            static_cast<std::size_t>(static_cast<double>(made.trace().prompt_len()) * (1.0 - (1.0 - retentions[r])));
+        Matrix sum(3, std::vector<double>(made.trace().seq_len() - made.trace().prompt_len()));
+        for (const std::size_t number : {0, 3}) {
+            const LayerTensors tensors = made.trace().load_layer(number);
+            const SlowLayer slow = slow_layer(made.trace(), tensors, number);
+            Sets kept;
+            for (const auto& scores : slow.column("cumulative_attn")) kept.push_back(slow_top(scores, kept_count));
+            const Matrix responses = slow.responses(kept, sensitivity(number));
+            for (std::size_t p = 0; p < sum.size(); ++p)
+                for (std::size_t i = 0; i < sum[p].size(); ++i) sum[p][i] += responses[p][i];
+        }
+        double squares = 0;
+        for (const auto& probe : sum)
+            for (const double response : probe) squares += response * response;
+        const double expected = squares / (2 * double(sum.size() * sum[0].size()));
+        CHECK(close(row(result, "cumulative_attn").splits[0].by_trace[0][r], expected));
+        CHECK(close(fast[0].by_retention[r], expected));
+        CHECK(fast[1].by_retention[r] == Approx(row(result, "-relative_age").splits[0].by_trace[0][r]).epsilon(1e-6));
+    }
+    CHECK(bench(MadeUpSuite().suite, {"position"}).more_measures == std::vector<std::string>{"attention_loss"});
+}
+
 TEST_CASE("no kept set loses less attention than the oracle, and none at equal cost than that of the layer") {
     const MadeUpSuite made;
     const Bench result = bench(made.suite, {"cumulative_attn", "recent_attn", "window_max:5", "-key_norm", "position"});

@@ -92,6 +92,23 @@ LayerShape checked_shape(const SafetensorsFile& file, std::size_t layer, std::si
     return shape;
 }
 
+/// Probes of a layer's sensitivity; 0 where it has none.
+std::size_t checked_probes(const SafetensorsFile& file, std::size_t layer, const LayerShape& shape,
+                           std::size_t prompt_len) {
+    const TensorInfo* const tensor = file.find(tensor_name(layer, "sensitivity"));
+    if (!tensor) return 0;
+    if (!is_float(tensor->type))
+        file.fail(tensor->name, fmt::format("is {}, but must be F32, F16 or BF16", to_string(tensor->type)));
+    const std::size_t probes = tensor->shape.empty() ? 0 : tensor->shape[0];
+    if (probes == 0 || prompt_len == shape.tokens)
+        file.fail(tensor->name, fmt::format("its shape is {}, but must be [probes, continuation, query heads * dim], "
+                                            "none of them 0",
+                                            shape_text(tensor->shape)));
+    check_shape(file, *tensor, {probes, shape.tokens - prompt_len, shape.query_heads * shape.dim},
+                "a value for each probe, token of the continuation, and channel of each query head");
+    return probes;
+}
+
 std::vector<std::int32_t> read_token_ids(const SafetensorsFile& file) {
     const TensorInfo& tensor = file.at("token_ids");
     check_type(file, tensor, DType::i32);
@@ -148,6 +165,14 @@ CapturedTrace::CapturedTrace(const std::filesystem::path& file, CaptureOptions o
     token_type_ = has_token_type_ ? read_token_type(*tensors_, *types, token_ids_.size())
                                   : std::vector<double>(padded(token_ids_.size()));
     for (const std::size_t layer : layers_) shapes_.push_back(checked_shape(*tensors_, layer, token_ids_.size()));
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        const std::size_t probes = checked_probes(*tensors_, layers_[i], shapes_[i], prompt_len_);
+        if (i > 0 && probes != probes_)
+            tensors_->fail(tensor_name(layers_[i], "sensitivity"),
+                           fmt::format("has {} probes, but layer {} has {}: all layers must have the same number",
+                                       probes, layers_.front(), probes_));
+        probes_ = probes;
+    }
     kv_heads_ = shapes_.front().kv_heads;
     for (std::size_t i = 0; i < layers_.size(); ++i)
         if (shapes_[i].kv_heads != kv_heads_)
@@ -185,6 +210,12 @@ std::size_t CapturedTrace::sliding_window(std::size_t layer) const { return slid
 bool CapturedTrace::has_wov_l1(std::size_t layer) const {
     index_of(layer);
     return tensors_->find(tensor_name(layer, "wov_l1")) != nullptr;
+}
+
+AlignedFloats CapturedTrace::load_sensitivity(std::size_t layer) const {
+    index_of(layer);
+    const TensorInfo* const tensor = tensors_->find(tensor_name(layer, "sensitivity"));
+    return tensor ? load_floats(*tensors_, *tensor) : AlignedFloats{};
 }
 
 LayerTensors CapturedTrace::load_layer(std::size_t layer) const {

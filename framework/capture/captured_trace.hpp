@@ -113,6 +113,12 @@ public:
     LayerShape shape(std::size_t layer) const;
     std::size_t sliding_window(std::size_t layer) const;
     bool has_wov_l1(std::size_t layer) const;
+    /// Probes of the sensitivity that every layer in the file holds; 0 where it holds none.
+    std::size_t probes() const { return probes_; }
+    /// How the model's predictions hang on the heads' outputs: [probes][seq_len - prompt_len][query_heads * dim],
+    /// gradients of the signed sum of drawn tokens' log-likelihoods (tools/src/evictlab_tools/sensitivity.py). Empty
+    /// where there are none.
+    AlignedFloats load_sensitivity(std::size_t layer) const;
     /// A fresh copy each call. Error with file, tensor and place where a value is not finite.
     LayerTensors load_layer(std::size_t layer) const;
     /// The model's output projections; null where the suite has none.
@@ -126,7 +132,7 @@ private:
     std::unique_ptr<const SafetensorsFile> tensors_;
     std::string model_, document_;
     CapturedSplit split_ = CapturedSplit::none;
-    std::size_t num_layers_ = 0, prompt_len_ = 0, kv_heads_ = 0;
+    std::size_t num_layers_ = 0, prompt_len_ = 0, kv_heads_ = 0, probes_ = 0;
     std::vector<std::size_t> layers_, sliding_windows_; ///< [held]
     std::vector<LayerShape> shapes_;                    ///< [held]
     float softmax_scale_ = 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 
 #include "framework/evaluation/captured_protocol.hpp"
@@ -15,6 +16,7 @@ namespace evictlab {
 namespace {
 
 constexpr std::size_t jobs_a_task = 16;
+constexpr double least_kl = 1e-9;             // that has a logarithm
 constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
 
 /// One layer of one trace.
@@ -39,10 +41,11 @@ struct Scratch {
     std::vector<double> scores, kept_mass;
     JudgeScratch judge;
     std::vector<std::vector<std::uint32_t>> kept;
+    std::vector<float> responses; ///< [retention][response], summed over layers
 };
 
 Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const ColumnId> ids,
-                 std::span<const double> retentions, const OutputMetric* metric) {
+                 std::span<const double> retentions, const OutputMetric* metric, bool with_sensitivity) {
     const bool wov = std::ranges::any_of(ids, [](ColumnId id) { return columns::needs(id) == ColumnNeeds::wov_norm; });
     const CapturedLayer loaded(trace, layer, wov);
     PromptColumns columns(loaded.view(), ids);
@@ -62,7 +65,8 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
             std::copy_n(columns.columns().view(c, a).data, block.tokens,
                         values.begin() + static_cast<std::ptrdiff_t>(a * stride));
     }
-    block.judge = std::make_unique<ContinuationJudge>(loaded.rows(), block.tokens, metric);
+    block.judge = std::make_unique<ContinuationJudge>(
+        loaded.rows(), block.tokens, metric, with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{});
     block.mean_attention.resize(block.heads * stride);
     for (std::size_t a = 0; a < block.heads; ++a) {
         const auto mean = block.judge->mean_attention(a);
@@ -92,7 +96,10 @@ struct CapturedFitness::Impl {
         tbb::parallel_for(std::size_t{0}, places.size(), [&](std::size_t i) {
             const auto [t, layer] = places[i];
             const CapturedTrace& trace = *from[t]->captured();
-            blocks[s][i] = make_block(trace, layer, ids, retentions, metrics.of(trace, layer));
+            const bool foretells = measure == CapturedMeasure::predicted_kl;
+            blocks[s][i] =
+                make_block(trace, layer, ids, retentions,
+                           measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr, foretells);
             blocks[s][i].trace = t;
         });
         for (const Block& block : blocks[s]) tokens[s] += block.heads * block.tokens;
@@ -122,7 +129,9 @@ struct CapturedFitness::Impl {
         }
     }
 
-    void output_error(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
+    /// Calls take(retention, damage) for each; the scratch holds the change of outputs meanwhile.
+    template <class Take>
+    void judge(const Block& block, const FitnessJob& job, Scratch& scratch, Take take) const {
         std::vector<std::vector<double>> scores;
         for (std::size_t a = 0; a < block.heads; ++a) {
             const double* values = score(block, job, a, scratch);
@@ -131,8 +140,47 @@ struct CapturedFitness::Impl {
         scratch.kept.resize(block.heads);
         for (std::size_t r = 0; r < retentions.size(); ++r) {
             for (std::size_t a = 0; a < block.heads; ++a) scratch.kept[a] = top_k(scores[a], block.kept[r]);
-            errors[r] = block.judge->judge(scratch.kept, scratch.judge).output_error;
+            take(r, block.judge->judge(scratch.kept, scratch.judge));
         }
+    }
+
+    void output_error(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
+        judge(block, job, scratch, [&](std::size_t r, const Damage& damage) { errors[r] = damage.output_error; });
+    }
+
+    /// Of one trace, whose layers are these blocks.
+    void predicted_kl_of(std::span<const Block> layers, const FitnessJob& job, Scratch& scratch, double* errors) const {
+        const std::size_t count = layers.front().judge->responses();
+        scratch.responses.assign(count * retentions.size(), 0.0F);
+        for (const Block& block : layers)
+            judge(block, job, scratch, [&](std::size_t r, const Damage&) {
+                block.judge->respond(scratch.judge, std::span(scratch.responses).subspan(r * count, count));
+            });
+        for (std::size_t r = 0; r < retentions.size(); ++r)
+            errors[r] = predicted_kl(std::span(scratch.responses).subspan(r * count, count));
+    }
+
+    std::vector<FormulaErrors> predicted_kl_of_all(std::size_t split, std::span<const FitnessJob> jobs) const {
+        const std::size_t count = retentions.size(), documents = traces[split];
+        std::vector<double> errors(jobs.size() * documents * count);
+        tbb::parallel_for(std::size_t{0}, jobs.size() * documents, [&](std::size_t task) {
+            static thread_local Scratch scratch;
+            const auto layers = std::ranges::equal_range(blocks[split], task % documents, {}, &Block::trace);
+            predicted_kl_of({layers.data(), layers.size()}, jobs[task / documents], scratch,
+                            errors.data() + task * count);
+        });
+        std::vector<FormulaErrors> out(jobs.size());
+        for (std::size_t j = 0; j < jobs.size(); ++j) {
+            out[j].by_retention.assign(count, 0.0);
+            for (std::size_t d = 0; d < documents; ++d)
+                for (std::size_t r = 0; r < count; ++r)
+                    out[j].by_retention[r] += std::log(std::max(least_kl, errors[(j * documents + d) * count + r]));
+            for (double& error : out[j].by_retention) {
+                error = std::exp(error / static_cast<double>(documents));
+                out[j].average += error / static_cast<double>(count);
+            }
+        }
+        return out;
     }
 
     /// Means over the layers of a trace, then over traces, in order. `errors` is [block][retention].
@@ -163,6 +211,10 @@ CapturedFitness::CapturedFitness(const Suite& suite, std::vector<double> retenti
     impl_->ids.erase(std::unique(impl_->ids.begin(), impl_->ids.end()), impl_->ids.end());
     impl_->measure = measure;
     const SearchTraces traces = suite.search_traces();
+    if (measure == CapturedMeasure::predicted_kl && !suite.has_sensitivities())
+        throw Error(fmt::format("not every trace of suite '{}' holds sensitivities, so no KL divergence can be "
+                                "predicted on it; use output_error, or capture it with --probes 8",
+                                suite.name()));
     double needed = 0;
     for (const auto& split : {traces.train, traces.valid})
         for (const TracePtr& trace : split)
@@ -170,6 +222,9 @@ CapturedFitness::CapturedFitness(const Suite& suite, std::vector<double> retenti
                 const CapturedTrace& captured = *trace->captured();
                 const LayerShape shape = captured.shape(layer);
                 const auto n = static_cast<double>(captured.prompt_len());
+                if (measure == CapturedMeasure::predicted_kl)
+                    needed += static_cast<double>(captured.probes() * (shape.tokens - captured.prompt_len()) *
+                                                  shape.query_heads * shape.dim * 4);
                 needed += n * (static_cast<double>(shape.query_heads * (shape.tokens - captured.prompt_len())) * 4 +
                                static_cast<double>(shape.kv_heads * (impl_->ids.size() + 1)) * 8);
                 if (measure == CapturedMeasure::output_error && !captured.output_projections())
@@ -191,9 +246,15 @@ CapturedFitness::CapturedFitness(const Suite& suite, std::vector<double> retenti
 
 CapturedFitness::~CapturedFitness() = default;
 
+std::string_view to_string(CapturedMeasure measure) {
+    constexpr std::array<std::string_view, 3> names{"attention_loss", "output_error", "predicted_kl"};
+    return names[static_cast<std::size_t>(measure)];
+}
+
 std::vector<FormulaErrors> CapturedFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
                                                      CapturedMeasure measure) const {
     const auto s = static_cast<std::size_t>(split);
+    if (measure == CapturedMeasure::predicted_kl) return impl_->predicted_kl_of_all(s, jobs);
     const auto& blocks = impl_->blocks[s];
     const std::size_t count = impl_->retentions.size(), groups = (jobs.size() + jobs_a_task - 1) / jobs_a_task;
     std::vector<double> errors(jobs.size() * blocks.size() * count);
@@ -224,8 +285,8 @@ std::span<const ColumnId> CapturedFitness::columns() const { return impl_->ids; 
 
 std::size_t CapturedFitness::work(SearchSplit split) const {
     const std::size_t tokens = impl_->tokens[static_cast<std::size_t>(split)];
-    return impl_->measure == CapturedMeasure::output_error ? tokens * output_error_work * impl_->retentions.size()
-                                                           : tokens;
+    return impl_->measure == CapturedMeasure::attention_loss ? tokens
+                                                             : tokens * output_error_work * impl_->retentions.size();
 }
 
 } // namespace evictlab

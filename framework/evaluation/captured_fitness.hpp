@@ -6,19 +6,21 @@
 
 namespace evictlab {
 
-enum class CapturedMeasure : std::uint8_t { attention_loss, output_error };
+enum class CapturedMeasure : std::uint8_t { attention_loss, output_error, predicted_kl };
+std::string_view to_string(CapturedMeasure measure); ///< as benches name it
 
-/// Figures agree with run_bench's by prefill to rounding.
+/// Figures of a document agree with run_bench's by prefill to rounding. The mean over documents is the geometric one
+/// for predicted_kl, as it is for the divergence that it foretells, else the arithmetic one.
 class CapturedFitness final : public Fitness {
 public:
     /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
-    /// Throws Error if more than `memory_limit` bytes would be needed, or output errors of a suite without output
-    /// projections.
+    /// Throws Error if more than `memory_limit` bytes would be needed, or where the suite lacks what the measure needs:
+    /// output projections, or sensitivities.
     CapturedFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
                     CapturedMeasure measure, std::size_t memory_limit = std::size_t{12} << 30);
     ~CapturedFitness() override;
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
-    /// The same in a chosen measure: attention loss is cheap, output error needs a suite with output projections.
+    /// The same in attention loss, which is cheap, or the measure that it was made for.
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
                                         CapturedMeasure measure) const;
     std::span<const double> retentions() const override;

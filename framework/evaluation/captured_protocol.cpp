@@ -98,8 +98,8 @@ const LayerInput& LayerInputs::of(const Scorer& scorer) {
 }
 
 CapturedProtocol::CapturedProtocol(std::span<const Scorer> scorers, std::span<const double> retentions,
-                                   bool measures_output)
-    : scorers_(scorers), retentions_(retentions), measures_output_(measures_output), columns_(columns_of(scorers)),
+                                   CapturedMeasures measured)
+    : scorers_(scorers), retentions_(retentions), measured_(measured), columns_(columns_of(scorers)),
       shared_(scorers.size()) {
     for (const Scorer& scorer : scorers) {
         tensor_window_ = std::max(tensor_window_, scorer.tensor_window());
@@ -109,8 +109,16 @@ CapturedProtocol::CapturedProtocol(std::span<const Scorer> scorers, std::span<co
 }
 
 std::vector<std::string> CapturedProtocol::measures() const {
-    if (measures_output_) return {"output_error", "attention_loss"};
-    return {"attention_loss"};
+    std::vector<std::string> names;
+    if (measured_.output_error) names.emplace_back("output_error");
+    names.emplace_back("attention_loss");
+    if (measured_.predicted_kl) names.emplace_back(responses_measure);
+    return names;
+}
+
+std::size_t CapturedProtocol::responses(const Trace& trace) const {
+    if (!measured_.predicted_kl) return 0;
+    return trace.captured()->probes() * (trace.seq_len() - trace.captured()->prompt_len());
 }
 
 void CapturedProtocol::create_instances(std::map<std::size_t, PluginError>& failures) {
@@ -129,19 +137,24 @@ double CapturedProtocol::cost(const Trace& trace) const {
     return n * n / 2 * static_cast<double>(trace.heads());
 }
 
-CapturedProtocol::Figures CapturedProtocol::figures_of(LayerFigures& figures, std::size_t row) const {
+CapturedProtocol::Figures CapturedProtocol::figures_of(LayerFigures& figures, std::size_t row,
+                                                       const ContinuationJudge& judge) const {
     const std::size_t width = (measures().size() + 2) * retentions_.size();
-    return {figures.data() + row * width, retentions_.size(), measures_output_};
+    return {figures.values.data() + row * width, retentions_.size(), measured_,
+            figures.responses.data() + row * judge.responses() * retentions_.size()};
 }
 
-void CapturedProtocol::Figures::note(std::size_t retention, const Damage& damage, std::size_t kept,
+void CapturedProtocol::Figures::note(std::size_t retention, const Damage& damage, const Task& task, std::size_t kept,
                                      std::size_t cached) const {
     double* out = row + retention;
-    if (with_output) {
+    if (const std::size_t count = task.judge.responses(); count > 0)
+        task.judge.respond(task.scratch, {responses + retention * count, count});
+    if (measured.output_error) {
         *out = damage.output_error;
         out += retentions;
     }
     *out = damage.attention_loss;
+    if (measured.predicted_kl) out += retentions;
     out[retentions] = static_cast<double>(kept);
     out[2 * retentions] = static_cast<double>(cached);
 }
@@ -157,21 +170,25 @@ LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, cons
     LayerInputs inputs(loaded.view(), columns_, columns.columns(), tensor_window_);
     check_stop();
     const ContinuationJudge judge(loaded.rows(), captured.prompt_len(),
-                                  measures_output_ ? metrics_.of(captured, layer) : nullptr);
+                                  measured_.output_error ? metrics_.of(captured, layer) : nullptr,
+                                  measured_.predicted_kl ? captured.load_sensitivity(layer) : AlignedFloats{});
     Task task{loaded, judge, columns.columns(), inputs};
-    LayerFigures figures((scorers_.size() + bounds().size()) * (measures().size() + 2) * retentions_.size());
+    const std::size_t cells = (scorers_.size() + bounds().size()) * retentions_.size();
+    LayerFigures figures{std::vector<double>(cells * (measures().size() + 2)),
+                         std::vector<float>(cells * judge.responses())};
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         check_stop();
         if (hooks.skip(s)) continue;
         try {
             std::optional<ScorerRun> own;
             if (!shared_[s]) own.emplace(scorers_[s]);
-            judge_scorer(s, own ? *own : *shared_[s], task, figures_of(figures, s));
+            judge_scorer(s, own ? *own : *shared_[s], task, figures_of(figures, s, judge));
         } catch (const PluginError& error) {
             hooks.failed(s, PluginError(error.plugin, error.phase, error.cause + " (trace " + trace.name() + ")"));
         }
     }
-    for (std::size_t b = 0; b < bounds().size(); ++b) judge_bound(b, task, figures_of(figures, scorers_.size() + b));
+    for (std::size_t b = 0; b < bounds().size(); ++b)
+        judge_bound(b, task, figures_of(figures, scorers_.size() + b, judge));
     return figures;
 }
 

@@ -61,12 +61,19 @@ private:
 /// LayerInput::columns from a board of `ids`, ascending. Refers to both.
 std::function<ColumnValues(ColumnId)> board_columns(std::span<const ColumnId> ids, ColumnBoard& board);
 
-/// Measures output_error (with output projections) and attention_loss, and keeps a ledger.
+/// What a captured suite's traces let a protocol measure beside attention loss.
+struct CapturedMeasures {
+    bool output_error = false; ///< all have output projections
+    bool predicted_kl = false; ///< all have sensitivities
+};
+
+/// Measures output_error, attention_loss and predicted_kl, and keeps a ledger.
 class CapturedProtocol : public Protocol {
 public:
-    CapturedProtocol(std::span<const Scorer> scorers, std::span<const double> retentions, bool measures_output);
+    CapturedProtocol(std::span<const Scorer> scorers, std::span<const double> retentions, CapturedMeasures measured);
     std::vector<std::string> measures() const override;
     bool keeps_ledger() const override { return true; }
+    std::size_t responses(const Trace& trace) const override;
     void create_instances(std::map<std::size_t, PluginError>& failures) override;
     LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const override;
     double cost(const Trace& trace) const override;
@@ -84,19 +91,22 @@ protected:
     struct Figures {
         double* row;
         std::size_t retentions;
-        bool with_output;
-        void note(std::size_t retention, const Damage& damage, std::size_t kept, std::size_t cached) const;
+        CapturedMeasures measured;
+        float* responses; ///< [retention][ContinuationJudge::responses()]
+        /// The task's scratch holds the change of outputs that made the damage.
+        void note(std::size_t retention, const Damage& damage, const Task& task, std::size_t kept,
+                  std::size_t cached) const;
     };
     virtual void judge_scorer(std::size_t scorer, const ScorerRun& run, Task& task, const Figures& figures) const = 0;
     virtual void judge_bound(std::size_t bound, Task& task, const Figures& figures) const = 0;
 
     std::span<const Scorer> scorers_;
     std::span<const double> retentions_;
-    bool measures_output_;
+    CapturedMeasures measured_;
     std::vector<ColumnId> columns_; ///< of all scorers, ascending, without repetition
 
 private:
-    Figures figures_of(LayerFigures& figures, std::size_t row) const;
+    Figures figures_of(LayerFigures& figures, std::size_t row, const ContinuationJudge& judge) const;
     std::uint64_t tensor_window_ = 0;
     bool wov_norm_ = false;
     OutputMetrics metrics_;

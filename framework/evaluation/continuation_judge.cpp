@@ -6,12 +6,20 @@
 #include <numeric>
 
 #include "framework/attention/matmul.hpp"
+#include "framework/clones.hpp"
 
 namespace evictlab {
 namespace {
 
 constexpr std::size_t block_rows = 32;
 constexpr float least_mass = 1e-30F; ///< attention left over that can still be normalised
+
+/// sums[i] = sum over x of a[x][i] * b[x][i], for rows of `stride`.
+EVICTLAB_CLONES void dot_rows(const float* a, const float* b, std::size_t rows, std::size_t stride, float* sums) {
+    std::fill_n(sums, stride, 0.0F);
+    for (std::size_t x = 0; x < rows; ++x)
+        for (std::size_t i = 0; i < stride; ++i) sums[i] += a[x * stride + i] * b[x * stride + i];
+}
 
 } // namespace
 
@@ -30,7 +38,8 @@ OutputMetric OutputMetric::of(std::span<const float> o_proj, std::size_t width) 
     return metric;
 }
 
-ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric)
+ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric,
+                                     std::span<const float> sensitivity)
     : shape_(rows.layer().shape), prompt_(prompt), judged_(shape_.tokens - prompt),
       judged_stride_(padded_columns(judged_)), sums_stride_((shape_.dim + 1) * judged_stride_), metric_(metric),
       mean_attention_(shape_.kv_heads * prompt) {
@@ -42,6 +51,16 @@ ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prom
     }
     read_rows(rows);
     if (metric_) measure_outputs();
+    if (!sensitivity.empty()) read_sensitivity(sensitivity);
+}
+
+void ContinuationJudge::read_sensitivity(std::span<const float> sensitivity) {
+    const std::size_t width = shape_.query_heads * shape_.dim;
+    probes_ = sensitivity.size() / (judged_ * width);
+    sensitivity_.assign(probes_ * width * judged_stride_, 0.0F);
+    for (std::size_t p = 0; p < probes_; ++p)
+        transpose(sensitivity.data() + p * judged_ * width, width, judged_, width,
+                  sensitivity_.data() + p * width * judged_stride_, judged_stride_);
 }
 
 void ContinuationJudge::read_rows(const AttentionRows& rows) {
@@ -140,7 +159,7 @@ void ContinuationJudge::add_head(std::size_t head, std::span<const std::uint32_t
     }
 }
 
-double ContinuationJudge::output_error(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
+void ContinuationJudge::change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
     start_change(scratch);
     for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
         scratch.evicted_.clear();
@@ -153,7 +172,6 @@ double ContinuationJudge::output_error(std::span<const std::vector<std::uint32_t
         }
         for (std::size_t g = 0; g < shape_.group(); ++g) add_head(a * shape_.group() + g, kept[a], scratch);
     }
-    return output_error_of_change(scratch);
 }
 
 void ContinuationJudge::start_change(JudgeScratch& scratch) const {
@@ -181,7 +199,24 @@ double ContinuationJudge::output_error_of_change(JudgeScratch& scratch) const {
 }
 
 Damage ContinuationJudge::judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
-    return {attention_loss(kept), metric_ ? output_error(kept, scratch) : 0};
+    if (metric_ || probes_ > 0) change_outputs(kept, scratch);
+    return {attention_loss(kept), output_error_of_change(scratch)};
+}
+
+void ContinuationJudge::respond(const JudgeScratch& scratch, std::span<float> out) const {
+    const std::size_t width = shape_.query_heads * shape_.dim;
+    AlignedFloats sums(judged_stride_);
+    for (std::size_t p = 0; p < probes_; ++p) {
+        dot_rows(sensitivity_.data() + p * width * judged_stride_, scratch.change_.data(), width, judged_stride_,
+                 sums.data());
+        for (std::size_t i = 0; i < judged_; ++i) out[p * judged_ + i] += sums[i];
+    }
+}
+
+double predicted_kl(std::span<const float> responses) {
+    double sum = 0;
+    for (const float response : responses) sum += static_cast<double>(response) * static_cast<double>(response);
+    return sum / (2 * static_cast<double>(responses.size()));
 }
 
 } // namespace evictlab

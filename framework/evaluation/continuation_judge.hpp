@@ -1,5 +1,6 @@
-// What eviction of prompt tokens does to the continuation of one captured layer: attention loss and output error, for
-// any kept set. Recorded queries, keys and values stay those of the full run (open loop). SPDX-License-Identifier: MIT
+// What eviction of prompt tokens does to the continuation of one captured layer, for any kept set: attention loss,
+// output error, and the layer's part in the predicted KL divergence. Recorded queries, keys and values stay those of
+// the full run (open loop). SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -37,7 +38,9 @@ class JudgeScratch {
 class ContinuationJudge {
 public:
     /// Judges queries prompt .. tokens - 1 of the layer; 0 < prompt < tokens. `metric` may be null and must outlive it.
-    ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric);
+    /// `sensitivity` is CapturedTrace::load_sensitivity()'s, or empty.
+    ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric,
+                      std::span<const float> sensitivity = {});
 
     std::size_t kv_heads() const { return shape_.kv_heads; }
     std::size_t group() const { return shape_.group(); }
@@ -65,10 +68,17 @@ public:
     void set_change(std::size_t head, std::size_t query, const float* output, JudgeScratch& scratch) const;
     double output_error_of_change(JudgeScratch& scratch) const; ///< 0 without an OutputMetric
 
+    /// Numbers that respond() adds to: probes * judged queries; 0 without a sensitivity.
+    std::size_t responses() const { return probes_ * judged_; }
+    /// Adds to `out`, [probe][judged query], what the change that judge() or set_change() left in the scratch does to
+    /// the probes' log-likelihoods, to first order. Sums over layers are what predicted_kl() takes.
+    void respond(const JudgeScratch& scratch, std::span<float> out) const;
+
 private:
     void read_rows(const AttentionRows& rows);
     void measure_outputs();
-    double output_error(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+    void read_sensitivity(std::span<const float> sensitivity);
+    void change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
     void add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
     /// [judged] squares of ||R x|| for x [width][judged_stride_], into sums.
     void squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const;
@@ -76,6 +86,8 @@ private:
     LayerShape shape_;
     std::size_t prompt_, judged_, judged_stride_, sums_stride_;
     const OutputMetric* metric_;
+    std::size_t probes_ = 0;
+    AlignedFloats sensitivity_;    ///< [probes][query_heads * dim][judged_stride_]
     AlignedFloats attention_;      ///< [query_heads][prompt][judged_stride_]
     AlignedFloats rest_attention_; ///< [query_heads][judged][judged_stride_], of the continuation's tokens
     AlignedFloats values_;         ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
@@ -84,5 +96,10 @@ private:
     std::vector<double> mean_attention_; ///< [kv_heads][prompt]
     std::vector<double> output_norms_;   ///< [judged], ||y||^2
 };
+
+/// The KL divergence (nats a token) that responses [probe][judged query], summed over layers, foretell: half the mean
+/// of their squares, which is the second order of the divergence under the Fisher information of the full run's
+/// predictions. It leaves out what later layers make of changed queries, and all higher orders.
+double predicted_kl(std::span<const float> responses);
 
 } // namespace evictlab

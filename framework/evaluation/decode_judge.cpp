@@ -65,7 +65,7 @@ public:
         }
         damage.attention_loss /= static_cast<double>(end - prompt);
         damage.output_error = task_.judge.output_error_of_change(task_.scratch);
-        figures.note(retention, damage, kept * heads_.size(), seen_tokens() * heads_.size());
+        figures.note(retention, damage, task_, kept * heads_.size(), seen_tokens() * heads_.size());
     }
 
 private:
@@ -192,9 +192,9 @@ private:
     std::size_t next_ = 0;
 };
 
-DecodeJudge::DecodeJudge(std::span<const Scorer> scorers, std::span<const double> retentions, bool measures_output,
+DecodeJudge::DecodeJudge(std::span<const Scorer> scorers, std::span<const double> retentions, CapturedMeasures measured,
                          std::size_t interval)
-    : CapturedProtocol(scorers, retentions, measures_output), interval_(interval) {}
+    : CapturedProtocol(scorers, retentions, measured), interval_(interval) {}
 
 void DecodeJudge::judge_scorer(std::size_t, const ScorerRun& run, Task& task, const Figures& figures) const {
     for (std::size_t r = 0; r < retentions_.size(); ++r) {

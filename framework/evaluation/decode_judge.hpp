@@ -10,7 +10,7 @@ class CachedHead;
 
 class DecodeJudge final : public CapturedProtocol {
 public:
-    DecodeJudge(std::span<const Scorer> scorers, std::span<const double> retentions, bool measures_output,
+    DecodeJudge(std::span<const Scorer> scorers, std::span<const double> retentions, CapturedMeasures measured,
                 std::size_t interval);
     std::string_view name() const override { return "decode"; }
     /// Keeps what the later judged queries attend to most. Strong, but a cache has no simple bound.

@@ -176,7 +176,7 @@ LayerFigures LayerJudge::judge(const Trace& trace, std::size_t layer, const Judg
         }
     }
     run.run(hooks);
-    return std::move(run).mean_errors();
+    return {std::move(run).mean_errors(), {}};
 }
 
 } // namespace evictlab

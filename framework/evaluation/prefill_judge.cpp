@@ -26,7 +26,8 @@ void PrefillJudge::judge_scorer(std::size_t scorer, const ScorerRun& run, Task& 
         selection.select(1.0 - retentions_[r]);
         for (std::size_t a = 0; a < input.heads; ++a)
             kept[a] = top_k(selection.scores().subspan(a * input.tokens, input.tokens), selection.kept_per_head()[a]);
-        figures.note(r, task.judge.judge(kept, task.scratch), tokens_in(kept), input.heads * input.tokens);
+        const Damage damage = task.judge.judge(kept, task.scratch);
+        figures.note(r, damage, task, tokens_in(kept), input.heads * input.tokens);
     }
 }
 
@@ -44,7 +45,8 @@ void PrefillJudge::judge_bound(std::size_t bound, Task& task, const Figures& fig
             for (const std::uint32_t i : top_k(all, heads * budget))
                 kept[i / n].push_back(i % static_cast<std::uint32_t>(n));
         }
-        figures.note(r, task.judge.judge(kept, task.scratch), tokens_in(kept), heads * n);
+        const Damage damage = task.judge.judge(kept, task.scratch);
+        figures.note(r, damage, task, tokens_in(kept), heads * n);
     }
 }
 

@@ -102,8 +102,9 @@ std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suit
         if (const std::string why = refusal(scorer, suite, name); !why.empty())
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
     if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
-    if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, has_projections(suite), interval);
-    return std::make_unique<PrefillJudge>(scorers, retentions, has_projections(suite));
+    const CapturedMeasures measured{has_projections(suite), suite.has_sensitivities()};
+    if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, measured, interval);
+    return std::make_unique<PrefillJudge>(scorers, retentions, measured);
 }
 
 } // namespace evictlab

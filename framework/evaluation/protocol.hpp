@@ -22,9 +22,16 @@ struct JudgeHooks {
     std::function<void(std::size_t, PluginError)> failed; ///< told of one that broke, which is then left out
 };
 
-/// The figures of one layer: every scorer's, then every bound's; a row holds its errors [measure][retention] and, where
-/// the protocol keeps a ledger, the tokens [kept, cached][retention], summed over heads.
-using LayerFigures = std::vector<double>;
+/// The figures of one layer: every scorer's, then every bound's.
+struct LayerFigures {
+    /// A row holds its errors [measure][retention] and, where the protocol keeps a ledger, the tokens
+    /// [kept, cached][retention], summed over heads.
+    std::vector<double> values;
+    /// [row][retention][Protocol::responses()], to be summed over layers (ContinuationJudge::respond).
+    std::vector<float> responses;
+};
+/// The measure whose line in `values` is empty: it is predicted_kl() of the responses.
+inline constexpr std::string_view responses_measure = "predicted_kl";
 
 /// Refers to scorers and retentions, which must outlive it. judge() is thread-safe.
 class Protocol {
@@ -34,6 +41,8 @@ public:
     virtual std::vector<std::string> bounds() const = 0;   ///< names of rows that no scorer can have
     virtual std::vector<std::string> measures() const = 0; ///< the primary one first
     virtual bool keeps_ledger() const = 0;
+    /// Responses of one row at one retention; 0 where the protocol does not measure predicted_kl.
+    virtual std::size_t responses(const Trace&) const { return 0; }
     /// Whether the scorer's heads or layers may keep different numbers of tokens.
     virtual bool uneven(std::size_t row) const = 0;
     /// Tries create() of every scorer; what fails lands in `failures` by scorer. Called once, before judge().

@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "framework/capture/captured_trace.hpp"
+#include "framework/evaluation/continuation_judge.hpp"
 #include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
@@ -57,6 +58,8 @@ private:
         Split split;
         TracePtr trace;
         std::size_t first_task, layers;
+        std::size_t layers_done = 0;
+        std::vector<double> foretold{}; ///< predicted_kl, [row][retention], once all layers are done
     };
 
     void add_trace(Split split, const TracePtr& trace) {
@@ -89,8 +92,22 @@ private:
         };
         figures_[index] = protocol_->judge(*traces_[task.trace].trace, task.layer, hooks);
         const std::lock_guard lock(mutex_);
+        if (++traces_[task.trace].layers_done == traces_[task.trace].layers) foretell(traces_[task.trace]);
         done_cost_ += task.cost;
         if (options_.progress) options_.progress(done_cost_, total_cost_);
+    }
+
+    /// Sums the responses of a finished trace over its layers, in their order, and lets go of them.
+    void foretell(TraceSlot& slot) {
+        const std::size_t count = protocol_->responses(*slot.trace);
+        if (count == 0) return;
+        std::vector<float> sums = std::move(figures_[slot.first_task].responses);
+        for (std::size_t task = slot.first_task + 1; task < slot.first_task + slot.layers; ++task) {
+            const std::vector<float> more = std::move(figures_[task].responses);
+            for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += more[i];
+        }
+        for (std::size_t at = 0; at < sums.size(); at += count)
+            slot.foretold.push_back(predicted_kl(std::span(sums).subspan(at, count)));
     }
 
     /// The protocol's measures, that asked for in front.
@@ -111,7 +128,19 @@ private:
     /// Figures of a row: its errors [measure][retention], and the ledger's two lines.
     double figure(std::size_t task, std::size_t row, std::size_t line, std::size_t retention) const {
         const std::size_t lines = protocol_->measures().size() + (protocol_->keeps_ledger() ? 2 : 0);
-        return figures_[task][(row * lines + line) * retentions() + retention];
+        return figures_[task].values[(row * lines + line) * retentions() + retention];
+    }
+
+    std::vector<double> trace_errors(const TraceSlot& slot, std::size_t row, std::size_t measure) const {
+        if (protocol_->measures()[measure] == responses_measure) {
+            const auto first = slot.foretold.begin() + static_cast<std::ptrdiff_t>(row * retentions());
+            return {first, first + static_cast<std::ptrdiff_t>(retentions())};
+        }
+        std::vector<double> mean(retentions(), 0);
+        for (std::size_t layer = 0; layer < slot.layers; ++layer)
+            for (std::size_t r = 0; r < retentions(); ++r) mean[r] += figure(slot.first_task + layer, row, measure, r);
+        for (double& error : mean) error /= static_cast<double>(slot.layers);
+        return mean;
     }
 
     /// Means in a fixed order: rows and heads (in the judge), layers, traces, retentions.
@@ -120,15 +149,9 @@ private:
         out.by_retention.assign(retentions(), 0);
         for (const TraceSlot& slot : traces_) {
             if (slot.split != split) continue;
-            std::vector<double> mean(retentions(), 0);
-            for (std::size_t layer = 0; layer < slot.layers; ++layer)
-                for (std::size_t r = 0; r < retentions(); ++r)
-                    mean[r] += figure(slot.first_task + layer, row, measure, r);
-            for (std::size_t r = 0; r < retentions(); ++r) {
-                mean[r] /= static_cast<double>(slot.layers);
-                out.by_retention[r] += mean[r];
-            }
-            out.by_trace.push_back(std::move(mean));
+            std::vector<double> errors = trace_errors(slot, row, measure);
+            for (std::size_t r = 0; r < retentions(); ++r) out.by_retention[r] += errors[r];
+            out.by_trace.push_back(std::move(errors));
         }
         if (out.by_trace.empty()) { // no document, no figure
             constexpr double none = std::numeric_limits<double>::quiet_NaN();

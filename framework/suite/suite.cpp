@@ -9,6 +9,7 @@
 
 #include "digest/digest.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/capture/captured_trace.hpp"
 #include "framework/error.hpp"
 #include "framework/suite/synthetic.hpp"
 
@@ -103,7 +104,12 @@ Suite::Suite(std::string name, std::string parameters_json, std::array<std::vect
 Suite::Suite(std::string name, std::string parameters_json, std::string_view content,
              std::array<std::vector<TracePtr>, 3> splits, std::vector<TracePtr> other_model)
     : name_(std::move(name)), parameters_json_(std::move(parameters_json)), hash_("sha256:" + sha256_hex(content)),
-      splits_(std::move(splits)), other_model_(std::move(other_model)), captured_(true) {}
+      splits_(std::move(splits)), other_model_(std::move(other_model)), captured_(true) {
+    const auto sensitive = [](const auto& traces) {
+        return std::ranges::all_of(traces, [](const TracePtr& trace) { return trace->captured()->probes() > 0; });
+    };
+    has_sensitivities_ = std::ranges::all_of(splits_, sensitive) && sensitive(other_model_);
+}
 
 Suite make_suite(std::string_view name, const SuiteOptions& options) {
     check_size("--seq-len", options.seq_len, 4, 16384);

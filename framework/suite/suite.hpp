@@ -39,6 +39,8 @@ public:
     const std::string& parameters_json() const { return parameters_json_; }
     /// Whether its traces were captured from a model, so that Trace::captured() gives queries, keys and values.
     bool captured() const { return captured_; }
+    /// Whether every trace of it holds what predicted_kl needs (CapturedTrace::probes()).
+    bool has_sensitivities() const { return has_sensitivities_; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test split nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
@@ -55,7 +57,7 @@ private:
     std::string hash_;
     std::array<std::vector<TracePtr>, 3> splits_;
     std::vector<TracePtr> other_model_;
-    bool captured_ = false;
+    bool captured_ = false, has_sensitivities_ = false;
 };
 
 /// Sizes that the command line may set; unset ones take the published value.

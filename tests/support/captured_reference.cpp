@@ -138,6 +138,23 @@ SlowDamage SlowLayer::damage(const Sets& kept) const {
     return damage;
 }
 
+Matrix SlowLayer::responses(const Sets& kept, const std::vector<double>& sensitivity) const {
+    const LayerShape& s = layer_.shape;
+    const std::size_t judged = s.tokens - prompt_, width = s.query_heads * s.dim;
+    Matrix out(sensitivity.size() / (judged * width), std::vector<double>(judged));
+    for (std::size_t i = prompt_; i < s.tokens; ++i)
+        for (std::size_t h = 0; h < s.query_heads; ++h) {
+            std::vector<std::uint32_t> cached = kept[h / s.group()];
+            for (std::uint32_t j = std::uint32_t(prompt_); j <= i; ++j) cached.push_back(j);
+            const auto before = output(h, i, all_up_to(i)), after = output(h, i, cached);
+            for (std::size_t p = 0; p < out.size(); ++p)
+                for (std::size_t x = 0; x < s.dim; ++x)
+                    out[p][i - prompt_] +=
+                        sensitivity[(p * judged + i - prompt_) * width + h * s.dim + x] * (after[x] - before[x]);
+        }
+    return out;
+}
+
 double SlowLayer::score(const std::string& column, const std::vector<Cache>& caches, std::size_t a, std::uint32_t token,
                         std::size_t query) const {
     const LayerShape& s = layer_.shape;

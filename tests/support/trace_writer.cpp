@@ -98,6 +98,11 @@ void add_layer(MadeUpTrace& trace, const TraceShape& shape, std::size_t layer, D
     const Stored norms = stored("F32", draw.values(shape.query_heads * shape.tokens, 0, 3));
     trace.file.add(prefix + "wov_l1", {shape.query_heads, shape.tokens}, norms);
     trace.values[prefix + "wov_l1"] = norms.values;
+    if (shape.probes == 0) return;
+    const std::size_t judged = shape.tokens - shape.prompt, width = shape.query_heads * shape.dim;
+    const Stored sensitivity = stored("F16", draw.values(shape.probes * judged * width, -0.3, 0.3));
+    trace.file.add(prefix + "sensitivity", {shape.probes, judged, width}, sensitivity);
+    trace.values[prefix + "sensitivity"] = sensitivity.values;
 }
 
 std::string joined(const std::vector<std::size_t>& numbers) {

@@ -45,6 +45,7 @@ struct TraceShape {
     std::string type = "F32"; ///< of q, k, v: F32, F16, BF16 or I8
     std::string model = "made-up", document = "a document", split = "train", kind = "prose";
     std::uint32_t seed = 1;
+    std::size_t probes = 0; ///< of the sensitivity; 0: none
 };
 
 struct MadeUpTrace {

@@ -16,14 +16,16 @@ import torch
 from tqdm import tqdm
 
 from evictlab_tools import __version__
-from evictlab_tools.attention import ATTENTION, LayerAttention, output_projection, recording, run
+from evictlab_tools.attention import LayerAttention, output_projection, recording, run
 from evictlab_tools.checks import LayerFacts, check_layers
 from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.models import ModelSource, open_model
+from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
+from evictlab_tools.verdict.masked import ATTENTION
 
 CAPTURED_BY = f"evictlab-capture {__version__}"
 
@@ -36,6 +38,7 @@ class Settings:
     dtype: str = "f16"
     wov_l1: bool = False
     output_projection: bool = True
+    probes: int = 0  # of the sensitivity of the predictions to heads' outputs
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ class Capture:
         return self._model
 
     def record(self, item: TokenisedDocument) -> dict[int, LayerAttention]:
+        """Of the held layers; with probes, of all."""
         model = self.model()
-        with recording(item.layers) as recorder:
+        with recording(None if self.settings.probes else item.layers) as recorder:
             run(model, item.ids)
         return recorder.layers
 
@@ -101,6 +105,8 @@ def parameters_hash(parts: dict[str, Any]) -> str:
 
 def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     settings = asdict(capture.settings) | {"layers": item.layers}
+    if not capture.settings.probes:  # as before there were any
+        del settings["probes"]
     document = asdict(item.document) | {"layers": None, "origin": ""}
     return parameters_hash(
         {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
@@ -121,6 +127,9 @@ def wov_l1(projection: torch.Tensor, values: torch.Tensor) -> Array:
 def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
     settings = capture.settings
     layers = capture.record(item)
+    sensitive = (
+        sensitivities(capture.model(), item.ids, settings.prompt, layers, settings.probes) if settings.probes else {}
+    )
     tensors: dict[str, Array] = {
         "token_ids": np.array(item.ids, np.int32),
         "token_type": capture.source.tokenizer.token_types(item.ids),
@@ -134,6 +143,8 @@ def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
             tensors[f"layers.{layer}.rope_scale"] = np.array([facts.rope.scale], np.float32)
         if settings.wov_l1:
             tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
+        if layer in sensitive:
+            put_tensor(tensors, f"layers.{layer}.sensitivity", sensitive[layer], "f16")
     document = item.document
     metadata = {
         "format": TRACE_FORMAT,
@@ -159,6 +170,8 @@ def make_model_file(capture: Capture) -> bytes:
     item = TokenisedDocument(capture.documents[0].document, capture.documents[0].ids[:2], tuple(capture.held_layers))
     tensors: dict[str, Array] = {}
     for layer, attention in capture.record(item).items():
+        if layer not in item.layers:
+            continue
         put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).numpy(), "f16")
     return serialise(tensors, {"model": capture.source.name, "weights": capture.source.weights})
 
@@ -242,6 +255,8 @@ def parser() -> argparse.ArgumentParser:
     add("--dtype", choices=DTYPES, default="f16", help="of q, k and v; i8 has a scale a token and head (default f16)")
     add("--wov-l1", action="store_true", help="also hold CriticalKV's norms, which follow from v and o_proj")
     add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
+    add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to heads' "
+        "outputs, by N draws (8 serve), for the measure predicted_kl; the document's size about doubles (0)")  # fmt: skip
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")
@@ -253,6 +268,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     if given.prompt < 1 or given.continuation < 1:
         raise UsageError("--prompt and --continuation are at least 1")
+    if given.probes < 0:
+        raise UsageError("--probes is at least 0")
     if given.threads is not None:
         if given.threads < 1:
             raise UsageError("--threads is at least 1")
@@ -264,6 +281,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         given.dtype,
         given.wov_l1,
         not given.no_output_projection,
+        given.probes,
     )
     documents = read_inputs(given.inputs, kind=given.kind, split=given.split, licence=given.text_licence)
     source = open_model(given.model, given.revision)

@@ -38,6 +38,7 @@ class PromptLayer:
 class _Hidden:
     layers: Mapping[int, PromptLayer]
     kept: Sequence[Tensor]  # [layer], bool [H_kv][n]
+    added: Mapping[int, Tensor] | None = None  # [1][m][H_q][d], to the heads' outputs
 
 
 _hidden: list[_Hidden] = []
@@ -48,8 +49,10 @@ def prompt_layer(attention: LayerAttention, prompt: int) -> PromptLayer:
 
 
 @contextmanager
-def _hiding(layers: Mapping[int, PromptLayer], kept: Sequence[Tensor]) -> Iterator[None]:
-    _hidden.append(_Hidden(layers, kept))
+def _hiding(
+    layers: Mapping[int, PromptLayer], kept: Sequence[Tensor], added: Mapping[int, Tensor] | None = None
+) -> Iterator[None]:
+    _hidden.append(_Hidden(layers, kept, added))
     try:
         yield
     finally:
@@ -79,19 +82,28 @@ def _attention(
     values = torch.cat((layer.v[None], v), 2).repeat_interleave(group, 1)
     seen = visible(kept, q.shape[2], layer.window).repeat_interleave(group, 0)[None]
     output = functional.scaled_dot_product_attention(q, keys, values, attn_mask=seen, scale=layer.scale)
-    return output.transpose(1, 2).contiguous(), None
+    output = output.transpose(1, 2).contiguous()
+    added = _hidden[-1].added
+    return (output if added is None else output + added[number]), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
 ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
-@torch.no_grad()
-def run_continuation(
-    model: torch.nn.Module, ids: Sequence[int], prompt: int, layers: Mapping[int, PromptLayer], kept: Sequence[Tensor]
+def continue_with(
+    model: torch.nn.Module,
+    ids: Sequence[int],
+    prompt: int,
+    layers: Mapping[int, PromptLayer],
+    kept: Sequence[Tensor],
+    added: Mapping[int, Tensor] | None = None,
 ) -> Tensor:
-    """Logits [m][vocabulary] of the continuation's positions; the model was loaded with ATTENTION."""
-    with _hiding(layers, kept):
+    """Logits [m][vocabulary] of the continuation's positions; the model was loaded with ATTENTION.
+
+    `added` [1][m][H_q][d], by layer, is added to what the heads put out.
+    """
+    with _hiding(layers, kept, added):
         output = model(
             input_ids=torch.tensor([list(ids[prompt:])]),
             position_ids=torch.arange(prompt, len(ids))[None],
@@ -99,3 +111,10 @@ def run_continuation(
         )
     logits: Tensor = output.logits[0]
     return logits
+
+
+@torch.no_grad()
+def run_continuation(
+    model: torch.nn.Module, ids: Sequence[int], prompt: int, layers: Mapping[int, PromptLayer], kept: Sequence[Tensor]
+) -> Tensor:
+    return continue_with(model, ids, prompt, layers, kept)
