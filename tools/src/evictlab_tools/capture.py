@@ -255,8 +255,8 @@ def parser() -> argparse.ArgumentParser:
     add("--dtype", choices=DTYPES, default="f16", help="of q, k and v; i8 has a scale a token and head (default f16)")
     add("--wov-l1", action="store_true", help="also hold CriticalKV's norms, which follow from v and o_proj")
     add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
-    add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to heads' "
-        "outputs, by N draws (8 serve), for the measure predicted_kl; the document's size about doubles (0)")  # fmt: skip
+    add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to "
+        "heads' outputs, by N draws (8 serve), for the measure predicted_kl; about doubles the size (0)")  # fmt: skip
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")

@@ -1,10 +1,10 @@
 """How the model's predictions hang on each head's output: what a trace needs for the predicted KL divergence.
 
-To second order, the KL divergence that small changes of logits cause is half their variance under the Fisher information of
-the predicted distribution p (Amari, Natural Gradient Works Efficiently in Learning, 1998), which is the mean over tokens
-drawn from p of the squared change of the drawn token's log-likelihood. A probe draws one token at every position of the
-continuation, gives each a random sign, so that positions do not add up, and takes the gradient of the signed sum of the
-log-likelihoods with respect to every head's output.
+To second order, the KL divergence that small changes of logits cause is half their variance under the Fisher
+information of the predicted distribution p (Amari, Natural Gradient Works Efficiently in Learning, 1998), which is the
+mean over tokens drawn from p of the squared change of the drawn token's log-likelihood. A probe draws one token at each
+position of the continuation, gives each a random sign, so that positions do not add up, and takes the gradient of the
+signed sum of the log-likelihoods with respect to every head's output.
 """
 # SPDX-License-Identifier: MIT
 
