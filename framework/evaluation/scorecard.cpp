@@ -24,8 +24,10 @@ public:
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval)),
           failed_at_(scorers.size(), no_task) {
-        for (const Split split : all_splits)
+        for (const Split split : all_splits) {
+            if (split == Split::test && options.leave_test_sealed) continue;
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
+        }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
     }
 
