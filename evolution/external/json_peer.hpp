@@ -19,9 +19,10 @@ public:
 
     const Json& introduction() const { return introduction_; }
     void send(const Json& request);
-    /// The next line, as text; silent where none comes within the timeout from now.
-    std::string receive_line(const StopSignal& stop);
-    /// The next line as an object; nonsense where it is none.
+    /// Of what is asked now.
+    LineProcess::Clock::time_point deadline() const { return LineProcess::Clock::now() + timeout_; }
+    std::string receive_line(LineProcess::Clock::time_point deadline, const StopSignal& stop);
+    /// The next line as an object, within the timeout from now; nonsense where it is none.
     Json receive(const StopSignal& stop);
 
 private:
@@ -33,8 +34,8 @@ private:
 /// An object from a line; ProcessFailure (nonsense) that shows the line where it is none.
 Json object_from_line(const std::string& line);
 
-/// Text from outside, fit for a journal, a table and a terminal: control characters and runs of blanks become one
-/// blank, and at most `limit` characters (code points) are left, the last of them "..." where some were cut.
+/// Text from outside, fit for a journal, a table and a terminal: valid UTF-8, each run of control characters and blanks
+/// one blank, and at most `limit` characters (code points), the last of them "..." where some were cut.
 std::string plain_text(std::string_view text, std::size_t limit = 500);
 
 } // namespace evictlab::evolution

@@ -80,12 +80,13 @@ public:
 
 private:
     Json ask(const ProposalRequest& request, const StopSignal& stop);
-    Json answer_to(std::uint64_t id, const StopSignal& stop);
+    void answer_to(const ProposalRequest& request, Json& kept, const StopSignal& stop);
     void start(const StopSignal& stop);
 
     ProposerOptions options_;
     state::ExchangeJournal& journal_;
     std::unique_ptr<JsonPeer> peer_;
+    std::string who_;
     int starts_left_ = 4; ///< the first, and 3 more
 };
 

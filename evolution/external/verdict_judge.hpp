@@ -2,6 +2,8 @@
 // costs there, as KL divergences. docs/evolution.md defines the protocol. SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -71,17 +73,17 @@ private:
     struct Request {
         std::string scorer, document;
     };
+    using UnderWay = std::map<std::uint64_t, Request>; ///< by id, so the oldest is the first
     void start(const StopSignal& stop);
+    void check_identity(const Json& introduction);
     const Json& introduction(const StopSignal& stop);
-    std::string key_of(const Request& request, const StopSignal& stop);
-    std::vector<Request> open_requests(std::span<const VerdictQuestion> questions, const StopSignal& stop);
-    void exchange(std::vector<Request> requests, const StopSignal& stop);
-    void exchange_some(std::vector<Request>& waiting, std::map<std::uint64_t, Request>& under_way,
-                       const StopSignal& stop);
-    void take(const Json& answer, std::map<std::uint64_t, Request>& under_way, const StopSignal& stop);
-    bool restart_after(const ProcessFailure& failure);
-    void lose(const std::string& why, const Request* at);
-    Verdict verdict_of(const VerdictQuestion& question, const StopSignal& stop);
+    std::string key_of(std::string_view scorer, std::string_view document) const;
+    std::deque<Request> open_requests(std::span<const VerdictQuestion> questions) const;
+    void exchange(std::deque<Request> waiting, const StopSignal& stop);
+    void send_some(std::deque<Request>& waiting, UnderWay& under_way);
+    void take(const Json& answer, UnderWay& under_way);
+    void lose(const std::string& why, const Request& at);
+    Verdict verdict_of(const VerdictQuestion& question) const;
 
     JudgeOptions options_;
     state::ExchangeJournal& journal_;
