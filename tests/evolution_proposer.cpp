@@ -65,7 +65,7 @@ TEST_CASE("The proposer gets the whole request, and a bad formula costs only its
     CHECK(answer.proposals[1].hypothesis == "cut off");
     rejected(2, "reads the column key_norm, which this run does not offer");
     rejected(3, "more than 60 nodes");
-    rejected(4, "proposals[4].formula: expected a text");
+    rejected(4, "the answer: proposals[4].formula: expected a text");
     rejected(5, "proposals[5]: expected an object");
     REQUIRE(answer.proposals[6].formula);
     CHECK(answer.proposals[6].hypothesis == "");
