@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "state/store.hpp"
-
 namespace evictlab::state {
 namespace fs = std::filesystem;
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "state/file_ops.hpp"
+#include "state/store.hpp"
 
 namespace evictlab::state {
 
@@ -64,5 +64,15 @@ void flush_folder(FileOps& ops, const std::filesystem::path& folder);
 
 /// What a person can do about a system error: one sentence.
 std::string advice(int error);
+
+/// Runs a step; where the system refuses it, a StateError says so, and what can be done.
+template <typename Step>
+auto explained(const std::string& doing, Step step) {
+    try {
+        return step();
+    } catch (const std::system_error& error) {
+        throw StateError(doing + ": " + error.what() + ". " + advice(error.code().value()));
+    }
+}
 
 } // namespace evictlab::state

@@ -35,16 +35,6 @@ struct RunStore::Impl {
 
 namespace {
 
-/// Runs a step and says what can be done where the system refuses it.
-template <typename Step>
-auto explained(const std::string& doing, Step step) {
-    try {
-        return step();
-    } catch (const std::system_error& error) {
-        throw StateError(fmt::format("{}: {}. {}", doing, error.what(), advice(error.code().value())));
-    }
-}
-
 Document load(FileOps& ops, const fs::path& file) { return decode(read_whole(ops, file, state_bytes_limit), file); }
 
 /// What to do where FILE or its journal cannot be used: the generation before, if that is whole.

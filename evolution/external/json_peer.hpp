@@ -1,0 +1,41 @@
+// The other side of a protocol of JSON Lines: a process that introduces itself with its first line and then answers
+// requests, one object a line. docs/evolution.md defines the protocols. SPDX-License-Identifier: MIT
+#pragma once
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "evolution/external/line_process.hpp"
+#include "framework/json/json_field.hpp"
+
+namespace evictlab::evolution {
+
+/// Not thread-safe. Every failure of the process is a ProcessFailure; Abandoned where the stop asks for it.
+class JsonPeer {
+public:
+    /// Starts the command and waits for its introduction, an object with this "protocol".
+    JsonPeer(const std::string& command, std::string_view protocol, std::chrono::milliseconds timeout,
+             const StopSignal& stop);
+
+    const Json& introduction() const { return introduction_; }
+    void send(const Json& request);
+    /// Of what is asked now.
+    LineProcess::Clock::time_point deadline() const { return LineProcess::Clock::now() + timeout_; }
+    std::string receive_line(LineProcess::Clock::time_point deadline, const StopSignal& stop);
+    /// The next line as an object, within the timeout from now; nonsense where it is none.
+    Json receive(const StopSignal& stop);
+
+private:
+    std::chrono::milliseconds timeout_;
+    LineProcess process_;
+    Json introduction_;
+};
+
+/// An object from a line; ProcessFailure (nonsense) that shows the line where it is none.
+Json object_from_line(const std::string& line);
+
+/// Text from outside, fit for a journal, a table and a terminal: valid UTF-8, each run of control characters and blanks
+/// one blank, and at most `limit` characters (code points), the last of them "..." where some were cut.
+std::string plain_text(std::string_view text, std::size_t limit = 500);
+
+} // namespace evictlab::evolution

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "evolution/external/proposer.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "framework/columns/column.hpp"
+
+namespace evictlab::evolution {
+namespace {
+
+constexpr std::string_view protocol = "evictlab-proposer/1";
+constexpr std::size_t formula_shown = 2000; ///< characters
+constexpr std::size_t most_garbage = 16;    ///< lines before an answer
+
+std::string key_of(const ProposalRequest& request) { return Json::array({"proposals", request.generation}).dump(); }
+
+Json to_json(const ProposerChampion& champion) {
+    Json json;
+    json["id"] = champion.id;
+    json["formula"] = champion.formula;
+    json["hypothesis"] = champion.hypothesis;
+    json["operator"] = champion.op;
+    json["train"] = champion.train;
+    json["valid"] = champion.valid;
+    json["documents"] = Json::object();
+    for (const auto& document : champion.documents) json["documents"][document.name] = document.errors;
+    return json;
+}
+
+/// Nothing where the line is anything else.
+std::optional<Json> answer_from(const std::string& line, std::uint32_t id) {
+    try {
+        Json json = object_from_line(line);
+        const auto found = json.find("id");
+        if (found != json.end() && *found == id) return json;
+    } catch (const ProcessFailure&) { // garbage, which costs no more than its line
+    }
+    return std::nullopt;
+}
+
+/// Why the formula cannot be a candidate: it reads what the run does not offer. "" where it can.
+std::string reads_too_much(const formula::Formula& formula, const ProposalRequest& request) {
+    for (const ColumnId id : formula.columns()) {
+        const std::string& name = columns::name(id);
+        if (std::ranges::none_of(request.columns, [&](const auto& column) { return column.name == name; }))
+            return fmt::format("reads the column {}, which this run does not offer", name);
+    }
+    return "";
+}
+
+/// What of an answer goes into the journal.
+void keep(Json answer, std::uint32_t wanted, Json& kept) {
+    if (const auto error = answer.find("error"); error != answer.end()) {
+        const std::string why = error->is_string() ? error->get<std::string>() : error->dump();
+        kept["error"] = "the proposer says: " + plain_text(why);
+        return;
+    }
+    const auto proposals = answer.find("proposals");
+    if (proposals == answer.end() || !proposals->is_array()) {
+        kept["error"] = "the proposer answered without a list of proposals";
+        return;
+    }
+    if (proposals->size() > wanted) proposals->erase(proposals->begin() + wanted, proposals->end());
+    kept["proposals"] = std::move(*proposals);
+}
+
+Proposal rejected(std::string text, std::string reason) {
+    return {std::move(text), std::nullopt, "", std::move(reason)};
+}
+
+Proposal proposal_from(const JsonField& field, const ProposalRequest& request) {
+    Proposal proposal;
+    try {
+        const std::string& text = field.member("formula").text();
+        proposal.text = plain_text(text, formula_shown);
+        if (const auto hypothesis = field.member_unless_null("hypothesis"))
+            proposal.hypothesis = plain_text(hypothesis->text());
+        formula::Formula parsed = formula::parse(text, {.nodes = request.max_nodes});
+        proposal.reason = reads_too_much(parsed, request);
+        if (proposal.reason.empty()) proposal.formula = std::move(parsed);
+    } catch (const Error& error) { // the first line of a parse error says it, the others point at the place
+        const std::string_view what = error.what();
+        proposal.reason = plain_text(what.substr(0, what.find('\n')));
+    }
+    return proposal;
+}
+
+/// What an answer that the journal keeps comes to; the same for the same answer and request.
+Proposals proposals_from(const JsonField& answer, const ProposalRequest& request) {
+    Proposals result;
+    result.proposer = answer.member("proposer").text();
+    if (const auto error = answer.optional_member("error")) result.failure = error->text();
+    for (const JsonField& line : answer.member("garbage").elements())
+        result.proposals.push_back(rejected(line.text(), "a line that is no answer to the request"));
+    for (const JsonField& field : answer.member("proposals").elements())
+        result.proposals.push_back(proposal_from(field, request));
+    return result;
+}
+
+} // namespace
+
+Json to_json(const ProposalRequest& request) {
+    Json json;
+    json["generation"] = request.generation;
+    json["wanted"] = request.wanted;
+    json["suite"] = request.suite;
+    json["measure"] = request.measure;
+    json["retentions"] = request.retentions;
+    json["max_nodes"] = request.max_nodes;
+    json["columns"] = Json::array();
+    for (const auto& column : request.columns)
+        json["columns"].push_back({{"name", column.name}, {"help", column.help}});
+    json["champions"] = Json::array();
+    for (const auto& champion : request.champions) json["champions"].push_back(to_json(champion));
+    json["rejected"] = Json::array();
+    for (const auto& rejection : request.rejected)
+        json["rejected"].push_back({{"id", rejection.id},
+                                    {"formula", rejection.formula},
+                                    {"hypothesis", rejection.hypothesis},
+                                    {"reason", rejection.reason}});
+    return json;
+}
+
+Proposer::Proposer(ProposerOptions options, state::ExchangeJournal& journal)
+    : options_(std::move(options)), journal_(journal) {}
+
+Proposals Proposer::propose(const ProposalRequest& request, const StopSignal& stop) {
+    const std::string key = key_of(request);
+    if (journal_.find(key) == nullptr) journal_.remember(key, ask(request, stop));
+    static const std::string name = "the answer"; // not the file, whose place must not show in a run's reasons
+    return proposals_from(JsonField(*journal_.find(key), name), request);
+}
+
+/// {"proposer", "proposals", "garbage"} and, where there is no answer, "error".
+Json Proposer::ask(const ProposalRequest& request, const StopSignal& stop) {
+    Json kept;
+    kept["proposer"] = who_;
+    kept["garbage"] = Json::array();
+    kept["proposals"] = Json::array();
+    try {
+        if (!peer_) start(stop);
+        kept["proposer"] = who_;
+        answer_to(request, kept, stop);
+    } catch (const ProcessFailure& failure) {
+        peer_.reset();
+        kept["error"] = fmt::format("the proposer {}", failure.what());
+    } catch (...) { // its answer would come when the next one is awaited
+        peer_.reset();
+        throw;
+    }
+    return kept;
+}
+
+void Proposer::start(const StopSignal& stop) {
+    if (starts_left_ == 0)
+        throw ProcessFailure(ProcessFailure::Kind::died, "failed too often and is not started again");
+    --starts_left_;
+    peer_ = std::make_unique<JsonPeer>(options_.command, protocol, options_.timeout, stop);
+    const auto who = peer_->introduction().find("proposer");
+    if (who == peer_->introduction().end() || !who->is_string())
+        throw ProcessFailure(ProcessFailure::Kind::nonsense, "does not say who it is (\"proposer\")");
+    who_ = plain_text(who->get_ref<const std::string&>());
+}
+
+void Proposer::answer_to(const ProposalRequest& request, Json& kept, const StopSignal& stop) {
+    Json asked;
+    asked["id"] = request.generation;
+    asked.update(to_json(request));
+    const auto deadline = peer_->deadline();
+    peer_->send(asked);
+    for (;;) {
+        const std::string line = peer_->receive_line(deadline, stop);
+        auto answer = answer_from(line, request.generation);
+        if (!answer) {
+            kept["garbage"].push_back(plain_text(line));
+            if (kept["garbage"].size() < most_garbage) continue;
+            throw ProcessFailure(ProcessFailure::Kind::nonsense,
+                                 fmt::format("wrote {} lines that are no answer", most_garbage));
+        }
+        keep(std::move(*answer), request.wanted, kept);
+        return;
+    }
+}
+
+} // namespace evictlab::evolution

@@ -1,0 +1,93 @@
+// The client of protocol evictlab-proposer/1: an external process, a language model say, that proposes candidates.
+// docs/evolution.md defines the protocol. SPDX-License-Identifier: MIT
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evolution/batch.hpp"
+#include "evolution/external/json_peer.hpp"
+#include "framework/formula/formula.hpp"
+#include "state/exchange_journal.hpp"
+
+namespace evictlab::evolution {
+
+struct ProposerColumn {
+    std::string name; ///< with its parameters: "window_attn:64"
+    std::string help;
+};
+
+/// A champion as the proposer is shown it.
+struct ProposerChampion {
+    std::string id, formula, hypothesis, op; ///< `op` is "operator" in JSON
+    double train = 0, valid = 0;
+    struct Document {
+        std::string name;
+        std::vector<double> errors; ///< by retention
+    };
+    std::vector<Document> documents;
+};
+
+struct ProposerRejection {
+    std::string id, formula, hypothesis, reason;
+};
+
+struct ProposalRequest {
+    std::uint32_t generation = 0;
+    std::uint32_t wanted = 0;
+    std::string suite, measure;
+    std::vector<double> retentions;
+    std::uint32_t max_nodes = 60;
+    std::vector<ProposerColumn> columns;     ///< all that a proposal may read
+    std::vector<ProposerChampion> champions; ///< the last one is the present champion
+    std::vector<ProposerRejection> rejected; ///< this proposer's own, of its last proposals, then others
+};
+
+/// The request's JSON, without "id".
+Json to_json(const ProposalRequest& request);
+
+struct Proposal {
+    std::string text;                        ///< as it was proposed, made plain: "" where it was no text
+    std::optional<formula::Formula> formula; ///< nothing where it cannot be a candidate
+    std::string hypothesis;                  ///< plain_text: at most 500 characters
+    std::string reason;                      ///< why it cannot be a candidate; "" where it can
+};
+
+struct Proposals {
+    std::string proposer;            ///< who, in its own words; "" where it never introduced itself
+    std::vector<Proposal> proposals; ///< at most as many as were wanted, and a rejected one for each line of garbage
+    std::string failure;             ///< why there is no answer; "" where there is one
+};
+
+struct ProposerOptions {
+    std::string command;                                        ///< for sh -c
+    std::chrono::milliseconds timeout{std::chrono::minutes(2)}; ///< for the introduction, and for an answer
+};
+
+/// Starts the process at the first request that the journal does not answer. One request a generation, journalled by
+/// the generation's number, failures included. Death, silence and garbage in the place of an introduction cost that
+/// generation's proposals; the process is started again at the next request, at most 3 times in an invocation.
+///
+/// Not thread-safe. The journal must outlive it. Throws Error (no shell, a damaged journal), state::StateError, or
+/// Abandoned, which ends the process and journals nothing.
+class Proposer {
+public:
+    Proposer(ProposerOptions options, state::ExchangeJournal& journal);
+    Proposals propose(const ProposalRequest& request, const StopSignal& stop);
+
+private:
+    Json ask(const ProposalRequest& request, const StopSignal& stop);
+    void answer_to(const ProposalRequest& request, Json& kept, const StopSignal& stop);
+    void start(const StopSignal& stop);
+
+    ProposerOptions options_;
+    state::ExchangeJournal& journal_;
+    std::unique_ptr<JsonPeer> peer_;
+    std::string who_;
+    int starts_left_ = 4; ///< the first, and 3 more
+};
+
+} // namespace evictlab::evolution

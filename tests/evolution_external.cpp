@@ -1,0 +1,275 @@
+// The judge's client and the process below it: whatever the other side does, the run learns it in words, within its
+// time, and a resumed run hears the same. SPDX-License-Identifier: MIT
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <dirent.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "evolution/external/verdict_judge.hpp"
+#include "tests/support/acting_process.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace evictlab;
+using namespace evictlab::evolution;
+using namespace std::chrono_literals;
+using evictlab::test::ActingProcess;
+using state::ExchangeJournal;
+using Clock = std::chrono::steady_clock;
+using Lines = std::vector<std::string>;
+
+namespace {
+
+const std::vector<VerdictQuestion> three{{"sink", {"emma", "dorian", "alice"}}};
+
+/// An acting judge, and the journal of a run that is resumed as often as it is asked.
+struct JudgedRun {
+    ActingProcess process{test::acting_judge};
+
+    std::filesystem::path journal_file() const { return process.folder / "run.exchanges"; }
+    std::vector<Verdict> ask(const std::string& manner, const std::vector<VerdictQuestion>& questions,
+                             std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s) const {
+        ExchangeJournal journal = ExchangeJournal::resume(journal_file());
+        VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout}, journal);
+        const auto verdicts = judge.ask(questions, {});
+        if (lost != nullptr) *lost = judge.lost();
+        return verdicts;
+    }
+};
+
+/// 0.5, 0.25: what the acting judge answers.
+std::vector<double> answer_about(const std::string& scorer, const std::string& document) {
+    const auto length = static_cast<double>(scorer.size() + document.size());
+    return {length / 0.5, length / 0.25};
+}
+
+void check_answers(const std::vector<Verdict>& verdicts, const std::vector<VerdictQuestion>& questions) {
+    REQUIRE(verdicts.size() == questions.size());
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+        CHECK(verdicts[q].failure == "");
+        REQUIRE(verdicts[q].kl.size() == questions[q].documents.size());
+        for (std::size_t d = 0; d < verdicts[q].kl.size(); ++d)
+            CHECK(verdicts[q].kl[d] == answer_about(questions[q].scorer, questions[q].documents[d]));
+    }
+}
+
+std::size_t open_descriptors() {
+    std::size_t count = 0;
+    DIR* const folder = opendir("/proc/self/fd");
+    while (readdir(folder) != nullptr) ++count;
+    closedir(folder);
+    return count;
+}
+
+bool has_child() { return waitpid(-1, nullptr, WNOHANG) == 0 || errno != ECHILD; }
+
+} // namespace
+
+TEST_CASE("Answers in any order belong to their questions, and what the journal holds is not asked again") {
+    const JudgedRun run;
+    check_answers(run.ask("answers in reverse", three), three);
+    CHECK(run.process.log() == Lines{"start", "sink emma", "sink dorian", "sink alice"});
+
+    check_answers(run.ask("dies at once", three), three);
+    CHECK(run.process.log() == Lines{});
+
+    const std::vector<VerdictQuestion> more{{"sink", {"alice", "emma", "other"}}, {"=1", {"emma", "emma"}}};
+    check_answers(run.ask("is plain", more), more);
+    CHECK(run.process.log() == Lines{"start", "sink other", "=1 emma"});
+}
+
+TEST_CASE("More questions than may be under way at once are all answered") {
+    const JudgedRun run;
+    std::vector<VerdictQuestion> many;
+    for (int i = 0; i < 40; ++i) many.push_back({"=" + std::to_string(i), {"emma", "dorian"}});
+    check_answers(run.ask("is plain", many), many);
+}
+
+TEST_CASE("The documents are the judge's, by split, and a resumed run knows them without it") {
+    const JudgedRun run;
+    for (const char* manner : {"is plain", "dies at once"}) {
+        ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+        VerdictJudge judge({run.process.command(manner), {0.5}}, journal);
+        const auto valid = judge.documents("valid", {});
+        REQUIRE(valid.size() == 2);
+        CHECK(valid[1].name == "alice");
+        CHECK(valid[1].kind == "prose");
+        CHECK(judge.documents("train", {}).size() == 1);
+        CHECK(judge.identity({}) == "a model");
+    }
+    CHECK(run.process.log() == Lines{"start"});
+}
+
+TEST_CASE("A judge that dies is started once more and asked what it left open") {
+    const JudgedRun run;
+    std::string lost;
+    check_answers(run.ask("dies at the third once", three, &lost), three);
+    CHECK(lost == "");
+    CHECK(run.process.log() == Lines{"start", "sink emma", "sink dorian", "sink alice", "start", "sink alice"});
+}
+
+TEST_CASE("A judge that is lost stays lost on resume, until it is forgiven") {
+    const JudgedRun run;
+    const std::vector<VerdictQuestion> questions{{"sink", {"a", "b"}}, {"h2o", {"a", "b"}}, {"snapkv", {"a", "b"}}};
+    std::string lost;
+    const auto verdicts = run.ask("dies at the third", questions, &lost);
+    CHECK_THAT(lost, ContainsSubstring("lost at snapkv on a: it ended with exit status 3"));
+    CHECK(verdicts[1].failure == "");
+    CHECK(verdicts[2].failure == lost);
+    CHECK(verdicts[2].kl.empty());
+    run.process.log();
+
+    std::string still;
+    const auto again = run.ask("is plain", {questions[1], questions[2], {"random", {"a"}}}, &still);
+    CHECK(still == lost);
+    CHECK(again[0].kl == verdicts[1].kl);
+    CHECK(again[1].failure == lost);
+    CHECK(again[2].failure == lost);
+    CHECK(run.process.log() == Lines{});
+
+    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    VerdictJudge judge({run.process.command("is plain"), {0.5, 0.25}}, journal);
+    judge.forgive();
+    CHECK(judge.lost() == "");
+    check_answers(judge.ask(questions, {}), questions);
+    CHECK(run.process.log() == Lines{"start", "snapkv a", "snapkv b"});
+    CHECK(ExchangeJournal::resume(run.journal_file()).size() == journal.size());
+}
+
+TEST_CASE("Nonsense and silence lose the judge at once, and the reason says what happened") {
+    const auto [manner, reason] = GENERATE(table<std::string, std::string>({
+        {"is killed", "it was killed by signal 9 (Killed)"},
+        {"hangs", "it was silent for 2 s"},
+        {"writes garbage", "not JSON: 'Traceback (most recent call last):'"},
+        {"writes a very long line", "a line of more than 1048576 bytes"},
+        {"answers NaN", "not JSON"},
+        {"answers below zero", "kl[0][1]: -0.5 is negative"},
+        {"answers too few", "kl[0]: 1 retentions, but 2 were asked"},
+        {"answers a text", "kl: expected a list, found \"0.5\""},
+        {"answers something else", "answers a question 99 that is not open"},
+    }));
+    const JudgedRun run;
+    run.ask("is plain", {{"h2o", {"emma"}}});
+    run.process.log();
+    std::string lost;
+    const auto verdicts = run.ask(manner, {{"sink", {"emma"}}, {"h2o", {"emma"}}}, &lost, manner == "hangs" ? 2s : 60s);
+    CHECK_THAT(lost, ContainsSubstring("the judge was lost at sink on emma: it "));
+    CHECK_THAT(lost, ContainsSubstring(reason));
+    CHECK(verdicts[0].failure == lost);
+    CHECK(verdicts[1].failure == "");
+    CHECK(run.process.log().size() == (manner == "is killed" ? 4 : 2)); // only who dies is started again
+    std::string replayed;
+    run.ask("is plain", {{"sink", {"emma"}}}, &replayed);
+    CHECK(replayed == lost);
+}
+
+TEST_CASE("A scorer that cannot be judged fails alone, and again on resume") {
+    const JudgedRun run;
+    const std::vector<VerdictQuestion> questions{{"sink", {"emma", "dorian"}}, {"h2o", {"emma"}}};
+    for (const char* manner : {"refuses", "is plain"}) {
+        std::string lost;
+        const auto verdicts = run.ask(manner, questions, &lost);
+        CHECK(verdicts[0].failure == "no such column");
+        CHECK(verdicts[0].kl.empty());
+        CHECK(verdicts[1].failure == "");
+        CHECK(lost == "");
+    }
+    CHECK(run.process.log() == Lines{"start", "sink emma", "sink dorian", "h2o emma"});
+}
+
+TEST_CASE("A judge that does not introduce itself is an error, of which nothing is kept") {
+    const auto [manner, reason] = GENERATE(table<std::string, std::string>({
+        {"dies at once", "it ended with exit status 7"},
+        {"hangs at once", "it was silent for 0.3 s"},
+        {"chats first", "it wrote 'Loading the weights ...' where the line that introduces it belongs"},
+        {"shows test", "documents[3].split: expected \"train\" or \"valid\", found \"test\""},
+    }));
+    const JudgedRun run;
+    CHECK_THROWS_WITH(run.ask(manner, three, nullptr, manner == "hangs at once" ? 300ms : 60s),
+                      ContainsSubstring(reason));
+    CHECK(!std::filesystem::exists(run.journal_file()));
+}
+
+TEST_CASE("A command that does not exist says so") {
+    ActingProcess process(test::acting_judge);
+    ExchangeJournal journal = ExchangeJournal::create(process.folder / "run.exchanges");
+    VerdictJudge judge({"evictlab-no-such-judge 2>/dev/null", {0.5}}, journal);
+    CHECK_THROWS_WITH(judge.documents("valid", {}),
+                      ContainsSubstring("'evictlab-no-such-judge 2>/dev/null' does not work: it ended with exit "
+                                        "status 127 (the shell found no such command)"));
+}
+
+TEST_CASE("Another judge than the run's is refused with both names") {
+    const JudgedRun run;
+    run.ask("is plain", three);
+    CHECK_THROWS_WITH(run.ask("another", {{"h2o", {"emma"}}}),
+                      ContainsSubstring("'a model'") && ContainsSubstring("'another model'"));
+    check_answers(run.ask("is plain", {{"h2o", {"emma"}}}), {{"h2o", {"emma"}}});
+}
+
+TEST_CASE("Ctrl-C ends the wait and the judge within a second, and its question is asked on resume") {
+    const JudgedRun run;
+    std::atomic<bool> flag = false;
+    Clock::time_point stopped;
+    {
+        ExchangeJournal journal = ExchangeJournal::create(run.journal_file());
+        VerdictJudge judge({run.process.command("hangs"), {0.5, 0.25}}, journal);
+        judge.documents("valid", {});
+        std::thread interrupt([&] {
+            std::this_thread::sleep_for(200ms);
+            stopped = Clock::now();
+            flag = true;
+        });
+        CHECK_THROWS_AS(judge.ask(three, StopSignal(&flag)), Abandoned);
+        interrupt.join();
+        CHECK(Clock::now() - stopped < 1s);
+        CHECK(!has_child());
+    }
+    check_answers(run.ask("is plain", three), three);
+}
+
+TEST_CASE("A process that ignores the end of its input and SIGTERM is killed, with its group, and leaves nothing") {
+    const JudgedRun run;
+    const std::size_t before = open_descriptors();
+    const auto began = Clock::now();
+    check_answers(run.ask("is stubborn", three), three);
+    CHECK(Clock::now() - began < 30s); // it would sleep for 60
+    CHECK(!has_child());
+    CHECK(open_descriptors() == before);
+
+    const auto file = run.process.folder / "pid";
+    {
+        LineProcess process("sleep 60 & echo $! >'" + file.string() + "'; echo ready; exit 5");
+        CHECK(process.read_line(Clock::now() + 60s, {}) == "ready");
+        CHECK_THROWS_WITH(process.read_line(Clock::now() + 60s, {}), "ended with exit status 5");
+    }
+    const pid_t sleeper = std::stoi(test::bytes_of(file));
+    for (int i = 0; i < 200 && kill(sleeper, 0) == 0; ++i) std::this_thread::sleep_for(10ms);
+    const std::string status = test::bytes_of("/proc/" + std::to_string(sleeper) + "/stat");
+    CHECK((status.empty() || status.find(") Z ") != status.npos)); // a zombie is its new parent's to reap
+}
+
+TEST_CASE("A process that does not read neither stops nor kills the writer") {
+    std::atomic<bool> flag = false;
+    {
+        LineProcess process("sleep 60");
+        for (int i = 0; i < 10; ++i) process.send(std::string(100'000, 'x'));
+        CHECK_THROWS_WITH(process.read_line(Clock::now() + 100ms, {}), "was silent for too long");
+    }
+    LineProcess process("exec <&-; echo closed; sleep 60");
+    CHECK(process.read_line(Clock::now() + 60s, {}) == "closed");
+    process.send("what nobody reads");
+    CHECK_THROWS_WITH(process.read_line(Clock::now() + 100ms, {}), "was silent for too long");
+}
+
+TEST_CASE("All lines of a process that ended are read before its end is told") {
+    LineProcess process("read line; echo \"$line\"; echo; printf 'b\\nunfinished'; kill -TERM $$");
+    process.send("a");
+    const auto deadline = Clock::now() + 60s;
+    CHECK(process.read_line(deadline, {}) == "a");
+    CHECK(process.read_line(deadline, {}) == "");
+    CHECK(process.read_line(deadline, {}) == "b");
+    CHECK_THROWS_WITH(process.read_line(deadline, {}), "was killed by signal 15 (Terminated)");
+}

@@ -1,0 +1,102 @@
+// The journal of exchanges: what was remembered survives whatever happens to the process, and what is not ours is left
+// alone. SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+
+#include "state/exchange_journal.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace evictlab::test;
+using evictlab::state::ExchangeJournal;
+using evictlab::state::FileOps;
+using evictlab::state::Json;
+using evictlab::state::StateError;
+
+namespace {
+
+void fill(const std::filesystem::path& file) {
+    ExchangeJournal journal = ExchangeJournal::create(file);
+    journal.remember("a", {{"kl", {0.1, 1.0 / 3}}});
+    journal.remember("b \"\n\u20ac", nullptr);
+    journal.remember("a", {{"kl", {0.1, 2.0 / 3}}});
+}
+
+} // namespace
+
+TEST_CASE("Answers are found again, the later one of two") {
+    const TemporaryFolder folder;
+    const auto file = folder / "run.exchanges";
+    CHECK(ExchangeJournal::resume(file).size() == 0);
+    CHECK(!std::filesystem::exists(file));
+    fill(file);
+    const ExchangeJournal journal = ExchangeJournal::resume(file);
+    CHECK(journal.size() == 2);
+    REQUIRE(journal.find("a") != nullptr);
+    CHECK(journal.find("a")->at("kl").at(1).get<double>() == 2.0 / 3);
+    REQUIRE(journal.find("b \"\n\u20ac") != nullptr);
+    CHECK(journal.find("b \"\n\u20ac")->is_null());
+    CHECK(journal.find("c") == nullptr);
+    CHECK(ExchangeJournal::create(file).find("a") == nullptr);
+    CHECK(!std::filesystem::exists(file));
+}
+
+TEST_CASE("Cut at any byte, a journal holds the answers before the cut and goes on to the same bytes") {
+    const TemporaryFolder folder;
+    const auto file = folder / "run.exchanges";
+    fill(file);
+    const std::string whole = bytes_of(file);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        put(file, whole.substr(0, size));
+        ExchangeJournal journal = ExchangeJournal::resume(file);
+        const auto lines = std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size), '\n');
+        if (lines < 2) journal.remember("a", {{"kl", {0.1, 1.0 / 3}}});
+        if (lines < 3) journal.remember("b \"\n\u20ac", nullptr);
+        journal.remember("a", {{"kl", {0.1, 2.0 / 3}}});
+        REQUIRE(bytes_of(file) == whole);
+    }
+    put(file, whole + std::string(100, '\0') + "\n"); // a power cut may leave that, too
+    CHECK(ExchangeJournal::resume(file).size() == 2);
+}
+
+TEST_CASE("What is not a journal of exchanges is refused and stays as it is") {
+    const TemporaryFolder folder;
+    const auto file = folder / "run.exchanges";
+    fill(file);
+    std::string damaged = bytes_of(file);
+    damaged[damaged.find("\"key\"") + 1] = 'q';
+    const auto [bytes, reason] = GENERATE_COPY(table<std::string, std::string>({
+        {damaged, "line 2, is damaged"},
+        {"{\"format\":\"evictlab-exchanges/2\"}\n", "begins with '{\"format\":\"evictlab-exchanges/2\"}'"},
+        {"my notes", "begins with 'my notes'"},
+    }));
+    put(file, bytes);
+    CHECK_THROWS_AS(ExchangeJournal::resume(file), StateError);
+    CHECK_THROWS_WITH(ExchangeJournal::resume(file), ContainsSubstring(reason) && ContainsSubstring(file.string()));
+    CHECK(bytes_of(file) == bytes);
+}
+
+TEST_CASE("An answer that the disk does not take is not remembered, and half a line does not stay") {
+    struct FullDisk : FileOps {
+        bool full = false;
+        ssize_t write(int descriptor, const void* bytes, std::size_t size) override {
+            if (!full) return FileOps::write(descriptor, bytes, size);
+            if (size <= 5) {
+                errno = ENOSPC;
+                return -1;
+            }
+            return FileOps::write(descriptor, bytes, size - 5);
+        }
+    } disk;
+    const TemporaryFolder folder;
+    const auto file = folder / "run.exchanges";
+    fill(file);
+    const std::string before = bytes_of(file);
+    ExchangeJournal journal = ExchangeJournal::resume(file, disk);
+    disk.full = true;
+    CHECK_THROWS_WITH(journal.remember("c", 1), ContainsSubstring("Free space on that disk"));
+    CHECK(journal.find("c") == nullptr);
+    disk.full = false;
+    journal.remember("c", 1);
+    CHECK(bytes_of(file) == before + "{\"key\":\"c\",\"answer\":1}\n");
+}
