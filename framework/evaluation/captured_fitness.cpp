@@ -9,12 +9,14 @@
 #include <numeric>
 
 #include "framework/evaluation/captured_protocol.hpp"
+#include "framework/evaluation/kept_hash.hpp"
 #include "framework/evaluation/rank.hpp"
 
 namespace evictlab {
 namespace {
 
 constexpr std::size_t jobs_a_task = 16;
+constexpr std::size_t sampled_heads = 16;     // of kept_hash()
 constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
 
 /// One layer of one trace.
@@ -72,6 +74,37 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
     return block;
 }
 
+/// What of a split is measured at once.
+struct Part {
+    CapturedMeasure measure = CapturedMeasure::output_error;
+    std::vector<std::size_t> blocks, retentions; ///< indices
+};
+
+/// A part by which a race decides.
+struct Heat {
+    std::string name;
+    Part part;
+    std::vector<std::size_t> compared; ///< blocks whose figures decide: measured in this heat or before it
+    bool screens = false;              ///< in another measure than the fitness
+};
+
+/// [job][block][retention]
+class ErrorTable {
+public:
+    ErrorTable(std::size_t jobs, std::size_t width) : width_(width), values_(jobs * width) {}
+    double* of(std::size_t job) { return values_.data() + job * width_; }
+
+private:
+    std::size_t width_;
+    std::vector<double> values_;
+};
+
+std::vector<std::size_t> indices_below(std::size_t end) {
+    std::vector<std::size_t> all(end);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
+}
+
 } // namespace
 
 struct CapturedFitness::Impl {
@@ -79,7 +112,8 @@ struct CapturedFitness::Impl {
     std::vector<ColumnId> ids;
     CapturedMeasure measure = CapturedMeasure::output_error;
     OutputMetrics metrics;
-    std::array<std::vector<Block>, 2> blocks; ///< by SearchSplit
+    std::array<std::vector<Block>, 2> blocks;          ///< by SearchSplit
+    std::array<std::vector<std::size_t>, 2> documents; ///< of each block
     std::array<std::size_t, 2> traces{}, tokens{};
 
     void load(SearchSplit split, std::span<const TracePtr> from) {
@@ -95,7 +129,10 @@ struct CapturedFitness::Impl {
             blocks[s][i] = make_block(trace, layer, ids, retentions, metrics.of(trace, layer));
             blocks[s][i].trace = t;
         });
-        for (const Block& block : blocks[s]) tokens[s] += block.heads * block.tokens;
+        for (const Block& block : blocks[s]) {
+            documents[s].push_back(block.trace);
+            tokens[s] += block.heads * block.tokens;
+        }
     }
 
     /// Scores of one head, with room behind as the cut wants.
@@ -122,35 +159,110 @@ struct CapturedFitness::Impl {
         }
     }
 
-    void output_error(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
+    /// At the retentions of these indices.
+    void output_error(const Block& block, const FitnessJob& job, std::span<const std::size_t> at, Scratch& scratch,
+                      double* errors) const {
         std::vector<std::vector<double>> scores;
         for (std::size_t a = 0; a < block.heads; ++a) {
             const double* values = score(block, job, a, scratch);
             scores.emplace_back(values, values + block.tokens);
         }
         scratch.kept.resize(block.heads);
-        for (std::size_t r = 0; r < retentions.size(); ++r) {
+        for (const std::size_t r : at) {
             for (std::size_t a = 0; a < block.heads; ++a) scratch.kept[a] = top_k(scores[a], block.kept[r]);
             errors[r] = block.judge->judge(scratch.kept, scratch.judge).output_error;
         }
     }
 
-    /// Means over the layers of a trace, then over traces, in order. `errors` is [block][retention].
-    FormulaErrors summarise(std::size_t split, const double* errors) const {
-        const std::size_t count = retentions.size();
-        std::vector<double> sums(traces[split] * count, 0.0), layers(traces[split], 0.0);
-        for (std::size_t i = 0; i < blocks[split].size(); ++i) {
-            layers[blocks[split][i].trace] += 1;
-            for (std::size_t r = 0; r < count; ++r) sums[blocks[split][i].trace * count + r] += errors[i * count + r];
+    Part whole(std::size_t split, CapturedMeasure by) const {
+        return {by, indices_below(blocks[split].size()), indices_below(retentions.size())};
+    }
+
+    /// The lowest retention, which weighs most and costs least.
+    std::size_t hardest() const {
+        return static_cast<std::size_t>(std::ranges::min_element(retentions) - retentions.begin());
+    }
+
+    /// Attention loss everywhere, then output errors at the hardest retention: of every second document, then of the
+    /// others. None where attention loss is the fitness.
+    std::vector<Heat> heats() const {
+        if (measure == CapturedMeasure::attention_loss) return {};
+        constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+        std::vector<Heat> list{{"attention loss", whole(train, CapturedMeasure::attention_loss),
+                                indices_below(blocks[train].size()), true}};
+        const std::string name = fmt::format("output error at retention {}", retentions[hardest()]);
+        Heat half{name + " of half of the documents", {measure, {}, {hardest()}}, {}, false};
+        Heat others{name, {measure, {}, {hardest()}}, indices_below(blocks[train].size()), false};
+        for (std::size_t b = 0; b < blocks[train].size(); ++b)
+            (documents[train][b] % 2 == 0 ? half : others).part.blocks.push_back(b);
+        half.compared = half.part.blocks;
+        if (others.part.blocks.empty()) { // one document
+            others.part.blocks = half.part.blocks;
+        } else {
+            list.push_back(std::move(half));
         }
-        FormulaErrors out;
-        out.by_retention.assign(count, 0.0);
-        for (std::size_t t = 0; t < traces[split]; ++t)
-            for (std::size_t r = 0; r < count; ++r) out.by_retention[r] += sums[t * count + r] / layers[t];
-        for (double& error : out.by_retention) error /= static_cast<double>(traces[split]);
-        out.average =
-            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(count);
-        return out;
+        list.push_back(std::move(others));
+        return list;
+    }
+
+    /// What the heats leave to measure of the fitness.
+    Part rest() const {
+        constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+        Part part = whole(train, measure);
+        if (measure == CapturedMeasure::output_error) std::erase(part.retentions, hardest());
+        return part;
+    }
+
+    /// One a block: the mean over the heat's retentions. `errors` are of one job.
+    std::vector<double> figures(const Heat& heat, const double* errors) const {
+        std::vector<double> list;
+        for (const std::size_t b : heat.compared) {
+            double sum = 0;
+            for (const std::size_t r : heat.part.retentions) sum += errors[b * retentions.size() + r];
+            list.push_back(sum / static_cast<double>(heat.part.retentions.size()));
+        }
+        return list;
+    }
+
+    /// Into `errors` of the jobs with these indices.
+    void measure_part(std::size_t split, const Part& part, std::span<const FitnessJob> jobs,
+                      std::span<const std::size_t> which, ErrorTable& errors) const {
+        const std::size_t groups = (which.size() + jobs_a_task - 1) / jobs_a_task;
+        tbb::parallel_for(std::size_t{0}, groups * part.blocks.size(), [&](std::size_t task) {
+            const std::size_t block = part.blocks[task % part.blocks.size()];
+            const std::size_t first = task / part.blocks.size() * jobs_a_task;
+            static thread_local Scratch scratch;
+            for (std::size_t i = first; i < std::min(which.size(), first + jobs_a_task); ++i) {
+                double* out = errors.of(which[i]) + block * retentions.size();
+                if (part.measure == CapturedMeasure::attention_loss)
+                    attention_loss(blocks[split][block], jobs[which[i]], scratch, out);
+                else
+                    output_error(blocks[split][block], jobs[which[i]], part.retentions, scratch, out);
+            }
+        });
+    }
+
+    /// Of `sampled_heads` heads, spread evenly over documents, layers and heads.
+    std::uint64_t kept_hash(const FitnessJob& job) const {
+        const auto& train = blocks[static_cast<std::size_t>(SearchSplit::train)];
+        std::size_t heads = 0;
+        for (const Block& block : train) heads += block.heads;
+        const std::size_t count = std::min(sampled_heads, heads);
+        static thread_local Scratch scratch;
+        KeptHash hash;
+        std::size_t sampled = 0, head = 0; // of all heads of the split
+        for (const Block& block : train)
+            for (std::size_t a = 0; a < block.heads; ++a, ++head) {
+                if (sampled == count || head != spread_place(sampled, count, heads)) continue;
+                ++sampled;
+                const double* scores = score(block, job, a, scratch);
+                for (const std::size_t kept : block.kept) hash.add(top_k({scores, block.tokens}, kept));
+            }
+        return hash.value();
+    }
+
+    FormulaErrors summarise(std::size_t split, const double* errors) const {
+        return mean_over_documents(documents[split], traces[split], retentions.size(), errors);
     }
 };
 
@@ -194,25 +306,41 @@ CapturedFitness::~CapturedFitness() = default;
 std::vector<FormulaErrors> CapturedFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
                                                      CapturedMeasure measure) const {
     const auto s = static_cast<std::size_t>(split);
-    const auto& blocks = impl_->blocks[s];
-    const std::size_t count = impl_->retentions.size(), groups = (jobs.size() + jobs_a_task - 1) / jobs_a_task;
-    std::vector<double> errors(jobs.size() * blocks.size() * count);
-    tbb::parallel_for(std::size_t{0}, groups * blocks.size(), [&](std::size_t task) {
-        const std::size_t block = task % blocks.size(), first = task / blocks.size() * jobs_a_task;
-        static thread_local Scratch scratch;
-        for (std::size_t j = first; j < std::min(jobs.size(), first + jobs_a_task); ++j) {
-            double* out = errors.data() + (j * blocks.size() + block) * count;
-            if (measure == CapturedMeasure::attention_loss)
-                impl_->attention_loss(blocks[block], jobs[j], scratch, out);
-            else
-                impl_->output_error(blocks[block], jobs[j], scratch, out);
-        }
-    });
+    ErrorTable errors(jobs.size(), impl_->blocks[s].size() * impl_->retentions.size());
+    impl_->measure_part(s, impl_->whole(s, measure), jobs, indices_below(jobs.size()), errors);
     std::vector<FormulaErrors> out(jobs.size());
-    for (std::size_t j = 0; j < jobs.size(); ++j)
-        out[j] = impl_->summarise(s, errors.data() + j * blocks.size() * count);
+    for (std::size_t j = 0; j < jobs.size(); ++j) out[j] = impl_->summarise(s, errors.of(j));
     return out;
 }
+
+std::vector<std::string> CapturedFitness::heats() const {
+    std::vector<std::string> names;
+    for (const Heat& heat : impl_->heats()) names.push_back(heat.name);
+    return names;
+}
+
+std::vector<RaceResult> CapturedFitness::race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const {
+    constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+    const std::vector<Heat> heats = impl_->heats();
+    ErrorTable errors(jobs.size(), impl_->blocks[train].size() * impl_->retentions.size()), screened = errors;
+    std::vector<RaceResult> results(jobs.size());
+    std::vector<std::size_t> left = indices_below(jobs.size());
+    for (std::size_t h = 0; h < heats.size(); ++h) {
+        ErrorTable& table = heats[h].screens ? screened : errors;
+        impl_->measure_part(train, heats[h].part, jobs, left, table);
+        std::erase_if(left, [&](std::size_t job) {
+            if (stays(h, job, impl_->figures(heats[h], table.of(job)))) return false;
+            results[job].finished = false;
+            results[job].left_in = h;
+            return true;
+        });
+    }
+    impl_->measure_part(train, impl_->rest(), jobs, left, errors);
+    for (const std::size_t job : left) results[job].errors = impl_->summarise(train, errors.of(job));
+    return results;
+}
+
+std::optional<std::uint64_t> CapturedFitness::kept_hash(const FitnessJob& job) const { return impl_->kept_hash(job); }
 
 std::vector<FormulaErrors> CapturedFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
     return evaluate(split, jobs, impl_->measure);
