@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "framework/evaluation/captured_protocol.hpp"
+#include "framework/evaluation/kept_hash.hpp"
 #include "framework/evaluation/rank.hpp"
 
 namespace evictlab {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::size_t jobs_a_task = 16;
 constexpr double least_kl = 1e-9;             // that has a logarithm
+constexpr std::size_t sampled_heads = 16;     // of kept_hash()
 constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
 
 /// One layer of one trace.
@@ -65,8 +67,9 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
             std::copy_n(columns.columns().view(c, a).data, block.tokens,
                         values.begin() + static_cast<std::ptrdiff_t>(a * stride));
     }
-    block.judge = std::make_unique<ContinuationJudge>(
-        loaded.rows(), block.tokens, metric, with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{});
+    block.judge =
+        std::make_unique<ContinuationJudge>(loaded.rows(), block.tokens, metric,
+                                            with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{});
     block.mean_attention.resize(block.heads * stride);
     for (std::size_t a = 0; a < block.heads; ++a) {
         const auto mean = block.judge->mean_attention(a);
@@ -76,6 +79,37 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
     return block;
 }
 
+/// What of a split is measured at once. A unit is what a figure is of: a block, or for predicted_kl a whole document.
+struct Part {
+    CapturedMeasure measure = CapturedMeasure::output_error;
+    std::vector<std::size_t> units, retentions; ///< indices
+};
+
+/// A part by which a race decides.
+struct Heat {
+    std::string name;
+    Part part;
+    std::vector<std::size_t> compared; ///< units whose figures decide: measured in this heat or before it
+    bool screens = false;              ///< in another measure than the fitness
+};
+
+/// [job][unit][retention]
+class ErrorTable {
+public:
+    ErrorTable(std::size_t jobs, std::size_t width) : width_(width), values_(jobs * width) {}
+    double* of(std::size_t job) { return values_.data() + job * width_; }
+
+private:
+    std::size_t width_;
+    std::vector<double> values_;
+};
+
+std::vector<std::size_t> indices_below(std::size_t end) {
+    std::vector<std::size_t> all(end);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
+}
+
 } // namespace
 
 struct CapturedFitness::Impl {
@@ -83,7 +117,8 @@ struct CapturedFitness::Impl {
     std::vector<ColumnId> ids;
     CapturedMeasure measure = CapturedMeasure::output_error;
     OutputMetrics metrics;
-    std::array<std::vector<Block>, 2> blocks; ///< by SearchSplit
+    std::array<std::vector<Block>, 2> blocks;          ///< by SearchSplit
+    std::array<std::vector<std::size_t>, 2> documents; ///< of each block
     std::array<std::size_t, 2> traces{}, tokens{};
 
     void load(SearchSplit split, std::span<const TracePtr> from) {
@@ -96,13 +131,16 @@ struct CapturedFitness::Impl {
         tbb::parallel_for(std::size_t{0}, places.size(), [&](std::size_t i) {
             const auto [t, layer] = places[i];
             const CapturedTrace& trace = *from[t]->captured();
-            const bool foretells = measure == CapturedMeasure::predicted_kl;
             blocks[s][i] =
                 make_block(trace, layer, ids, retentions,
-                           measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr, foretells);
+                           measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr,
+                           measure == CapturedMeasure::predicted_kl);
             blocks[s][i].trace = t;
         });
-        for (const Block& block : blocks[s]) tokens[s] += block.heads * block.tokens;
+        for (const Block& block : blocks[s]) {
+            documents[s].push_back(block.trace);
+            tokens[s] += block.heads * block.tokens;
+        }
     }
 
     /// Scores of one head, with room behind as the cut wants.
@@ -129,75 +167,162 @@ struct CapturedFitness::Impl {
         }
     }
 
-    /// Calls take(retention, damage) for each; the scratch holds the change of outputs meanwhile.
+    /// Calls take(retention, damage) at the retentions of these indices; the scratch holds the change of outputs then.
     template <class Take>
-    void judge(const Block& block, const FitnessJob& job, Scratch& scratch, Take take) const {
+    void judge(const Block& block, const FitnessJob& job, std::span<const std::size_t> at, Scratch& scratch,
+               Take take) const {
         std::vector<std::vector<double>> scores;
         for (std::size_t a = 0; a < block.heads; ++a) {
             const double* values = score(block, job, a, scratch);
             scores.emplace_back(values, values + block.tokens);
         }
         scratch.kept.resize(block.heads);
-        for (std::size_t r = 0; r < retentions.size(); ++r) {
+        for (const std::size_t r : at) {
             for (std::size_t a = 0; a < block.heads; ++a) scratch.kept[a] = top_k(scores[a], block.kept[r]);
             take(r, block.judge->judge(scratch.kept, scratch.judge));
         }
     }
 
-    void output_error(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
-        judge(block, job, scratch, [&](std::size_t r, const Damage& damage) { errors[r] = damage.output_error; });
+    void output_error(const Block& block, const FitnessJob& job, std::span<const std::size_t> at, Scratch& scratch,
+                      double* errors) const {
+        judge(block, job, at, scratch, [&](std::size_t r, const Damage& damage) { errors[r] = damage.output_error; });
     }
 
-    /// Of one trace, whose layers are these blocks.
-    void predicted_kl_of(std::span<const Block> layers, const FitnessJob& job, Scratch& scratch, double* errors) const {
+    /// Of one document, whose layers' responses are summed before they are squared.
+    void predict_kl(std::size_t split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
+                    Scratch& scratch, double* errors) const {
+        const auto layers = std::ranges::equal_range(blocks[split], document, {}, &Block::trace);
         const std::size_t count = layers.front().judge->responses();
         scratch.responses.assign(count * retentions.size(), 0.0F);
+        const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };
         for (const Block& block : layers)
-            judge(block, job, scratch, [&](std::size_t r, const Damage&) {
-                block.judge->respond(scratch.judge, std::span(scratch.responses).subspan(r * count, count));
-            });
-        for (std::size_t r = 0; r < retentions.size(); ++r)
-            errors[r] = predicted_kl(std::span(scratch.responses).subspan(r * count, count));
+            judge(block, job, at, scratch,
+                  [&](std::size_t r, const Damage&) { block.judge->respond(scratch.judge, of(r)); });
+        for (const std::size_t r : at) errors[r] = predicted_kl(of(r));
     }
 
-    std::vector<FormulaErrors> predicted_kl_of_all(std::size_t split, std::span<const FitnessJob> jobs) const {
-        const std::size_t count = retentions.size(), documents = traces[split];
-        std::vector<double> errors(jobs.size() * documents * count);
-        tbb::parallel_for(std::size_t{0}, jobs.size() * documents, [&](std::size_t task) {
-            static thread_local Scratch scratch;
-            const auto layers = std::ranges::equal_range(blocks[split], task % documents, {}, &Block::trace);
-            predicted_kl_of({layers.data(), layers.size()}, jobs[task / documents], scratch,
-                            errors.data() + task * count);
-        });
-        std::vector<FormulaErrors> out(jobs.size());
-        for (std::size_t j = 0; j < jobs.size(); ++j) {
-            out[j].by_retention.assign(count, 0.0);
-            for (std::size_t d = 0; d < documents; ++d)
-                for (std::size_t r = 0; r < count; ++r)
-                    out[j].by_retention[r] += std::log(std::max(least_kl, errors[(j * documents + d) * count + r]));
-            for (double& error : out[j].by_retention) {
-                error = std::exp(error / static_cast<double>(documents));
-                out[j].average += error / static_cast<double>(count);
+    std::size_t units(std::size_t split, CapturedMeasure by) const {
+        return by == CapturedMeasure::predicted_kl ? traces[split] : blocks[split].size();
+    }
+    std::size_t document_of(std::size_t split, CapturedMeasure by, std::size_t unit) const {
+        return by == CapturedMeasure::predicted_kl ? unit : documents[split][unit];
+    }
+
+    Part whole(std::size_t split, CapturedMeasure by) const {
+        return {by, indices_below(units(split, by)), indices_below(retentions.size())};
+    }
+
+    /// The lowest retention, which weighs most and costs least.
+    std::size_t hardest() const {
+        return static_cast<std::size_t>(std::ranges::min_element(retentions) - retentions.begin());
+    }
+
+    /// Attention loss everywhere, then the fitness at the hardest retention: of every second document, then of the
+    /// others. None where attention loss is the fitness.
+    std::vector<Heat> heats() const {
+        if (measure == CapturedMeasure::attention_loss) return {};
+        constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+        std::vector<Heat> list{{"attention loss", whole(train, CapturedMeasure::attention_loss),
+                                indices_below(blocks[train].size()), true}};
+        const std::string name = fmt::format(
+            "{} at retention {}", measure == CapturedMeasure::output_error ? "output error" : "predicted KL divergence",
+            retentions[hardest()]);
+        Heat half{name + " of half of the documents", {measure, {}, {hardest()}}, {}, false};
+        Heat others{name, {measure, {}, {hardest()}}, indices_below(units(train, measure)), false};
+        for (std::size_t u = 0; u < units(train, measure); ++u)
+            (document_of(train, measure, u) % 2 == 0 ? half : others).part.units.push_back(u);
+        half.compared = half.part.units;
+        if (others.part.units.empty()) { // one document
+            others.part.units = half.part.units;
+        } else {
+            list.push_back(std::move(half));
+        }
+        list.push_back(std::move(others));
+        return list;
+    }
+
+    /// What the heats leave to measure of the fitness.
+    Part rest() const {
+        constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+        Part part = whole(train, measure);
+        if (measure != CapturedMeasure::attention_loss) std::erase(part.retentions, hardest());
+        return part;
+    }
+
+    /// One a unit: the mean over the heat's retentions, of predicted KL divergences that of the logarithms. `errors` are
+    /// of one job.
+    std::vector<double> figures(const Heat& heat, const double* errors) const {
+        const bool logarithmic = heat.part.measure == CapturedMeasure::predicted_kl;
+        std::vector<double> list;
+        for (const std::size_t u : heat.compared) {
+            double sum = 0;
+            for (const std::size_t r : heat.part.retentions) {
+                const double error = errors[u * retentions.size() + r];
+                sum += logarithmic ? std::log(std::max(error, least_kl)) : error;
             }
+            list.push_back(sum / static_cast<double>(heat.part.retentions.size()));
         }
-        return out;
+        return list;
     }
 
-    /// Means over the layers of a trace, then over traces, in order. `errors` is [block][retention].
-    FormulaErrors summarise(std::size_t split, const double* errors) const {
+    /// Into `errors` of the jobs with these indices.
+    void measure_part(std::size_t split, const Part& part, std::span<const FitnessJob> jobs,
+                      std::span<const std::size_t> which, ErrorTable& errors) const {
+        const std::size_t groups = (which.size() + jobs_a_task - 1) / jobs_a_task;
+        tbb::parallel_for(std::size_t{0}, groups * part.units.size(), [&](std::size_t task) {
+            const std::size_t unit = part.units[task % part.units.size()];
+            const std::size_t first = task / part.units.size() * jobs_a_task;
+            static thread_local Scratch scratch;
+            for (std::size_t i = first; i < std::min(which.size(), first + jobs_a_task); ++i)
+                measure_unit(split, part, unit, jobs[which[i]], scratch,
+                             errors.of(which[i]) + unit * retentions.size());
+        });
+    }
+
+    void measure_unit(std::size_t split, const Part& part, std::size_t unit, const FitnessJob& job, Scratch& scratch,
+                      double* out) const {
+        if (part.measure == CapturedMeasure::attention_loss)
+            attention_loss(blocks[split][unit], job, scratch, out);
+        else if (part.measure == CapturedMeasure::output_error)
+            output_error(blocks[split][unit], job, part.retentions, scratch, out);
+        else
+            predict_kl(split, unit, job, part.retentions, scratch, out);
+    }
+
+    /// Of `sampled_heads` heads, spread evenly over documents, layers and heads.
+    std::uint64_t kept_hash(const FitnessJob& job) const {
+        const auto& train = blocks[static_cast<std::size_t>(SearchSplit::train)];
+        std::size_t heads = 0;
+        for (const Block& block : train) heads += block.heads;
+        const std::size_t count = std::min(sampled_heads, heads);
+        static thread_local Scratch scratch;
+        KeptHash hash;
+        std::size_t sampled = 0, head = 0; // of all heads of the split
+        for (const Block& block : train)
+            for (std::size_t a = 0; a < block.heads; ++a, ++head) {
+                if (sampled == count || head != spread_place(sampled, count, heads)) continue;
+                ++sampled;
+                const double* scores = score(block, job, a, scratch);
+                for (const std::size_t kept : block.kept) hash.add(top_k({scores, block.tokens}, kept));
+            }
+        return hash.value();
+    }
+
+    FormulaErrors summarise(std::size_t split, CapturedMeasure by, const double* errors) const {
+        if (by != CapturedMeasure::predicted_kl)
+            return mean_over_documents(documents[split], traces[split], retentions.size(), errors);
         const std::size_t count = retentions.size();
-        std::vector<double> sums(traces[split] * count, 0.0), layers(traces[split], 0.0);
-        for (std::size_t i = 0; i < blocks[split].size(); ++i) {
-            layers[blocks[split][i].trace] += 1;
-            for (std::size_t r = 0; r < count; ++r) sums[blocks[split][i].trace * count + r] += errors[i * count + r];
-        }
         FormulaErrors out;
         out.by_retention.assign(count, 0.0);
-        for (std::size_t t = 0; t < traces[split]; ++t)
-            for (std::size_t r = 0; r < count; ++r) out.by_retention[r] += sums[t * count + r] / layers[t];
-        for (double& error : out.by_retention) error /= static_cast<double>(traces[split]);
-        out.average =
-            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(count);
+        for (std::size_t d = 0; d < traces[split]; ++d) {
+            out.by_document.emplace_back(errors + d * count, errors + (d + 1) * count);
+            for (std::size_t r = 0; r < count; ++r)
+                out.by_retention[r] += std::log(std::max(least_kl, errors[d * count + r]));
+        }
+        for (double& error : out.by_retention) {
+            error = std::exp(error / static_cast<double>(traces[split]));
+            out.average += error / static_cast<double>(count);
+        }
         return out;
     }
 };
@@ -254,26 +379,42 @@ std::string_view to_string(CapturedMeasure measure) {
 std::vector<FormulaErrors> CapturedFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
                                                      CapturedMeasure measure) const {
     const auto s = static_cast<std::size_t>(split);
-    if (measure == CapturedMeasure::predicted_kl) return impl_->predicted_kl_of_all(s, jobs);
-    const auto& blocks = impl_->blocks[s];
-    const std::size_t count = impl_->retentions.size(), groups = (jobs.size() + jobs_a_task - 1) / jobs_a_task;
-    std::vector<double> errors(jobs.size() * blocks.size() * count);
-    tbb::parallel_for(std::size_t{0}, groups * blocks.size(), [&](std::size_t task) {
-        const std::size_t block = task % blocks.size(), first = task / blocks.size() * jobs_a_task;
-        static thread_local Scratch scratch;
-        for (std::size_t j = first; j < std::min(jobs.size(), first + jobs_a_task); ++j) {
-            double* out = errors.data() + (j * blocks.size() + block) * count;
-            if (measure == CapturedMeasure::attention_loss)
-                impl_->attention_loss(blocks[block], jobs[j], scratch, out);
-            else
-                impl_->output_error(blocks[block], jobs[j], scratch, out);
-        }
-    });
+    ErrorTable errors(jobs.size(), impl_->units(s, measure) * impl_->retentions.size());
+    impl_->measure_part(s, impl_->whole(s, measure), jobs, indices_below(jobs.size()), errors);
     std::vector<FormulaErrors> out(jobs.size());
-    for (std::size_t j = 0; j < jobs.size(); ++j)
-        out[j] = impl_->summarise(s, errors.data() + j * blocks.size() * count);
+    for (std::size_t j = 0; j < jobs.size(); ++j) out[j] = impl_->summarise(s, measure, errors.of(j));
     return out;
 }
+
+std::vector<std::string> CapturedFitness::heats() const {
+    std::vector<std::string> names;
+    for (const Heat& heat : impl_->heats()) names.push_back(heat.name);
+    return names;
+}
+
+std::vector<RaceResult> CapturedFitness::race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const {
+    constexpr auto train = static_cast<std::size_t>(SearchSplit::train);
+    const std::vector<Heat> heats = impl_->heats();
+    ErrorTable errors(jobs.size(), impl_->units(train, impl_->measure) * impl_->retentions.size());
+    ErrorTable screened(jobs.size(), impl_->blocks[train].size() * impl_->retentions.size());
+    std::vector<RaceResult> results(jobs.size());
+    std::vector<std::size_t> left = indices_below(jobs.size());
+    for (std::size_t h = 0; h < heats.size(); ++h) {
+        ErrorTable& table = heats[h].screens ? screened : errors;
+        impl_->measure_part(train, heats[h].part, jobs, left, table);
+        std::erase_if(left, [&](std::size_t job) {
+            if (stays(h, job, impl_->figures(heats[h], table.of(job)))) return false;
+            results[job].finished = false;
+            results[job].left_in = h;
+            return true;
+        });
+    }
+    impl_->measure_part(train, impl_->rest(), jobs, left, errors);
+    for (const std::size_t job : left) results[job].errors = impl_->summarise(train, impl_->measure, errors.of(job));
+    return results;
+}
+
+std::optional<std::uint64_t> CapturedFitness::kept_hash(const FitnessJob& job) const { return impl_->kept_hash(job); }
 
 std::vector<FormulaErrors> CapturedFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
     return evaluate(split, jobs, impl_->measure);
@@ -285,8 +426,9 @@ std::span<const ColumnId> CapturedFitness::columns() const { return impl_->ids; 
 
 std::size_t CapturedFitness::work(SearchSplit split) const {
     const std::size_t tokens = impl_->tokens[static_cast<std::size_t>(split)];
-    return impl_->measure == CapturedMeasure::attention_loss ? tokens
-                                                             : tokens * output_error_work * impl_->retentions.size();
+    return impl_->measure == CapturedMeasure::attention_loss
+               ? tokens
+               : tokens * output_error_work * impl_->retentions.size();
 }
 
 } // namespace evictlab

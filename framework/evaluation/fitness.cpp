@@ -10,15 +10,18 @@
 #include <numeric>
 
 #include "framework/error.hpp"
+#include "framework/evaluation/kept_hash.hpp"
 #include "framework/evaluation/layer_pass.hpp"
 #include "framework/evaluation/rank.hpp"
 #include "framework/evaluation/rank_kernels.hpp"
+#include "framework/evaluation/selection.hpp"
 
 namespace evictlab {
 namespace {
 
 constexpr std::size_t chunk_tokens = 4096; // whole rows; their columns fit the second-level cache
 constexpr std::size_t jobs_a_task = 32;
+constexpr std::size_t sampled_heads = 16; // of kept_hash()
 
 /// Short rows are ranked in a copy; longer ones in place, where the cut needs room behind each.
 constexpr std::size_t row_stride(std::size_t n) { return n <= small_row ? n : padded(n); }
@@ -114,11 +117,39 @@ struct Scratch {
 
 } // namespace
 
+std::vector<RaceResult> Fitness::race(std::span<const FitnessJob> jobs, const StaysInRace&) const {
+    std::vector<RaceResult> results;
+    for (auto& errors : evaluate(SearchSplit::train, jobs)) results.push_back({std::move(errors)});
+    return results;
+}
+
+FormulaErrors mean_over_documents(std::span<const std::size_t> document, std::size_t documents, std::size_t retentions,
+                                  const double* errors) {
+    FormulaErrors out;
+    out.by_document.assign(documents, std::vector<double>(retentions, 0.0));
+    std::vector<double> blocks(documents, 0.0);
+    for (std::size_t i = 0; i < document.size(); ++i) {
+        blocks[document[i]] += 1;
+        for (std::size_t r = 0; r < retentions; ++r) out.by_document[document[i]][r] += errors[i * retentions + r];
+    }
+    out.by_retention.assign(retentions, 0.0);
+    for (std::size_t d = 0; d < documents; ++d)
+        for (std::size_t r = 0; r < retentions; ++r) {
+            out.by_document[d][r] /= blocks[d];
+            out.by_retention[r] += out.by_document[d][r];
+        }
+    for (double& error : out.by_retention) error /= static_cast<double>(documents);
+    out.average =
+        std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(retentions);
+    return out;
+}
+
 struct FitnessEvaluator::Impl {
     std::vector<double> retentions;
-    std::vector<ColumnId> ids;                ///< of the columns held
-    std::vector<std::size_t> column_of_id;    ///< [ColumnId] place in ids
-    std::array<std::vector<Block>, 2> blocks; ///< by SearchSplit
+    std::vector<ColumnId> ids;                         ///< of the columns held
+    std::vector<std::size_t> column_of_id;             ///< [ColumnId] place in ids
+    std::array<std::vector<Block>, 2> blocks;          ///< by SearchSplit
+    std::array<std::vector<std::size_t>, 2> documents; ///< of each block
     std::array<std::size_t, 2> traces{};
     std::array<std::size_t, 2> tokens{};
 
@@ -139,26 +170,48 @@ struct FitnessEvaluator::Impl {
             to[i].trace = p.trace;
         });
         share_equal_columns(to);
+        for (const Block& block : to) documents[static_cast<std::size_t>(split)].push_back(block.trace);
         for (const Block& block : to)
             for (const Row& row : block.rows) tokens[static_cast<std::size_t>(split)] += row.n;
+    }
+
+    /// Scores of `size` tokens of a block from `begin` on, into the scratch.
+    void score(const Block& block, const FitnessJob& job, std::size_t begin, std::size_t size, Scratch& scratch) const {
+        const auto needed = job.program->columns();
+        scratch.views.resize(needed.size());
+        for (std::size_t i = 0; i < needed.size(); ++i) {
+            const std::vector<double>& values = *block.columns[column_of_id[needed[i]]];
+            const bool uniform = values.size() == 1;
+            scratch.views[i] = {values.data() + (uniform ? 0 : begin), uniform};
+        }
+        if (scratch.scores.size() < size + row_padding) scratch.scores.resize(size + row_padding);
+        job.program->evaluate(scratch.views, job.constants, size, scratch.scores.data(), scratch.workspace);
+    }
+
+    std::uint64_t kept_hash(const FitnessJob& job) const {
+        const auto& train = blocks[static_cast<std::size_t>(SearchSplit::train)];
+        const std::size_t count = std::min(sampled_heads, train.size());
+        static thread_local Scratch scratch;
+        KeptHash hash;
+        for (std::size_t i = 0; i < count; ++i) {
+            const Block& block = train[spread_place(i, count, train.size())];
+            const Row& row = block.rows.back();
+            score(block, job, row.begin, row.n, scratch);
+            for (std::size_t b = 0; b < retentions.size(); ++b)
+                hash.add(
+                    top_k({scratch.scores.data(), row.n}, block.kept[(block.rows.size() - 1) * retentions.size() + b]));
+        }
+        return hash.value();
     }
 
     /// Mean errors of one job over a block's rows.
     void judge(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
         const std::size_t budgets = retentions.size();
-        const auto needed = job.program->columns();
         Ranker ranker(budgets);
         scratch.kept_mass.resize(budgets);
-        scratch.views.resize(needed.size());
         std::fill(errors, errors + budgets, 0.0);
         for (const Chunk& chunk : block.chunks) {
-            for (std::size_t i = 0; i < needed.size(); ++i) {
-                const std::vector<double>& values = *block.columns[column_of_id[needed[i]]];
-                const bool uniform = values.size() == 1;
-                scratch.views[i] = {values.data() + (uniform ? 0 : chunk.begin), uniform};
-            }
-            if (scratch.scores.size() < chunk.size + row_padding) scratch.scores.resize(chunk.size + row_padding);
-            job.program->evaluate(scratch.views, job.constants, chunk.size, scratch.scores.data(), scratch.workspace);
+            score(block, job, chunk.begin, chunk.size, scratch);
             for (std::size_t r = chunk.first_row; r < chunk.last_row; ++r) {
                 const Row& row = block.rows[r];
                 ranker.cut(scratch.scores.data() + (row.begin - chunk.begin), block.attention.data() + row.begin, row.n,
@@ -170,25 +223,9 @@ struct FitnessEvaluator::Impl {
         for (std::size_t b = 0; b < budgets; ++b) errors[b] /= static_cast<double>(block.rows.size());
     }
 
-    /// Means over the blocks of a trace, then over traces, in order. `errors` is [block][retention].
     FormulaErrors summarise(SearchSplit split, const double* errors) const {
-        const auto& of_split = blocks[static_cast<std::size_t>(split)];
-        const std::size_t trace_count = traces[static_cast<std::size_t>(split)];
-        const std::size_t budgets = retentions.size();
-        std::vector<double> sums(trace_count * budgets, 0.0);
-        std::vector<double> blocks_of(trace_count, 0.0);
-        for (std::size_t i = 0; i < of_split.size(); ++i) {
-            blocks_of[of_split[i].trace] += 1;
-            for (std::size_t b = 0; b < budgets; ++b) sums[of_split[i].trace * budgets + b] += errors[i * budgets + b];
-        }
-        FormulaErrors out;
-        out.by_retention.assign(budgets, 0.0);
-        for (std::size_t t = 0; t < trace_count; ++t)
-            for (std::size_t b = 0; b < budgets; ++b) out.by_retention[b] += sums[t * budgets + b] / blocks_of[t];
-        for (double& e : out.by_retention) e /= static_cast<double>(trace_count);
-        out.average =
-            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(budgets);
-        return out;
+        const auto s = static_cast<std::size_t>(split);
+        return mean_over_documents(documents[s], traces[s], retentions.size(), errors);
     }
 };
 
@@ -239,6 +276,8 @@ std::vector<FormulaErrors> FitnessEvaluator::evaluate(SearchSplit split, std::sp
         out[j] = impl_->summarise(split, errors.data() + j * blocks.size() * budgets);
     return out;
 }
+
+std::optional<std::uint64_t> FitnessEvaluator::kept_hash(const FitnessJob& job) const { return impl_->kept_hash(job); }
 
 std::span<const double> FitnessEvaluator::retentions() const { return impl_->retentions; }
 

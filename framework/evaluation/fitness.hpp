@@ -2,8 +2,12 @@
 // blocked so that they stay in cache while many formulas pass over them.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "framework/formula/program.hpp"
@@ -15,6 +19,7 @@ namespace evictlab {
 struct FormulaErrors {
     std::vector<double> by_retention;
     double average = 0;
+    std::vector<std::vector<double>> by_document{}; ///< [document (trace, pattern) of the split][retention]
 };
 
 /// One program with the constants to use in it.
@@ -25,6 +30,16 @@ struct FitnessJob {
 
 enum class SearchSplit : std::uint8_t { train, valid };
 
+/// Asked after each heat of a race about each job that is still in it, in their order, on the calling thread. `figures`
+/// are the job's in this heat, one a part of the split, the same parts for all jobs; lower is better.
+using StaysInRace = std::function<bool(std::size_t heat, std::size_t job, std::span<const double> figures)>;
+
+struct RaceResult {
+    FormulaErrors errors; ///< those of evaluate(), bit for bit; empty where it left the race
+    bool finished = true;
+    std::size_t left_in = 0; ///< the heat after which it left
+};
+
 /// Measures formulas. Thread-safe once made; the same bits for any number of threads, any grouping of jobs into calls,
 /// and any machine of the same architecture.
 class Fitness {
@@ -33,11 +48,24 @@ public:
     /// Errors of each job, in order. Parallel with TBB inside; call from one thread at a time or from inside TBB tasks.
     /// A job may read columns() alone.
     virtual std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const = 0;
+    /// What the heats of a race measure, cheapest first, in words; none where measuring in parts would save nothing.
+    virtual std::vector<std::string> heats() const { return {}; }
+    /// evaluate() on train in parts, of which the first are cheap: a job that does not stay is not measured further.
+    /// As evaluate() in all else.
+    virtual std::vector<RaceResult> race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const;
+    /// A hash over what the job keeps in a fixed sample of train's rows, at every retention: equal for jobs that keep
+    /// the same tokens there. Nothing where no sample was taken. Serial; safe from several threads.
+    virtual std::optional<std::uint64_t> kept_hash(const FitnessJob&) const { return std::nullopt; }
     virtual std::span<const double> retentions() const = 0;
     virtual std::span<const ColumnId> columns() const = 0;
     /// Work of one formula on a split, in tokens scored and ranked; for pieces of work that a stop can come between.
     virtual std::size_t work(SearchSplit split) const = 0;
 };
+
+/// Means over the blocks of a document, then over documents, in order. `document` is each block's, every document has
+/// one, and `errors` is [block][retention].
+FormulaErrors mean_over_documents(std::span<const std::size_t> document, std::size_t documents, std::size_t retentions,
+                                  const double* errors);
 
 /// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12).
 class FitnessEvaluator final : public Fitness {
@@ -48,6 +76,8 @@ public:
                      std::size_t memory_limit = std::size_t{6} << 30);
     ~FitnessEvaluator() override;
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
+    /// The sample: the longest row of 16 heads, spread evenly over documents, layers and heads.
+    std::optional<std::uint64_t> kept_hash(const FitnessJob& job) const override;
     std::span<const double> retentions() const override;
     std::span<const ColumnId> columns() const override;
     std::size_t work(SearchSplit split) const override;
