@@ -39,13 +39,6 @@ const Member& pick_parent(const Nursery& nursery, Mating mating, Rng& rng) {
     return population[index];
 }
 
-/// A score that is the same for all tokens of a row ranks nothing.
-bool ranks_tokens(const formula::Formula& formula) {
-    return std::any_of(formula.nodes().begin(), formula.nodes().end(), [](const formula::Node& node) {
-        return node.op == formula::Op::column && columns::kind(node.column) == ColumnKind::token;
-    });
-}
-
 /// Folding makes constants of many digits out of tidy ones.
 formula::Formula with_tidy_constants(const formula::Formula& formula) {
     const formula::Formula folded = canonical(formula);
@@ -111,6 +104,12 @@ SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
 }
 
 } // namespace
+
+bool ranks_tokens(const formula::Formula& formula) {
+    return std::any_of(formula.nodes().begin(), formula.nodes().end(), [](const formula::Node& node) {
+        return node.op == formula::Op::column && columns::kind(node.column) == ColumnKind::token;
+    });
+}
 
 Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula) {
     Candidate candidate;

@@ -25,6 +25,9 @@ struct Brood {
 /// `config.population` slots; generation 1 starts with the opening strategies. Works in parallel.
 Brood breed(const RunState& state, const RunConfig& config);
 
+/// Whether the score can differ between tokens of a row; one that cannot ranks nothing.
+bool ranks_tokens(const formula::Formula& formula);
+
 /// Fills generation, slot, id, formula in canonical form and its hash.
 Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula);
 

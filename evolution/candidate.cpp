@@ -58,6 +58,9 @@ Json to_json(const Candidate& candidate) {
     json["hash"] = candidate.hash;
     json["train"] = to_json(candidate.train);
     json["valid"] = candidate.valid ? to_json(*candidate.valid) : Json(nullptr);
+    if (const auto& verdict = candidate.verdict)
+        json["verdict"] = {{"train", to_json(verdict->train)},
+                           {"valid", verdict->valid ? to_json(*verdict->valid) : Json(nullptr)}};
     json["status"] = to_string(candidate.status);
     json["reason"] = candidate.reason;
     return json;
@@ -75,6 +78,11 @@ Candidate candidate_from_json(const JsonField& field) {
     candidate.hash = field.member("hash").text();
     candidate.train = errors_from_json(field.member("train"));
     if (const auto valid = field.member_unless_null("valid")) candidate.valid = errors_from_json(*valid);
+    if (const auto verdict = field.optional_member("verdict")) {
+        candidate.verdict.emplace().train = errors_from_json(verdict->member("train"));
+        if (const auto valid = verdict->member_unless_null("valid"))
+            candidate.verdict->valid = errors_from_json(*valid);
+    }
     candidate.status = status_from_json(field.member("status"));
     candidate.reason = field.member("reason").text();
     return candidate;

@@ -17,6 +17,12 @@ namespace evictlab::evolution {
 enum class Status : std::uint8_t { champion, accepted, rejected };
 std::string_view to_string(Status status);
 
+/// KL divergences inside the model, in nats a token: geometric means (model_gate.hpp).
+struct CandidateVerdict {
+    FormulaErrors train;
+    std::optional<FormulaErrors> valid; ///< where train did not decide already
+};
+
 /// One tried formula. Its JSON (a journal line) has these names as keys.
 struct Candidate {
     std::string id; ///< "g12-s34": generation and slot
@@ -29,6 +35,7 @@ struct Candidate {
     std::string hash; ///< canonical_hash(formula)
     FormulaErrors train;
     std::optional<FormulaErrors> valid; ///< measured once the train gate is passed
+    std::optional<CandidateVerdict> verdict; ///< where the run has a judge, and it was asked
     Status status = Status::rejected;
     std::string reason;
 };

@@ -9,6 +9,8 @@
 #include <numeric>
 
 #include "evolution/breeding.hpp"
+#include "evolution/model_gate.hpp"
+#include "evolution/proposed.hpp"
 #include "evolution/tuning.hpp"
 
 namespace evictlab::evolution {
@@ -19,6 +21,7 @@ struct Bench {
     const RunConfig& config;
     const Fitness& fitness;
     const StopSignal& stop;
+    const Outside& outside;
     double node_price = 0; ///< in error
 
     std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
@@ -60,12 +63,14 @@ void pass_gates(const Bench& bench, std::span<Bred> brood) {
     for (std::size_t i = 0; i < passed.size(); ++i) passed[i]->valid = std::move(valid[i]);
 }
 
-/// The second gate, in slot order: each against the champion that those before it left.
-void promote(RunState& state, std::span<Bred> brood) {
+/// The second gate, in slot order: each against the champion that those before it left. A judge's gate comes later, and
+/// for the best alone (ModelGate).
+void promote(RunState& state, std::span<Bred> brood, bool judged) {
     for (Bred& bred : brood) {
         Candidate& candidate = bred.candidate;
         if (candidate.status == Status::rejected) continue;
         ++state.counters.accepted;
+        if (judged) continue;
         const Judgement judgement = judge_promotion(candidate, state.champion());
         candidate.reason += "; " + judgement.reason;
         if (!judgement.passed) continue;
@@ -78,7 +83,7 @@ void promote(RunState& state, std::span<Bred> brood) {
 /// Candidates that have passed the gates join the population, the journal and the counts.
 void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) {
     RunState& state = generation.state;
-    promote(state, brood);
+    promote(state, brood, bench.outside.judge != nullptr);
     state.counters.candidates += brood.size();
     for (const Bred& bred : brood) state.population.push_back(member_of(bred));
     state.population = survivors(std::move(state.population), bench.survival());
@@ -191,14 +196,16 @@ RunState successor_of(const RunState& before) {
 
 } // namespace
 
-Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop) {
-    const Bench bench{config, fitness, stop, 0};
+Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
+                            const Outside& outside) {
+    const Bench bench{config, fitness, stop, outside, 0};
     Bred start{new_candidate(0, 0, config.start_formula), {}, 0};
     Candidate* const candidate = &start.candidate;
     candidate->op = "start";
     candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
     candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
     candidate->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    if (outside.judge) ModelGate(*outside.judge, stop).judge_start(*candidate);
     candidate->status = Status::champion;
     candidate->reason = "the first champion";
     Generation generation;
@@ -212,15 +219,20 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
 }
 
 Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
-                           const StopSignal& stop) {
-    const Bench bench{config, fitness, stop, config.node_price * before.champions.front().train.average};
+                           const StopSignal& stop, const Outside& outside) {
+    const Bench bench{config, fitness, stop, outside, config.node_price * before.champions.front().train.average};
     Brood brood = breed(before, config);
     Generation generation{successor_of(before), {}};
-    generation.state.counters.duplicates += brood.duplicates;
+    Proposed proposed;
+    if (outside.proposer) proposed = proposals_for(before, config, outside, stop);
+    std::ranges::move(proposed.bred, std::back_inserter(brood.bred));
+    generation.state.counters.duplicates += brood.duplicates + proposed.duplicates;
     generation.state.counters.evaluations += brood.bred.size();
     pass_gates(bench, brood.bred);
     admit(bench, generation, std::move(brood.bred));
     tune_best(bench, generation, before.seen);
+    if (outside.judge) ModelGate(*outside.judge, stop).judge(generation.state, generation.candidates, config.judged);
+    generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));
     add_history(generation.state);
     return generation;
 }

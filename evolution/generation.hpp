@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "evolution/batch.hpp"
+#include "evolution/external/proposer.hpp"
+#include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
 
@@ -15,11 +17,20 @@ struct Generation {
     std::vector<Candidate> candidates; ///< new ones, in slot order
 };
 
-/// Generation 0: the start formula, which is the first champion. Throws Abandoned, as below.
-Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop);
+/// Whom a run asks beside its fitness; null where nobody.
+struct Outside {
+    VerdictJudge* judge = nullptr;
+    Proposer* proposer = nullptr;
+    ProposalRequest about{};              ///< what of a request is the same in all generations
+    std::vector<std::string> documents{}; ///< of train, in the order of FormulaErrors::by_document
+};
+
+/// Generation 0: the start formula, which is the first champion. Throws Abandoned or JudgeLost, as below.
+Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
+                            const Outside& outside = {});
 
 /// The generation after `before`. The same bits for any number of threads.
 Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
-                           const StopSignal& stop);
+                           const StopSignal& stop, const Outside& outside = {});
 
 } // namespace evictlab::evolution

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "evolution/generation.hpp"
+#include "evolution/model_gate.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -16,23 +16,32 @@ using Clock = std::chrono::steady_clock;
 
 class Run {
 public:
-    Run(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks)
-        : setup_(setup), fitness_(fitness), store_(store), hooks_(hooks), began_(Clock::now()), stop_(hooks.stop) {}
+    Run(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
+        const Outside& outside)
+        : setup_(setup), fitness_(fitness), store_(store), hooks_(hooks), outside_(outside), began_(Clock::now()),
+          stop_(hooks.stop) {}
 
     RunResult go() {
         bool stopped = false;
+        std::string lost;
         try {
             if (store_.content().is_null())
-                keep(first_generation(setup_.config, fitness_, stop_));
+                keep(first_generation(setup_.config, fitness_, stop_, outside_));
             else
                 load();
             if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
-            while (limit_reached().empty()) keep(next_generation(state_, setup_.config, fitness_, stop_));
+            while (limit_reached().empty()) 
+                keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
         } catch (const Abandoned&) {
             stopped = stop_.asked();
             if (!stopped) save_stop_reason();
+        } catch (const JudgeLost& error) {
+            if (state_.champions.empty()) throw;
+            lost = error.what();
+            state_.stop_reason = "judge: " + lost;
+            save({});
         }
-        return {std::move(state_), stopped};
+        return {std::move(state_), stopped, std::move(lost)};
     }
 
 private:
@@ -117,6 +126,8 @@ private:
         progress.best_train = state_.history.back().best_train;
         progress.champion_train = state_.champion().train.average;
         progress.champion_valid = state_.champion().valid->average;
+        if (const auto& verdict = state_.champion().verdict; verdict && verdict->valid)
+            progress.champion_kl = verdict->valid->average;
         progress.champion = print(state_.champion().formula);
         progress.new_champion = state_.last_champion_generation == state_.generation;
         progress.evaluations = counters.evaluations;
@@ -133,6 +144,7 @@ private:
     const Fitness& fitness_;
     state::RunStore& store_;
     const RunHooks& hooks_;
+    const Outside& outside_;
     Clock::time_point began_;
     StopSignal stop_;
     RunState state_;
@@ -143,9 +155,10 @@ private:
 
 } // namespace
 
-RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks) {
+RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
+                        const Outside& outside) {
     check_setup(setup);
-    return Run(setup, fitness, store, hooks).go();
+    return Run(setup, fitness, store, hooks, outside).go();
 }
 
 } // namespace evictlab::evolution

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 
+#include "evolution/generation.hpp"
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
 #include "framework/evaluation/fitness.hpp"
@@ -16,6 +17,7 @@ struct RunProgress {
     std::uint32_t generation = 0;
     double best_train = 0; ///< in the population
     double champion_train = 0, champion_valid = 0;
+    std::optional<double> champion_kl; ///< inside the model, on valid; where the run has a judge
     std::string champion; ///< its formula
     bool new_champion = false;
     std::uint64_t evaluations = 0;
@@ -33,12 +35,14 @@ struct RunHooks {
 struct RunResult {
     RunState state;       ///< as saved
     bool stopped = false; ///< by the stop flag, and not at a limit
+    std::string lost;     ///< why the judge was lost, where that stopped the run; the last generation is saved
 };
 
 /// Starts a run in a new store, or goes on with what a resumed one holds. Threads are TBB's: bound them with
 /// tbb::global_control. Throws UsageError (setup), Error (a saved run that this setup does not go on with) or
 /// state::StateError; the last saved generation is intact.
+/// A judge that is lost stops the run after the last finished generation.
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                        const RunHooks& hooks = {});
+                        const RunHooks& hooks = {}, const Outside& outside = {});
 
 } // namespace evictlab::evolution

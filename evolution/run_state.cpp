@@ -59,6 +59,12 @@ void write_state(const RunState& state, Json& content) {
     content["counters"]["accepted"] = state.counters.accepted;
     content["counters"]["duplicates"] = state.counters.duplicates;
     content["counters"]["evaluations"] = state.counters.evaluations;
+    content["proposal_outcomes"] = Json::array();
+    for (const ProposerRejection& outcome : state.proposal_outcomes)
+        content["proposal_outcomes"].push_back({{"id", outcome.id},
+                                                {"formula", outcome.formula},
+                                                {"hypothesis", outcome.hypothesis},
+                                                {"reason", outcome.reason}});
     content["stop_reason"] = state.stop_reason;
     Json champions = Json::array();
     for (const Candidate& champion : state.champions) champions.push_back(to_json(champion));
@@ -82,6 +88,9 @@ RunState state_from_json(const JsonField& content) {
     state.counters.accepted = counters.member("accepted").whole<std::uint64_t>();
     state.counters.duplicates = counters.member("duplicates").whole<std::uint64_t>();
     state.counters.evaluations = counters.member("evaluations").whole<std::uint64_t>();
+    for (const JsonField& outcome : content.member("proposal_outcomes").elements())
+        state.proposal_outcomes.push_back({outcome.member("id").text(), outcome.member("formula").text(),
+                                           outcome.member("hypothesis").text(), outcome.member("reason").text()});
     state.stop_reason = content.member("stop_reason").text();
     const JsonField champions = content.member("champions"), population = content.member("population");
     for (const JsonField& champion : champions.elements()) state.champions.push_back(candidate_from_json(champion));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "evolution/candidate.hpp"
+#include "evolution/external/proposer.hpp"
 #include "evolution/selection.hpp"
 
 namespace evictlab::evolution {
@@ -37,6 +38,7 @@ struct RunState {
     std::vector<Member> population;   ///< cheapest first
     std::vector<Candidate> champions; ///< in order; the last one is the champion
     std::vector<HistoryLine> history;
+    std::vector<ProposerRejection> proposal_outcomes; ///< of the last generation's that are no champions
     std::string stop_reason; ///< "" while it runs
     double seconds = 0;      ///< of all invocations
     /// Canonical hashes of all candidates. Not in the state file: rebuilt from the journal.

@@ -19,6 +19,8 @@ Json config_json(const RunConfig& config) {
     json["node_price"] = config.node_price;
     json["tuned"] = config.tuned;
     json["tuning_evaluations"] = config.tuning_evaluations;
+    json["judged"] = config.judged;
+    json["proposals"] = config.proposals;
     json["columns"] = config.columns;
     return json;
 }
@@ -33,8 +35,32 @@ RunConfig config_from_json(const JsonField& field) {
     config.node_price = field.member("node_price").number();
     config.tuned = field.member("tuned").whole<std::uint32_t>();
     config.tuning_evaluations = field.member("tuning_evaluations").whole<std::uint32_t>();
+    config.judged = field.member("judged").whole<std::uint32_t>();
+    config.proposals = field.member("proposals").whole<std::uint32_t>();
     config.columns = field.member("columns").texts();
     return config;
+}
+
+Json suite_json(const SearchedSuite& suite) {
+    Json json;
+    json["name"] = suite.name;
+    json["hash"] = suite.hash;
+    json["parameters"] = Json::parse(suite.parameters_json);
+    json["measure"] = suite.measure;
+    if (!suite.reference[0].empty())
+        json["reference"] = {{"train", suite.reference[0]}, {"valid", suite.reference[1]}};
+    return json;
+}
+
+SearchedSuite suite_from_json(const JsonField& field) {
+    SearchedSuite suite;
+    suite.name = field.member("name").text();
+    suite.hash = field.member("hash").text();
+    suite.parameters_json = field.member("parameters").object().dump();
+    suite.measure = field.member("measure").text();
+    if (const auto reference = field.optional_member("reference"))
+        suite.reference = {reference->member("train").numbers(), reference->member("valid").numbers()};
+    return suite;
 }
 
 template <class Value>
@@ -64,7 +90,7 @@ RunLimits limits_from_json(const JsonField& field) {
 
 /// What a user can do about a field that differs.
 std::string_view advice(std::string_view section) {
-    if (section == "suite") return "give the suite and sizes that the run was started with";
+    if (section == "suite" || section == "more_suites") return "give the suite and sizes that the run was started with";
     if (section == "retentions") return "give the retentions that the run was started with";
     if (section == "config") return "leave the option away: a resumed run keeps its own";
     if (section == "build") return "resume with the evictlab that made the run";
@@ -75,16 +101,18 @@ std::string_view advice(std::string_view section) {
 
 Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     Json json;
-    json["suite"]["name"] = setup.identity.suite;
-    json["suite"]["hash"] = setup.identity.suite_hash;
-    json["suite"]["parameters"] = Json::parse(setup.identity.suite_parameters_json);
+    const RunIdentity& id = setup.identity;
+    json["suite"] = suite_json({id.suite, id.suite_hash, id.suite_parameters_json, id.measure, id.reference});
+    json["more_suites"] = Json::array();
+    for (const SearchedSuite& suite : id.more_suites) json["more_suites"].push_back(suite_json(suite));
     json["retentions"] = std::vector<double>(retentions.begin(), retentions.end());
     json["config"] = config_json(setup.config);
     json["build"]["evictlab"] = setup.identity.build;
     json["build"]["engine"] = engine_version;
     json["build"]["operators"] = operators_version;
     json["plugins"] = Json::object();
-    for (const auto& [id, hash] : setup.identity.plugins) json["plugins"][id] = hash;
+    for (const auto& [plugin, hash] : setup.identity.plugins) json["plugins"][plugin] = hash;
+    json["outside"] = {{"judge", id.judge_command}, {"proposer", id.proposer_command}};
     json["limits"] = limits_json(setup.limits);
     json["command"] = setup.identity.command;
     return json;
@@ -93,10 +121,17 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
 RunSetup saved_setup(const JsonField& content) {
     RunSetup setup;
     setup.config = config_from_json(content.member("config"));
-    const JsonField suite = content.member("suite");
-    setup.identity.suite = suite.member("name").text();
-    setup.identity.suite_hash = suite.member("hash").text();
-    setup.identity.suite_parameters_json = suite.member("parameters").object().dump();
+    SearchedSuite suite = suite_from_json(content.member("suite"));
+    setup.identity.suite = std::move(suite.name);
+    setup.identity.suite_hash = std::move(suite.hash);
+    setup.identity.suite_parameters_json = std::move(suite.parameters_json);
+    setup.identity.measure = std::move(suite.measure);
+    setup.identity.reference = std::move(suite.reference);
+    for (const JsonField& more : content.member("more_suites").elements())
+        setup.identity.more_suites.push_back(suite_from_json(more));
+    const JsonField outside = content.member("outside");
+    setup.identity.judge_command = outside.member("judge").text();
+    setup.identity.proposer_command = outside.member("proposer").text();
     setup.identity.build = content.member("build").member("evictlab").text();
     const JsonField plugins = content.member("plugins");
     for (const auto& item : plugins.object().items())
@@ -108,7 +143,7 @@ RunSetup saved_setup(const JsonField& content) {
 
 void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const double> retentions) {
     const Json now = to_json(wanted, retentions);
-    for (const char* section : {"suite", "retentions", "config", "build", "plugins"}) {
+    for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
             throw Error(fmt::format("the state is not that of an evolution run: no '{}'", section));
         const Json before_flat = saved.at(section).flatten();

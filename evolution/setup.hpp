@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/evaluation/relative_fitness.hpp"
 #include "framework/formula/formula.hpp"
 #include "framework/json/json_field.hpp"
 
@@ -26,6 +27,8 @@ struct RunConfig {
     double node_price = 2.5e-5;             ///< part of the start's train error that one node must save to be worth it
     std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
+    std::uint32_t judged = 0;               ///< candidates a generation that the judge is asked about; 0: no judge
+    std::uint32_t proposals = 0;            ///< asked of the proposer a generation; 0: no proposer
     /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",
@@ -43,10 +46,20 @@ inline const std::vector<std::string> captured_columns = {"position",        "re
                                                           "key_norm",        "value_norm",
                                                           "key_cos"};
 
+/// One more suite of a run on several.
+struct SearchedSuite {
+    std::string name, hash, parameters_json, measure;
+    ReferenceErrors reference;
+};
+
 /// What the run is measured on and made by; the caller knows.
 struct RunIdentity {
     std::string suite, suite_hash;
     std::string suite_parameters_json;          ///< Suite::parameters_json()
+    std::string measure;                        ///< what its errors are
+    std::vector<SearchedSuite> more_suites;     ///< beside that one
+    ReferenceErrors reference;                  ///< of that one; empty where errors are not relative
+    std::string judge_command, proposer_command; ///< "" for none; may differ on resume
     std::string build;                          ///< evictlab's version
     std::map<std::string, std::string> plugins; ///< id -> SHA-256 of each plugin that the run relies on
     std::string command;                        ///< that repeats the run, without --state and limits

@@ -1,4 +1,4 @@
-"""The documents of the suites, 8 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of a
+"""The documents of the suites, 16 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of a
 split differ in kind. No two splits share a work."""
 # SPDX-License-Identifier: MIT
 
@@ -58,6 +58,14 @@ CATALOGUE = (
     ),
     Entry("airports", "table", "train", "miscfiles", "/usr/share/misc/airport.gz", "AAL", "GPL-2.0-or-later"),
     Entry("fortunes_wisdom", "quotations", "train", "fortunes", "/usr/share/games/fortunes/wisdom", "", "BSD-3-Clause"),
+    novel("pride_and_prejudice", "train", "Mr. Bennet was so odd"),
+    module("calendar", "train"),
+    lookup("settings", 13, "train"),
+    licence_text("GFDL-1.3", "train"),
+    Entry("git_core", "manual", "train", "git-doc", f"{GIT}/gitcore-tutorial.txt", "Back when this", "GPL-2.0-only"),
+    lookup("stock", 17, "train"),
+    Entry("countries", "table", "train", "miscfiles", "/usr/share/misc/countries.gz", "004:AF", "GPL-2.0-or-later"),
+    Entry("fortunes_law", "quotations", "train", "fortunes", "/usr/share/games/fortunes/law", "", "BSD-3-Clause"),
     Entry(
         "developers_reference",
         "manual",

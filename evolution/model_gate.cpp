@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "evolution/model_gate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <numeric>
+
+namespace evictlab::evolution {
+namespace {
+
+constexpr double least_kl = 1e-9;                  // that has a logarithm
+constexpr std::size_t heats[] = {2, 2};            // documents of the first heats; the rest is the last one
+constexpr double heat_margin = 0.05;               // in the mean logarithm, that a heat forgives: it is of few documents
+constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
+
+double mean_log(std::span<const double> kl) {
+    double sum = 0;
+    for (const double each : kl) sum += std::log(std::max(each, least_kl));
+    return sum / static_cast<double>(kl.size());
+}
+
+/// The mean logarithm of the ratio to the champion, over the contender's documents so far.
+double behind(const std::vector<std::vector<double>>& kl, const FormulaErrors& champion) {
+    double sum = 0;
+    for (std::size_t d = 0; d < kl.size(); ++d) sum += mean_log(kl[d]) - mean_log(champion.by_document[d]);
+    return sum / static_cast<double>(kl.size());
+}
+
+/// The best by train error first; ids make the order total.
+std::vector<Candidate*> best_of(const Candidate& champion, std::vector<Candidate>& candidates, std::size_t count) {
+    constexpr double most = 1 + offline_slack;
+    std::vector<Candidate*> best;
+    for (Candidate& candidate : candidates) {
+        if (candidate.status != Status::accepted || !candidate.valid) continue;
+        if (candidate.train.average > most * champion.train.average) continue;
+        if (candidate.valid->average > most * champion.valid->average) continue;
+        best.push_back(&candidate);
+    }
+    std::ranges::sort(best, [](const Candidate* a, const Candidate* b) {
+        return std::pair(a->train.average, a->slot) < std::pair(b->train.average, b->slot);
+    });
+    best.resize(std::min(best.size(), count));
+    return best;
+}
+
+} // namespace
+
+FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl) {
+    FormulaErrors out;
+    out.by_retention.assign(kl.at(0).size(), 0.0);
+    for (const auto& document : kl)
+        for (std::size_t r = 0; r < document.size(); ++r) out.by_retention[r] += std::log(std::max(document[r], least_kl));
+    for (double& mean : out.by_retention) mean = std::exp(mean / static_cast<double>(kl.size()));
+    out.average = std::exp(mean_log(out.by_retention));
+    out.by_document = std::move(kl);
+    return out;
+}
+
+std::vector<std::string> ModelGate::documents(SearchSplit split) {
+    std::vector<std::string> names;
+    const char* const name = split_names[static_cast<std::size_t>(split)];
+    for (JudgeDocument& document : judge_.documents(name, stop_)) names.push_back(std::move(document.name));
+    if (names.empty()) throw Error(fmt::format("the judge has no documents of the split {}", name));
+    return names;
+}
+
+/// Adds the documents' figures to each contender that is still in.
+void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::string>& documents) {
+    std::vector<VerdictQuestion> questions;
+    std::vector<Contender*> asked;
+    for (Contender& contender : contenders)
+        if (contender.out.empty()) {
+            questions.push_back({"=" + print(contender.candidate->formula), documents});
+            asked.push_back(&contender);
+        }
+    std::vector<Verdict> verdicts = judge_.ask(questions, stop_);
+    if (const std::string why = judge_.lost(); !why.empty()) throw JudgeLost(why);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        if (!verdicts[i].failure.empty()) asked[i]->out = "the judge could not tell: " + verdicts[i].failure;
+        std::ranges::move(verdicts[i].kl, std::back_inserter(asked[i]->kl));
+    }
+}
+
+void ModelGate::judge_start(Candidate& start) {
+    start.verdict.emplace();
+    for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid}) {
+        Contender contender{&start, {}, ""};
+        ask({&contender, 1}, documents(split));
+        if (!contender.out.empty()) throw Error(fmt::format("the start formula: {}", contender.out));
+        (split == SearchSplit::train ? start.verdict->train : start.verdict->valid.emplace()) =
+            summarise_verdict(std::move(contender.kl));
+    }
+}
+
+void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion) {
+    const std::vector<std::string> all = documents(SearchSplit::train);
+    std::size_t first = 0;
+    for (std::size_t heat = 0; first < all.size(); ++heat) {
+        const std::size_t left = all.size() - first;
+        const std::size_t count = heat < std::size(heats) ? std::min(heats[heat], left) : left;
+        const auto begin = all.begin() + static_cast<std::ptrdiff_t>(first);
+        ask(contenders, {begin, begin + static_cast<std::ptrdiff_t>(count)});
+        first += count;
+        for (Contender& contender : contenders) {
+            if (!contender.out.empty()) continue;
+            const double by = behind(contender.kl, champion);
+            if (by >= (first < all.size() ? heat_margin : 0))
+                contender.out = fmt::format("the model's KL divergence is {:.3f} of the champion's on {} train documents",
+                                            std::exp(by), first);
+        }
+    }
+}
+
+void ModelGate::judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count) {
+    std::vector<Contender> contenders;
+    for (Candidate* candidate : best_of(state.champion(), candidates, count))
+        contenders.push_back({candidate, {}, ""});
+    if (contenders.empty()) return;
+    race_on_train(contenders, state.champion().verdict->train);
+    std::vector<Contender> passed;
+    for (Contender& contender : contenders) {
+        if (!contender.out.empty()) {
+            contender.candidate->reason += "; " + contender.out;
+            continue;
+        }
+        contender.candidate->verdict.emplace().train = summarise_verdict(std::move(contender.kl));
+        passed.push_back({contender.candidate, {}, ""});
+    }
+    ask(passed, documents(SearchSplit::valid));
+    for (Contender& contender : passed) {
+        if (contender.out.empty()) {
+            contender.candidate->verdict->valid = summarise_verdict(std::move(contender.kl));
+            promote(state, *contender.candidate);
+        } else {
+            contender.candidate->reason += "; " + contender.out;
+        }
+    }
+}
+
+/// Against the champion that those before it left.
+void ModelGate::promote(RunState& state, Candidate& candidate) {
+    const CandidateVerdict &own = *candidate.verdict, &champion = *state.champion().verdict;
+    const auto text = [](const FormulaErrors& one, const FormulaErrors& other) {
+        return fmt::format("{:.5f} {} the champion's {:.5f}", one.average,
+                           one.average < other.average ? "is below" : "does not improve on", other.average);
+    };
+    candidate.reason += fmt::format("; the model's KL divergence on train {}, on valid {}",
+                                    text(own.train, champion.train), text(*own.valid, *champion.valid));
+    if (!(own.train.average < champion.train.average && own.valid->average < champion.valid->average)) return;
+    candidate.status = Status::champion;
+    state.champions.push_back(candidate);
+    state.last_champion_generation = candidate.generation;
+}
+
+} // namespace evictlab::evolution

@@ -1,0 +1,51 @@
+// The last gate of a run with a judge: the model itself. The best accepted candidates of a generation are judged by
+// their KL divergences on train documents, in heats, and who is below the champion there on valid documents; who is
+// below the champion on both is promoted. SPDX-License-Identifier: MIT
+#pragma once
+#include <vector>
+
+#include "evolution/batch.hpp"
+#include "evolution/candidate.hpp"
+#include "evolution/external/verdict_judge.hpp"
+#include "evolution/run_state.hpp"
+
+namespace evictlab::evolution {
+
+/// The judge cannot be asked any more; the generation in flight cannot be finished.
+struct JudgeLost : Error {
+    using Error::Error;
+};
+
+/// Geometric means of KL divergences [document][retention]: by_retention over documents, average over retentions too.
+FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl);
+
+/// How much worse than the champion's an offline error may be for the model to be asked, as a share: what the offline
+/// measure tells apart less well than this, the model decides.
+inline constexpr double offline_slack = 0.02;
+
+/// Not thread-safe. Refers to judge and stop. All throw JudgeLost, or Abandoned where the stop asks for it.
+class ModelGate {
+public:
+    ModelGate(VerdictJudge& judge, const StopSignal& stop) : judge_(judge), stop_(stop) {}
+    /// Judges the run's first champion. Error where the judge cannot say anything of it.
+    void judge_start(Candidate& start);
+    /// Judges at most `count` of a generation's candidates and makes champions of those that pass, in `candidates` and
+    /// in the state, of which champions and last_champion_generation change.
+    void judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count);
+
+private:
+    struct Contender {
+        Candidate* candidate = nullptr;
+        std::vector<std::vector<double>> kl; ///< [document][retention] so far
+        std::string out;                     ///< why it is out; "" while it is not
+    };
+    std::vector<std::string> documents(SearchSplit split);
+    void ask(std::span<Contender> contenders, const std::vector<std::string>& documents);
+    void race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion);
+    void promote(RunState& state, Candidate& candidate);
+
+    VerdictJudge& judge_;
+    const StopSignal& stop_;
+};
+
+} // namespace evictlab::evolution
