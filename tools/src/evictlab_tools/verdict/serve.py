@@ -147,7 +147,7 @@ class Server:
         divergences = [figures.kl for figures in run.measure(kept)]
         if not all(map(math.isfinite, divergences)):
             raise ToolError(f"the divergence is no finite number: {divergences}")
-        return divergences
+        return [max(0.0, kl) for kl in divergences]  # rounding alone can make one of 0 negative
 
     def _run(self, place: _Place) -> DocumentRun:
         with place.lock:
