@@ -57,8 +57,8 @@ class Stub:
     delay: float = 0.0
     pauses: list[float] = field(default_factory=list)
 
-    def proposer(self, **options: Any) -> Proposer:
-        return Proposer(Endpoint(self.url, "tiny", sleep=self.pauses.append, **options), formula_check())
+    def proposer(self, timeout: float = 60, **options: Any) -> Proposer:
+        return Proposer(Endpoint(self.url, "tiny", sleep=self.pauses.append, **options), formula_check(), timeout)
 
     def says(self, *texts: str) -> None:
         self.answers = [(200, {}, completion(text)) for text in texts]
@@ -189,7 +189,7 @@ def test_a_busy_server_is_asked_again_when_it_says(stub: Stub, tmp_path: Path) -
 def test_retries_end(stub: Stub, tmp_path: Path) -> None:
     stub.answers = [(500, {}, b"the GPU\nis on fire")]
     error = answer_to(stub.proposer(retries=2), tmp_path / "out")["error"]
-    assert "HTTP 500" in error and "the GPU is on fire" in error and "(3 attempts)" in error
+    assert "HTTP 500" in error and "the GPU is on fire" in error and "(attempts: 3)" in error
     assert len(stub.requests) == 3
 
 
@@ -202,7 +202,13 @@ def test_a_refusal_is_not_tried_again(stub: Stub, tmp_path: Path) -> None:
 def test_a_server_that_does_not_answer_is_left(stub: Stub, tmp_path: Path) -> None:
     stub.delay = 1.0
     stub.says(ANSWER)
-    assert "no answer within 0.1 s" in answer_to(stub.proposer(timeout=0.1, retries=1), tmp_path / "out")["error"]
+    assert "no answer within 0.1 s (attempts: 1)" in answer_to(stub.proposer(timeout=0.1), tmp_path / "out")["error"]
+
+
+def test_a_pause_that_is_longer_than_the_time_left_is_not_made(stub: Stub, tmp_path: Path) -> None:
+    stub.answers = [(429, {"Retry-After": "3600"}, b"come back in an hour")]
+    assert "come back in an hour (attempts: 1)" in answer_to(stub.proposer(), tmp_path / "out")["error"]
+    assert stub.pauses == []
 
 
 def test_no_server(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from evictlab_tools.propose.endpoint import Endpoint
 from evictlab_tools.propose.prompt import messages, parse
 
 PROTOCOL = "evictlab-proposer/1"
+TIMEOUT = 110.0  # seconds; evolve waits 120
 Check = Callable[[str], str | None]  # why a formula is refused
 
 
@@ -42,8 +44,8 @@ def formula_check() -> Check:
 class Proposer:
     """Asks the endpoint once a request, and once more with the reasons where it gave no good formula."""
 
-    def __init__(self, endpoint: Endpoint, check: Check) -> None:
-        self._endpoint, self._check = endpoint, check
+    def __init__(self, endpoint: Endpoint, check: Check, timeout: float = TIMEOUT) -> None:
+        self._endpoint, self._check, self._timeout = endpoint, check, timeout
 
     def greeting(self) -> dict[str, Any]:
         return {"protocol": PROTOCOL, "proposer": f"{self._endpoint.model} (evictlab-propose {__version__})"}
@@ -64,14 +66,15 @@ class Proposer:
 
     def propose(self, request: Mapping[str, Any]) -> list[dict[str, str]]:
         chat = messages(request)
-        said = self._endpoint.complete(chat)
+        deadline = time.monotonic() + self._timeout
+        said = self._endpoint.complete(chat, self._timeout)
         good, refused = self._sorted_out(said)
         if not good:
             complaint = (
                 "None of these formulas can be used:\n" + "\n".join(refused) + "\nAnswer anew, in the same form."
             )
             again = [*chat, {"role": "assistant", "content": said}, {"role": "user", "content": complaint}]
-            good, refused = self._sorted_out(self._endpoint.complete(again))
+            good, refused = self._sorted_out(self._endpoint.complete(again, deadline - time.monotonic()))
         for reason in refused:
             print(f"left out: {reason}", file=sys.stderr)
         if not good:
@@ -103,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     add("--api-key-env", default="OPENAI_API_KEY", metavar="NAME", help="environment variable with the key; without "
         "one, none is sent (OPENAI_API_KEY)")  # fmt: skip
     add("--temperature", type=float, help="of sampling (default: the endpoint's)")
-    add("--timeout", type=float, default=120.0, help="seconds to wait for an answer (120)")
+    add("--timeout", type=float, default=TIMEOUT, help=f"seconds for a request, retries too ({TIMEOUT:g})")
     add("--retries", type=int, default=4, help="further attempts after HTTP 429 or 5xx or no answer (4)")
     return result
 
@@ -115,13 +118,14 @@ def _endpoint(given: argparse.Namespace) -> Endpoint:
     if given.timeout <= 0 or given.retries < 0:
         raise UsageError("--timeout is above 0, and --retries is at least 0")
     key = os.environ.get(given.api_key_env)
-    return Endpoint(given.endpoint, given.model, key, given.temperature, given.timeout, given.retries)
+    return Endpoint(given.endpoint, given.model, key, given.temperature, given.retries)
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
-    endpoint = _endpoint(parser().parse_args(arguments))
+    given = parser().parse_args(arguments)
+    endpoint = _endpoint(given)
     with own_stdout() as answers:
-        proposer = Proposer(endpoint, formula_check())
+        proposer = Proposer(endpoint, formula_check(), given.timeout)
         answers.write(proposer.greeting())
         proposer.serve(sys.stdin.buffer, answers)
 

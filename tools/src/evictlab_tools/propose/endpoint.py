@@ -8,6 +8,7 @@ HTTP/2, types of a whole API) is not used. Proxies and certificates are those of
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import sys
 import time
@@ -19,7 +20,6 @@ from typing import Any
 
 from evictlab_tools.errors import ToolError
 
-LONGEST_PAUSE = 60.0  # seconds
 SHOWN = 300  # characters of an error's text
 
 
@@ -37,24 +37,25 @@ class Endpoint:
     model: str
     key: str | None = field(default=None, repr=False)
     temperature: float | None = None
-    timeout: float = 120.0  # seconds without a byte
     retries: int = 4
     sleep: Callable[[float], None] = time.sleep
 
-    def complete(self, messages: Sequence[dict[str, str]]) -> str:
-        """What the model says; ToolError with the last reason once the retries are spent."""
-        for attempt in range(self.retries + 1):
+    def complete(self, messages: Sequence[dict[str, str]], seconds: float) -> str:
+        """What the model says; ToolError with the last reason once retries or seconds (with pauses) are spent."""
+        deadline = time.monotonic() + seconds
+        for attempt in itertools.count():
+            left = max(deadline - time.monotonic(), 0.001)
             try:
-                return self._post(messages)
+                return self._post(messages, left)
             except _TryAgain as error:
-                if attempt == self.retries:
-                    raise ToolError(f"{error} ({attempt + 1} attempts)") from None
-                pause = min(2.0**attempt if error.after is None else error.after, LONGEST_PAUSE)
+                pause = 2.0**attempt if error.after is None else error.after
+                if attempt == self.retries or time.monotonic() + pause >= deadline:
+                    raise ToolError(f"{error} (attempts: {attempt + 1})") from None
                 print(f"{error}; trying again in {pause:g} s", file=sys.stderr)
                 self.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _post(self, messages: Sequence[dict[str, str]]) -> str:
+    def _post(self, messages: Sequence[dict[str, str]], timeout: float) -> str:
         url = self.base.rstrip("/") + "/chat/completions"
         body: dict[str, Any] = {"model": self.model, "messages": list(messages)}
         if self.temperature is not None:
@@ -64,13 +65,13 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {self.key}"
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+            with urllib.request.urlopen(request, timeout=timeout) as response:
                 data = response.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(url, error) from None
         except TimeoutError:
-            raise _TryAgain(f"{url}: no answer within {self.timeout:g} s") from None
+            raise _TryAgain(f"{url}: no answer within {timeout:.3g} s") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise _TryAgain(f"{url}: cannot be reached: {reason}") from None
