@@ -35,8 +35,8 @@ def test_half_the_mean_square_of_responses_is_the_kl_divergence_of_a_small_chang
     for tensor in change.values():
         tensor[0, last] = 0.01 * torch.randn(tensor.shape[2:], generator=generator)
     with torch.no_grad():
-        before = continue_with(model, ids, PROMPT, cached, everything).double().log_softmax(-1)[last]
-        after = continue_with(model, ids, PROMPT, cached, everything, change).double().log_softmax(-1)[last]
+        before = continue_with(model, ids, PROMPT, cached, [everything])[0].double().log_softmax(-1)[last]
+        after = continue_with(model, ids, PROMPT, cached, [everything], change)[0].double().log_softmax(-1)[last]
     kl = float((before.exp() * (before - after)).sum())
     responses = sum(found[number][:, last] @ change[number][0, last].reshape(-1).numpy() for number in layers)
     assert np.isclose(np.mean(np.square(responses)) / 2, kl, rtol=0.25)  # of 400 draws

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from evictlab_tools.models import ModelSource
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict.command import command, parse_retentions
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
+from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import (
@@ -34,7 +35,6 @@ from evictlab_tools.verdict.judge import (
     Figures,
     Judge,
     Masks,
-    compare,
     kept_count,
 )
 from evictlab_tools.verdict.statistics import geometric_mean, mean, ratio, spearman
@@ -101,9 +101,9 @@ def reference_logits(model: str, run: DocumentRun, masks: Masks) -> torch.Tensor
 def test_the_continuation_under_masks_is_the_full_forward_under_the_same_masks(model: str) -> None:
     run = read(model)
     masks = random_masks(run, 5)
-    figures = run.measure(masks)
+    (figures,) = run.measure([masks])
     expected = reference_logits(model, run, masks)
-    p, q = run.logits.double().softmax(-1), expected.double().softmax(-1)
+    p, q = run.predictions.logits.double().softmax(-1), expected.double().softmax(-1)
     kl = float((p * (p.log() - q.log())).sum(-1).mean())
     targets = torch.tensor(run.document.ids[run.prompt + 1 :])[:, None]
     nll = -(q[:-1].gather(1, targets).log() - p[:-1].gather(1, targets).log()).mean()
@@ -114,7 +114,7 @@ def test_the_continuation_under_masks_is_the_full_forward_under_the_same_masks(m
 @pytest.mark.parametrize("model", STANDARD)
 def test_keeping_all_changes_nothing(model: str) -> None:
     run = read(model)
-    figures = run.measure([np.ones((2, PROMPT), np.bool_)] * 4)
+    (figures,) = run.measure([[np.ones((2, PROMPT), np.bool_)] * 4])
     assert abs(figures.kl) < 1e-9
     assert abs(figures.delta_nll) < 1e-5
 
@@ -127,7 +127,7 @@ def test_each_head_and_layer_has_a_mask_of_its_own() -> None:
         for head in range(2):
             masks = [mask.copy() for mask in everything]
             masks[layer][head, 10:60] = False
-            seen.add(round(run.measure(masks).kl, 12))
+            seen.add(round(run.measure([masks])[0].kl, 12))
     assert len(seen) == 8 and min(seen) > 0
 
 
@@ -137,7 +137,7 @@ def test_sliding_layers_are_left_alone_unless_asked_for() -> None:
     windows = [layer.window for _, layer in sorted(run.layers.items())]
     masks = run.keep(lab.open("knorm@kvpress"), [0.5])[0]
     assert [bool(mask.all()) for mask in masks] == [window > 0 for window in windows]
-    figures = run.measure(masks)
+    (figures,) = run.measure([masks])
     assert figures.cached == 2 * 2 * PROMPT and figures.kept == 2 * 2 * PROMPT // 2
     everywhere = read("gemma3", sliding_layers=True).keep(lab.open("knorm@kvpress"), [0.5])[0]
     assert not any(mask.all() for mask in everywhere)
@@ -173,7 +173,7 @@ def test_compare_is_the_divergence_and_the_change_of_the_likelihood() -> None:
     full = torch.tensor([[0.0, 0.0], [0.0, 2.0]])
     evicted = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
     first = 0.5 * np.log(0.5 * (1 + np.e)) + 0.5 * np.log(0.5 * (1 + np.e) / np.e)
-    assert compare(full, evicted, [1]) == pytest.approx((first / 2, np.log((1 + np.e) / np.e) - np.log(2)))
+    assert compare(Predictions(full), evicted, [1]) == pytest.approx((first / 2, np.log((1 + np.e) / np.e) - np.log(2)))
 
 
 def test_statistics() -> None:
@@ -304,12 +304,12 @@ def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest
     journal = suite / "verdict.json.journal"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:20]) + lines[20][:30])  # a stop in the middle of a line
-    measured = []
-    measure: Callable[[DocumentRun, Masks], Figures] = DocumentRun.measure
+    measured: list[Masks] = []
+    measure: Callable[[DocumentRun, Sequence[Masks]], list[Figures]] = DocumentRun.measure
 
-    def count(run: DocumentRun, masks: Masks) -> Figures:
-        measured.append(masks)
-        return measure(run, masks)
+    def count(run: DocumentRun, kept: Sequence[Masks]) -> list[Figures]:
+        measured.extend(kept)
+        return measure(run, kept)
 
     monkeypatch.setattr(DocumentRun, "measure", count)
     assert verdict_of(suite) == whole

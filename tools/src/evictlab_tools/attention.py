@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,17 +47,17 @@ class Recorder:
     layers: dict[int, LayerAttention] = field(default_factory=dict)
 
 
-_recorders: list[Recorder] = []
+_recorders: ContextVar[tuple[Recorder, ...]] = ContextVar("recorders", default=())  # each thread's own
 
 
 @contextmanager
 def recording(wanted: Sequence[int] | None = None) -> Iterator[Recorder]:
     recorder = Recorder(None if wanted is None else set(wanted))
-    _recorders.append(recorder)
+    token = _recorders.set((*_recorders.get(), recorder))
     try:
         yield recorder
     finally:
-        _recorders.remove(recorder)
+        _recorders.reset(token)
 
 
 def _attention(
@@ -64,7 +65,7 @@ def _attention(
 ) -> tuple[Tensor, None]:
     output, _ = sdpa_attention_forward(module, q, k, v, mask, dropout, **options)
     layer = getattr(module, "layer_idx", None)
-    for recorder in _recorders:
+    for recorder in _recorders.get():
         if layer is None:
             raise ToolError(
                 f"{type(module).__name__} does not say which layer it is of (layer_idx), so it cannot be told"

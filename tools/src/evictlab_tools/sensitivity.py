@@ -33,7 +33,7 @@ def sensitivities(
         for number, layer in layers.items()
     }
     with torch.enable_grad():
-        log_p = continue_with(model, ids, prompt, cached, everything, added).float().log_softmax(-1)
+        log_p = continue_with(model, ids, prompt, cached, [everything], added)[0].float().log_softmax(-1)
     generator = torch.Generator().manual_seed(SEED)
     gradients: list[tuple[torch.Tensor, ...]] = []
     for probe in range(probes):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,12 +20,14 @@ from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import write_whole
 from evictlab_tools.library import Lab, Library, Scorer
+from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite, read_texts
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
+from evictlab_tools.verdict.serve import Server
 from evictlab_tools.verdict.summary import Row, Verdict, dump, to_json, to_text, used
 
 MADE_BY = f"evictlab-verdict {__version__}"
@@ -82,10 +85,10 @@ class Verdicts:
             tqdm.write(f"error: {self.failures[row]}; its row is left out", file=sys.stderr)
             bar.update(len(missing))
             return
-        for retention, masks in zip(missing, kept, strict=True):
-            names = {"document": run.document.name, "scorer": row}
-            self.journal.add((run.document.hash, self._hash(row), retention), names, run.measure(masks))
-            bar.update()
+        names = {"document": run.document.name, "scorer": row}
+        for retention, figures in zip(missing, run.measure(kept), strict=True):
+            self.journal.add((run.document.hash, self._hash(row), retention), names, figures)
+        bar.update(len(missing))
 
     def verdict(self) -> Verdict:
         rows = tuple(self._row(row) for row in self.rows if row not in self.failures)
@@ -151,7 +154,10 @@ def parser() -> argparse.ArgumentParser:
     add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
     add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
     add("--kind", default="text", help="kind of the plain text files (default text)")
-    add("--threads", type=int, default=torch.get_num_threads(), help="threads (default: one a core)")
+    add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
+    add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
+        "documents, one JSON object a line")  # fmt: skip
+    add("--workers", type=int, help="with --serve: documents that are judged at once (default: as cores allow)")
     return result
 
 
@@ -169,7 +175,7 @@ def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> Doc
             kind=given.kind,
             split="test",
         )
-    return documents.of_splits(given.split or ["test", "test_other_model"])
+    return documents
 
 
 def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
@@ -182,19 +188,55 @@ def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
     print(correlations_to_text(correlations))
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
-    given = parser().parse_args(arguments)
-    retentions = parse_retentions(given.retentions)
-    if given.threads < 1:
-        raise UsageError("--threads is at least 1")
-    torch.set_num_threads(given.threads)
-    lab = Lab(given.plugin_dir)
+def _open_lab(plugin_dirs: Sequence[Path]) -> Lab:
+    lab = Lab(plugin_dirs)
     for problem in lab.problems:
         print(f"warning: {problem}", file=sys.stderr)
+    return lab
+
+
+def _serve(given: argparse.Namespace) -> None:
+    for option in ("scorers", "split", "journal", "correlate"):
+        if getattr(given, option) is not None:
+            raise UsageError(f"--{option} has no meaning with --serve: requests say what is judged")
+    if not (given.inputs[0] / SUITE_FILE).is_file():
+        raise UsageError(f"--serve needs the folder of a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
+    threads = given.threads or 1
+    workers = given.workers or max(1, (os.cpu_count() or 1) // threads)
+    torch.set_num_threads(threads)
+    with own_stdout() as answers:
+        lab = _open_lab(given.plugin_dir)
+        source = open_model(given.model, given.revision)
+        judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads)
+        documents = _documents(given, judge, lab.library)
+        server = Server(judge, documents, lab, workers=workers, threads=threads)
+        judge.load(documents.documents[0])
+        answers.write(server.greeting(given.model_name or documents.model or source.name))
+        server.serve(sys.stdin.buffer, answers)
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    for option in ("threads", "workers"):
+        if getattr(given, option) is not None and getattr(given, option) < 1:
+            raise UsageError(f"--{option} is at least 1")
+    if given.serve:
+        _serve(given)
+    elif given.workers is not None:
+        raise UsageError("--workers is for --serve")
+    else:
+        _measure(given)
+
+
+def _measure(given: argparse.Namespace) -> None:
+    retentions = parse_retentions(given.retentions)
+    threads = given.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    lab = _open_lab(given.plugin_dir)
     scorers = open_scorers(lab, given.scorers or ["all"])
     source = open_model(given.model, given.revision)
-    judge = Judge(source, sliding_layers=given.sliding_layers, threads=given.threads)
-    documents = _documents(given, judge, lab.library)
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
+    documents = _documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
     journal = Journal(given.journal or given.output.with_name(given.output.name + ".journal"), basis)
     with closing(journal):

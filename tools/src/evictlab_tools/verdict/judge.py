@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,13 +22,13 @@ from evictlab_tools.checks import LayerFacts, check_layers
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, LayerInput, Scorer
 from evictlab_tools.models import ModelSource
+from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.masked import ATTENTION, PromptLayer, prompt_layer, run_continuation
 
 ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
 LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
 BOUNDS = (ORACLE, LAYER_ORACLE)
-BLOCK = 16  # positions whose distributions are compared at once
 
 Masks = list[NDArray[np.bool_]]  # [layer]: [H_kv][n]
 
@@ -53,24 +53,8 @@ def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def compare(full: Tensor, evicted: Tensor, targets: Sequence[int]) -> tuple[float, float]:
-    """Mean KL(full || evicted) over positions, and the change of the mean negative log-likelihood of the targets.
-
-    Logits [m][vocabulary]; target i is what follows position i, and the last position may have none.
-    """
-    divergence = change = 0.0
-    for first in range(0, full.shape[0], BLOCK):
-        p = full[first : first + BLOCK].double().log_softmax(-1)
-        q = evicted[first : first + BLOCK].double().log_softmax(-1)
-        divergence += float((p.exp() * (p - q)).sum())
-        next_tokens = torch.tensor(targets[first : first + BLOCK], dtype=torch.long)[:, None]
-        rows = len(next_tokens)
-        change += float((p[:rows].gather(1, next_tokens) - q[:rows].gather(1, next_tokens)).sum())
-    return divergence / full.shape[0], change / len(targets) if targets else 0.0
-
-
 class Judge:
-    """A model, loaded and checked when the first document comes."""
+    """A model, loaded and checked when the first document comes. Threads may share it once it is."""
 
     def __init__(self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2) -> None:
         self.source, self.sliding_layers = source, sliding_layers
@@ -83,16 +67,21 @@ class Judge:
         """Runs the whole document once."""
         if not 0 < document.prompt < len(document.ids):
             raise ToolError(f"{document.name}: a prompt of {document.prompt} of {len(document.ids)} tokens cannot be")
-        if self._model is None:
-            self._model = self.source.load(ATTENTION)
-            self._facts = check_layers(self._model, document.ids, range(self.source.num_layers))
+        model = self.load(document)
         with recording() as recorder, torch.no_grad():
-            output = self._model(
+            output = model(
                 input_ids=torch.tensor([document.ids]),
                 use_cache=False,
                 logits_to_keep=len(document.ids) - document.prompt,
             )
-        return DocumentRun(self, self._model, document, recorder.layers, self._facts, output.logits[0])
+        return DocumentRun(self, model, document, recorder.layers, self._facts, Predictions(output.logits[0]))
+
+    def load(self, document: TokenDocument) -> torch.nn.Module:
+        """The model, loaded if it is not yet, and then checked on a document. Before threads share the judge."""
+        if self._model is None:
+            self._model = self.source.load(ATTENTION)
+            self._facts = check_layers(self._model, document.ids, range(self.source.num_layers))
+        return self._model
 
     def projection(self, layer: int, attention: LayerAttention) -> Tensor:
         if layer not in self._projections:
@@ -109,7 +98,7 @@ class DocumentRun:
     document: TokenDocument
     layers: Mapping[int, LayerAttention]
     facts: Mapping[int, LayerFacts]
-    logits: Tensor  # [m][vocabulary], of the continuation's positions
+    predictions: Predictions  # at the continuation's positions
     _norms: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
@@ -175,12 +164,29 @@ class DocumentRun:
             assert self.token_types is not None
         return self._by_layer(len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed).mask)
 
+    def trimmed(self) -> DocumentRun:
+        """Without what scorers do not see, that is without what the oracles need: less than half the memory."""
+        n = self.prompt
+        layers = {
+            number: replace(
+                layer,
+                q=layer.q[:, :n].clone(),
+                k=layer.k[:, :n].clone(),
+                v=layer.v[:, :n].clone(),
+                output=layer.output[:0].clone(),
+            )
+            for number, layer in self.layers.items()
+        }
+        return replace(self, layers=layers, _norms={number: norms[:, :n] for number, norms in self._norms.items()})
+
     @cached_property
     def future_attention(self) -> dict[int, NDArray[np.float64]]:
         """By layer, the continuation's attention to each prompt token, mean over its queries and the group's heads."""
         return {number: _future_attention(layer, self.prompt) for number, layer in self.layers.items()}
 
     def keep_oracle(self, bound: str, removed: Sequence[float]) -> list[Masks]:
+        if self.layers[0].q.shape[1] == self.prompt:
+            raise ToolError(f"{self.document.name}: the oracles need what a trimmed run does not hold")
         attention = self.future_attention
 
         def of_layer(number: int) -> NDArray[np.bool_]:
@@ -192,11 +198,14 @@ class DocumentRun:
 
         return self._by_layer(len(removed), of_layer)
 
-    def measure(self, masks: Masks) -> Figures:
-        """Runs the continuation with all other prompt tokens hidden."""
-        kept = [torch.from_numpy(mask) for mask in masks]
-        evicted = run_continuation(self.model, self.document.ids, self.prompt, self.prompt_layers, kept)
-        kl, delta_nll = compare(self.logits, evicted, self.document.ids[self.prompt + 1 :])
+    def measure(self, kept: Sequence[Masks]) -> list[Figures]:
+        """Of each kept set: runs the continuation with all other prompt tokens hidden, all sets as one batch."""
+        tensors = [[torch.from_numpy(mask) for mask in masks] for masks in kept]
+        evicted = run_continuation(self.model, self.document.ids, self.prompt, self.prompt_layers, tensors)
+        return [self._figures(masks, logits) for masks, logits in zip(kept, evicted, strict=True)]
+
+    def _figures(self, masks: Masks, evicted: Tensor) -> Figures:
+        kl, delta_nll = compare(self.predictions, evicted, self.document.ids[self.prompt + 1 :])
         judged = [mask for number, mask in enumerate(masks) if self.is_evicted(number)]
         return Figures(kl, delta_nll, int(sum(mask.sum() for mask in judged)), sum(mask.size for mask in judged))
 

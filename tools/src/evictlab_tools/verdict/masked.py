@@ -1,7 +1,8 @@
 """Attention of a continuation over a prompt's recorded keys and values, some of which are hidden from it.
 
 The prompt runs once. For each kept set only the continuation runs again: its queries see, in every layer and KV head,
-the prompt tokens that are kept and all continuation tokens up to themselves. Positions stay the true ones.
+the prompt tokens that are kept and all continuation tokens up to themselves. Positions stay the true ones. Several kept
+sets run as one batch, and of the prompt's keys and values only the kept ones are read.
 """
 # SPDX-License-Identifier: MIT
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -37,11 +39,12 @@ class PromptLayer:
 @dataclass(frozen=True)
 class _Hidden:
     layers: Mapping[int, PromptLayer]
-    kept: Sequence[Tensor]  # [layer], bool [H_kv][n]
+    kept: Sequence[Sequence[Tensor]]  # [batch][layer], bool [H_kv][n]
     added: Mapping[int, Tensor] | None = None  # [1][m][H_q][d], to the heads' outputs
+    causal: dict[int, Tensor] = field(default_factory=dict)  # by kept tokens: the bias where all heads keep as many
 
 
-_hidden: list[_Hidden] = []
+_hidden: ContextVar[_Hidden | None] = ContextVar("hidden", default=None)  # each thread's own
 
 
 def prompt_layer(attention: LayerAttention, prompt: int) -> PromptLayer:
@@ -49,42 +52,68 @@ def prompt_layer(attention: LayerAttention, prompt: int) -> PromptLayer:
 
 
 @contextmanager
-def _hiding(
-    layers: Mapping[int, PromptLayer], kept: Sequence[Tensor], added: Mapping[int, Tensor] | None = None
-) -> Iterator[None]:
-    _hidden.append(_Hidden(layers, kept, added))
+def _hiding(hidden: _Hidden) -> Iterator[None]:
+    token = _hidden.set(hidden)
     try:
         yield
     finally:
-        _hidden.pop()
+        _hidden.reset(token)
 
 
-def visible(kept: Tensor, continuation: int, window: int) -> Tensor:
-    """What each of the continuation's queries sees: bool [H_kv][m][n + m]."""
+def visible(places: Tensor, counts: Tensor, prompt: int, continuation: int, window: int) -> Tensor:
+    """What each of the continuation's queries sees: bool [H_kv][m][c + m], of the prompt tokens at `places` [H_kv][c].
+
+    A head sees the first of its places only, as many as its count [H_kv] says.
+    """
+    kv_heads, most = places.shape
+    query = torch.arange(prompt, prompt + continuation)
+    position = torch.cat((places, query.expand(kv_heads, -1)), -1)
+    there = torch.cat((torch.arange(most) < counts[:, None], torch.ones(kv_heads, continuation, dtype=torch.bool)), -1)
+    age = query[None, :, None] - position[:, None, :]
+    seen = (age >= 0) & there[:, None, :]
+    return seen & (age < window) if window > 0 else seen
+
+
+def _bias(seen: Tensor, group: int) -> Tensor:
+    """What is added to the logits: [1][H_kv][group * m][c + m]."""
+    return torch.zeros(seen.shape).masked_fill_(~seen, float("-inf")).repeat(1, group, 1)[None]
+
+
+def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One of the batch: q [H_q][m][d], k and v [H_kv][m][d]. The queries of a group's heads run as one head's."""
+    heads, continuation, dim = q.shape
     kv_heads, prompt = kept.shape
-    query = torch.arange(prompt, prompt + continuation)[:, None]
-    age = query - torch.arange(prompt + continuation)[None, :]
-    seen = (age >= 0) & (age < window) if window > 0 else age >= 0
-    all_kept = torch.cat((kept, kept.new_ones(kv_heads, continuation)), -1)
-    return seen[None] & all_kept[:, None]
+    group = heads // kv_heads
+    counts = kept.sum(-1)
+    most = int(counts.max())
+    places = torch.argsort(kept.byte(), dim=-1, descending=True, stable=True)[:, :most]
+    if layer.window > 0 or int(counts.min()) < most:
+        bias = _bias(visible(places, counts, prompt, continuation, layer.window), group)
+    else:
+        if most not in hidden.causal:
+            hidden.causal[most] = _bias(visible(places[:1], counts[:1], prompt, continuation, 0), group)
+        bias = hidden.causal[most]
+    index = places[:, :, None].expand(-1, -1, dim)
+    keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((layer.v.gather(1, index), v), 1)
+    queries = q.reshape(1, kv_heads, group * continuation, dim)
+    output = functional.scaled_dot_product_attention(
+        queries, keys[None], values[None], attn_mask=bias, scale=layer.scale
+    )
+    return output.reshape(heads, continuation, dim)
 
 
 def _attention(
     module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
 ) -> tuple[Tensor, None]:
-    if not _hidden:
+    hidden = _hidden.get()
+    if hidden is None:
         recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](module, q, k, v, mask, dropout, **options)
         return recorded
     number = int(module.layer_idx)  # type: ignore[arg-type]
-    layer, kept = _hidden[-1].layers[number], _hidden[-1].kept[number]
-    group = q.shape[1] // k.shape[1]
-    keys = torch.cat((layer.k[None], k), 2).repeat_interleave(group, 1)
-    values = torch.cat((layer.v[None], v), 2).repeat_interleave(group, 1)
-    seen = visible(kept, q.shape[2], layer.window).repeat_interleave(group, 0)[None]
-    output = functional.scaled_dot_product_attention(q, keys, values, attn_mask=seen, scale=layer.scale)
-    output = output.transpose(1, 2).contiguous()
-    added = _hidden[-1].added
-    return (output if added is None else output + added[number]), None
+    layer = hidden.layers[number]
+    outputs = [_attend(hidden, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(hidden.kept)]
+    output = torch.stack(outputs).transpose(1, 2).contiguous()
+    return (output if hidden.added is None else output + hidden.added[number]), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
@@ -96,25 +125,29 @@ def continue_with(
     ids: Sequence[int],
     prompt: int,
     layers: Mapping[int, PromptLayer],
-    kept: Sequence[Tensor],
+    kept: Sequence[Sequence[Tensor]],
     added: Mapping[int, Tensor] | None = None,
 ) -> Tensor:
-    """Logits [m][vocabulary] of the continuation's positions; the model was loaded with ATTENTION.
+    """Logits [kept sets][m][vocabulary] of the continuation's positions; the model was loaded with ATTENTION.
 
     `added` [1][m][H_q][d], by layer, is added to what the heads put out.
     """
-    with _hiding(layers, kept, added):
+    with _hiding(_Hidden(layers, kept, added)):
         output = model(
-            input_ids=torch.tensor([list(ids[prompt:])]),
-            position_ids=torch.arange(prompt, len(ids))[None],
+            input_ids=torch.tensor([list(ids[prompt:])]).expand(len(kept), -1),
+            position_ids=torch.arange(prompt, len(ids)).expand(len(kept), -1),
             use_cache=False,
         )
-    logits: Tensor = output.logits[0]
+    logits: Tensor = output.logits
     return logits
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def run_continuation(
-    model: torch.nn.Module, ids: Sequence[int], prompt: int, layers: Mapping[int, PromptLayer], kept: Sequence[Tensor]
+    model: torch.nn.Module,
+    ids: Sequence[int],
+    prompt: int,
+    layers: Mapping[int, PromptLayer],
+    kept: Sequence[Sequence[Tensor]],
 ) -> Tensor:
     return continue_with(model, ids, prompt, layers, kept)

@@ -1,0 +1,156 @@
+"""The judge as a service: requests and answers, one JSON object a line (protocol evictlab-verdict/1).
+
+The prompt of a document runs when it is first asked for, and is kept. Documents are judged in parallel by workers, so
+answers may come in another order than requests. docs/verdict.md describes the protocol.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import torch
+
+from evictlab_tools.errors import ToolError
+from evictlab_tools.library import Lab, Scorer
+from evictlab_tools.lines import LineWriter, parse_request
+from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
+from evictlab_tools.verdict.judge import DocumentRun, Judge
+
+PROTOCOL = "evictlab-verdict/1"
+SPLITS = ("train", "valid")  # a search must not see test documents
+
+
+@dataclass
+class _Place:
+    """A document, and its run once that was asked for."""
+
+    document: TokenDocument
+    run: DocumentRun | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass
+class _Question:
+    """A request, and what is known of its answer."""
+
+    id: Any
+    scorer: Scorer
+    retentions: list[float]
+    kl: list[list[float] | None]  # [document], None: not yet
+    error: str | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+def _retentions(request: dict[str, Any]) -> list[float]:
+    given = request.get("retentions")
+    if not isinstance(given, list) or not given:
+        raise ToolError('"retentions" is not a list of numbers, as [0.1, 0.25]')
+    for value in given:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise ToolError(f'"retentions" has {json.dumps(value)}; a retention is above 0 and at most 1')
+    return [float(value) for value in given]
+
+
+class Server:
+    """Answers requests on documents of the train and valid splits with `workers` threads, of `threads` each."""
+
+    def __init__(self, judge: Judge, documents: DocumentSet, lab: Lab, *, workers: int, threads: int) -> None:
+        self._judge, self._lab = judge, lab
+        self._documents = documents.of_splits(SPLITS)
+        self._places = {document.name: _Place(document) for document in self._documents.documents}
+        # Torch's number of threads is each thread's own.
+        self._pool = ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(threads))
+
+    def greeting(self, model: str) -> dict[str, Any]:
+        """The first line. `judge` names all that figures follow from, so that answers can be kept under it."""
+        name = f"{model} ({self._judge.source.weights}), suite {self._documents.suite} {self._documents.suite_hash}"
+        if self._judge.sliding_layers:
+            name += ", sliding layers evicted"
+        documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
+        return {"protocol": PROTOCOL, "judge": name, "documents": documents}
+
+    def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
+        """Until the requests end. What was asked is still answered then, unless nobody reads answers any more."""
+        try:
+            for line in requests:
+                if line.strip():
+                    self._take(line, answers)
+            self._pool.shutdown()
+        except BaseException:
+            self._pool.shutdown(cancel_futures=True)
+            raise
+
+    def _take(self, line: bytes, answers: LineWriter) -> None:
+        name: Any = None
+        try:
+            request = parse_request(line)
+            name = request.get("id")
+            places, question = self._question(request)
+        except (ToolError, UnicodeEncodeError) as error:
+            answers.write({"id": name, "error": str(error)})
+            return
+        for index, place in enumerate(places):
+            self._pool.submit(self._judge_one, question, index, place, answers)
+
+    def _question(self, request: dict[str, Any]) -> tuple[list[_Place], _Question]:
+        if request.get("id") is None:
+            raise ToolError('the request has no "id"')
+        text, names = request.get("scorer"), request.get("documents")
+        if not isinstance(text, str) or not text:
+            raise ToolError('"scorer" is not a text')
+        if not isinstance(names, list) or not names:
+            raise ToolError('"documents" is not a list of names')
+        for name in names:
+            if not isinstance(name, str) or name not in self._places:
+                raise ToolError(
+                    f"no document {json.dumps(name)} is served; the first line lists those that are, of the splits "
+                    f"{' and '.join(SPLITS)}"
+                )
+        retentions = _retentions(request)
+        question = _Question(request["id"], self._lab.open(text), retentions, [None] * len(names))
+        return [self._places[name] for name in names], question
+
+    def _judge_one(self, question: _Question, index: int, place: _Place, answers: LineWriter) -> None:
+        if question.error is not None or answers.closed:
+            return
+        error = None
+        figures: list[float] = []
+        try:
+            figures = self._figures(question.scorer, question.retentions, place)
+        except ToolError as problem:
+            error = f"{question.scorer.text} on {place.document.name}: {problem}"
+        except Exception as problem:  # one scorer's trouble must not end the service
+            traceback.print_exc(file=sys.stderr)
+            error = f"{question.scorer.text} on {place.document.name}: {type(problem).__name__}: {problem}"
+        with question.lock:
+            if question.error is not None:
+                return
+            question.kl[index], question.error = figures, error
+            finished = all(figures is not None for figures in question.kl)
+        if error is not None:
+            answers.write({"id": question.id, "error": error})
+        elif finished:
+            answers.write({"id": question.id, "kl": question.kl})
+
+    def _figures(self, scorer: Scorer, retentions: Sequence[float], place: _Place) -> list[float]:
+        run = self._run(place)
+        kept = run.keep(scorer, [1.0 - retention for retention in retentions])
+        divergences = [figures.kl for figures in run.measure(kept)]
+        if not all(map(math.isfinite, divergences)):
+            raise ToolError(f"the divergence is no finite number: {divergences}")
+        return [max(0.0, kl) for kl in divergences]  # rounding alone can make one of 0 negative
+
+    def _run(self, place: _Place) -> DocumentRun:
+        with place.lock:
+            if place.run is None:
+                place.run = self._judge.read(place.document).trimmed()
+            return place.run
