@@ -6,12 +6,13 @@
 #include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/outside.hpp"
 #include "cli/progress.hpp"
+#include "cli/search_fitness.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
 #include "evolution/seed_journey.hpp"
-#include "framework/evaluation/captured_fitness.hpp"
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
@@ -35,18 +36,22 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state run.json --start '0.7*recent_attn + 0.3*cumulative_attn' --target 0.368\n"
     "  evictlab evolve --suite full --patterns 2 --state full.json --generations 50\n"
     "  evictlab evolve --suite smollm2 --state real.json --start 'window_attn:64' --max-seconds 3600\n"
+    "  evictlab evolve --suite smollm2 --suite micro --state both.json --start 'recent_attn + 0.3*cumulative_attn'\n"
+    "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json --start real_start \\\n"
+    "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
     "  evictlab evolve --replay seed-journey\n";
 
 po::options_description evolve_options() {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
     po::options_description options("Options");
-    add_suite_options(options);
+    add_search_suite_options(options);
     options.add_options()("state", text("FILE"), "where the run is kept, such as evolution.json");
     options.add_options()("resume", "go on with the run in FILE");
     options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start)");
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
                           "formulas kept, and made a generation (400; 100 on captured suites)");
+    add_outside_options(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
     options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
     options.add_options()("max-seconds", text("S"), "stop after so long, this time");
@@ -88,17 +93,21 @@ formula::Formula start_formula(const std::string& start, PluginHost& host,
 }
 
 /// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
-void print_outcome(const Suite& suite, const evolution::RunResult& result, std::span<const double> retentions,
-                   const std::string& state_file) {
+void print_outcome(const SearchSuites& search, const evolution::RunResult& result, const std::string& state_file) {
+    const Suite& suite = search.suites.front();
     const evolution::Candidate& champion = result.state.champion();
     BenchOptions options;
-    options.retentions.assign(retentions.begin(), retentions.end());
+    options.retentions = search.retentions.front();
+    options.measure = search.measures.front();
     options.stop = &interrupted();
     const Bench bench = run_bench(suite, std::vector{Scorer::from_formula("champion", champion.formula)}, options);
     fmt::print("champion    {}\n", formula::print(champion.formula));
     for (const Split split : all_splits)
         fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
                    bench.rows[0].splits[static_cast<std::size_t>(split)].average);
+    if (const auto& verdict = champion.verdict; verdict && verdict->valid)
+        fmt::print("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
+                   verdict->valid->average);
     fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n",
                result.state.counters.evaluations, result.state.generation, result.state.counters.duplicates);
     fmt::print("stopped     {}\n", result.state.stop_reason);
@@ -108,7 +117,7 @@ void print_outcome(const Suite& suite, const evolution::RunResult& result, std::
 int replay(const po::variables_map& values) {
     const std::string& name = values["replay"].as<std::string>();
     if (name != "seed-journey") throw UsageError(fmt::format("unknown replay '{}': there is seed-journey", name));
-    const Suite suite = values.contains("suite") ? suite_from(values) : make_suite("micro");
+    const Suite suite = values.contains("suite") ? std::move(suites_from(values).front()) : make_suite("micro");
     const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values, usual_retentions("rescore")));
     std::cout << evolution::journey_table(evolution::replay_seed_journey(fitness));
     return exit_ok;
@@ -116,58 +125,40 @@ int replay(const po::variables_map& values) {
 
 /// What decides a run, as one would type it; where it is kept and how long it goes on are added by who reports it.
 std::string command_text(const po::variables_map& values, const evolution::RunConfig& config) {
-    std::string text = "evictlab evolve" + suite_options_text(values);
+    std::string text = "evictlab evolve" + search_suite_options_text(values);
     text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
+    text += outside_options_text(values);
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
     return text;
 }
 
-/// By the protocol that is usual on the suite: rescore, or prefill with the output error (attention loss where the
-/// suite has no output projections).
-std::unique_ptr<Fitness> fitness_for(const Suite& suite, const evolution::RunConfig& config,
-                                     const std::vector<double>& retentions) {
-    const std::string_view protocol = usual_protocol(suite);
-    const Scorer start = Scorer::from_formula("the start formula", config.start_formula);
-    if (const std::string why = refusal(start, suite, protocol); !why.empty())
-        throw UsageError(fmt::format("--start '{}' {}", config.start, why));
-    if (!suite.captured())
-        return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, config.start_formula.columns());
-    std::vector<ColumnId> columns = columns::of_the_seed(); // the opening strategies read them
-    for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
-    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
-    const bool output = make_protocol(protocol, suite, {}, retentions)->measures().front() == "output_error";
-    return std::make_unique<CapturedFitness>(suite, retentions, columns,
-                                             output ? CapturedMeasure::output_error : CapturedMeasure::attention_loss);
-}
-
-evolution::RunSetup setup_from(const po::variables_map& values, const Suite& suite, PluginHost& host) {
+evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup;
     if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
     setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
     setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
     setup.config.population =
         number_from<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
-    if (suite.captured()) { // an output error takes milliseconds, so a generation is smaller
-        setup.config.columns = evolution::captured_columns;
+    setup.config.columns = search.columns();
+    if (search.relative()) { // an output error takes milliseconds, so a generation is smaller
         setup.config.tuned = 2;
         setup.config.tuning_evaluations = 80;
         if (!values.contains("population")) setup.config.population = 100;
     }
+    read_outside_options(values, setup);
     setup.limits = limits_from(values);
-    setup.identity.suite = suite.name();
-    setup.identity.suite_hash = suite.hash();
-    setup.identity.suite_parameters_json = suite.parameters_json();
+    describe(search, setup.identity);
     setup.identity.build = version;
     setup.identity.command = command_text(values, setup.config);
     return setup;
 }
 
 /// The saved run's setup, with what was typed this time in its place: what may not differ is refused by the run.
-evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved, const Suite& suite,
-                                  PluginHost& host) {
-    evolution::RunSetup setup = setup_from(values, suite, host);
+evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved,
+                                  const SearchSuites& search, PluginHost& host) {
+    evolution::RunSetup setup = setup_from(values, search, host);
     const auto keep = [&](const char* option, auto& now, const auto& before) {
         if (!values.contains(option)) now = before;
     };
@@ -179,6 +170,7 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     }
     keep("seed", setup.config.seed, saved.config.seed);
     keep("population", setup.config.population, saved.config.population);
+    keep_outside_options(values, setup, saved);
     keep("generations", setup.limits.generations, saved.limits.generations);
     keep("evaluations", setup.limits.evaluations, saved.limits.evaluations);
     keep("max-seconds", setup.limits.seconds, saved.limits.seconds);
@@ -188,20 +180,40 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
 }
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                                bool quiet) {
+                                const evolution::Outside& outside, bool quiet) {
     ProgressBar bar("evolve " + setup.identity.suite);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
     hooks.on_generation = [&bar, quiet](const evolution::RunProgress& p) {
         if (p.new_champion && !quiet)
-            bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}: {}", p.generation,
-                                p.champion_train, p.champion_valid, p.champion));
+            bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
+                                p.champion_train, p.champion_valid,
+                                p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
         bar.update(p.fraction, fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
                                            "duplicates",
                                            p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
                                            100 * p.duplicates_share));
     };
-    return evolution::run_evolution(setup, fitness, store, hooks);
+    return evolution::run_evolution(setup, fitness, store, hooks, outside);
+}
+
+/// The suites of this invocation: those typed, or those of the saved run.
+SearchSuites search_from(const po::variables_map& values, const std::optional<evolution::RunSetup>& saved,
+                         const JsonField& content, PluginHost& host) {
+    if (saved && !values.contains("suite")) {
+        SearchSuites search = saved_search_suites(saved->identity, content.member("retentions").numbers());
+        return search;
+    }
+    SearchSuites search = search_suites_from(values);
+    if (!saved) {
+        measure_references(search, host);
+        return search;
+    }
+    // What was measured when the run began; another suite is refused by its hash.
+    search.references = {saved->identity.reference};
+    for (const auto& more : saved->identity.more_suites) search.references.push_back(more.reference);
+    search.references.resize(search.suites.size());
+    return search;
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -215,7 +227,7 @@ int run(const std::vector<std::string>& arguments) {
     if (const int n = threads_from(*values); n > 0)
         threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
 
-    if (!resume) suite_from(*values); // wrong use is told before a file is made
+    if (!resume) search_suites_from(*values); // wrong use is told before a file is made
     PluginHost host = host_from(*values);
     state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
     const bool has_content = !store.content().is_null();
@@ -227,16 +239,20 @@ int run(const std::vector<std::string>& arguments) {
     std::optional<evolution::RunSetup> saved;
     const JsonField content(store.content(), file);
     if (has_content) saved = evolution::saved_setup(content);
-    const Suite suite = saved && !values->contains("suite")
-                            ? make_suite_from_parameters(saved->identity.suite_parameters_json)
-                            : suite_from(*values);
+    const SearchSuites search = search_from(*values, saved, content, host);
     const evolution::RunSetup setup =
-        saved ? resumed_setup(*values, *saved, suite, host) : setup_from(*values, suite, host);
-    const std::vector<double> retentions = saved && !values->contains("retention")
-                                               ? content.member("retentions").numbers()
-                                               : retentions_from(*values, usual_retentions(usual_protocol(suite)));
-    const std::unique_ptr<Fitness> fitness = fitness_for(suite, setup.config, retentions);
-    const evolution::RunResult result = run_search(setup, *fitness, store, values->contains("quiet"));
+        saved ? resumed_setup(*values, *saved, search, host) : setup_from(*values, search, host);
+    const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
+    const OutsideProcesses processes(setup, search, *values, file, resume);
+    if (search.relative() && setup.config.judged == 0)
+        fmt::print(stderr, "evictlab: no judge: what wins by {} was not asked of the model itself (--verdict)\n",
+                   setup.identity.measure);
+    const evolution::RunResult result =
+        run_search(setup, *fitness, store, processes.outside(), values->contains("quiet"));
+    if (!result.lost.empty())
+        throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
+                                "evictlab evolve --state {} --resume",
+                                result.lost, result.state.generation, shell_word(file)));
     if (result.stopped) {
         fmt::print(stderr,
                    "evictlab: stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "
@@ -244,7 +260,7 @@ int run(const std::vector<std::string>& arguments) {
                    result.state.generation, shell_word(file));
         return exit_interrupted;
     }
-    print_outcome(suite, result, retentions, file);
+    print_outcome(search, result, file);
     return host.problems().empty() ? exit_ok : exit_failure;
 }
 

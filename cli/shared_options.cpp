@@ -19,9 +19,15 @@ std::optional<std::size_t> size_from(const po::variables_map& values, const char
 
 } // namespace
 
-void add_suite_options(po::options_description& options) {
-    options.add_options()("suite", po::value<std::string>()->value_name("NAME"),
-                          "the suite: micro, full, a captured one by name (see EVICTLAB_SUITE_PATH) or its folder")(
+void add_suite_options(po::options_description& options, bool several) {
+    if (several)
+        options.add_options()("suite", po::value<Strings>()->composing()->value_name("NAME"),
+                              "the suite: micro, full, a captured one by name (see EVICTLAB_SUITE_PATH) or its folder; "
+                              "repeated, the search is by the mean over suites");
+    else
+        options.add_options()("suite", po::value<std::string>()->value_name("NAME"),
+                              "the suite: micro, full, a captured one by name (see EVICTLAB_SUITE_PATH) or its folder");
+    options.add_options()(
         "seq-len", po::value<std::string>()->value_name("N"), "micro: tokens a pattern (64)")(
         "layers", po::value<std::string>()->value_name("N"),
         "micro: layers a pattern (4)")("patterns", po::value<std::string>()->value_name("N"),
@@ -31,22 +37,63 @@ void add_suite_options(po::options_description& options) {
         "sliding-layers", "captured: also judge layers whose attention has a sliding window");
 }
 
-Suite suite_from(const po::variables_map& values) {
+namespace {
+
+void require_suite(const po::variables_map& values) {
     if (!values.contains("suite"))
         throw UsageError(
             fmt::format("no suite given: add --suite NAME with one of {}", fmt::join(suite_names(), ", ")));
+}
+
+SuiteOptions sizes_from(const po::variables_map& values) {
     SuiteOptions options;
     options.seq_len = size_from(values, "seq-len");
     options.num_layers = size_from(values, "layers");
     options.patterns = size_from(values, "patterns");
     options.seed_offset = size_from(values, "seed-offset").value_or(0);
     options.sliding_layers = values.contains("sliding-layers");
-    return make_suite(values["suite"].as<std::string>(), options);
+    return options;
+}
+
+/// The options' part that a suite takes, where several suites share them.
+SuiteOptions part_for(const std::string& suite, SuiteOptions options) {
+    if (suite != "micro") {
+        options.seq_len = options.num_layers = std::nullopt;
+        options.seed_offset = 0;
+    }
+    if (is_synthetic_suite(suite)) options.sliding_layers = false;
+    return options;
+}
+
+} // namespace
+
+Suite suite_from(const po::variables_map& values) {
+    require_suite(values);
+    return make_suite(values["suite"].as<std::string>(), sizes_from(values));
+}
+
+std::vector<Suite> suites_from(const po::variables_map& values) {
+    require_suite(values);
+    const SuiteOptions options = sizes_from(values);
+    const Strings& names = values["suite"].as<Strings>();
+    std::vector<Suite> suites;
+    for (const std::string& name : names) {
+        suites.push_back(make_suite(name, names.size() > 1 ? part_for(name, options) : options));
+        for (std::size_t i = 0; i + 1 < suites.size(); ++i)
+            if (suites[i].hash() == suites.back().hash())
+                throw UsageError(fmt::format("--suite {} is given twice", name));
+    }
+    return suites;
 }
 
 std::string suite_options_text(const po::variables_map& values) {
     std::string text;
-    for (const char* option : {"suite", "seq-len", "layers", "patterns", "seed-offset"})
+    if (values.contains("suite")) {
+        const auto* several = boost::any_cast<Strings>(&values["suite"].value());
+        for (const std::string& name : several ? *several : Strings{values["suite"].as<std::string>()})
+            text += " --suite " + shell_word(name);
+    }
+    for (const char* option : {"seq-len", "layers", "patterns", "seed-offset"})
         if (values.contains(option))
             text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
     if (values.contains("sliding-layers")) text += " --sliding-layers";

@@ -30,9 +30,11 @@ std::optional<Number> number_from(const po::variables_map& values, const char* o
     return parse_number<Number>(option, values[option].as<std::string>(), expected);
 }
 
-void add_suite_options(po::options_description& options);
-/// Throws UsageError where --suite is missing or does not fit the sizes.
+/// `several`: whether --suite may be repeated.
+void add_suite_options(po::options_description& options, bool several = false);
+/// Throws UsageError where --suite is missing or does not fit the sizes, or one is given twice.
 Suite suite_from(const po::variables_map& values);
+std::vector<Suite> suites_from(const po::variables_map& values); ///< at least one; where several were allowed
 /// The suite options as one would type them again.
 std::string suite_options_text(const po::variables_map& values);
 

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "cli/outside.hpp"
+
+#include <fmt/format.h>
+
+#include "framework/columns/column.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+std::chrono::milliseconds timeout_from(const po::variables_map& values, const char* option,
+                                       std::chrono::milliseconds otherwise) {
+    const auto seconds = number_from<double>(values, option, "a number of seconds");
+    if (!seconds) return otherwise;
+    if (!(*seconds > 0 && *seconds <= 86400))
+        throw UsageError(fmt::format("--{} must be above 0 and at most 86400 seconds", option));
+    return std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
+}
+
+state::ExchangeJournal journal(const std::filesystem::path& state_file, const char* ending, bool resume) {
+    const std::filesystem::path file = state_file.string() + ending;
+    return resume ? state::ExchangeJournal::resume(file) : state::ExchangeJournal::create(file);
+}
+
+evolution::ProposalRequest about(const evolution::RunSetup& setup, const SearchSuites& search) {
+    evolution::ProposalRequest request;
+    request.suite = setup.identity.suite;
+    request.measure = setup.identity.measure;
+    for (const auto& retentions : search.retentions)
+        request.retentions.insert(request.retentions.end(), retentions.begin(), retentions.end());
+    for (const std::string& name : setup.config.columns)
+        request.columns.push_back({name, columns::info(columns::intern(name)).help});
+    return request;
+}
+
+std::vector<std::string> train_documents(const SearchSuites& search) {
+    std::vector<std::string> names;
+    for (const Suite& suite : search.suites)
+        for (const TracePtr& trace : suite.search_traces().train) names.push_back(trace->name());
+    return names;
+}
+
+} // namespace
+
+void add_outside_options(po::options_description& options) {
+    const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+    options.add_options()("verdict", text("COMMAND"),
+                          "judge the best candidates inside the model by this process (docs/evolution.md), such as "
+                          "'evictlab-verdict MODEL SUITE --serve'; promotion then needs its verdict");
+    options.add_options()("judged", text("N"), "candidates a generation that the judge is asked about (3)");
+    options.add_options()("verdict-timeout", text("S"), "the judge is lost after S seconds of silence (300)");
+    options.add_options()("proposer", text("COMMAND"), "take candidates from this process, too (docs/proposers.md)");
+    options.add_options()("proposals", text("N"), "candidates asked of the proposer a generation (4)");
+    options.add_options()("proposer-timeout", text("S"), "a generation goes on without it after S seconds (120)");
+}
+
+std::string outside_options_text(const po::variables_map& values) {
+    std::string text;
+    for (const char* option : {"verdict", "judged", "proposer", "proposals"})
+        if (values.contains(option))
+            text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
+    return text;
+}
+
+void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup) {
+    constexpr const char* whole = "a whole number";
+    if (values.contains("verdict")) {
+        setup.identity.judge_command = values["verdict"].as<std::string>();
+        setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(3);
+        if (setup.config.judged == 0) throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
+    } else if (values.contains("judged")) {
+        throw UsageError("--judged belongs to --verdict");
+    }
+    if (values.contains("proposer")) {
+        setup.identity.proposer_command = values["proposer"].as<std::string>();
+        setup.config.proposals = number_from<std::uint32_t>(values, "proposals", whole).value_or(4);
+        if (setup.config.proposals == 0)
+            throw UsageError("--proposals must be at least 1; leave --proposer away for none");
+    } else if (values.contains("proposals")) {
+        throw UsageError("--proposals belongs to --proposer");
+    }
+}
+
+void keep_outside_options(const po::variables_map& values, evolution::RunSetup& setup,
+                          const evolution::RunSetup& saved) {
+    if (!values.contains("verdict")) {
+        setup.identity.judge_command = saved.identity.judge_command;
+        setup.config.judged = saved.config.judged;
+    } else if (!values.contains("judged") && saved.config.judged > 0) {
+        setup.config.judged = saved.config.judged;
+    }
+    if (!values.contains("proposer")) {
+        setup.identity.proposer_command = saved.identity.proposer_command;
+        setup.config.proposals = saved.config.proposals;
+    } else if (!values.contains("proposals") && saved.config.proposals > 0) {
+        setup.config.proposals = saved.config.proposals;
+    }
+}
+
+OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
+                                   const po::variables_map& values, const std::filesystem::path& state_file,
+                                   bool resume) {
+    if (setup.config.judged > 0) {
+        evolution::JudgeOptions options;
+        options.command = setup.identity.judge_command;
+        options.retentions = search.retentions.front();
+        options.timeout = timeout_from(values, "verdict-timeout", options.timeout);
+        verdicts_.emplace(journal(state_file, ".verdicts", resume));
+        judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);
+        if (!judge_->lost().empty()) judge_->forgive();
+        outside_.judge = judge_.get();
+    }
+    if (setup.config.proposals > 0) {
+        evolution::ProposerOptions options;
+        options.command = setup.identity.proposer_command;
+        options.timeout = timeout_from(values, "proposer-timeout", options.timeout);
+        proposals_.emplace(journal(state_file, ".proposals", resume));
+        proposer_ = std::make_unique<evolution::Proposer>(std::move(options), *proposals_);
+        outside_.proposer = proposer_.get();
+        outside_.about = about(setup, search);
+        outside_.documents = train_documents(search);
+    }
+}
+
+} // namespace evictlab::cli

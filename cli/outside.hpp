@@ -1,0 +1,38 @@
+// The external processes that a search asks: a judge inside the model, and a proposer.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "cli/command.hpp"
+#include "cli/search_fitness.hpp"
+#include "evolution/generation.hpp"
+
+namespace evictlab::cli {
+
+/// --verdict, --judged, --verdict-timeout, --proposer, --proposals, --proposer-timeout.
+void add_outside_options(po::options_description& options);
+std::string outside_options_text(const po::variables_map& values);
+/// What is given goes into the setup.
+void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup);
+/// On resume: what is not given is the saved run's.
+void keep_outside_options(const po::variables_map& values, evolution::RunSetup& setup,
+                          const evolution::RunSetup& saved);
+
+/// Their answers are kept beside the state: FILE.verdicts and FILE.proposals.
+class OutsideProcesses {
+public:
+    /// `resume`: whether answers of an earlier invocation count; a judge that was lost then is asked anew.
+    OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search, const po::variables_map& values,
+                     const std::filesystem::path& state_file, bool resume);
+    const evolution::Outside& outside() const { return outside_; }
+
+private:
+    std::optional<state::ExchangeJournal> verdicts_, proposals_;
+    std::unique_ptr<evolution::VerdictJudge> judge_;
+    std::unique_ptr<evolution::Proposer> proposer_;
+    evolution::Outside outside_;
+};
+
+} // namespace evictlab::cli

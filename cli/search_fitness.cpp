@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#include "cli/search_fitness.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
+#include "framework/evaluation/captured_fitness.hpp"
+#include "framework/evaluation/protocol.hpp"
+#include "framework/evaluation/scorecard.hpp"
+#include "report/published.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+constexpr double least_kl = 1e-9; // that has a logarithm, as in CapturedFitness
+
+/// "" asks for the suite's usual one.
+std::string measure_of(const Suite& suite, const std::string& asked, bool alone) {
+    const auto known = make_protocol(usual_protocol(suite), suite, {}, {})->measures();
+    if (asked.empty()) return known.front();
+    if (std::ranges::find(known, asked) != known.end()) return asked;
+    if (!alone && !suite.captured()) return known.front();
+    throw UsageError(fmt::format("suite '{}' has no measure '{}' by protocol {}; there is {}", suite.name(), asked,
+                                 usual_protocol(suite), fmt::join(known, ", ")));
+}
+
+CapturedMeasure captured_measure(const std::string& name) {
+    for (const auto measure :
+         {CapturedMeasure::attention_loss, CapturedMeasure::output_error, CapturedMeasure::predicted_kl})
+        if (to_string(measure) == name) return measure;
+    throw UsageError(fmt::format("a search has no measure '{}'", name));
+}
+
+/// A split's errors as the fitness averages them over documents.
+std::vector<double> averaged(const SplitErrors& errors, const std::string& measure) {
+    if (measure != to_string(CapturedMeasure::predicted_kl)) return errors.by_retention;
+    std::vector<double> means(errors.by_retention.size(), 0.0);
+    for (const auto& document : errors.by_trace)
+        for (std::size_t r = 0; r < means.size(); ++r) means[r] += std::log(std::max(document[r], least_kl));
+    for (double& mean : means) mean = std::exp(mean / static_cast<double>(errors.by_trace.size()));
+    return means;
+}
+
+ReferenceErrors best_published(const Bench& bench) {
+    constexpr double none = std::numeric_limits<double>::infinity();
+    ReferenceErrors best;
+    for (auto& split : best) split.assign(bench.retentions.size(), none);
+    for (const ScorecardRow& row : bench.rows) {
+        if (row.uneven_budgets || !report::is_published(row, bench.protocol)) continue;
+        for (std::size_t s = 0; s < best.size(); ++s) {
+            const auto errors = averaged(row.splits[s], bench.measure);
+            for (std::size_t r = 0; r < errors.size(); ++r) best[s][r] = std::min(best[s][r], errors[r]);
+        }
+    }
+    if (best[0].front() == none)
+        throw Error(fmt::format("no published scorer could be measured on suite '{}', so there is nothing to compare "
+                                "errors with; are the plugins there? (evictlab plugins)",
+                                bench.suite));
+    return best;
+}
+
+std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
+                                    const std::vector<double>& retentions, std::span<const ColumnId> columns) {
+    if (!suite.captured()) return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, columns);
+    return std::make_unique<CapturedFitness>(suite, retentions, columns, captured_measure(measure));
+}
+
+bool gives(const Suite& suite, const std::string& column) {
+    const Scorer reader = Scorer::from_formula(column, formula::parse(column));
+    return refusal(reader, suite, usual_protocol(suite)).empty();
+}
+
+} // namespace
+
+void add_search_suite_options(po::options_description& options) {
+    add_suite_options(options, true);
+    options.add_options()("measure", po::value<std::string>()->value_name("M"),
+                          "the error on captured suites: output_error (default), attention_loss or predicted_kl");
+}
+
+std::string search_suite_options_text(const po::variables_map& values) {
+    std::string text = suite_options_text(values);
+    if (values.contains("measure")) text += " --measure " + shell_word(values["measure"].as<std::string>());
+    return text;
+}
+
+SearchSuites search_suites_from(const po::variables_map& values) {
+    SearchSuites search;
+    search.suites = suites_from(values);
+    const std::string asked = values.contains("measure") ? values["measure"].as<std::string>() : "";
+    for (const Suite& suite : search.suites) {
+        if (suite.size(Split::train) == 0 || suite.size(Split::valid) == 0)
+            throw UsageError(fmt::format("suite '{}' has no documents to search on: it needs a train and a valid split",
+                                         suite.name()));
+        search.measures.push_back(measure_of(suite, asked, search.suites.size() == 1));
+        search.retentions.push_back(retentions_from(values, usual_retentions(usual_protocol(suite))));
+    }
+    return search;
+}
+
+SearchSuites saved_search_suites(const evolution::RunIdentity& identity, std::span<const double> retentions) {
+    SearchSuites search;
+    const auto add = [&](const std::string& parameters, const std::string& measure, const ReferenceErrors& reference) {
+        search.suites.push_back(make_suite_from_parameters(parameters));
+        search.measures.push_back(measure);
+        search.references.push_back(reference);
+    };
+    add(identity.suite_parameters_json, identity.measure, identity.reference);
+    for (const auto& more : identity.more_suites) add(more.parameters_json, more.measure, more.reference);
+    std::size_t first = 0; // the state has all suites' retentions one after another
+    for (const ReferenceErrors& reference : search.references) {
+        const std::size_t count = reference[0].empty() ? retentions.size() : reference[0].size();
+        const auto own = retentions.subspan(first, count);
+        search.retentions.emplace_back(own.begin(), own.end());
+        first += count;
+    }
+    return search;
+}
+
+void measure_references(SearchSuites& search, PluginHost& host) {
+    search.references.clear();
+    for (std::size_t s = 0; s < search.suites.size(); ++s) {
+        if (!search.relative()) {
+            search.references.emplace_back();
+            continue;
+        }
+        const Suite& suite = search.suites[s];
+        ProgressBar bar("published rows on " + suite.name());
+        BenchOptions options;
+        options.retentions = search.retentions[s];
+        options.measure = search.measures[s];
+        options.leave_test_sealed = true;
+        options.stop = &interrupted();
+        options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
+        std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
+        std::erase_if(scorers, [](const Scorer& scorer) { return scorer.allocates(); });
+        search.references.push_back(best_published(run_bench(suite, scorers, options)));
+    }
+}
+
+void describe(const SearchSuites& search, evolution::RunIdentity& identity) {
+    const Suite& first = search.suites.front();
+    identity.suite = first.name();
+    identity.suite_hash = first.hash();
+    identity.suite_parameters_json = first.parameters_json();
+    identity.measure = search.measures.front();
+    identity.reference = search.references.front();
+    identity.more_suites.clear();
+    for (std::size_t s = 1; s < search.suites.size(); ++s) {
+        const Suite& suite = search.suites[s];
+        identity.more_suites.push_back(
+            {suite.name(), suite.hash(), suite.parameters_json(), search.measures[s], search.references[s]});
+    }
+}
+
+std::vector<std::string> SearchSuites::columns() const {
+    if (!relative()) return evolution::RunConfig{}.columns;
+    std::vector<std::string> columns = evolution::captured_columns;
+    for (const Suite& suite : suites)
+        std::erase_if(columns, [&](const std::string& column) { return !gives(suite, column); });
+    return columns;
+}
+
+std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution::RunConfig& config) {
+    const Scorer start = Scorer::from_formula("the start formula", config.start_formula);
+    std::vector<ColumnId> columns;
+    if (search.relative()) {
+        columns = columns::of_the_seed(); // the opening strategies read them
+        for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
+    }
+    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
+    std::vector<FitnessPart> parts;
+    for (std::size_t s = 0; s < search.suites.size(); ++s) {
+        const Suite& suite = search.suites[s];
+        if (const std::string why = refusal(start, suite, usual_protocol(suite)); !why.empty())
+            throw UsageError(fmt::format("--start '{}' {} (suite '{}')", config.start, why, suite.name()));
+        auto fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns);
+        if (!search.relative()) return fitness;
+        parts.push_back({suite.name(), std::move(fitness), search.references[s]});
+    }
+    return std::make_unique<RelativeFitness>(std::move(parts));
+}
+
+} // namespace evictlab::cli
