@@ -252,7 +252,6 @@ TEST_CASE("A process that ignores the end of its input and SIGTERM is killed, wi
 }
 
 TEST_CASE("A process that does not read neither stops nor kills the writer") {
-    std::atomic<bool> flag = false;
     {
         LineProcess process("sleep 60");
         for (int i = 0; i < 10; ++i) process.send(std::string(100'000, 'x'));
