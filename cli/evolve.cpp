@@ -30,6 +30,9 @@ constexpr std::string_view usage =
     "report only. Every generation is saved to FILE; a run that was stopped, killed or cut from power goes on with\n"
     "--resume to the same bits as one that never was. Ctrl-C stops within a second; the last generation is saved.";
 
+/// Where a search on real attention begins: what published methods rank by, summed, with the sinks kept.
+constexpr const char* captured_start = "if(position < 4, keep, observed_attn + window_attn:64 + expected_attn)";
+
 constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
     "  evictlab evolve --state evolution.json --resume --max-seconds 600\n"
@@ -37,7 +40,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite full --patterns 2 --state full.json --generations 50\n"
     "  evictlab evolve --suite smollm2 --state real.json --start 'window_attn:64' --max-seconds 3600\n"
     "  evictlab evolve --suite smollm2 --suite micro --state both.json --start 'recent_attn + 0.3*cumulative_attn'\n"
-    "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json --start real_start \\\n"
+    "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json \\\n"
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
     "  evictlab evolve --replay seed-journey\n";
 
@@ -47,7 +50,8 @@ po::options_description evolve_options() {
     add_search_suite_options(options);
     options.add_options()("state", text("FILE"), "where the run is kept, such as evolution.json");
     options.add_options()("resume", "go on with the run in FILE");
-    options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start)");
+    options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites observed_attn + "
+                          "window_attn:64 + expected_attn with the sinks kept)");
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
                           "formulas kept, and made a generation (400; 100 on captured suites)");
@@ -136,7 +140,10 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
 
 evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup;
-    if (values.contains("start")) setup.config.start = values["start"].as<std::string>();
+    if (values.contains("start"))
+        setup.config.start = values["start"].as<std::string>();
+    else if (search.suites.size() == 1 && search.relative())
+        setup.config.start = captured_start;
     setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
     setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
     setup.config.population =

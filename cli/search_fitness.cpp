@@ -136,11 +136,15 @@ void measure_references(SearchSuites& search, PluginHost& host) {
         BenchOptions options;
         options.retentions = search.retentions[s];
         options.measure = search.measures[s];
-        options.leave_test_sealed = true;
+        options.for_search = true;
         options.stop = &interrupted();
         options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
-        std::erase_if(scorers, [](const Scorer& scorer) { return scorer.allocates(); });
+        std::erase_if(scorers, [&](const Scorer& scorer) {
+            ScorecardRow row;
+            row.scorer = scorer.label();
+            return scorer.allocates() || !report::is_published(row, usual_protocol(suite));
+        });
         search.references.push_back(best_published(run_bench(suite, scorers, options)));
     }
 }

@@ -96,13 +96,16 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions, std::size_t interval) {
+                                        std::span<const double> retentions, std::size_t interval,
+                                        std::string_view only) {
     check_protocol(name, suite);
     for (const Scorer& scorer : scorers)
         if (const std::string why = refusal(scorer, suite, name); !why.empty())
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
     if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
-    const CapturedMeasures measured{has_projections(suite), suite.has_sensitivities()};
+    const auto wanted = [&](std::string_view measure) { return only.empty() || only == measure; };
+    const CapturedMeasures measured{has_projections(suite) && wanted("output_error"),
+                                    suite.has_sensitivities() && wanted(responses_measure)};
     if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, measured, interval);
     return std::make_unique<PrefillJudge>(scorers, retentions, measured);
 }

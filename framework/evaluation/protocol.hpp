@@ -63,8 +63,10 @@ void check_protocol(std::string_view protocol, const Suite& suite);
 /// Why the scorer cannot be run on the suite by the protocol ("asks for column ..."), or "".
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol);
 
-/// `interval`: queries between cuts, for decode. Throws UsageError.
+/// `interval`: queries between cuts, for decode. `only`: leave out the work for all measures but this one and attention
+/// loss; "": for none. Throws UsageError.
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions, std::size_t interval = 1);
+                                        std::span<const double> retentions, std::size_t interval = 1,
+                                        std::string_view only = "");
 
 } // namespace evictlab

@@ -22,10 +22,11 @@ class ScorecardRun {
 public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
-          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval)),
+          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
+                                options.for_search ? options.measure : "")),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
-            if (split == Split::test && options.leave_test_sealed) continue;
+            if (split == Split::test && options.for_search) continue;
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });

@@ -64,7 +64,7 @@ struct BenchOptions {
     std::vector<double> retentions; ///< none: usual_retentions() of the protocol
     std::size_t interval = 1;       ///< protocol decode: queries between cuts of the cache
     std::string measure;            ///< of ScorecardRow::splits; "": the protocol's primary one
-    bool leave_test_sealed = false; ///< only the train and valid splits, for what a search is compared with
+    bool for_search = false;        ///< what a search is compared with: `measure` on the train and valid splits alone
     int threads = 0;                ///< 0: all
     Progress progress;
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
