@@ -7,6 +7,7 @@
 
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
+#include "cli/search_options.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
@@ -47,6 +48,7 @@ po::options_description evolve_options() {
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
                           "formulas kept, and made a generation (400; 100 on captured suites)");
+    add_search_options(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
     options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
     options.add_options()("max-seconds", text("S"), "stop after so long, this time");
@@ -99,8 +101,12 @@ void print_outcome(const Suite& suite, const evolution::RunResult& result, std::
     for (const Split split : all_splits)
         fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
                    bench.rows[0].splits[static_cast<std::size_t>(split)].average);
-    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n",
-               result.state.counters.evaluations, result.state.generation, result.state.counters.duplicates);
+    const evolution::Counters& counters = result.state.counters;
+    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n", counters.evaluations,
+               result.state.generation, counters.duplicates);
+    if (counters.semantic_duplicates > 0)
+        fmt::print("            {} semantic duplicates left out\n", counters.semantic_duplicates);
+    if (counters.raced_out > 0) fmt::print("            {} candidates left the race early\n", counters.raced_out);
     fmt::print("stopped     {}\n", result.state.stop_reason);
     fmt::print("next        evictlab report --state {} --output leaderboard.md\n", shell_word(state_file));
 }
@@ -119,6 +125,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     std::string text = "evictlab evolve" + suite_options_text(values);
     text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
+    text += search_options_text(values);
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
     return text;
@@ -155,6 +162,7 @@ evolution::RunSetup setup_from(const po::variables_map& values, const Suite& sui
         setup.config.tuning_evaluations = 80;
         if (!values.contains("population")) setup.config.population = 100;
     }
+    read_search_options(values, setup.config);
     setup.limits = limits_from(values);
     setup.identity.suite = suite.name();
     setup.identity.suite_hash = suite.hash();
@@ -179,12 +187,18 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     }
     keep("seed", setup.config.seed, saved.config.seed);
     keep("population", setup.config.population, saved.config.population);
+    keep_search_options(values, setup.config, saved.config);
     keep("generations", setup.limits.generations, saved.limits.generations);
     keep("evaluations", setup.limits.evaluations, saved.limits.evaluations);
     keep("max-seconds", setup.limits.seconds, saved.limits.seconds);
     keep("target", setup.limits.target, saved.limits.target);
     keep("patience", setup.limits.patience, saved.limits.patience);
     return setup;
+}
+
+/// ", 12 % WHAT"; nothing for a share of 0.
+std::string share_text(double share, std::string_view what) {
+    return share > 0 ? fmt::format(", {:.0f} % {}", 100 * share, what) : "";
 }
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
@@ -197,9 +211,11 @@ evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness&
             bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}: {}", p.generation,
                                 p.champion_train, p.champion_valid, p.champion));
         bar.update(p.fraction, fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
-                                           "duplicates",
+                                           "duplicates{}{}",
                                            p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
-                                           100 * p.duplicates_share));
+                                           100 * p.duplicates_share,
+                                           share_text(p.semantic_share, "semantic duplicates"),
+                                           share_text(p.raced_out_share, "out of the race")));
     };
     return evolution::run_evolution(setup, fitness, store, hooks);
 }

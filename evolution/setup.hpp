@@ -14,7 +14,11 @@
 namespace evictlab::evolution {
 
 /// Raised by every change after which the same seed gives another run.
-inline constexpr int engine_version = 1;
+inline constexpr int engine_version = 2;
+
+/// How parents are drawn from their island.
+enum class ParentSelection : std::uint8_t { tournament, lexicase };
+std::string_view to_string(ParentSelection selection);
 
 /// What decides the run's bits, together with the suite.
 struct RunConfig {
@@ -26,6 +30,12 @@ struct RunConfig {
     double node_price = 2.5e-5;             ///< part of the start's train error that one node must save to be worth it
     std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
+    ParentSelection parents = ParentSelection::tournament;
+    std::uint32_t islands = 1;
+    std::uint32_t migration = 10; ///< generations between two migrations
+    double archive = 0;           ///< the share of parents out of the quality-diversity archive; 0: none is kept
+    bool semantic_duplicates = false; ///< whether formulas that keep what one no larger keeps are left out
+    bool race = false;                ///< whether candidates leave a race that they cannot win, where the fitness has heats
     /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",
