@@ -210,12 +210,12 @@ evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness&
         if (p.new_champion && !quiet)
             bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}: {}", p.generation,
                                 p.champion_train, p.champion_valid, p.champion));
-        bar.update(p.fraction, fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
-                                           "duplicates{}{}",
-                                           p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
-                                           100 * p.duplicates_share,
-                                           share_text(p.semantic_share, "semantic duplicates"),
-                                           share_text(p.raced_out_share, "out of the race")));
+        bar.update(p.fraction,
+                   fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
+                               "duplicates{}{}",
+                               p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
+                               100 * p.duplicates_share, share_text(p.semantic_share, "semantic duplicates"),
+                               share_text(p.raced_out_share, "out of the race")));
     };
     return evolution::run_evolution(setup, fitness, store, hooks);
 }

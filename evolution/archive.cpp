@@ -33,8 +33,8 @@ std::uint32_t archive_cell(const formula::Formula& formula) {
 void offer_to_archive(std::vector<Member>& archive, std::span<const Member> members) {
     for (const Member& member : members) {
         const std::uint32_t cell = archive_cell(member.formula);
-        const auto at = std::ranges::lower_bound(archive, cell, {},
-                                                 [](const Member& kept) { return archive_cell(kept.formula); });
+        const auto at =
+            std::ranges::lower_bound(archive, cell, {}, [](const Member& kept) { return archive_cell(kept.formula); });
         if (at == archive.end() || archive_cell(at->formula) != cell)
             archive.insert(at, member);
         else if (better(member, *at))

@@ -32,8 +32,7 @@ Status status_from_json(const JsonField& field) {
 std::uint64_t hash_number(const std::string& hash) {
     std::uint64_t number = 0;
     const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
-    if (wrong != std::errc{} || end != hash.data() + hash.size())
-        throw Error(fmt::format("'{}' is not a hash", hash));
+    if (wrong != std::errc{} || end != hash.data() + hash.size()) throw Error(fmt::format("'{}' is not a hash", hash));
     return number;
 }
 

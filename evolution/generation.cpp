@@ -133,8 +133,7 @@ TuningResult tune(const Bench& bench, const Member& member, Rng rng) {
     options.step = rng.chance(0.3) ? 0.4 : 0.15;
     std::optional<Rival> rival; // to be of use the outcome must beat what it came from
     if (bench.config.race && !bench.fitness.heats().empty())
-        tbb::this_task_arena::isolate(
-            [&] { rival.emplace(bench.fitness, FitnessJob{&program, program.constants()}); });
+        tbb::this_task_arena::isolate([&] { rival.emplace(bench.fitness, FitnessJob{&program, program.constants()}); });
     return tune_constants(program.constants(), member.train.average, options, [&](std::span<const double> constants) {
         bench.stop.check();
         const FitnessJob job{&program, constants};

@@ -1,7 +1,7 @@
 // Epsilon-lexicase selection of parents (La Cava, Helmuth, Spector and Moore, "A probabilistic and multi-objective
-// analysis of lexicase selection and epsilon-lexicase selection", 2019; the semi-dynamic form): the cases come in random
-// order, and at each only those stay that are about as good as the best that is left, so that a formula that is best on
-// few documents breeds even where its mean is poor. SPDX-License-Identifier: MIT
+// analysis of lexicase selection and epsilon-lexicase selection", 2019; the semi-dynamic form): the cases come in
+// random order, and at each only those stay that are about as good as the best that is left, so that a formula that is
+// best on few documents breeds even where its mean is poor. SPDX-License-Identifier: MIT
 #pragma once
 #include <span>
 #include <vector>

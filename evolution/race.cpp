@@ -88,12 +88,11 @@ Rivals::Rivals(const RunState& state, const RunConfig& config, const Fitness& fi
 
 double raced_error(const Fitness& fitness, const FitnessJob& job, const Rival& rival, double rival_error) {
     double estimate = 0;
-    const auto results =
-        fitness.race({&job, 1}, [&](std::size_t heat, std::size_t, std::span<const double> figures) {
-            if (!rival.behind(heat, figures)) return true;
-            estimate = rival_error * std::max(1.0, rival.ratio(heat, figures));
-            return false;
-        });
+    const auto results = fitness.race({&job, 1}, [&](std::size_t heat, std::size_t, std::span<const double> figures) {
+        if (!rival.behind(heat, figures)) return true;
+        estimate = rival_error * std::max(1.0, rival.ratio(heat, figures));
+        return false;
+    });
     return results.front().finished ? results.front().errors.average : estimate;
 }
 

@@ -128,12 +128,10 @@ private:
         progress.seconds = elapsed();
         progress.evaluations_a_second =
             static_cast<double>(counters.evaluations - evaluations_before_) / std::max(1e-9, progress.seconds);
-        const auto made =
-            static_cast<double>(counters.duplicates + counters.semantic_duplicates + counters.candidates);
+        const auto made = static_cast<double>(counters.duplicates + counters.semantic_duplicates + counters.candidates);
         progress.duplicates_share = static_cast<double>(counters.duplicates) / made;
         progress.semantic_share = static_cast<double>(counters.semantic_duplicates) / made;
-        progress.raced_out_share =
-            static_cast<double>(counters.raced_out) / static_cast<double>(counters.candidates);
+        progress.raced_out_share = static_cast<double>(counters.raced_out) / static_cast<double>(counters.candidates);
         progress.fraction = fraction();
         hooks_.on_generation(progress);
     }

@@ -14,18 +14,18 @@
 namespace evictlab::evolution {
 
 struct Counters {
-    std::uint64_t candidates = 0;  ///< made, measured and in the journal
-    std::uint64_t accepted = 0;    ///< of them, champions included
-    std::uint64_t duplicates = 0;  ///< made again and not measured again
-    std::uint64_t evaluations = 0; ///< formulas measured on train, those of tuning and of lost races included
+    std::uint64_t candidates = 0;          ///< made, measured and in the journal
+    std::uint64_t accepted = 0;            ///< of them, champions included
+    std::uint64_t duplicates = 0;          ///< made again and not measured again
+    std::uint64_t evaluations = 0;         ///< formulas measured on train, those of tuning and of lost races included
     std::uint64_t semantic_duplicates = 0; ///< not measured, as a formula no larger keeps the same
     std::uint64_t raced_out = 0;           ///< candidates that left a race, and so were measured in part
 };
 
 /// What was tried before. Not in the state file: rebuilt from the journal.
 struct Seen {
-    std::unordered_set<std::uint64_t> hashes;              ///< canonical, of all candidates
-    std::unordered_map<std::uint64_t, std::size_t> kept;   ///< by kept_hash: the fewest nodes that keep so
+    std::unordered_set<std::uint64_t> hashes;            ///< canonical, of all candidates
+    std::unordered_map<std::uint64_t, std::size_t> kept; ///< by kept_hash: the fewest nodes that keep so
     void add(std::uint64_t hash, std::optional<std::uint64_t> kept_hash, std::size_t nodes);
     /// Whether a formula no larger keeps the same.
     bool keeps_as(std::uint64_t kept_hash, std::size_t nodes) const;
@@ -49,8 +49,8 @@ struct RunState {
     std::vector<Member> population;   ///< cheapest first
     std::vector<Candidate> champions; ///< in order; the last one is the champion
     std::vector<HistoryLine> history;
-    std::string stop_reason; ///< "" while it runs
-    double seconds = 0;      ///< of all invocations
+    std::string stop_reason;     ///< "" while it runs
+    double seconds = 0;          ///< of all invocations
     std::vector<Member> archive; ///< in the order of its cells; empty where none is kept
     Seen seen;
 

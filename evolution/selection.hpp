@@ -18,8 +18,8 @@ struct Member {
     formula::Formula formula;
     std::string hash;
     FormulaErrors train;
-    bool accepted = false;      ///< passed the train gate
-    std::uint32_t tunings = 0;  ///< how often its constants were tuned
+    bool accepted = false;     ///< passed the train gate
+    std::uint32_t tunings = 0; ///< how often its constants were tuned
     std::uint32_t island = 0;
     std::uint64_t skeleton = 0; ///< equal for formulas that differ in constants only; within a process
 };

@@ -158,9 +158,10 @@ void check_setup(const RunSetup& setup) {
     if (config.start_formula.empty()) throw UsageError("a run needs a formula to start from: give --start");
     if (config.population < 2) throw UsageError("a population has at least 2 formulas: give a larger --population");
     if (config.islands < 1 || config.population < std::uint64_t{2} * config.islands)
-        throw UsageError(fmt::format("an island has at least 2 formulas: with a population of {}, give --islands from 1 "
-                                     "to {}",
-                                     config.population, config.population / 2));
+        throw UsageError(
+            fmt::format("an island has at least 2 formulas: with a population of {}, give --islands from 1 "
+                        "to {}",
+                        config.population, config.population / 2));
     if (config.migration < 1) throw UsageError("--migration must be at least 1 generation");
     if (!(config.archive >= 0 && config.archive < 1))
         throw UsageError("--archive is the share of parents that come out of the archive: from 0 to below 1");

@@ -32,10 +32,10 @@ struct RunConfig {
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
     ParentSelection parents = ParentSelection::tournament;
     std::uint32_t islands = 1;
-    std::uint32_t migration = 10; ///< generations between two migrations
-    double archive = 0;           ///< the share of parents out of the quality-diversity archive; 0: none is kept
+    std::uint32_t migration = 10;     ///< generations between two migrations
+    double archive = 0;               ///< the share of parents out of the quality-diversity archive; 0: none is kept
     bool semantic_duplicates = false; ///< whether formulas that keep what one no larger keeps are left out
-    bool race = false;                ///< whether candidates leave a race that they cannot win, where the fitness has heats
+    bool race = false; ///< whether candidates leave a race that they cannot win, where the fitness has heats
     /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",

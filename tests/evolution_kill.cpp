@@ -29,7 +29,7 @@ const Words micro{"--suite", "micro", "--patterns", "2", "--seq-len", "32", "--l
 
 /// Starts the program with its output in a file beside the state, and returns its process id.
 pid_t start(const fs::path& state, const Words& options) {
-    Words arguments{EVICTLAB_BINARY, "evolve", "--state",       state, "--seed",       "1",
+    Words arguments{EVICTLAB_BINARY, "evolve", "--state",      state, "--seed", "1",
                     "--generations", "5",      "--population", "40"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     if (fs::exists(state)) arguments.push_back("--resume");
@@ -118,7 +118,8 @@ TEST_CASE("kills and resumes end in the same bits on a captured suite with every
     const fs::path suite = folder / "suite";
     fs::create_directory(suite);
     evictlab::test::write_suite(suite, shapes);
-    check_kills(folder, {"--suite", suite, "--start", "window_attn:16", "--parents", "lexicase", "--islands", "3",
-                         "--migration", "2", "--archive", "0.2", "--semantic-duplicates", "skip", "--race", "on"},
+    check_kills(folder,
+                {"--suite", suite, "--start", "window_attn:16", "--parents", "lexicase", "--islands", "3",
+                 "--migration", "2", "--archive", "0.2", "--semantic-duplicates", "skip", "--race", "on"},
                 12);
 }

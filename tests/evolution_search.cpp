@@ -1,6 +1,5 @@
-// Variation and selection beyond the first engine: lexicase, islands, the archive, semantic duplicates and racing, each by
-// itself, and all together with the promises of a run.
-// SPDX-License-Identifier: MIT
+// Variation and selection beyond the first engine: lexicase, islands, the archive, semantic duplicates and racing, each
+// by itself, and all together with the promises of a run. SPDX-License-Identifier: MIT
 #include <tbb/global_control.h>
 
 #include <algorithm>
@@ -197,7 +196,8 @@ TEST_CASE("formulas that keep the same tokens have the same hash, and others ano
     options.seq_len = 32;
     const Suite micro = make_suite("micro", options);
     const FitnessEvaluator rescore(micro.search_traces(), retentions);
-    for (const Fitness* fitness : {static_cast<const Fitness*>(&rescore), static_cast<const Fitness*>(&captured().fitness)}) {
+    for (const Fitness* fitness :
+         {static_cast<const Fitness*>(&rescore), static_cast<const Fitness*>(&captured().fitness)}) {
         const auto hash = [&](const char* text) {
             const formula::Program program(formula::parse(text));
             return fitness->kept_hash({&program, program.constants()}).value();
@@ -333,9 +333,7 @@ TEST_CASE("a resumed run must agree in how it searches") {
     SECTION("islands") { other.config.islands = 2, named = "config/islands"; }
     SECTION("migration") { other.config.migration = 3, named = "config/migration"; }
     SECTION("archive") { other.config.archive = 0, named = "config/archive"; }
-    SECTION("semantic duplicates") {
-        other.config.semantic_duplicates = false, named = "config/semantic_duplicates";
-    }
+    SECTION("semantic duplicates") { other.config.semantic_duplicates = false, named = "config/semantic_duplicates"; }
     SECTION("race") { other.config.race = false, named = "config/race"; }
     CHECK_THROWS_WITH(run_on(other, file), ContainsSubstring(named));
 }
