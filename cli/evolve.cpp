@@ -9,6 +9,7 @@
 #include "cli/outside.hpp"
 #include "cli/progress.hpp"
 #include "cli/search_fitness.hpp"
+#include "cli/search_options.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
@@ -55,6 +56,7 @@ po::options_description evolve_options() {
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
                           "formulas kept, and made a generation (400; 100 on captured suites)");
+    add_search_options(options);
     add_outside_options(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
     options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
@@ -112,8 +114,12 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
         fmt::print("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
                    verdict->valid->average);
-    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n",
-               result.state.counters.evaluations, result.state.generation, result.state.counters.duplicates);
+    const evolution::Counters& counters = result.state.counters;
+    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n", counters.evaluations,
+               result.state.generation, counters.duplicates);
+    if (counters.semantic_duplicates > 0)
+        fmt::print("            {} semantic duplicates left out\n", counters.semantic_duplicates);
+    if (counters.raced_out > 0) fmt::print("            {} candidates left the race early\n", counters.raced_out);
     fmt::print("stopped     {}\n", result.state.stop_reason);
     fmt::print("next        evictlab report --state {} --output leaderboard.md\n", shell_word(state_file));
 }
@@ -132,6 +138,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     std::string text = "evictlab evolve" + search_suite_options_text(values);
     text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
+    text += search_options_text(values);
     text += outside_options_text(values);
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
@@ -154,6 +161,7 @@ evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuit
         setup.config.tuning_evaluations = 80;
         if (!values.contains("population")) setup.config.population = 100;
     }
+    read_search_options(values, setup.config);
     read_outside_options(values, setup);
     setup.limits = limits_from(values);
     describe(search, setup.identity);
@@ -177,6 +185,7 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     }
     keep("seed", setup.config.seed, saved.config.seed);
     keep("population", setup.config.population, saved.config.population);
+    keep_search_options(values, setup.config, saved.config);
     keep_outside_options(values, setup, saved);
     keep("generations", setup.limits.generations, saved.limits.generations);
     keep("evaluations", setup.limits.evaluations, saved.limits.evaluations);
@@ -184,6 +193,11 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     keep("target", setup.limits.target, saved.limits.target);
     keep("patience", setup.limits.patience, saved.limits.patience);
     return setup;
+}
+
+/// ", 12 % WHAT"; nothing for a share of 0.
+std::string share_text(double share, std::string_view what) {
+    return share > 0 ? fmt::format(", {:.0f} % {}", 100 * share, what) : "";
 }
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
@@ -196,10 +210,12 @@ evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness&
             bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
                                 p.champion_train, p.champion_valid,
                                 p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
-        bar.update(p.fraction, fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
-                                           "duplicates",
-                                           p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
-                                           100 * p.duplicates_share));
+        bar.update(p.fraction,
+                   fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
+                               "duplicates{}{}",
+                               p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
+                               100 * p.duplicates_share, share_text(p.semantic_share, "semantic duplicates"),
+                               share_text(p.raced_out_share, "out of the race")));
     };
     return evolution::run_evolution(setup, fitness, store, hooks, outside);
 }

@@ -4,7 +4,6 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace evictlab::evolution {
 namespace {
@@ -18,22 +17,28 @@ void StopSignal::check() const {
     if (asked() || late()) throw Abandoned{};
 }
 
-std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
-                                        std::span<const formula::Formula* const> formulas, const StopSignal& stop) {
-    std::vector<std::optional<formula::Program>> programs(formulas.size());
-    tbb::parallel_for(std::size_t{0}, formulas.size(), [&](std::size_t i) { programs[i].emplace(*formulas[i]); });
-    std::vector<FitnessJob> jobs;
-    jobs.reserve(programs.size());
-    for (const auto& program : programs) jobs.push_back({&*program, program->constants()});
+Programs::Programs(std::span<const formula::Formula* const> formulas) : programs_(formulas.size()) {
+    tbb::parallel_for(std::size_t{0}, formulas.size(), [&](std::size_t i) { programs_[i].emplace(*formulas[i]); });
+    for (const auto& program : programs_) jobs_.push_back({&*program, program->constants()});
+}
 
+void for_each_piece(const Fitness& fitness, SearchSplit split, std::span<const FitnessJob> jobs, const StopSignal& stop,
+                    const std::function<void(std::span<const FitnessJob>)>& measure) {
     const std::size_t piece = std::max<std::size_t>(1, tokens_a_call / std::max<std::size_t>(1, fitness.work(split)));
-    std::vector<FormulaErrors> errors;
-    errors.reserve(jobs.size());
     for (std::size_t begin = 0; begin < jobs.size(); begin += piece) {
         stop.check();
-        const auto part = std::span(jobs).subspan(begin, std::min(piece, jobs.size() - begin));
-        for (auto& result : fitness.evaluate(split, part)) errors.push_back(std::move(result));
+        measure(jobs.subspan(begin, std::min(piece, jobs.size() - begin)));
     }
+}
+
+std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
+                                        std::span<const formula::Formula* const> formulas, const StopSignal& stop) {
+    const Programs programs(formulas);
+    std::vector<FormulaErrors> errors;
+    errors.reserve(formulas.size());
+    for_each_piece(fitness, split, programs.jobs(), stop, [&](std::span<const FitnessJob> jobs) {
+        for (auto& result : fitness.evaluate(split, jobs)) errors.push_back(std::move(result));
+    });
     return errors;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +32,21 @@ private:
 
 /// Thrown through the making of a generation, which is then made again on resume.
 struct Abandoned {};
+
+/// Formulas compiled, each as a job with its own constants. Refers to nothing outside.
+class Programs {
+public:
+    explicit Programs(std::span<const formula::Formula* const> formulas);
+    std::span<const FitnessJob> jobs() const { return jobs_; }
+
+private:
+    std::vector<std::optional<formula::Program>> programs_;
+    std::vector<FitnessJob> jobs_;
+};
+
+/// Calls `measure` with some jobs after the other, in order. Throws Abandoned.
+void for_each_piece(const Fitness& fitness, SearchSplit split, std::span<const FitnessJob> jobs, const StopSignal& stop,
+                    const std::function<void(std::span<const FitnessJob>)>& measure);
 
 /// Errors of the formulas, in order. Throws Abandoned.
 std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,

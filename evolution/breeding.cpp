@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "evolution/islands.hpp"
+#include "evolution/parents.hpp"
 #include "evolution/variation/expression.hpp"
 #include "evolution/variation/operator.hpp"
 
@@ -13,31 +15,25 @@ namespace evictlab::evolution {
 namespace {
 
 constexpr int tries_a_slot = 8;
-constexpr int tournament_rounds = 3;
 
 /// What all slots share.
 struct Nursery {
     const RunState& state;
     const RunConfig& config;
+    const Fitness& fitness;
+    Parents parents;
     std::uint32_t generation;
     std::vector<ColumnId> columns;
     std::vector<double> weights;
 
-    Nursery(const RunState& before, const RunConfig& run_config)
-        : state(before), config(run_config), generation(before.generation + 1) {
+    Nursery(const RunState& before, const RunConfig& run_config, const Fitness& run_fitness)
+        : state(before), config(run_config), fitness(run_fitness), parents(before, run_config),
+          generation(before.generation + 1) {
         for (const auto& name : config.columns) columns.push_back(columns::intern(name));
         for (const auto& each : operators()) weights.push_back(each.weight);
     }
-    bool seen(const std::string& hash) const { return state.seen.contains(hash_number(hash)); }
+    bool seen(const std::string& hash) const { return state.seen.hashes.contains(hash_number(hash)); }
 };
-
-const Member& pick_parent(const Nursery& nursery, Mating mating, Rng& rng) {
-    const auto& population = nursery.state.population;
-    std::size_t index = tournament(population.size(), rng, tournament_rounds);
-    for (int i = 0; i < tries_a_slot && mating == Mating::accepted && !population[index].accepted; ++i)
-        index = tournament(population.size(), rng, tournament_rounds);
-    return population[index];
-}
 
 /// Folding makes constants of many digits out of tidy ones.
 formula::Formula with_tidy_constants(const formula::Formula& formula) {
@@ -49,20 +45,24 @@ formula::Formula with_tidy_constants(const formula::Formula& formula) {
 
 struct SlotResult {
     std::optional<Bred> bred;
-    std::uint64_t duplicates = 0;
+    std::uint64_t duplicates = 0, semantic_duplicates = 0;
 };
+
+Bred new_bred(const Nursery& nursery, std::uint32_t slot, const formula::Formula& formula) {
+    return {new_candidate(nursery.generation, slot, formula), {}, 0, island_of_slot(slot, nursery.config.islands)};
+}
 
 std::optional<Bred> vary(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
     const Operator& chosen = operators()[rng.weighted(nursery.weights)];
-    std::vector<const Member*> parents{&pick_parent(nursery, chosen.mating, rng)};
-    if (chosen.mating != Mating::one) parents.push_back(&pick_parent(nursery, chosen.mating, rng));
+    std::vector<const Member*> parents{&nursery.parents.choose(slot, chosen.mating, rng)};
+    if (chosen.mating != Mating::one) parents.push_back(&nursery.parents.choose(slot, chosen.mating, rng));
     std::vector<const formula::Formula*> formulas;
     formulas.reserve(parents.size());
     for (const Member* parent : parents) formulas.push_back(&parent->formula);
 
     Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});
     if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
-    Bred bred{new_candidate(nursery.generation, slot, with_tidy_constants(offspring.formula)), {}, 0};
+    Bred bred = new_bred(nursery, slot, with_tidy_constants(offspring.formula));
     const formula::Formula& formula = bred.candidate.formula;
     if (formula.size() > nursery.config.max_nodes || !ranks_tokens(formula)) return {};
     bred.candidate.op = chosen.name;
@@ -82,11 +82,18 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
     for (int i = 0; i < tries_a_slot; ++i) {
         auto bred = vary(nursery, slot, rng);
         if (!bred) continue;
-        if (!nursery.seen(bred->candidate.hash)) {
-            result.bred = std::move(bred);
-            break;
+        Candidate& candidate = bred->candidate;
+        if (nursery.seen(candidate.hash)) {
+            ++result.duplicates;
+            continue;
         }
-        ++result.duplicates;
+        candidate.kept_hash = kept_hash_of(candidate.formula, nursery.config, nursery.fitness);
+        if (candidate.kept_hash && nursery.state.seen.keeps_as(*candidate.kept_hash, candidate.formula.size())) {
+            ++result.semantic_duplicates;
+            continue;
+        }
+        result.bred = std::move(bred);
+        break;
     }
     return result;
 }
@@ -94,13 +101,14 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
 SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
     const OpeningStrategy& strategy = opening_strategies()[slot];
     const Member& start = nursery.state.population.front();
-    Bred bred{new_candidate(nursery.generation, slot, formula::parse(strategy.formula)), {}, 0};
+    Bred bred = new_bred(nursery, slot, formula::parse(strategy.formula));
     bred.candidate.op = strategy.name;
     bred.candidate.hypothesis = strategy.hypothesis;
     bred.candidate.parents = {start.id};
     bred.parent = {start.train.average, start.formula.size()};
-    if (nursery.seen(bred.candidate.hash)) return {std::nullopt, 1};
-    return {std::move(bred), 0};
+    if (nursery.seen(bred.candidate.hash)) return {std::nullopt, 1, 0};
+    bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, nursery.config, nursery.fitness);
+    return {std::move(bred), 0, 0};
 }
 
 } // namespace
@@ -121,8 +129,15 @@ Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const form
     return candidate;
 }
 
-Brood breed(const RunState& state, const RunConfig& config) {
-    const Nursery nursery(state, config);
+std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
+                                          const Fitness& fitness) {
+    if (!config.semantic_duplicates) return std::nullopt;
+    const formula::Program program(formula);
+    return fitness.kept_hash({&program, program.constants()});
+}
+
+Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness) {
+    const Nursery nursery(state, config, fitness);
     const std::size_t opening = nursery.generation == 1 ? opening_strategies().size() : 0;
     std::vector<SlotResult> slots(std::max<std::size_t>(config.population, opening));
     tbb::parallel_for(std::size_t{0}, slots.size(), [&](std::size_t i) {
@@ -130,14 +145,22 @@ Brood breed(const RunState& state, const RunConfig& config) {
         slots[i] = i < opening ? open_slot(nursery, slot) : fill_slot(nursery, slot);
     });
     Brood brood;
-    std::unordered_set<std::uint64_t> siblings;
-    for (auto& slot : slots) {
-        brood.duplicates += slot.duplicates;
-        if (!slot.bred) continue;
-        if (siblings.insert(hash_number(slot.bred->candidate.hash)).second)
-            brood.bred.push_back(std::move(*slot.bred));
-        else
+    Seen siblings;
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        brood.duplicates += slots[i].duplicates;
+        brood.semantic_duplicates += slots[i].semantic_duplicates;
+        if (!slots[i].bred) continue;
+        const Candidate& candidate = slots[i].bred->candidate;
+        const std::uint64_t hash = hash_number(candidate.hash);
+        const std::size_t nodes = candidate.formula.size();
+        if (siblings.hashes.contains(hash)) {
             ++brood.duplicates;
+        } else if (i >= opening && candidate.kept_hash && siblings.keeps_as(*candidate.kept_hash, nodes)) {
+            ++brood.semantic_duplicates;
+        } else {
+            siblings.add(hash, candidate.kept_hash, nodes);
+            brood.bred.push_back(std::move(*slots[i].bred));
+        }
     }
     return brood;
 }

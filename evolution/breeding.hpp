@@ -15,15 +15,21 @@ struct Bred {
     Candidate candidate;
     Reference parent;
     std::uint32_t tunings = 0;
+    std::uint32_t island = 0;
 };
 
 struct Brood {
     std::vector<Bred> bred; ///< in slot order, without duplicates of each other or of anything seen
-    std::uint64_t duplicates = 0;
+    std::uint64_t duplicates = 0, semantic_duplicates = 0;
 };
 
-/// `config.population` slots; generation 1 starts with the opening strategies. Works in parallel.
-Brood breed(const RunState& state, const RunConfig& config);
+/// `config.population` slots; generation 1 starts with the opening strategies. Works in parallel. With
+/// RunConfig::semantic_duplicates the candidates have kept hashes, by `fitness`.
+Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness);
+
+/// Candidate::kept_hash; nothing where semantic duplicates are not looked for.
+std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
+                                          const Fitness& fitness);
 
 /// Whether the score can differ between tokens of a row; one that cannot ranks nothing.
 bool ranks_tokens(const formula::Formula& formula);

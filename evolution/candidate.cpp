@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace evictlab::evolution {
 
 std::string_view to_string(Status status) {
@@ -27,15 +29,26 @@ Status status_from_json(const JsonField& field) {
 
 } // namespace
 
+std::uint64_t hash_number(const std::string& hash) {
+    std::uint64_t number = 0;
+    const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
+    if (wrong != std::errc{} || end != hash.data() + hash.size()) throw Error(fmt::format("'{}' is not a hash", hash));
+    return number;
+}
+
 Json to_json(const FormulaErrors& errors) {
     Json json;
     json["by_retention"] = errors.by_retention;
     json["average"] = errors.average;
+    if (!errors.by_document.empty()) json["by_document"] = errors.by_document;
     return json;
 }
 
 FormulaErrors errors_from_json(const JsonField& field) {
-    return {field.member("by_retention").numbers(), field.member("average").number()};
+    FormulaErrors errors{field.member("by_retention").numbers(), field.member("average").number()};
+    if (const auto documents = field.optional_member("by_document"))
+        for (const JsonField& document : documents->elements()) errors.by_document.push_back(document.numbers());
+    return errors;
 }
 
 formula::Formula formula_from_json(const JsonField& field) {
@@ -56,7 +69,9 @@ Json to_json(const Candidate& candidate) {
     json["hypothesis"] = candidate.hypothesis;
     json["formula"] = print(candidate.formula);
     json["hash"] = candidate.hash;
-    json["train"] = to_json(candidate.train);
+    json["nodes"] = candidate.formula.size();
+    json["kept_hash"] = candidate.kept_hash ? Json(fmt::format("{:016x}", *candidate.kept_hash)) : Json(nullptr);
+    json["train"] = candidate.train.by_retention.empty() ? Json(nullptr) : to_json(candidate.train);
     json["valid"] = candidate.valid ? to_json(*candidate.valid) : Json(nullptr);
     if (const auto& verdict = candidate.verdict)
         json["verdict"] = {{"train", to_json(verdict->train)},
@@ -76,7 +91,8 @@ Candidate candidate_from_json(const JsonField& field) {
     candidate.hypothesis = field.member("hypothesis").text();
     candidate.formula = formula_from_json(field.member("formula"));
     candidate.hash = field.member("hash").text();
-    candidate.train = errors_from_json(field.member("train"));
+    if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_number(kept->text());
+    if (const auto train = field.member_unless_null("train")) candidate.train = errors_from_json(*train);
     if (const auto valid = field.member_unless_null("valid")) candidate.valid = errors_from_json(*valid);
     if (const auto verdict = field.optional_member("verdict")) {
         candidate.verdict.emplace().train = errors_from_json(verdict->member("train"));

@@ -32,18 +32,23 @@ struct Candidate {
     std::string op;                   ///< the operator or named strategy that made it ("operator" in JSON)
     std::string hypothesis;           ///< in words: why it might be better
     formula::Formula formula;
-    std::string hash; ///< canonical_hash(formula)
-    FormulaErrors train;
-    std::optional<FormulaErrors> valid; ///< measured once the train gate is passed
+    std::string hash;                       ///< canonical_hash(formula)
+    std::optional<std::uint64_t> kept_hash; ///< Fitness::kept_hash(), where semantic duplicates are looked for
+    FormulaErrors train;                    ///< empty, in JSON null, where it left a race
+    std::optional<FormulaErrors> valid;     ///< measured once the train gate is passed
     std::optional<CandidateVerdict> verdict; ///< where the run has a judge, and it was asked
     Status status = Status::rejected;
     std::string reason;
 };
 
+/// Hashes are 16 hexadecimal digits; Error for anything else.
+std::uint64_t hash_number(const std::string& hash);
+
 nlohmann::ordered_json to_json(const Candidate& candidate);
 /// Throws Error that names the file and the field that is missing or wrong.
 Candidate candidate_from_json(const JsonField& field);
-nlohmann::ordered_json to_json(const FormulaErrors& errors); ///< {"by_retention": [...], "average": ...}
+/// {"by_retention": [...], "average": ...}, and "by_document": [[...], ...] where that is known.
+nlohmann::ordered_json to_json(const FormulaErrors& errors);
 FormulaErrors errors_from_json(const JsonField& field);
 /// The formula that a field holds as text; Error that names the field where it is none.
 formula::Formula formula_from_json(const JsonField& field);

@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "evolution/archive.hpp"
 #include "evolution/breeding.hpp"
+#include "evolution/islands.hpp"
 #include "evolution/model_gate.hpp"
 #include "evolution/proposed.hpp"
+#include "evolution/race.hpp"
 #include "evolution/tuning.hpp"
 
 namespace evictlab::evolution {
@@ -29,31 +32,43 @@ struct Bench {
         for (const Candidate* candidate : candidates) formulas.push_back(&candidate->formula);
         return evaluate_all(fitness, split, formulas, stop);
     }
-    SurvivalRule survival() const {
-        return {config.population, node_price, std::max<std::size_t>(2, config.population / 40)};
+    void select(RunState& state) const {
+        const SurvivalRule rule{config.population, node_price, std::max<std::size_t>(2, config.population / 40)};
+        state.population = survivors_of_islands(std::move(state.population), rule, config.islands);
     }
 };
 
-Member member_of(const Bred& bred) {
+/// Its errors by document are kept where selection looks at them.
+Member member_of(const Bred& bred, const RunConfig& config) {
     const Candidate& candidate = bred.candidate;
-    return {candidate.id,
-            candidate.formula,
-            candidate.hash,
-            candidate.train,
-            candidate.status != Status::rejected,
-            bred.tunings,
-            skeleton_of(candidate.formula)};
+    Member member{candidate.id,
+                  candidate.formula,
+                  candidate.hash,
+                  candidate.train,
+                  candidate.status != Status::rejected,
+                  bred.tunings,
+                  bred.island,
+                  skeleton_of(candidate.formula)};
+    if (config.parents != ParentSelection::lexicase) member.train.by_document.clear();
+    return member;
 }
 
-/// Measures new candidates on train, and those that pass the first gate on valid.
-void pass_gates(const Bench& bench, std::span<Bred> brood) {
-    std::vector<Candidate*> all;
-    for (Bred& bred : brood) all.push_back(&bred.candidate);
-    auto train = bench.measure(SearchSplit::train, all);
+/// Measures new candidates on train, as far as they stay in the race against their island's rival, and those that pass
+/// the first gate on valid.
+void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals) {
+    std::vector<const formula::Formula*> formulas;
+    std::vector<const Rival*> rival;
+    for (const Bred& bred : brood) {
+        formulas.push_back(&bred.candidate.formula);
+        rival.push_back(rivals ? rivals->of_island(bred.island) : nullptr);
+    }
+    auto train = race_all(bench.fitness, formulas, rival, bench.stop);
     std::vector<Candidate*> passed;
     for (std::size_t i = 0; i < brood.size(); ++i) {
-        Candidate& candidate = *all[i];
-        candidate.train = std::move(train[i]);
+        Candidate& candidate = brood[i].candidate;
+        candidate.train = std::move(train[i].errors);
+        candidate.reason = std::move(train[i].why);
+        if (!candidate.reason.empty()) continue;
         Judgement judgement = judge_train(candidate, brood[i].parent, bench.node_price);
         candidate.reason = std::move(judgement.reason);
         candidate.status = judgement.passed ? Status::accepted : Status::rejected;
@@ -85,9 +100,18 @@ void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) 
     RunState& state = generation.state;
     promote(state, brood, bench.outside.judge != nullptr);
     state.counters.candidates += brood.size();
-    for (const Bred& bred : brood) state.population.push_back(member_of(bred));
-    state.population = survivors(std::move(state.population), bench.survival());
-    for (Bred& bred : brood) generation.candidates.push_back(std::move(bred.candidate));
+    const std::size_t before = state.population.size();
+    for (const Bred& bred : brood)
+        if (bred.candidate.train.by_retention.empty())
+            ++state.counters.raced_out;
+        else
+            state.population.push_back(member_of(bred, bench.config));
+    if (bench.config.archive > 0) offer_to_archive(state.archive, std::span(state.population).subspan(before));
+    bench.select(state);
+    for (Bred& bred : brood) {
+        if (bred.candidate.status == Status::rejected) bred.candidate.train.by_document.clear(); // the journal is large
+        generation.candidates.push_back(std::move(bred.candidate));
+    }
 }
 
 /// Indices into the population of the structures to tune: the best, of which those already tuned count as worse.
@@ -112,13 +136,17 @@ TuningResult tune(const Bench& bench, const Member& member, Rng rng) {
     options.seed = rng.next();
     options.evaluations = bench.config.tuning_evaluations * std::min(4U, 1 + member.tunings);
     options.step = rng.chance(0.3) ? 0.4 : 0.15;
+    std::optional<Rival> rival; // to be of use the outcome must beat what it came from
+    if (bench.config.race && !bench.fitness.heats().empty())
+        tbb::this_task_arena::isolate([&] { rival.emplace(bench.fitness, FitnessJob{&program, program.constants()}); });
     return tune_constants(program.constants(), member.train.average, options, [&](std::span<const double> constants) {
         bench.stop.check();
         const FitnessJob job{&program, constants};
         double error = 0;
         // Isolated, so that waiting for this evaluation does not start another tuning on the same stack.
         tbb::this_task_arena::isolate([&] {
-            error = bench.fitness.evaluate(SearchSplit::train, {&job, 1}).front().average;
+            error = rival ? raced_error(bench.fitness, job, *rival, member.train.average)
+                          : bench.fitness.evaluate(SearchSplit::train, {&job, 1}).front().average;
         });
         return error;
     });
@@ -133,7 +161,7 @@ std::string tuning_hypothesis(const formula::Formula& formula, const TuningResul
 }
 
 /// Tunes the best structures; each result is a candidate in a slot behind the offspring's.
-void tune_best(const Bench& bench, Generation& generation, const std::unordered_set<std::uint64_t>& seen) {
+void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
     RunState& state = generation.state;
     const auto chosen = structures_to_tune(state, bench.config);
     std::vector<TuningResult> results(chosen.size());
@@ -157,18 +185,20 @@ void tune_best(const Bench& bench, Generation& generation, const std::unordered_
         const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
         Bred bred{new_candidate(state.generation, slot, parent.formula.with_constants(results[i].values)),
                   {parent.train.average, parent.formula.size()},
-                  parent.tunings};
+                  parent.tunings,
+                  parent.island};
         const std::uint64_t hash = hash_number(bred.candidate.hash);
-        if (seen.contains(hash) || !fresh.insert(hash).second) {
+        if (seen.hashes.contains(hash) || !fresh.insert(hash).second) {
             ++state.counters.duplicates;
             continue;
         }
+        bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, bench.config, bench.fitness);
         bred.candidate.op = "tune_constants";
         bred.candidate.parents = {parent.id};
         bred.candidate.hypothesis = tuning_hypothesis(parent.formula, results[i]);
         tuned.push_back(std::move(bred));
     }
-    pass_gates(bench, tuned);
+    pass_gates(bench, tuned, nullptr);
     state.counters.evaluations += tuned.size();
     admit(bench, generation, std::move(tuned));
 }
@@ -190,6 +220,7 @@ RunState successor_of(const RunState& before) {
     state.population = before.population;
     state.champions = before.champions;
     state.history = before.history;
+    state.archive = before.archive;
     state.seconds = before.seconds;
     return state;
 }
@@ -199,8 +230,9 @@ RunState successor_of(const RunState& before) {
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                             const Outside& outside) {
     const Bench bench{config, fitness, stop, outside, 0};
-    Bred start{new_candidate(0, 0, config.start_formula), {}, 0};
+    Bred start{new_candidate(0, 0, config.start_formula), {}, 0, 0};
     Candidate* const candidate = &start.candidate;
+    candidate->kept_hash = kept_hash_of(candidate->formula, config, fitness);
     candidate->op = "start";
     candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
     candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
@@ -210,8 +242,9 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
     candidate->reason = "the first champion";
     Generation generation;
     RunState& state = generation.state;
-    state.counters = {1, 1, 0, 1};
-    state.population.push_back(member_of(start));
+    state.counters = {1, 1, 0, 1, 0, 0};
+    for (; start.island < config.islands; ++start.island) state.population.push_back(member_of(start, config));
+    if (config.archive > 0) offer_to_archive(state.archive, std::span(state.population).first(1));
     state.champions.push_back(*candidate);
     add_history(state);
     generation.candidates.push_back(std::move(*candidate));
@@ -221,16 +254,22 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
 Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
                            const StopSignal& stop, const Outside& outside) {
     const Bench bench{config, fitness, stop, outside, config.node_price * before.champions.front().train.average};
-    Brood brood = breed(before, config);
+    Brood brood = breed(before, config, fitness);
     Generation generation{successor_of(before), {}};
     Proposed proposed;
     if (outside.proposer) proposed = proposals_for(before, config, outside, stop);
     std::ranges::move(proposed.bred, std::back_inserter(brood.bred));
     generation.state.counters.duplicates += brood.duplicates + proposed.duplicates;
+    generation.state.counters.semantic_duplicates += brood.semantic_duplicates;
     generation.state.counters.evaluations += brood.bred.size();
-    pass_gates(bench, brood.bred);
+    const Rivals rivals(before, config, fitness);
+    pass_gates(bench, brood.bred, &rivals);
     admit(bench, generation, std::move(brood.bred));
     tune_best(bench, generation, before.seen);
+    if (config.islands > 1 && generation.state.generation % config.migration == 0) {
+        migrate(generation.state.population, config.islands);
+        bench.select(generation.state);
+    }
     if (outside.judge) ModelGate(*outside.judge, stop).judge(generation.state, generation.candidates, config.judged);
     generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));
     add_history(generation.state);

@@ -62,7 +62,7 @@ Proposed proposals_for(const RunState& before, const RunConfig& config, const Ou
         std::string why = proposal.reason;
         std::optional<Bred> bred;
         if (proposal.formula) {
-            bred = Bred{new_candidate(before.generation + 1, slot, *proposal.formula), {}, 0};
+            bred = Bred{new_candidate(before.generation + 1, slot, *proposal.formula), {}, 0, 0};
             why = refusal(bred->candidate.formula, config, outside);
         }
         if (!why.empty()) {
@@ -71,7 +71,7 @@ Proposed proposals_for(const RunState& before, const RunConfig& config, const Ou
             continue;
         }
         const std::uint64_t hash = hash_number(bred->candidate.hash);
-        if (before.seen.contains(hash) || !fresh.insert(hash).second) {
+        if (before.seen.hashes.contains(hash) || !fresh.insert(hash).second) {
             ++out.duplicates;
             out.refused.push_back({bred->candidate.id, proposal.text, proposal.hypothesis, "was tried before"});
             continue;

@@ -59,7 +59,11 @@ private:
         evaluations_before_ = state_.counters.evaluations;
         generation_before_ = state_.generation;
         state::read_journal(store_.file(), [&](const Json& line) {
-            state_.seen.insert(hash_number(JsonField(line, file, "journal").member("hash").text()));
+            const JsonField candidate(line, file, "journal");
+            std::optional<std::uint64_t> kept;
+            if (const auto hash = candidate.member_unless_null("kept_hash")) kept = hash_number(hash->text());
+            state_.seen.add(hash_number(candidate.member("hash").text()), kept,
+                            candidate.member("nodes").whole<std::size_t>());
         });
     }
 
@@ -67,7 +71,8 @@ private:
     void keep(Generation generation) {
         generation.state.seen = std::move(state_.seen);
         state_ = std::move(generation.state);
-        for (const Candidate& candidate : generation.candidates) state_.seen.insert(hash_number(candidate.hash));
+        for (const Candidate& candidate : generation.candidates)
+            state_.seen.add(hash_number(candidate.hash), candidate.kept_hash, candidate.formula.size());
         state_.stop_reason = limit_reached();
         std::vector<std::string> lines(generation.candidates.size());
         tbb::parallel_for(std::size_t{0}, lines.size(),
@@ -134,8 +139,10 @@ private:
         progress.seconds = elapsed();
         progress.evaluations_a_second =
             static_cast<double>(counters.evaluations - evaluations_before_) / std::max(1e-9, progress.seconds);
-        progress.duplicates_share =
-            static_cast<double>(counters.duplicates) / static_cast<double>(counters.duplicates + counters.candidates);
+        const auto made = static_cast<double>(counters.duplicates + counters.semantic_duplicates + counters.candidates);
+        progress.duplicates_share = static_cast<double>(counters.duplicates) / made;
+        progress.semantic_share = static_cast<double>(counters.semantic_duplicates) / made;
+        progress.raced_out_share = static_cast<double>(counters.raced_out) / static_cast<double>(counters.candidates);
         progress.fraction = fraction();
         hooks_.on_generation(progress);
     }

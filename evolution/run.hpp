@@ -23,6 +23,8 @@ struct RunProgress {
     std::uint64_t evaluations = 0;
     double evaluations_a_second = 0; ///< of this invocation
     double duplicates_share = 0;     ///< of all formulas made
+    double semantic_share = 0;       ///< semantic duplicates, of all formulas made
+    double raced_out_share = 0;      ///< of all candidates
     double seconds = 0;              ///< of this invocation
     double fraction = 0;             ///< of the way to the nearest limit, for a progress bar; 0 where there is none
 };

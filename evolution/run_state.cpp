@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 namespace evictlab::evolution {
 namespace {
@@ -16,6 +16,7 @@ Json member_json(const Member& member) {
     json["train"] = to_json(member.train);
     json["accepted"] = member.accepted;
     json["tunings"] = member.tunings;
+    json["island"] = member.island;
     return json;
 }
 
@@ -27,6 +28,7 @@ Member member_from_json(const JsonField& field) {
     member.train = errors_from_json(field.member("train"));
     member.accepted = field.member("accepted").truth();
     member.tunings = field.member("tunings").whole<std::uint32_t>();
+    if (const auto island = field.optional_member("island")) member.island = island->whole<std::uint32_t>();
     member.skeleton = skeleton_of(member.formula);
     return member;
 }
@@ -44,12 +46,16 @@ HistoryLine history_from_json(const JsonField& field) {
 
 } // namespace
 
-std::uint64_t hash_number(const std::string& hash) {
-    std::uint64_t number = 0;
-    const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
-    if (wrong != std::errc{} || end != hash.data() + hash.size())
-        throw Error(fmt::format("'{}' is not a canonical hash", hash));
-    return number;
+void Seen::add(std::uint64_t hash, std::optional<std::uint64_t> kept_hash, std::size_t nodes) {
+    hashes.insert(hash);
+    if (!kept_hash) return;
+    const auto [at, fresh] = kept.emplace(*kept_hash, nodes);
+    if (!fresh) at->second = std::min(at->second, nodes);
+}
+
+bool Seen::keeps_as(std::uint64_t kept_hash, std::size_t nodes) const {
+    const auto at = kept.find(kept_hash);
+    return at != kept.end() && at->second <= nodes;
 }
 
 void write_state(const RunState& state, Json& content) {
@@ -65,6 +71,8 @@ void write_state(const RunState& state, Json& content) {
                                                 {"formula", outcome.formula},
                                                 {"hypothesis", outcome.hypothesis},
                                                 {"reason", outcome.reason}});
+    content["counters"]["semantic_duplicates"] = state.counters.semantic_duplicates;
+    content["counters"]["raced_out"] = state.counters.raced_out;
     content["stop_reason"] = state.stop_reason;
     Json champions = Json::array();
     for (const Candidate& champion : state.champions) champions.push_back(to_json(champion));
@@ -72,6 +80,9 @@ void write_state(const RunState& state, Json& content) {
     Json population = Json::array();
     for (const Member& member : state.population) population.push_back(member_json(member));
     content["population"] = std::move(population);
+    Json archive = Json::array();
+    for (const Member& member : state.archive) archive.push_back(member_json(member));
+    content["archive"] = std::move(archive);
     content["history_columns"] = {"generation", "best_train", "champion_train", "champion_valid", "evaluations"};
     Json history = Json::array();
     for (const HistoryLine& line : state.history) history.push_back(history_json(line));
@@ -91,10 +102,16 @@ RunState state_from_json(const JsonField& content) {
     for (const JsonField& outcome : content.member("proposal_outcomes").elements())
         state.proposal_outcomes.push_back({outcome.member("id").text(), outcome.member("formula").text(),
                                            outcome.member("hypothesis").text(), outcome.member("reason").text()});
+    if (const auto count = counters.optional_member("semantic_duplicates"))
+        state.counters.semantic_duplicates = count->whole<std::uint64_t>();
+    if (const auto count = counters.optional_member("raced_out"))
+        state.counters.raced_out = count->whole<std::uint64_t>();
     state.stop_reason = content.member("stop_reason").text();
     const JsonField champions = content.member("champions"), population = content.member("population");
     for (const JsonField& champion : champions.elements()) state.champions.push_back(candidate_from_json(champion));
     for (const JsonField& member : population.elements()) state.population.push_back(member_from_json(member));
+    if (const auto archive = content.optional_member("archive"))
+        for (const JsonField& member : archive->elements()) state.archive.push_back(member_from_json(member));
     for (const JsonField& line : content.member("history").elements()) state.history.push_back(history_from_json(line));
     state.seconds = content.member("times").member("seconds").number();
     if (state.champions.empty()) champions.fail("a saved run has a champion");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -14,10 +15,21 @@
 namespace evictlab::evolution {
 
 struct Counters {
-    std::uint64_t candidates = 0;  ///< made, measured and in the journal
-    std::uint64_t accepted = 0;    ///< of them, champions included
-    std::uint64_t duplicates = 0;  ///< made again and not measured again
-    std::uint64_t evaluations = 0; ///< formulas measured on train, those of tuning included
+    std::uint64_t candidates = 0;          ///< made, measured and in the journal
+    std::uint64_t accepted = 0;            ///< of them, champions included
+    std::uint64_t duplicates = 0;          ///< made again and not measured again
+    std::uint64_t evaluations = 0;         ///< formulas measured on train, those of tuning and of lost races included
+    std::uint64_t semantic_duplicates = 0; ///< not measured, as a formula no larger keeps the same
+    std::uint64_t raced_out = 0;           ///< candidates that left a race, and so were measured in part
+};
+
+/// What was tried before. Not in the state file: rebuilt from the journal.
+struct Seen {
+    std::unordered_set<std::uint64_t> hashes;            ///< canonical, of all candidates
+    std::unordered_map<std::uint64_t, std::size_t> kept; ///< by kept_hash: the fewest nodes that keep so
+    void add(std::uint64_t hash, std::optional<std::uint64_t> kept_hash, std::size_t nodes);
+    /// Whether a formula no larger keeps the same.
+    bool keeps_as(std::uint64_t kept_hash, std::size_t nodes) const;
 };
 
 /// One generation's line of the history.
@@ -39,16 +51,13 @@ struct RunState {
     std::vector<Candidate> champions; ///< in order; the last one is the champion
     std::vector<HistoryLine> history;
     std::vector<ProposerRejection> proposal_outcomes; ///< of the last generation's that are no champions
-    std::string stop_reason; ///< "" while it runs
-    double seconds = 0;      ///< of all invocations
-    /// Canonical hashes of all candidates. Not in the state file: rebuilt from the journal.
-    std::unordered_set<std::uint64_t> seen;
+    std::string stop_reason;     ///< "" while it runs
+    double seconds = 0;          ///< of all invocations
+    std::vector<Member> archive; ///< in the order of its cells; empty where none is kept
+    Seen seen;
 
     const Candidate& champion() const { return champions.back(); }
 };
-
-/// Canonical hashes are 16 hexadecimal digits.
-std::uint64_t hash_number(const std::string& hash);
 
 /// The state's part of the content; all times are under the key "times", so that the rest is equal for equal runs.
 void write_state(const RunState& state, nlohmann::ordered_json& content);

@@ -18,8 +18,9 @@ struct Member {
     formula::Formula formula;
     std::string hash;
     FormulaErrors train;
-    bool accepted = false;      ///< passed the train gate
-    std::uint32_t tunings = 0;  ///< how often its constants were tuned
+    bool accepted = false;     ///< passed the train gate
+    std::uint32_t tunings = 0; ///< how often its constants were tuned
+    std::uint32_t island = 0;
     std::uint64_t skeleton = 0; ///< equal for formulas that differ in constants only; within a process
 };
 
@@ -37,10 +38,17 @@ struct SurvivalRule {
     std::size_t same_skeleton = 0; ///< at most so many that differ in constants only
 };
 
+/// Cheapest first; the hash, then the island, make the order total.
+void sort_by_cost(std::vector<Member>& members, double node_price);
+
 /// The next population, cheapest first. Of members with the same train errors the smallest stays (neutral variants
 /// would fill the population); the Pareto front of error against size always survives. Does not depend on the pool's
 /// order.
 std::vector<Member> survivors(std::vector<Member> pool, const SurvivalRule& rule);
+
+/// The costliest of those that hold their places by cost, and not by being on the Pareto front: who beats it may enter.
+/// Null while fewer than half of the places are taken. `members` are cheapest first, one island's.
+const Member* last_place(std::span<const Member* const> members, std::size_t places);
 
 /// An index into a population sorted by survivors(): the best of `rounds` draws.
 std::size_t tournament(std::size_t population, Rng& rng, int rounds);

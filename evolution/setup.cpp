@@ -21,8 +21,20 @@ Json config_json(const RunConfig& config) {
     json["tuning_evaluations"] = config.tuning_evaluations;
     json["judged"] = config.judged;
     json["proposals"] = config.proposals;
+    json["parents"] = to_string(config.parents);
+    json["islands"] = config.islands;
+    json["migration"] = config.migration;
+    json["archive"] = config.archive;
+    json["semantic_duplicates"] = config.semantic_duplicates;
+    json["race"] = config.race;
     json["columns"] = config.columns;
     return json;
+}
+
+ParentSelection parents_from_json(const JsonField& field) {
+    for (const ParentSelection selection : {ParentSelection::tournament, ParentSelection::lexicase})
+        if (field.text() == to_string(selection)) return selection;
+    field.fail(fmt::format("expected tournament or lexicase, found \"{}\"", field.text()));
 }
 
 RunConfig config_from_json(const JsonField& field) {
@@ -38,6 +50,19 @@ RunConfig config_from_json(const JsonField& field) {
     config.judged = field.member("judged").whole<std::uint32_t>();
     config.proposals = field.member("proposals").whole<std::uint32_t>();
     config.columns = field.member("columns").texts();
+    if (!field.optional_member("parents")) { // of an engine that knew none of these
+        config.parents = ParentSelection::tournament;
+        config.islands = 1;
+        config.archive = 0;
+        config.semantic_duplicates = config.race = false;
+        return config;
+    }
+    config.parents = parents_from_json(field.member("parents"));
+    config.islands = field.member("islands").whole<std::uint32_t>();
+    config.migration = field.member("migration").whole<std::uint32_t>();
+    config.archive = field.member("archive").number();
+    config.semantic_duplicates = field.member("semantic_duplicates").truth();
+    config.race = field.member("race").truth();
     return config;
 }
 
@@ -98,6 +123,10 @@ std::string_view advice(std::string_view section) {
 }
 
 } // namespace
+
+std::string_view to_string(ParentSelection selection) {
+    return selection == ParentSelection::lexicase ? "lexicase" : "tournament";
+}
 
 Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     Json json;
@@ -163,6 +192,14 @@ void check_setup(const RunSetup& setup) {
     const RunConfig& config = setup.config;
     if (config.start_formula.empty()) throw UsageError("a run needs a formula to start from: give --start");
     if (config.population < 2) throw UsageError("a population has at least 2 formulas: give a larger --population");
+    if (config.islands < 1 || config.population < std::uint64_t{2} * config.islands)
+        throw UsageError(
+            fmt::format("an island has at least 2 formulas: with a population of {}, give --islands from 1 "
+                        "to {}",
+                        config.population, config.population / 2));
+    if (config.migration < 1) throw UsageError("--migration must be at least 1 generation");
+    if (!(config.archive >= 0 && config.archive < 1))
+        throw UsageError("--archive is the share of parents that come out of the archive: from 0 to below 1");
     if (config.columns.empty()) throw UsageError("a run needs at least one column to search with");
     if (config.start_formula.size() > config.max_nodes)
         throw UsageError(fmt::format("the start formula has {} nodes, more than the {} that a candidate may have",

@@ -15,7 +15,11 @@
 namespace evictlab::evolution {
 
 /// Raised by every change after which the same seed gives another run.
-inline constexpr int engine_version = 1;
+inline constexpr int engine_version = 2;
+
+/// How parents are drawn from their island.
+enum class ParentSelection : std::uint8_t { tournament, lexicase };
+std::string_view to_string(ParentSelection selection);
 
 /// What decides the run's bits, together with the suite.
 struct RunConfig {
@@ -29,6 +33,12 @@ struct RunConfig {
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
     std::uint32_t judged = 0;               ///< candidates a generation that the judge is asked about; 0: no judge
     std::uint32_t proposals = 0;            ///< asked of the proposer a generation; 0: no proposer
+    ParentSelection parents = ParentSelection::tournament;
+    std::uint32_t islands = 1;
+    std::uint32_t migration = 10;     ///< generations between two migrations
+    double archive = 0;               ///< the share of parents out of the quality-diversity archive; 0: none is kept
+    bool semantic_duplicates = false; ///< whether formulas that keep what one no larger keeps are left out
+    bool race = false; ///< whether candidates leave a race that they cannot win, where the fitness has heats
     /// What new subtrees may read. The seed's statistics: others would make another benchmark of it.
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",

@@ -12,6 +12,7 @@
 #include "state/store.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/saved_run.hpp"
+#include "tests/support/trace_writer.hpp"
 
 using namespace evictlab;
 using evictlab::test::bytes_of;
@@ -22,11 +23,15 @@ using evictlab::evolution::Rng;
 
 namespace {
 
+using Words = std::vector<std::string>;
+
+const Words micro{"--suite", "micro", "--patterns", "2", "--seq-len", "32", "--layers", "2"};
+
 /// Starts the program with its output in a file beside the state, and returns its process id.
-pid_t start(const fs::path& state) {
-    std::vector<std::string> arguments{EVICTLAB_BINARY, "evolve", "--suite",       "micro", "--patterns",   "2",
-                                       "--seq-len",     "32",     "--layers",      "2",     "--state",      state,
-                                       "--seed",        "1",      "--generations", "5",     "--population", "40"};
+pid_t start(const fs::path& state, const Words& options) {
+    Words arguments{EVICTLAB_BINARY, "evolve", "--state",      state, "--seed", "1",
+                    "--generations", "5",      "--population", "40"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
     if (fs::exists(state)) arguments.push_back("--resume");
     std::vector<char*> pointers;
     for (auto& argument : arguments) pointers.push_back(argument.data());
@@ -59,18 +64,18 @@ std::string outcome(const fs::path& state) {
     return content.dump() + "\n" + bytes_of(state.string() + ".journal");
 }
 
-double seconds_of_a_run(const fs::path& state) {
+double seconds_of_a_run(const fs::path& state, const Words& options) {
     const auto began = std::chrono::steady_clock::now();
-    const int code = exit_code(start(state));
+    const int code = exit_code(start(state, options));
     INFO(bytes_of(state.string() + ".log"));
     REQUIRE(code == 0);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 /// Runs, kills and resumes until the run is finished; how often it was killed.
-int run_through_kills(const fs::path& state, double longest_life, Rng& rng) {
+int run_through_kills(const fs::path& state, const Words& options, double longest_life, Rng& rng) {
     for (int kills = 0;; ++kills) {
-        const pid_t child = start(state);
+        const pid_t child = start(state, options);
         std::this_thread::sleep_for(std::chrono::duration<double>(longest_life * rng.uniform()));
         ::kill(child, SIGKILL);
         const int code = exit_code(child);
@@ -81,17 +86,40 @@ int run_through_kills(const fs::path& state, double longest_life, Rng& rng) {
     }
 }
 
+void check_kills(const TemporaryFolder& folder, const Words& options, int wanted) {
+    const fs::path whole = folder / "whole.json";
+    const double undisturbed = seconds_of_a_run(whole, options);
+    Rng rng(30, 0, 0, Purpose::variation);
+    int kills = 0;
+    for (int run = 0; kills < wanted; ++run) {
+        const fs::path state = folder.path / (std::to_string(run) + ".json");
+        kills += run_through_kills(state, options, 0.6 * undisturbed, rng);
+        CHECK(outcome(state) == outcome(whole));
+    }
+}
+
 } // namespace
 
 TEST_CASE("thirty kills and resumes end in the bits of undisturbed runs") {
     const TemporaryFolder folder;
-    const fs::path whole = folder / "whole.json";
-    const double undisturbed = seconds_of_a_run(whole);
-    Rng rng(30, 0, 0, Purpose::variation);
-    int kills = 0;
-    for (int run = 0; kills < 30; ++run) {
-        const fs::path state = folder.path / (std::to_string(run) + ".json");
-        kills += run_through_kills(state, 0.6 * undisturbed, rng);
-        CHECK(outcome(state) == outcome(whole));
+    check_kills(folder, micro, 30);
+}
+
+TEST_CASE("kills and resumes end in the same bits on a captured suite with every way to select and to save work") {
+    const TemporaryFolder folder;
+    std::vector<evictlab::test::TraceShape> shapes;
+    for (const char* split : {"train", "train", "valid", "test"}) {
+        evictlab::test::TraceShape shape;
+        shape.split = split;
+        shape.seed = static_cast<std::uint32_t>(shapes.size() + 1);
+        shape.document = "document " + std::to_string(shape.seed);
+        shapes.push_back(shape);
     }
+    const fs::path suite = folder / "suite";
+    fs::create_directory(suite);
+    evictlab::test::write_suite(suite, shapes);
+    check_kills(folder,
+                {"--suite", suite, "--start", "window_attn:16", "--parents", "lexicase", "--islands", "3",
+                 "--migration", "2", "--archive", "0.2", "--semantic-duplicates", "skip", "--race", "on"},
+                12);
 }

@@ -249,17 +249,12 @@ struct CapturedFitness::Impl {
         return part;
     }
 
-    /// One a unit: the mean over the heat's retentions, of predicted KL divergences that of the logarithms. `errors` are
-    /// of one job.
+    /// One a unit: the mean over the heat's retentions. `errors` are of one job.
     std::vector<double> figures(const Heat& heat, const double* errors) const {
-        const bool logarithmic = heat.part.measure == CapturedMeasure::predicted_kl;
         std::vector<double> list;
         for (const std::size_t u : heat.compared) {
             double sum = 0;
-            for (const std::size_t r : heat.part.retentions) {
-                const double error = errors[u * retentions.size() + r];
-                sum += logarithmic ? std::log(std::max(error, least_kl)) : error;
-            }
+            for (const std::size_t r : heat.part.retentions) sum += errors[u * retentions.size() + r];
             list.push_back(sum / static_cast<double>(heat.part.retentions.size()));
         }
         return list;

@@ -1,0 +1,20 @@
+// The options of evolve that say how a run varies and selects.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <string>
+
+#include "cli/command.hpp"
+#include "evolution/setup.hpp"
+
+namespace evictlab::cli {
+
+void add_search_options(po::options_description& options);
+/// What was typed goes into the config; the rest of it stays. Throws UsageError.
+void read_search_options(const po::variables_map& values, evolution::RunConfig& config);
+/// What was typed, as one would type it again.
+std::string search_options_text(const po::variables_map& values);
+/// For a resumed run: what was not typed this time is as it was saved.
+void keep_search_options(const po::variables_map& values, evolution::RunConfig& config,
+                         const evolution::RunConfig& saved);
+
+} // namespace evictlab::cli
