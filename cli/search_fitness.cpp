@@ -67,9 +67,11 @@ ReferenceErrors best_published(const Bench& bench) {
 }
 
 std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
-                                    const std::vector<double>& retentions, std::span<const ColumnId> columns) {
+                                    const std::vector<double>& retentions, std::span<const ColumnId> columns,
+                                    std::size_t query_stride) {
     if (!suite.captured()) return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, columns);
-    return std::make_unique<CapturedFitness>(suite, retentions, columns, captured_measure(measure));
+    return std::make_unique<CapturedFitness>(suite, retentions, columns, captured_measure(measure),
+                                             std::size_t{12} << 30, query_stride);
 }
 
 bool gives(const Suite& suite, const std::string& column) {
@@ -185,7 +187,7 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution
         const Suite& suite = search.suites[s];
         if (const std::string why = refusal(start, suite, usual_protocol(suite)); !why.empty())
             throw UsageError(fmt::format("--start '{}' {} (suite '{}')", config.start, why, suite.name()));
-        auto fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns);
+        auto fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
         if (!search.relative()) return fitness;
         parts.push_back({suite.name(), std::move(fitness), search.references[s]});
     }

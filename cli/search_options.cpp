@@ -6,7 +6,8 @@
 namespace evictlab::cli {
 namespace {
 
-constexpr const char* names[] = {"parents", "islands", "migration", "archive", "semantic-duplicates", "race"};
+constexpr const char* names[] = {"parents",   "islands", "migration", "archive", "semantic-duplicates", "race",
+                                 "max-nodes", "tuned",   "tuning-evaluations",   "query-stride"};
 
 /// One of two words; true for the first.
 std::optional<bool> either_from(const po::variables_map& values, const char* option, std::string_view yes,
@@ -29,6 +30,11 @@ void add_search_options(po::options_description& options) {
                           "of the parents come out of an archive of the best of each kind (0: none is kept)");
     options.add_options()("semantic-duplicates", text("HOW"),
                           "formulas that keep what one no larger keeps: measure or skip (measure)");
+    options.add_options()("max-nodes", text("N"), "operators and operands of a formula, at most (60)");
+    options.add_options()("tuned", text("N"), "structures a generation whose constants CMA-ES tunes (8; captured: 2)");
+    options.add_options()("tuning-evaluations", text("N"), "of a structure's first tuning (200; captured: 80)");
+    options.add_options()("query-stride", text("N"),
+                          "on captured suites, measure by every N-th query of a continuation (1)");
     options.add_options()("race", text("HOW"),
                           "on captured suites, candidates that fall behind are measured in part: on or off (off)");
 }
@@ -43,6 +49,12 @@ void read_search_options(const po::variables_map& values, evolution::RunConfig& 
     config.archive = number_from<double>(values, "archive", "a share such as 0.2").value_or(config.archive);
     config.semantic_duplicates =
         either_from(values, "semantic-duplicates", "skip", "measure").value_or(config.semantic_duplicates);
+    config.max_nodes = number_from<std::uint32_t>(values, "max-nodes", whole).value_or(config.max_nodes);
+    config.tuned = number_from<std::uint32_t>(values, "tuned", whole).value_or(config.tuned);
+    config.tuning_evaluations =
+        number_from<std::uint32_t>(values, "tuning-evaluations", whole).value_or(config.tuning_evaluations);
+    config.query_stride = number_from<std::uint32_t>(values, "query-stride", whole).value_or(config.query_stride);
+    if (config.query_stride == 0) throw UsageError("--query-stride must be at least 1");
     config.race = either_from(values, "race", "on", "off").value_or(config.race);
 }
 
@@ -63,6 +75,10 @@ void keep_search_options(const po::variables_map& values, evolution::RunConfig& 
     config.archive = typed.archive;
     config.semantic_duplicates = typed.semantic_duplicates;
     config.race = typed.race;
+    config.max_nodes = typed.max_nodes;
+    config.tuned = typed.tuned;
+    config.tuning_evaluations = typed.tuning_evaluations;
+    config.query_stride = typed.query_stride;
 }
 
 } // namespace evictlab::cli

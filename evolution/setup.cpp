@@ -19,6 +19,7 @@ Json config_json(const RunConfig& config) {
     json["node_price"] = config.node_price;
     json["tuned"] = config.tuned;
     json["tuning_evaluations"] = config.tuning_evaluations;
+    json["query_stride"] = config.query_stride;
     json["judged"] = config.judged;
     json["proposals"] = config.proposals;
     json["parents"] = to_string(config.parents);
@@ -47,6 +48,7 @@ RunConfig config_from_json(const JsonField& field) {
     config.node_price = field.member("node_price").number();
     config.tuned = field.member("tuned").whole<std::uint32_t>();
     config.tuning_evaluations = field.member("tuning_evaluations").whole<std::uint32_t>();
+    config.query_stride = field.member("query_stride").whole<std::uint32_t>();
     config.judged = field.member("judged").whole<std::uint32_t>();
     config.proposals = field.member("proposals").whole<std::uint32_t>();
     config.columns = field.member("columns").texts();

@@ -31,6 +31,7 @@ struct RunConfig {
     double node_price = 2.5e-5;             ///< part of the start's train error that one node must save to be worth it
     std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
+    std::uint32_t query_stride = 1;         ///< on captured suites only each such query of a continuation judges
     std::uint32_t judged = 0;               ///< candidates a generation that the judge is asked about; 0: no judge
     std::uint32_t proposals = 0;            ///< asked of the proposer a generation; 0: no proposer
     ParentSelection parents = ParentSelection::tournament;

@@ -47,7 +47,8 @@ struct Scratch {
 };
 
 Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const ColumnId> ids,
-                 std::span<const double> retentions, const OutputMetric* metric, bool with_sensitivity) {
+                 std::span<const double> retentions, const OutputMetric* metric, bool with_sensitivity,
+                 std::size_t every) {
     const bool wov = std::ranges::any_of(ids, [](ColumnId id) { return columns::needs(id) == ColumnNeeds::wov_norm; });
     const CapturedLayer loaded(trace, layer, wov);
     PromptColumns columns(loaded.view(), ids);
@@ -69,7 +70,7 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
     }
     block.judge =
         std::make_unique<ContinuationJudge>(loaded.rows(), block.tokens, metric,
-                                            with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{});
+                                            with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{}, every);
     block.mean_attention.resize(block.heads * stride);
     for (std::size_t a = 0; a < block.heads; ++a) {
         const auto mean = block.judge->mean_attention(a);
@@ -115,6 +116,7 @@ std::vector<std::size_t> indices_below(std::size_t end) {
 struct CapturedFitness::Impl {
     std::vector<double> retentions;
     std::vector<ColumnId> ids;
+    std::size_t every = 1;
     CapturedMeasure measure = CapturedMeasure::output_error;
     OutputMetrics metrics;
     std::array<std::vector<Block>, 2> blocks;          ///< by SearchSplit
@@ -134,7 +136,7 @@ struct CapturedFitness::Impl {
             blocks[s][i] =
                 make_block(trace, layer, ids, retentions,
                            measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr,
-                           measure == CapturedMeasure::predicted_kl);
+                           measure == CapturedMeasure::predicted_kl, every);
             blocks[s][i].trace = t;
         });
         for (const Block& block : blocks[s]) {
@@ -323,13 +325,14 @@ struct CapturedFitness::Impl {
 };
 
 CapturedFitness::CapturedFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
-                                 CapturedMeasure measure, std::size_t memory_limit)
+                                 CapturedMeasure measure, std::size_t memory_limit, std::size_t every)
     : impl_(std::make_unique<Impl>()) {
     impl_->retentions = std::move(retentions);
     impl_->ids.assign(columns.begin(), columns.end());
     std::ranges::sort(impl_->ids);
     impl_->ids.erase(std::unique(impl_->ids.begin(), impl_->ids.end()), impl_->ids.end());
     impl_->measure = measure;
+    impl_->every = every;
     const SearchTraces traces = suite.search_traces();
     if (measure == CapturedMeasure::predicted_kl && !suite.has_sensitivities())
         throw Error(fmt::format("not every trace of suite '{}' holds sensitivities, so no KL divergence can be "
@@ -342,10 +345,10 @@ CapturedFitness::CapturedFitness(const Suite& suite, std::vector<double> retenti
                 const CapturedTrace& captured = *trace->captured();
                 const LayerShape shape = captured.shape(layer);
                 const auto n = static_cast<double>(captured.prompt_len());
+                const auto judged = (shape.tokens - captured.prompt_len() + every - 1) / every;
                 if (measure == CapturedMeasure::predicted_kl)
-                    needed += static_cast<double>(captured.probes() * (shape.tokens - captured.prompt_len()) *
-                                                  shape.query_heads * shape.dim * 4);
-                needed += n * (static_cast<double>(shape.query_heads * (shape.tokens - captured.prompt_len())) * 4 +
+                    needed += static_cast<double>(captured.probes() * judged * shape.query_heads * shape.dim * 4);
+                needed += n * (static_cast<double>(shape.query_heads * judged) * 4 +
                                static_cast<double>(shape.kv_heads * (impl_->ids.size() + 1)) * 8);
                 if (measure == CapturedMeasure::output_error && !captured.output_projections())
                     throw Error(

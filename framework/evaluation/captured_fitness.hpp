@@ -15,9 +15,10 @@ class CapturedFitness final : public Fitness {
 public:
     /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
     /// Throws Error if more than `memory_limit` bytes would be needed, or where the suite lacks what the measure needs:
-    /// output projections, or sensitivities.
+    /// output projections, or sensitivities. `every`: judge by each such query only (ContinuationJudge), which makes
+    /// figures an estimate.
     CapturedFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
-                    CapturedMeasure measure, std::size_t memory_limit = std::size_t{12} << 30);
+                    CapturedMeasure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1);
     ~CapturedFitness() override;
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     /// The same in attention loss, which is cheap, or the measure that it was made for.

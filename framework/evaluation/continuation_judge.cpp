@@ -39,8 +39,8 @@ OutputMetric OutputMetric::of(std::span<const float> o_proj, std::size_t width) 
 }
 
 ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric,
-                                     std::span<const float> sensitivity)
-    : shape_(rows.layer().shape), prompt_(prompt), judged_(shape_.tokens - prompt),
+                                     std::span<const float> sensitivity, std::size_t every)
+    : shape_(rows.layer().shape), prompt_(prompt), every_(every), judged_((shape_.tokens - prompt + every - 1) / every),
       judged_stride_(padded_columns(judged_)), sums_stride_((shape_.dim + 1) * judged_stride_), metric_(metric),
       mean_attention_(shape_.kv_heads * prompt) {
     values_.resize(shape_.kv_heads * (shape_.dim + 1) * prompt_);
@@ -56,17 +56,18 @@ ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prom
 
 void ContinuationJudge::read_sensitivity(std::span<const float> sensitivity) {
     const std::size_t width = shape_.query_heads * shape_.dim;
-    probes_ = sensitivity.size() / (judged_ * width);
+    const std::size_t of_probe = (shape_.tokens - prompt_) * width;
+    probes_ = sensitivity.size() / of_probe;
     sensitivity_.assign(probes_ * width * judged_stride_, 0.0F);
     for (std::size_t p = 0; p < probes_; ++p)
-        transpose(sensitivity.data() + p * judged_ * width, width, judged_, width,
+        transpose(sensitivity.data() + p * of_probe, every_ * width, judged_, width,
                   sensitivity_.data() + p * width * judged_stride_, judged_stride_);
 }
 
 void ContinuationJudge::read_rows(const AttentionRows& rows) {
     const LayerShape& s = shape_;
     const std::size_t rest = s.tokens - prompt_;
-    AlignedFloats block(judged_ * rows.stride()), rest_values((s.dim + 1) * rest);
+    AlignedFloats block(rest * rows.stride()), rest_values((s.dim + 1) * rest);
     rest_attention_.resize(s.query_heads * rest * judged_stride_);
     attention_.resize(s.query_heads * prompt_ * judged_stride_);
     of_prompt_.resize(s.query_heads * sums_stride_);
@@ -78,11 +79,11 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
             transpose(rows.layer().value(a, prompt_), s.dim, rest, s.dim, rest_values.data(), rest);
             std::fill_n(rest_values.data() + s.dim * rest, rest, 1.0F);
         }
-        rows.compute(h, prompt_, judged_, block.data());
+        rows.compute(h, prompt_, rest, block.data());
         float* attention = attention_.data() + h * prompt_ * judged_stride_;
-        transpose(block.data(), rows.stride(), judged_, prompt_, attention, judged_stride_);
+        transpose(block.data(), every_ * rows.stride(), judged_, prompt_, attention, judged_stride_);
         float* rest_attention = rest_attention_.data() + h * rest * judged_stride_;
-        transpose(block.data() + prompt_, rows.stride(), judged_, rest, rest_attention, judged_stride_);
+        transpose(block.data() + prompt_, every_ * rows.stride(), judged_, rest, rest_attention, judged_stride_);
         matmul(values_.data() + a * (s.dim + 1) * prompt_, prompt_, attention, judged_stride_,
                of_prompt_.data() + h * sums_stride_, judged_stride_, s.dim + 1, prompt_, judged_stride_);
         matmul(rest_values.data(), rest, rest_attention, judged_stride_, of_rest_.data() + h * sums_stride_,

@@ -38,19 +38,20 @@ class JudgeScratch {
 class ContinuationJudge {
 public:
     /// Judges queries prompt .. tokens - 1 of the layer; 0 < prompt < tokens. `metric` may be null and must outlive it.
-    /// `sensitivity` is CapturedTrace::load_sensitivity()'s, or empty.
+    /// `sensitivity` is CapturedTrace::load_sensitivity()'s, or empty. With `every` above 1 only each such query judges,
+    /// the first one of the continuation being one: cheaper, and nearly the same.
     ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric,
-                      std::span<const float> sensitivity = {});
+                      std::span<const float> sensitivity = {}, std::size_t every = 1);
 
     std::size_t kv_heads() const { return shape_.kv_heads; }
     std::size_t group() const { return shape_.group(); }
     std::size_t prompt() const { return prompt_; }
     std::size_t judged() const { return judged_; } ///< queries
     std::size_t tokens() const { return shape_.tokens; }
-    /// A[head][prompt + query][token] of the full run, for a judged query.
+    /// A[head][prompt + query][token] of the full run, for a judged query: its place among those that judge.
     float attention(std::size_t head, std::size_t token, std::size_t query) const {
         const bool in_prompt = token < prompt_;
-        const std::size_t row = in_prompt ? head * prompt_ + token : head * judged_ + token - prompt_;
+        const std::size_t row = in_prompt ? head * prompt_ + token : head * (shape_.tokens - prompt_) + token - prompt_;
         return (in_prompt ? attention_ : rest_attention_)[row * judged_stride_ + query];
     }
     bool measures_output() const { return metric_ != nullptr; }
@@ -84,12 +85,12 @@ private:
     void squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const;
 
     LayerShape shape_;
-    std::size_t prompt_, judged_, judged_stride_, sums_stride_;
+    std::size_t prompt_, every_, judged_, judged_stride_, sums_stride_;
     const OutputMetric* metric_;
     std::size_t probes_ = 0;
     AlignedFloats sensitivity_;    ///< [probes][query_heads * dim][judged_stride_]
     AlignedFloats attention_;      ///< [query_heads][prompt][judged_stride_]
-    AlignedFloats rest_attention_; ///< [query_heads][judged][judged_stride_], of the continuation's tokens
+    AlignedFloats rest_attention_; ///< [query_heads][continuation][judged_stride_], of the continuation's tokens
     AlignedFloats values_;         ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
     /// [query_heads][dim + 1][judged_stride_]: sums of A v and of A over the prompt, and over the continuation.
     AlignedFloats of_prompt_, of_rest_;
