@@ -113,7 +113,7 @@ std::string cpp_plugin(const Champion& champion, std::string_view version) {
     constexpr std::string_view before = "            const double score = ";
     const Term term = folded(champion.formula);
     const std::map<ColumnId, std::string> variables = variable_names(term);
-    const std::string score = write(lay_out(term, cpp(variables)), before.size(), 16);
+    const std::string score = write(lay_out(term, cpp(variables)), before.size(), 16, Commas::between);
     std::vector<Layout> names;
     for (const auto& [id, variable] : variables) names.emplace_back(fmt::format("\"{}\"", columns::name(id)));
     Layout list = call("static constexpr evictlab::Columns columns", std::move(names));
@@ -122,7 +122,7 @@ std::string cpp_plugin(const Champion& champion, std::string_view version) {
     return filled(source, {{"@FUNCTIONS@", functions_text(score)},
                            {"@NAME@", champion.name},
                            {"@STRUCT@", struct_name(champion.name)},
-                           {"@COLUMNS@", write(list, 4, 4)},
+                           {"@COLUMNS@", write(list, 4, 4, Commas::between)},
                            {"@HEAD@", variables.empty() ? "" : " head"},
                            {"@SPANS@", spans_text(variables)},
                            {"@SCORE@", score},

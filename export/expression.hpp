@@ -38,9 +38,11 @@ Layout infix(Tie tie, Layout a, std::string_view sign, Layout b); ///< grows `a`
 Layout parenthesised(Layout layout);
 Layout at_least(Tie tie, Layout layout); ///< in parentheses where it holds less tightly
 
+enum class Commas : std::uint8_t { between, trailing }; ///< of arguments that have lines of their own
+
 /// In lines of 120 characters where that can be done; the first one begins at column `start`, the others are indented
 /// by `indent` or more.
-std::string write(const Layout& layout, std::size_t start, std::size_t indent);
+std::string write(const Layout& layout, std::size_t start, std::size_t indent, Commas commas);
 
 /// What languages differ in. Everything else is the same in C++ and Python.
 struct Language {

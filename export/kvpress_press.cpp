@@ -112,9 +112,10 @@ std::string kvpress_press(const Champion& champion, std::string_view version) {
         columns_text += fmt::format("        {} = {}\n", variable, torch_call(id));
     Layout scores = lay_out(term, torch(variables));
     if (variables.empty()) scores = call("layer.number", {std::move(scores)});
-    std::string expression = write(scores, before.size(), 8);
+    std::string expression = write(scores, before.size(), 8, Commas::trailing);
     if (expression.find('\n') != std::string::npos && scores.close.empty())
-        expression = write(parenthesised(std::move(scores)), before.size(), 8); // Python ends lines at their end
+        expression = write(parenthesised(std::move(scores)), before.size(), 8,
+                           Commas::trailing); // Python ends lines at their end
     const auto [constants, functions] = definitions_for(columns_text + expression);
     const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants},
                                                                    {"@FUNCTIONS@\n", functions},

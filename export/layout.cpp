@@ -43,9 +43,9 @@ Layout parenthesised(Layout layout) { return call("", {std::move(layout)}); }
 
 Layout at_least(Tie tie, Layout layout) { return layout.tie < tie ? parenthesised(std::move(layout)) : layout; }
 
-std::string write(const Layout& layout, std::size_t start, std::size_t indent) {
+std::string write(const Layout& layout, std::size_t start, std::size_t indent, Commas commas) {
     const std::string whole = flat(layout);
-    if (layout.parts.empty() || start + whole.size() + 2 <= width) return whole; // room for what follows: `);`
+    if (layout.parts.empty() || start + whole.size() + 1 <= width) return whole; // a comma or semicolon follows
     const bool arguments = is_call(layout);
     const std::size_t inner = arguments ? indent + step : indent;
     const std::string line = fmt::format("\n{:{}}", "", inner);
@@ -54,8 +54,10 @@ std::string write(const Layout& layout, std::size_t start, std::size_t indent) {
         const Layout& part = layout.parts[i];
         if (arguments || i > 0) text += line;
         const std::size_t begin = (arguments || i > 0 ? inner : start + layout.open.size()) + part.sign.size();
-        text += part.sign + write(part, begin, inner + (arguments || is_call(part) ? 0 : step));
-        if (arguments && i + 1 < layout.parts.size()) text += ",";
+        text += part.sign + write(part, begin, inner + (arguments || is_call(part) ? 0 : step), commas);
+        // Parentheses alone would become a tuple.
+        const bool trailing = commas == Commas::trailing && layout.open != "(";
+        if (arguments && (trailing || i + 1 < layout.parts.size())) text += ",";
     }
     if (arguments) text += fmt::format("\n{:{}}", "", indent);
     return text + layout.close;
