@@ -1,8 +1,6 @@
 // A formula as the source of a C++ plugin that includes nothing but the SDK. SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <map>
-
 #include "export/exports.hpp"
 #include "export/expression.hpp"
 #include "framework/plugin/scaffold.hpp"
@@ -78,9 +76,9 @@ std::optional<Layout> known_power(const Layout& base, double exponent) {
     return std::nullopt;
 }
 
-Language cpp(const std::map<ColumnId, std::string>& variables) {
+Language cpp(const std::vector<Variable>& variables) {
     Language language;
-    language.column = [&variables](ColumnId id) { return variables.at(id) + "[i]"; };
+    language.column = [&variables](ColumnId id) { return name_of(variables, id) + "[i]"; };
     language.keep = "evictlab::keep";
     language.drop = "evictlab::drop";
     language.not_a_number = "std::numeric_limits<double>::quiet_NaN()";
@@ -93,7 +91,7 @@ Language cpp(const std::map<ColumnId, std::string>& variables) {
     return language;
 }
 
-std::string spans_text(const std::map<ColumnId, std::string>& variables) {
+std::string spans_text(const std::vector<Variable>& variables) {
     std::string text;
     for (const auto& [id, variable] : variables)
         text += fmt::format("        const auto {} = head[\"{}\"];\n", variable, columns::name(id));
@@ -112,7 +110,7 @@ std::string functions_text(const std::string& score) {
 std::string cpp_plugin(const Champion& champion, std::string_view version) {
     constexpr std::string_view before = "            const double score = ";
     const Term term = folded(champion.formula);
-    const std::map<ColumnId, std::string> variables = variable_names(term);
+    const std::vector<Variable> variables = variables_of(term);
     const std::string score = write(lay_out(term, cpp(variables)), before.size(), 16, Commas::between);
     std::vector<Layout> names;
     for (const auto& [id, variable] : variables) names.emplace_back(fmt::format("\"{}\"", columns::name(id)));

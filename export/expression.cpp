@@ -55,23 +55,26 @@ bool belongs_to_name(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-void name_columns(const Term& term, std::map<ColumnId, std::string>& names) {
-    for (const Term& operand : term.operands) name_columns(operand, names);
-    if (term.op != Op::column || names.contains(term.column)) return;
+void name_columns(const Term& term, std::vector<Variable>& variables) {
+    for (const Term& operand : term.operands) name_columns(operand, variables);
+    if (term.op != Op::column || std::ranges::count(variables, term.column, &Variable::column) > 0) return;
     std::string name = columns::name(term.column);
     std::ranges::replace_if(
         name, [](char c) { return !belongs_to_name(c); }, '_');
-    const auto taken = [&](const auto& known) { return known.second == name; };
-    while (std::ranges::any_of(names, taken)) name += "_again"; // a:1=2 and a=1:2
-    names[term.column] = name;
+    while (std::ranges::count(variables, name, &Variable::name) > 0) name += "_again"; // a:1=2 and a=1:2
+    variables.push_back({term.column, name});
 }
 
 } // namespace
 
-std::map<ColumnId, std::string> variable_names(const Term& term) {
-    std::map<ColumnId, std::string> names;
-    name_columns(term, names);
-    return names;
+std::vector<Variable> variables_of(const Term& term) {
+    std::vector<Variable> variables;
+    name_columns(term, variables);
+    return variables;
+}
+
+const std::string& name_of(const std::vector<Variable>& variables, ColumnId column) {
+    return std::ranges::find(variables, column, &Variable::column)->name;
 }
 
 bool mentions(std::string_view text, std::string_view name) {

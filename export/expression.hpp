@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,8 +59,13 @@ Layout lay_out(const Term& term, const Language& language);
 
 /// A finite number as a literal of floating point that reads back to the same bits.
 std::string literal(double value);
-/// A variable for each column of the term: `window_attn_64_pool_5_max`.
-std::map<ColumnId, std::string> variable_names(const Term& term);
+/// A variable for each column, as they come: `window_attn_64_pool_5_max`.
+struct Variable {
+    ColumnId column = 0;
+    std::string name;
+};
+std::vector<Variable> variables_of(const Term& term);
+const std::string& name_of(const std::vector<Variable>& variables, ColumnId column);
 /// Whether the name stands in the text as a whole word.
 bool mentions(std::string_view text, std::string_view name);
 

@@ -12,9 +12,9 @@
 namespace evictlab::exporting {
 namespace {
 
-Language torch(const std::map<ColumnId, std::string>& variables) {
+Language torch(const std::vector<Variable>& variables) {
     Language language;
-    language.column = [&variables](ColumnId id) { return variables.at(id); };
+    language.column = [&variables](ColumnId id) { return name_of(variables, id); };
     language.keep = "KEEP";
     language.drop = "DROP";
     language.not_a_number = "float(\"nan\")";
@@ -91,7 +91,7 @@ std::pair<std::string, std::string> definitions_for(std::string_view text) {
     return definitions;
 }
 
-void refuse_columns_without_torch_form(const std::map<ColumnId, std::string>& variables) {
+void refuse_columns_without_torch_form(const std::vector<Variable>& variables) {
     for (const auto& [id, variable] : variables)
         if (const std::string why = torch_refusal(id); !why.empty())
             throw UsageError(fmt::format("the formula uses the column '{}', which a kvpress press cannot have: {}",
@@ -105,7 +105,7 @@ std::string press_class(std::string_view name) { return struct_name(name) + "Pre
 std::string kvpress_press(const Champion& champion, std::string_view version) {
     constexpr std::string_view before = "        scores = ";
     const Term term = folded(champion.formula);
-    const std::map<ColumnId, std::string> variables = variable_names(term);
+    const std::vector<Variable> variables = variables_of(term);
     refuse_columns_without_torch_form(variables);
     std::string columns_text;
     for (const auto& [id, variable] : variables)

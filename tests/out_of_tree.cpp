@@ -117,7 +117,8 @@ TEST_CASE("exported formulas, built as plugins against the moved installation, k
         INFO(bench.err);
         REQUIRE(bench.code == 0);
         std::vector<std::string> rows;
-        for (const auto& row : nlohmann::json::parse(bench.out).at("rows"))
+        const auto result = nlohmann::json::parse(bench.out);
+        for (const auto& row : result.at("rows"))
             if (row.at("kind") != "bound" && row.at("scorer") != "random") rows.push_back(row.at("splits").dump());
         return rows;
     };
