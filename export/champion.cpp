@@ -43,6 +43,8 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
     say("hypothesis", candidate.hypothesis);
     say("train error", errors_text(run, candidate.train));
     if (candidate.valid) say("valid error", errors_text(run, *candidate.valid));
+    if (candidate.verdict) say("train KL", errors_text(run, candidate.verdict->train));
+    if (candidate.verdict && candidate.verdict->valid) say("valid KL", errors_text(run, *candidate.verdict->valid));
     say("found by", run.command);
     say("hash", candidate.hash);
     return champion;
