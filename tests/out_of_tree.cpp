@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "framework/plugin/host.hpp"
 #include "framework/plugin/scaffold.hpp"
@@ -88,6 +89,42 @@ TEST_CASE("the moved program lists and measures the new plugin") {
     const auto check = shell(fmt::format("PREFIX='{}' '{}/check'", prefix.string(), project.string()));
     CHECK(check.code == 0);
     CHECK_THAT(check.out, ContainsSubstring("my_scorer: all is well"));
+}
+
+TEST_CASE("exported formulas, built as plugins against the moved installation, keep what the formulas keep") {
+    prepare();
+    const std::string program = (prefix / "bin" / "evictlab").string();
+    const std::string formulas[] = {
+        "if(position < 4, keep, if(relative_pos < 8, 1e6 - relative_pos, window_attn:64:pool=5:max*value_norm^0.7 + "
+        "0.01*exp(-relative_pos/30)*tanh(key_cos) - min(layer_ratio, 0.3)*window_std:32))",
+        "log(cumulative_attn)/(relative_pos - 9) + sqrt(key_cos) + 0.1*(key_cos < 0)*(key_cos == key_cos) + "
+        "max(rank:key_norm, 0.2, value_norm^-1)*(relative_pos - 30)^3 - (relative_pos - 30)^0.5*abs(-layer_idx)^2"};
+    std::string plugins, sources;
+    for (std::size_t i = 0; i < std::size(formulas); ++i) {
+        const std::string name = fmt::format("exported_{}", i), home = (folder / name.c_str()).string();
+        must_run(
+            fmt::format("'{}' export '={}' --to cpp-plugin --name {} --output '{}'", program, formulas[i], name, home));
+        must_run(fmt::format(
+            "cmake -S '{0}' -B '{0}/build' -DCMAKE_CXX_FLAGS='-Wall -Wextra -Wpedantic -Wshadow -Werror'", home));
+        must_run(fmt::format("cmake --build '{}/build'", home));
+        plugins += fmt::format("{}{}/build/{}.so", i == 0 ? "" : ",", home, name);
+        sources += fmt::format("{}={}", i == 0 ? "" : ",", formulas[i]);
+    }
+    // Another kept set anywhere would be another error to the last digit.
+    const auto rows_of = [&](const std::string& scorers) {
+        const auto bench = shell(fmt::format(
+            "'{}' bench --suite smollm2 --format json --retention 0.1,0.5,0.9 --scorers '{}'", program, scorers));
+        INFO(bench.err);
+        REQUIRE(bench.code == 0);
+        std::vector<std::string> rows;
+        const auto result = nlohmann::json::parse(bench.out);
+        for (const auto& row : result.at("rows"))
+            if (row.at("kind") != "bound" && row.at("scorer") != "random") rows.push_back(row.at("splits").dump());
+        return rows;
+    };
+    const auto of_formulas = rows_of(sources), of_plugins = rows_of(plugins);
+    CHECK(of_formulas.size() == std::size(formulas));
+    CHECK(of_formulas == of_plugins);
 }
 
 TEST_CASE("a C program, built against the moved installation, asks libevictlab what is kept") {

@@ -88,6 +88,34 @@ echo "@NAME@: all is well"
 constexpr std::string_view reserved[] = {"all",     "clean",   "edit_cache",    "help",
                                          "install", "package", "rebuild_cache", "test"};
 
+void write(const fs::path& file, const std::string& content) {
+    std::ofstream out(file);
+    out << content;
+    out.close();
+    if (!out) throw Error(fmt::format("cannot write {}", file.string()));
+}
+
+/// Refuses a bad name or a folder in use; makes the folder.
+void prepare(std::string_view name, const fs::path& folder) {
+    if (!is_identifier(name))
+        throw UsageError(fmt::format("'{}' cannot name a scorer: it must match [a-z][a-z0-9_]*", name));
+    if (std::ranges::count(reserved, name) > 0)
+        throw UsageError(fmt::format("'{}' cannot name a scorer: CMake keeps that name for a target of its own", name));
+    std::error_code error;
+    if (fs::exists(folder, error) && !fs::is_empty(folder, error))
+        throw UsageError(fmt::format("{} exists and is not empty; choose another name or folder", folder.string()));
+    fs::create_directories(folder, error);
+    if (error) throw Error(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+}
+
+/// What stands for a name in the templates above.
+std::vector<std::pair<std::string_view, std::string>> values_of(std::string_view name) {
+    const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    return {{"@NAME@", std::string(name)}, {"@STRUCT@", struct_name(name)}, {"@PREFIX@", prefix.string()}};
+}
+
+} // namespace
+
 std::string struct_name(std::string_view name) {
     std::string result;
     bool upper = true;
@@ -98,7 +126,7 @@ std::string struct_name(std::string_view name) {
     return result;
 }
 
-std::string filled(std::string_view text, std::span<const std::pair<std::string_view, std::string>> values) {
+std::string filled(std::string_view text, const std::vector<std::pair<std::string_view, std::string>>& values) {
     std::string result(text);
     for (const auto& [key, value] : values)
         for (std::size_t at = 0; (at = result.find(key, at)) != std::string::npos; at += value.size())
@@ -106,33 +134,22 @@ std::string filled(std::string_view text, std::span<const std::pair<std::string_
     return result;
 }
 
-void write(const fs::path& file, const std::string& content) {
-    std::ofstream out(file);
-    out << content;
-    out.close();
-    if (!out) throw Error(fmt::format("cannot write {}", file.string()));
+std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path& folder,
+                                           const std::string& source_text) {
+    prepare(name, folder);
+    std::vector<fs::path> files{folder / "CMakeLists.txt", folder / (std::string(name) + ".cpp")};
+    write(files[0], filled(cmake_lists, values_of(name)));
+    write(files[1], source_text);
+    return files;
 }
 
-} // namespace
-
 std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path& folder) {
-    if (!is_identifier(name))
-        throw UsageError(fmt::format("'{}' cannot name a scorer: it must match [a-z][a-z0-9_]*", name));
-    if (std::ranges::count(reserved, name) > 0)
-        throw UsageError(fmt::format("'{}' cannot name a scorer: CMake keeps that name for a target of its own", name));
-    std::error_code error;
-    if (fs::exists(folder, error) && !fs::is_empty(folder, error))
-        throw UsageError(fmt::format("{} exists and is not empty; choose another name or folder", folder.string()));
-    fs::create_directories(folder, error);
-    if (error) throw Error(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-
-    const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
-    const std::pair<std::string_view, std::string> values[] = {
-        {"@NAME@", std::string(name)}, {"@STRUCT@", struct_name(name)}, {"@PREFIX@", prefix.string()}};
-    std::vector<fs::path> files{folder / "CMakeLists.txt", folder / (std::string(name) + ".cpp"), folder / "README.md",
-                                folder / "check"};
-    const std::string_view texts[] = {cmake_lists, source, readme, check};
-    for (std::size_t i = 0; i < files.size(); ++i) write(files[i], filled(texts[i], values));
+    const auto values = values_of(name);
+    std::vector<fs::path> files = write_plugin_project(name, folder, filled(source, values));
+    files.push_back(folder / "README.md");
+    write(files.back(), filled(readme, values));
+    files.push_back(folder / "check");
+    write(files.back(), filled(check, values));
     fs::permissions(files.back(), fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec,
                     fs::perm_options::add);
     return files;

@@ -1,8 +1,10 @@
-// `evictlab plugins new`: a plugin project of its own, ready to build and run.
+// A plugin project of its own, ready to build and run: a new one, or one around a scorer that is written already.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <filesystem>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace evictlab {
@@ -11,5 +13,13 @@ namespace evictlab {
 /// order. Throws UsageError for a name that a scorer cannot have or a folder that is not empty, Error where writing
 /// fails.
 std::vector<std::filesystem::path> write_plugin_project(std::string_view name, const std::filesystem::path& folder);
+/// The same around `source`, which defines the scorer: it and a CMakeLists.txt.
+std::vector<std::filesystem::path> write_plugin_project(std::string_view name, const std::filesystem::path& folder,
+                                                        const std::string& source);
+
+/// `MyScorer` of `my_scorer`.
+std::string struct_name(std::string_view name);
+/// A template with each key, such as `@NAME@`, replaced wherever it stands.
+std::string filled(std::string_view text, const std::vector<std::pair<std::string_view, std::string>>& values);
 
 } // namespace evictlab

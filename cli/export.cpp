@@ -1,0 +1,95 @@
+// evictlab export: a formula leaves as its own file, as a C++ plugin or as a press of kvpress.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "cli/shared_options.hpp"
+#include "cli/version.hpp"
+#include "export/exports.hpp"
+#include "framework/plugin/descriptor.hpp"
+#include "framework/plugin/scaffold.hpp"
+#include "report/write_file.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: evictlab export CHAMPION --to formula|cpp-plugin|kvpress [--name ID] [--output PATH]\n\n"
+    "Writes a formula in a form that others can use, with its provenance on top. CHAMPION is\n"
+    "  evolution.json           a run's state file: its champion\n"
+    "  evolution.json:g12-s34   one of the run's champions, by its id\n"
+    "  mine.formula, '=...'     a formula\n"
+    "  hybrid_start, h2o@seed   a scorer that has a formula twin\n\n"
+    "  formula      a .formula file, which every command takes as a scorer\n"
+    "  cpp-plugin   a folder with a C++ plugin and its CMakeLists.txt, which needs the SDK alone\n"
+    "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab";
+
+constexpr std::string_view examples = "  evictlab export evolution.json --to formula --output champion.formula\n"
+                                      "  evictlab export evolution.json --to cpp-plugin --name my_champion\n"
+                                      "  evictlab export '=if(is_sink, keep, window_attn:64*value_norm)' --to kvpress "
+                                      "--name mine --output mine_press.py\n";
+
+po::options_description export_options() {
+    po::options_description options("Options");
+    options.add_options()("to", po::value<std::string>()->value_name("FORM"), "formula, cpp-plugin or kvpress");
+    options.add_options()("name", po::value<std::string>()->value_name("ID"),
+                          "of the scorer (a run's champion: champion_HASH)");
+    options.add_options()("output,o", po::value<std::string>()->value_name("PATH"),
+                          "file, or folder of the plugin (ID.formula, ID or ID_press.py)");
+    return options;
+}
+
+void write_formula(const exporting::Champion& champion, const std::string& path) {
+    if (!path.ends_with(".formula"))
+        throw UsageError(
+            fmt::format("--output is '{}', but a formula is known as a scorer by the ending .formula", path));
+    report::write_file(path, exporting::formula_file(champion, version));
+    fmt::print("{0}\n\nSee where it stands:\n  evictlab bench --suite micro --scorers {0}\n", shell_word(path));
+}
+
+void write_plugin(const exporting::Champion& champion, const std::string& path) {
+    for (const auto& file : write_plugin_project(champion.name, path, exporting::cpp_plugin(champion, version)))
+        fmt::print("{}\n", file.string());
+    fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
+               "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
+               shell_word(path), champion.name);
+}
+
+void write_press(const exporting::Champion& champion, const std::string& path) {
+    report::write_file(path, exporting::kvpress_press(champion, version));
+    const std::string module = std::filesystem::path(path).stem().string();
+    fmt::print("{}\n\nUse it in Python, with kvpress 0.5.5:\n  from {} import {}\n"
+               "  with {}(compression_ratio=0.5)(model): ...\n",
+               path, module, exporting::press_class(champion.name), exporting::press_class(champion.name));
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, export_options(), "champion", usage, examples);
+    if (!values) return exit_ok;
+    const auto& words = (*values)["champion"].as<std::vector<std::string>>();
+    if (words.size() != 1)
+        throw UsageError("expected one CHAMPION: a run's state file, a formula or a scorer; see --help");
+    if (!values->contains("to")) throw UsageError("no form given: add --to formula, --to cpp-plugin or --to kvpress");
+    exporting::Champion champion = exporting::find_champion(words[0]);
+    if (values->contains("name")) champion.name = (*values)["name"].as<std::string>();
+    if (!is_identifier(champion.name))
+        throw UsageError(fmt::format("--name is '{}', but must match [a-z][a-z0-9_]*", champion.name));
+    const auto path = [&](std::string_view ending) {
+        return values->contains("output") ? (*values)["output"].as<std::string>() : champion.name + std::string(ending);
+    };
+    const std::string to = (*values)["to"].as<std::string>();
+    if (to == "formula")
+        write_formula(champion, path(".formula"));
+    else if (to == "cpp-plugin")
+        write_plugin(champion, path(""));
+    else if (to == "kvpress")
+        write_press(champion, path("_press.py"));
+    else
+        throw UsageError(fmt::format("--to is '{}', but must be formula, cpp-plugin or kvpress", to));
+    return exit_ok;
+}
+
+} // namespace
+
+const Command export_command{"export", "take a formula away: as a file, a C++ plugin or a kvpress press", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "export/champion.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "evolution/candidate.hpp"
+#include "framework/evaluation/twins.hpp"
+#include "framework/plugin/descriptor.hpp"
+
+namespace evictlab::exporting {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string usual_name(std::string_view prefix, const formula::Formula& formula) {
+    return fmt::format("{}_{}", prefix, formula::canonical_hash(formula).substr(0, 8));
+}
+
+std::string errors_text(const evolution::RunSummary& run, const FormulaErrors& errors) {
+    std::string text = fmt::format("{:.6f}", errors.average);
+    for (std::size_t i = 0; i < errors.by_retention.size() && i < run.retentions.size(); ++i)
+        text += fmt::format("{}{}: {:.6f}", i == 0 ? " (retention " : ", ", run.retentions[i], errors.by_retention[i]);
+    return text + (errors.by_retention.empty() ? "" : ")");
+}
+
+Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& candidate) {
+    Champion champion{usual_name("champion", candidate.formula), candidate.formula, {}};
+    const auto say = [&](std::string_view what, const std::string& text) {
+        champion.provenance.push_back(fmt::format("{:<11} {}", what, text));
+    };
+    say("suite", fmt::format("{} {}", run.suite, run.suite_hash));
+    say("run", fmt::format("seed {}, generation {} of {}, from {}", run.seed, candidate.generation, run.generation,
+                           run.start));
+    say("candidate", fmt::format("{}, made by {}{}{}", candidate.id, candidate.op,
+                                 candidate.parents.empty() ? "" : " from ", fmt::join(candidate.parents, ", ")));
+    say("hypothesis", candidate.hypothesis);
+    say("train error", errors_text(run, candidate.train));
+    if (candidate.valid) say("valid error", errors_text(run, *candidate.valid));
+    if (candidate.verdict) say("train KL", errors_text(run, candidate.verdict->train));
+    if (candidate.verdict && candidate.verdict->valid) say("valid KL", errors_text(run, *candidate.verdict->valid));
+    say("found by", run.command);
+    say("hash", candidate.hash);
+    return champion;
+}
+
+Champion from_run(const std::string& file, const std::string& id) {
+    const evolution::RunSummary run = evolution::read_run(file);
+    if (id.empty()) return of_run(run, run.champion);
+    const auto found = std::ranges::find(run.champions, id, &evolution::Candidate::id);
+    if (found != run.champions.end()) return of_run(run, *found);
+    std::string ids;
+    for (const evolution::Candidate& each : run.champions) ids += (ids.empty() ? "" : ", ") + each.id;
+    throw UsageError(fmt::format("{}: no champion has the id '{}'; there are: {}", file, id, ids));
+}
+
+Champion from_formula_file(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    if (!in) throw Error(fmt::format("cannot read '{}': there is no such file, or it may not be read", file));
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    Champion champion{"", formula::parse(text), {}};
+    const std::string stem = fs::path(file).stem().string();
+    champion.name = is_identifier(stem) ? stem : usual_name("formula", champion.formula);
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+        if (const auto at = line.find('#');
+            at != std::string::npos && line.find_first_not_of("# \t\r", at) < line.size())
+            champion.provenance.push_back(line.substr(line.find_first_not_of("# \t\r", at)));
+    return champion;
+}
+
+bool is_file(const std::string& name) {
+    std::error_code error;
+    return fs::is_regular_file(name, error);
+}
+
+} // namespace
+
+Champion find_champion(const std::string& what) {
+    if (what.starts_with('=')) {
+        Champion champion{"", formula::parse(std::string_view(what).substr(1)), {}};
+        champion.name = usual_name("formula", champion.formula);
+        return champion;
+    }
+    if (what.ends_with(".formula")) return from_formula_file(what);
+    if (const auto twin = formula_twin(what)) {
+        std::string name = what + "_twin"; // the scorer has the name itself
+        std::ranges::replace(name, '@', '_');
+        return {name, formula::parse(*twin), {fmt::format("the formula twin of the scorer {}", what)}};
+    }
+    const auto colon = what.rfind(':');
+    if (!is_file(what) && colon != std::string::npos && is_file(what.substr(0, colon)))
+        return from_run(what.substr(0, colon), what.substr(colon + 1));
+    if (is_file(what)) return from_run(what, "");
+    throw UsageError(
+        fmt::format("'{}' is nothing that can be exported: give a run's state file (evolution.json, or "
+                    "evolution.json:ID for one of "
+                    "its champions), a .formula file, a formula '=...', or a scorer with a formula twin ({})",
+                    what, fmt::join(scorers_with_twins(), ", ")));
+}
+
+} // namespace evictlab::exporting

@@ -1,0 +1,28 @@
+// The three forms in which a formula leaves: its own file, a C++ plugin, a press of kvpress. docs/export.md tells users
+// what agrees to the bit and what to rounding. SPDX-License-Identifier: MIT
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "export/champion.hpp"
+
+namespace evictlab::exporting {
+
+/// A .formula file: the provenance as comments, and the formula.
+std::string formula_file(const Champion& champion, std::string_view version);
+
+/// The source of a plugin with the id champion.name, for write_plugin_project(). Arithmetic, sqrt and comparisons give
+/// the formula's bits; exp, log, tanh and other powers are the C library's, which differ in the last place.
+std::string cpp_plugin(const Champion& champion, std::string_view version);
+
+/// A Python file that needs PyTorch, transformers and kvpress 0.5.5 alone. Throws UsageError that names a column which
+/// has no PyTorch form, and why.
+std::string kvpress_press(const Champion& champion, std::string_view version);
+/// Of the class in it: `MineH2oPress` for mine_h2o.
+std::string press_class(std::string_view name);
+
+/// Lines that each begin with `sign` ("# "): what this is, the provenance and the formula. Nothing in them ends the
+/// comment.
+std::string provenance_comment(const Champion& champion, std::string_view version, std::string_view sign);
+
+} // namespace evictlab::exporting

@@ -1,0 +1,132 @@
+// A formula as a press of kvpress in plain PyTorch. SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "export/exports.hpp"
+#include "export/expression.hpp"
+#include "export/torch_pieces.hpp"
+#include "framework/error.hpp"
+#include "framework/plugin/scaffold.hpp"
+
+namespace evictlab::exporting {
+namespace {
+
+Language torch(const std::vector<Variable>& variables) {
+    Language language;
+    language.column = [&variables](ColumnId id) { return name_of(variables, id); };
+    language.keep = "KEEP";
+    language.drop = "DROP";
+    language.not_a_number = "float(\"nan\")";
+    language.exp = "torch.exp";
+    language.abs = "torch.abs";
+    language.tanh = "torch.tanh";
+    language.choice = [](Layout condition, Layout a, Layout b) {
+        return call("choose", {std::move(condition), std::move(a), std::move(b)});
+    };
+    language.truth = [](Layout comparison) {
+        Layout number = parenthesised(std::move(comparison));
+        number.close = ").to(EXACT)";
+        return number;
+    };
+    language.known_power = [](const Layout& base, double exponent) {
+        return exponent == 1 ? std::optional<Layout>(base) : std::nullopt;
+    };
+    return language;
+}
+
+struct Import {
+    std::string_view module, name;
+};
+
+/// In the order in which Python's formatters have them. An empty name is that of a whole module.
+constexpr Import imports[] = {{"collections.abc", "Callable"},
+                              {"collections.abc", "Iterator"},
+                              {"dataclasses", "dataclass"},
+                              {"dataclasses", "field"},
+                              {"functools", "wraps"},
+                              {"typing", "Any"},
+                              {"", ""},
+                              {"torch", ""},
+                              {"kvpress", "ScorerPress"},
+                              {"kvpress.utils", "compute_n_kept"},
+                              {"kvpress.utils", "get_prerope_query_states"},
+                              {"torch", "Tensor"},
+                              {"torch.nn", "functional"}};
+
+std::string imports_of(std::string_view text) {
+    std::string lines;
+    std::string_view last;
+    for (const Import& each : imports) {
+        if (each.module.empty()) {
+            lines += "\n";
+        } else if (each.name.empty()) {
+            lines += fmt::format("import {}\n", each.module);
+        } else if (mentions(text, each.name)) {
+            if (last == each.module)
+                lines.insert(lines.size() - 1, fmt::format(", {}", each.name));
+            else
+                lines += fmt::format("from {} import {}\n", each.module, each.name);
+            last = each.module;
+        }
+    }
+    return lines;
+}
+
+std::string_view without_line_end(std::string_view text) {
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    return text;
+}
+
+/// The constants, and the functions with two empty lines around each.
+std::pair<std::string, std::string> definitions_for(std::string_view text) {
+    std::pair<std::string, std::string> definitions;
+    if (mentions(text, "KEEP")) definitions.first += "KEEP = float(\"inf\")\n";
+    definitions.first += "DROP = float(\"-inf\")\n";
+    for (const std::string_view piece : torch_functions(text)) {
+        const bool function = piece.starts_with("def ") || piece.starts_with('@');
+        (function ? definitions.second : definitions.first) +=
+            fmt::format("{}\n{}", without_line_end(piece), function ? "\n\n" : "");
+    }
+    return definitions;
+}
+
+void refuse_columns_without_torch_form(const std::vector<Variable>& variables) {
+    for (const auto& [id, variable] : variables)
+        if (const std::string why = torch_refusal(id); !why.empty())
+            throw UsageError(fmt::format("the formula uses the column '{}', which a kvpress press cannot have: {}",
+                                         columns::name(id), why));
+}
+
+} // namespace
+
+std::string press_class(std::string_view name) { return struct_name(name) + "Press"; }
+
+std::string kvpress_press(const Champion& champion, std::string_view version) {
+    constexpr std::string_view before = "        scores = ";
+    const Term term = folded(champion.formula);
+    const std::vector<Variable> variables = variables_of(term);
+    refuse_columns_without_torch_form(variables);
+    std::string columns_text;
+    for (const auto& [id, variable] : variables)
+        columns_text += fmt::format("        {} = {}\n", variable, torch_call(id));
+    Layout scores = lay_out(term, torch(variables));
+    if (variables.empty()) scores = call("layer.number", {std::move(scores)});
+    std::string expression = write(scores, before.size(), 8, Commas::trailing);
+    if (expression.find('\n') != std::string::npos && scores.close.empty())
+        expression = write(parenthesised(std::move(scores)), before.size(), 8,
+                           Commas::trailing); // Python ends lines at their end
+    const auto [constants, functions] = definitions_for(columns_text + expression);
+    const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants},
+                                                                   {"@FUNCTIONS@\n", functions},
+                                                                   {"@CLASS@", press_class(champion.name)},
+                                                                   {"@COLUMNS@\n", columns_text},
+                                                                   {"@SCORES@", expression}});
+    return provenance_comment(champion, version, "# ") +
+           fmt::format("# formula     {}\n# A press of NVIDIA's kvpress 0.5.5: pip install kvpress==0.5.5\n"
+                       "# SPDX-License-Identifier: MIT\n",
+                       formula::print(champion.formula)) +
+           filled(body, {{"@IMPORTS@\n", imports_of(body)}});
+}
+
+} // namespace evictlab::exporting

@@ -1,0 +1,29 @@
+// The provenance as comments, and the file of a formula. SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "export/exports.hpp"
+
+namespace evictlab::exporting {
+namespace {
+
+/// One line that C++ does not continue.
+std::string harmless(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\\')) text.pop_back();
+    return text;
+}
+
+} // namespace
+
+std::string provenance_comment(const Champion& champion, std::string_view version, std::string_view sign) {
+    std::string comment = fmt::format("{}{}, exported by evictlab {}\n", sign, champion.name, version);
+    for (const std::string& line : champion.provenance) comment += fmt::format("{}{}\n", sign, harmless(line));
+    return comment;
+}
+
+std::string formula_file(const Champion& champion, std::string_view version) {
+    return provenance_comment(champion, version, "# ") + formula::print(champion.formula) + "\n";
+}
+
+} // namespace evictlab::exporting

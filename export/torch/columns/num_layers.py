@@ -1,0 +1,3 @@
+def column_num_layers(layer: Layer) -> Tensor:
+    """Layers of the model."""
+    return layer.number(layer.module.config.num_hidden_layers)

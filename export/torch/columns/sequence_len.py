@@ -1,0 +1,3 @@
+def column_sequence_len(layer: Layer) -> Tensor:
+    """Tokens of the prompt."""
+    return layer.number(layer.tokens)

@@ -1,0 +1,1 @@
+# refused: it follows from the text of the tokens, and a press is told their hidden states alone

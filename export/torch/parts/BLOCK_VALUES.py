@@ -1,0 +1,1 @@
+BLOCK_VALUES = 2**25  # of attention at a time, where a column looks at all queries

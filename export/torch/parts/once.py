@@ -1,0 +1,11 @@
+def once(statistic: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Computes a statistic of a layer once, however many columns follow from it."""
+
+    @wraps(statistic)
+    def known(layer: Layer, *arguments: Any) -> Tensor:
+        key = (statistic.__name__, *arguments)
+        if key not in layer.known:
+            layer.known[key] = statistic(layer, *arguments)
+        return layer.known[key]
+
+    return known

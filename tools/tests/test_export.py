@@ -1,0 +1,293 @@
+"""`evictlab export`: the exported press and plugin keep what the formula keeps.
+
+A press computes attention with PyTorch, the library with its own kernels: columns of attention agree to some 1e-6, and
+where two scores are nearer than that, rounding decides which token stays.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import STANDARD, VOCABULARY, make_model
+from numpy.typing import NDArray
+
+kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
+
+from test_press import CLOSE, Full, kept, run_full, undecided  # noqa: E402
+from transformers import DynamicCache  # noqa: E402
+
+from evictlab_tools.library import Lab  # noqa: E402
+from evictlab_tools.models import open_model  # noqa: E402
+from evictlab_tools.press import EvictlabPress  # noqa: E402
+
+# Between them every column that a press can have, with every kind of parameter.
+COLUMNS = [
+    "position",
+    "relative_pos",
+    "relative_age",
+    "sequence_len",
+    "layer_idx",
+    "layer_ratio",
+    "num_layers",
+    "is_sink",
+    "key_norm",
+    "value_norm",
+    "key_cos",
+    "wov_norm",
+    "cumulative_attn",
+    "observed_attn",
+    "attn_entropy",
+    "recent_attn",
+    "last_attn",
+    "last_attn:all",
+    "window_attn",
+    "window_attn:016:pool=5:max",
+    "window_attn:16:pool=7:avg",
+    "window_attn:200:pool=3",
+    "window_max:16",
+    "window_std:16",
+    "lag_key:16",
+    "lag_value:20:sinks=2",
+    "lag_key",
+    "rank:key_norm",
+    "rank:sequence_len",
+    "expected_attn",
+    "expected_attn:mean",
+    "expected_attn:future=100:sinks=0",
+]
+OPERATORS = [
+    "position/(position - 5) + 3/(position - 7)",
+    "log(relative_pos - 20) + log(0*position)",
+    "sqrt(position - 50)",
+    "(position - 50)^0.5 + (position - 50)^3 + (position - 50)^-1 + (position - 3)^-2",
+    "(position - 50)^(relative_pos/7) + (-1.5)^position + (position - 9)^(4 - position)",
+    "abs(position - 50) + tanh(position/40) + exp(-relative_pos)",
+    "min(position, 40, relative_pos) + max(3, relative_pos) - (position < 40) + (position >= 60)*(position == 61)",
+    "if(position - 30, if(position <= 70, 2, position), keep)",
+    "if(layer_ratio > 0.4, position, -position)",
+    "if(0.1 < 1/3, -(-position), 7)",
+    "keep*(position - 40)",
+    "layer_ratio^2",
+    "0.25",
+]
+RULES = [
+    "if(is_sink, keep, window_attn:64*value_norm + 0.1*rank:cumulative_attn)",
+    "if(position < 4, keep, if(relative_pos < 16, keep, observed_attn^0.7*wov_norm + 0.01*expected_attn*value_norm))",
+    "window_max:32 + 0.3*window_std:32 - 0.01*key_cos + exp(-relative_pos/30)*last_attn",
+]
+TOKENS = 150
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    return Lab().library.program
+
+
+@pytest.fixture(scope="module")
+def export(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """The module of a formula's exported press."""
+    folder, made = tmp_path_factory.mktemp("presses"), iter(range(1000))
+
+    def exported(formula: str) -> Any:
+        name = f"made_{next(made)}"
+        file = folder / f"{name}_press.py"
+        command: list[str | Path] = [
+            program,
+            "export",
+            f"={formula}",
+            "--to",
+            "kvpress",
+            "--name",
+            name,
+            "--output",
+            file,
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[file.stem] = module  # where dataclasses look for their module
+        spec.loader.exec_module(module)
+        return module
+
+    return exported
+
+
+def press_of(module: Any) -> Any:
+    return getattr(module, f"Made{module.__name__.split('_')[1]}Press")
+
+
+@pytest.fixture(scope="module")
+def ids() -> list[int]:
+    return torch.randperm(VOCABULARY, generator=torch.Generator().manual_seed(5)).tolist()[:TOKENS]
+
+
+def scores(model: Any, ids: list[list[int]], press: Any) -> list[NDArray[np.float64]]:
+    """[layer] of [B][H_kv][n], without eviction."""
+    found: list[NDArray[np.float64]] = []
+
+    def compress(*arguments: Any) -> Any:
+        found.append(press.score(*arguments).double().numpy())
+        return arguments[2], arguments[3]
+
+    press.compress = compress
+    with torch.no_grad(), press(model):
+        model(input_ids=torch.tensor(ids), past_key_values=DynamicCache(), logits_to_keep=1)
+    return found
+
+
+def test_every_column_is_covered_or_refused(program: Path, tmp_path: Path) -> None:
+    listed = subprocess.run([program, "plugins", "columns"], check=True, capture_output=True, text=True).stdout
+    names = {line.split()[0] for line in listed.splitlines()} - {"base_score"}
+    assert {column.split(":")[0] for column in COLUMNS} == names - {"token_type"}
+    for formula in ("=token_type", "=rank:token_type + 1"):
+        command: list[str | Path] = [program, "export", formula, "--to", "kvpress", "--output", tmp_path / "refused.py"]
+        refused = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert refused.returncode == 2
+        assert "token_type', which" in refused.stderr
+        assert "text of the tokens" in refused.stderr
+
+
+@pytest.mark.parametrize("family", STANDARD)
+def test_columns_are_those_of_the_library(family: str, export: Callable[[str], Any], ids: list[int]) -> None:
+    model = make_model(family, "sdpa")
+    for column in COLUMNS:
+        ours = scores(model, [ids], EvictlabPress(0.5, f"={column}"))
+        theirs = scores(model, [ids], press_of(export(column))(0.5))
+        assert len(theirs) == len(model.model.layers)
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-11 * float(np.abs(a).max()), err_msg=column)
+
+
+def test_operators_are_protected_as_formulas_are(export: Callable[[str], Any], ids: list[int]) -> None:
+    model = make_model("llama", "sdpa")
+    for formula in OPERATORS:
+        ours = scores(model, [ids], EvictlabPress(0.5, f"={formula}"))
+        theirs = scores(model, [ids], press_of(export(formula))(0.5))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-14, err_msg=formula)
+
+
+def count_of_differing(model: Any, full: Full, ours: Any, theirs: Any, clear: bool = False) -> tuple[int, int]:
+    """Tokens that only one of two presses keeps, and the tokens kept; with `clear` there may be none, else only such as
+    rounding decides."""
+    our_sets, scores = kept(model, full, ours)
+    their_sets, _ = kept(model, full, theirs)
+    differing = total = 0
+    for our_layer, their_layer, of_layer in zip(our_sets, their_sets, scores, strict=True):
+        for head, (our_set, their_set) in enumerate(zip(our_layer, their_layer, strict=True)):
+            total += len(our_set)
+            differing += len(our_set - their_set)
+            if our_set != their_set:
+                assert not clear
+                assert of_layer is not None
+                assert undecided(their_set, our_set, of_layer[head])
+    return differing, total
+
+
+@pytest.mark.parametrize("removed", [0.3, 0.9])
+@pytest.mark.parametrize("family", STANDARD)
+def test_small_models_keep_the_same(family: str, removed: float, export: Callable[[str], Any], ids: list[int]) -> None:
+    model = make_model(family, "sdpa")
+    full = run_full(model, ids)
+    for rule in [*RULES, "0.5", "key_norm < 3", "if(relative_pos < 100, keep, drop)"]:
+        press = press_of(export(rule))(removed)
+        assert count_of_differing(model, full, press, EvictlabPress(removed, f"={rule}"))[0] <= 1
+
+
+def test_sequences_of_a_batch_blocks_of_queries_and_eager_attention_change_nothing(
+    export: Callable[[str], Any], ids: list[int]
+) -> None:
+    model = make_model("llama", "sdpa")
+    module = export(" + ".join(c for c in COLUMNS if not c.startswith("rank")) + " + rank:key_norm")
+    batch = [ids, ids[::-1]]
+    together = scores(model, batch, press_of(module)(0.5))
+    module.BLOCK_VALUES = 6 * TOKENS * 7
+    blocks = scores(model, batch, press_of(module)(0.5))
+    alone = [scores(model, [sequence], press_of(module)(0.5)) for sequence in batch]
+    eager = scores(make_model("llama", "eager"), batch, press_of(module)(0.5))
+    for layer, expected in enumerate(together):
+        np.testing.assert_allclose(blocks[layer], expected, rtol=1e-6)
+        np.testing.assert_allclose(np.concatenate([a[layer] for a in alone]), expected, rtol=1e-4)
+        np.testing.assert_allclose(eager[layer], expected, rtol=1e-4)
+
+
+def test_presses_that_wrap_presses_can_use_it(export: Callable[[str], Any], ids: list[int]) -> None:
+    model = make_model("llama", "sdpa")
+    full = run_full(model, ids)
+    wrapped, _ = kept(model, full, kvpress.AdaKVPress(press_of(export("value_norm - key_norm"))(0.5)))
+    ours, _ = kept(model, full, EvictlabPress(0.5, "adakv@kvpress(=value_norm - key_norm)"))
+    assert wrapped == ours
+
+
+def test_the_file_needs_nothing_of_ours_and_holds_what_is_used_alone(export: Callable[[str], Any]) -> None:
+    for formula in ("-key_norm", *RULES, " + ".join(COLUMNS)):
+        file = Path(export(formula).__file__)
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imported = {
+            node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) if node.module
+        }
+        assert imported <= {"__future__", "collections", "dataclasses", "functools", "typing", "torch", "kvpress"}
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert defined <= used
+        for check in (["check", "--isolated", "--select", "F,I,B,UP"], ["format", "--isolated", "--check"]):
+            subprocess.run([sys.executable, "-m", "ruff", *check, "--line-length", "120", file], check=True)
+    assert not {name for name in vars(export("-key_norm")) if "attention" in name}
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> tuple[Any, Full]:
+    gguf = os.environ.get("EVICTLAB_GGUF")
+    if not gguf:
+        pytest.skip("EVICTLAB_GGUF names no model")
+    source = open_model(gguf)
+    text = (Path(__file__).parents[2] / "LICENSE").read_text(encoding="utf-8") * 2
+    model = source.load("sdpa")
+    return model, run_full(model, source.tokenizer.encode(text)[:400])
+
+
+@pytest.fixture(scope="module")
+def build_plugin(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A formula's exported plugin, built."""
+    folder, made = tmp_path_factory.mktemp("plugins"), iter(range(1000))
+
+    def built(formula: str) -> Path:
+        name = f"built_{next(made)}"
+        project = folder / name
+        commands: list[list[str | Path]] = [
+            [program, "export", f"={formula}", "--to", "cpp-plugin", "--name", name, "--output", project],
+            ["cmake", "-S", project, "-B", project / "build"],
+            ["cmake", "--build", project / "build"],
+        ]
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True)
+        return project / "build" / f"{name}.so"
+
+    return built
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", RULES)
+def test_in_the_real_model_formula_press_and_plugin_keep_the_same(
+    smollm2: tuple[Any, Full], rule: str, export: Callable[[str], Any], build_plugin: Callable[[str], Path]
+) -> None:
+    model, full = smollm2
+    plugin = build_plugin(rule)
+    for removed in (0.25, 0.5, 0.75, 0.9):
+        formula = EvictlabPress(removed, f"={rule}")
+        assert count_of_differing(model, full, formula, EvictlabPress(removed, str(plugin)), clear=True)[0] == 0
+        differing, total = count_of_differing(model, full, formula, press_of(export(rule))(removed))
+        print(f"removed {removed}: {differing} of {total} kept tokens differ (scores within {CLOSE} of the boundary)")
+        assert differing <= total / 1000
