@@ -1,5 +1,5 @@
-"""The documents of the suites, 16 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of a
-split differ in kind. No two splits share a work."""
+"""The documents of the suites, 16 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of
+a split differ in kind. No two splits share a work."""
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
