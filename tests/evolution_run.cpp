@@ -49,7 +49,12 @@ RunSetup small_setup(std::uint32_t generations = 5) {
     setup.config.population = 30;
     setup.config.tuned = 3;
     setup.config.tuning_evaluations = 30;
-    setup.identity = {suite.name(), suite.hash(), suite.parameters_json(), "test", {{"h2o", "aa"}}, "a command"};
+    setup.identity.suite = suite.name();
+    setup.identity.suite_hash = suite.hash();
+    setup.identity.suite_parameters_json = suite.parameters_json();
+    setup.identity.build = "test";
+    setup.identity.plugins = {{"h2o", "aa"}};
+    setup.identity.command = "a command";
     setup.limits.generations = generations;
     return setup;
 }

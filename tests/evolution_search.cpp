@@ -90,7 +90,11 @@ RunSetup full_setup(std::uint32_t generations) {
     setup.config.semantic_duplicates = true;
     setup.config.race = true;
     const Suite& suite = captured().suite;
-    setup.identity = {suite.name(), suite.hash(), suite.parameters_json(), "test", {}, "a command"};
+    setup.identity.suite = suite.name();
+    setup.identity.suite_hash = suite.hash();
+    setup.identity.suite_parameters_json = suite.parameters_json();
+    setup.identity.build = "test";
+    setup.identity.command = "a command";
     setup.limits.generations = generations;
     return setup;
 }

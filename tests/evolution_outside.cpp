@@ -1,0 +1,208 @@
+// Runs with a judge and a proposer: the model has the last word, nothing is asked twice, and whatever the other side
+// does costs no more than it must. SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <set>
+
+#include "evolution/run.hpp"
+#include "framework/suite/suite.hpp"
+#include "tests/support/acting_process.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/saved_run.hpp"
+
+using namespace evictlab;
+using namespace evictlab::evolution;
+using evictlab::test::ActingProcess;
+using evictlab::test::bytes_of;
+using state::ExchangeJournal;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<double> retentions{0.25, 0.5};
+
+const Suite& small_suite() {
+    static const Suite suite = [] {
+        SuiteOptions options;
+        options.patterns = 2;
+        options.seq_len = 24;
+        options.num_layers = 2;
+        return make_suite("micro", options);
+    }();
+    return suite;
+}
+
+const FitnessEvaluator& small_fitness() {
+    static const FitnessEvaluator fitness(small_suite().search_traces(), retentions);
+    return fitness;
+}
+
+RunSetup small_setup(std::uint32_t generations) {
+    RunSetup setup;
+    setup.config.start = "a start";
+    setup.config.start_formula = formula::parse(
+        "if(position < 4, keep, 0.6*recent_attn + 0.4*cumulative_attn*((position + 1)/sequence_len)^0.3 + "
+        "0.2*max(0, 1 - relative_pos/128) + 0.001*key_norm - 0.001*key_norm*layer_ratio)");
+    setup.config.seed = 4;
+    setup.config.population = 30;
+    setup.config.tuned = 1;
+    setup.config.tuning_evaluations = 20;
+    setup.identity.suite = small_suite().name();
+    setup.identity.suite_hash = small_suite().hash();
+    setup.identity.suite_parameters_json = small_suite().parameters_json();
+    setup.limits.generations = generations;
+    return setup;
+}
+
+/// A run beside the journals of what its judge and its proposer said. The acting judge finds short formulas good.
+struct OutsideRun {
+    ActingProcess judge{test::acting_judge}, proposer{test::acting_proposer};
+    fs::path file = judge.folder / "run.json";
+    std::string judge_manner = "is plain", proposer_manner; ///< "": there is none
+
+    RunResult run(std::uint32_t generations) {
+        RunSetup setup = small_setup(generations);
+        const bool resumes = fs::exists(file);
+        auto store = resumes ? state::RunStore::resume(file) : state::RunStore::create(file);
+        auto verdicts = ExchangeJournal::resume(file.string() + ".verdicts");
+        auto proposals = ExchangeJournal::resume(file.string() + ".proposals");
+        Outside outside;
+        std::optional<VerdictJudge> asked;
+        std::optional<Proposer> proposing;
+        if (!judge_manner.empty()) {
+            setup.config.judged = 3;
+            asked.emplace(JudgeOptions{judge.command(judge_manner), retentions, std::chrono::seconds(20)}, verdicts);
+            if (!asked->lost().empty()) asked->forgive();
+            outside.judge = &*asked;
+        }
+        if (!proposer_manner.empty()) {
+            setup.config.proposals = 7;
+            proposing.emplace(ProposerOptions{proposer.command(proposer_manner), std::chrono::seconds(20)}, proposals);
+            outside.proposer = &*proposing;
+            outside.about.columns = {{"recent_attn", ""}, {"position", ""}};
+        }
+        return run_evolution(setup, small_fitness(), store, {}, outside);
+    }
+    std::string saved() const {
+        Json content = state::read_state(file);
+        content.erase("times");
+        return content.dump() + "\n" + bytes_of(file.string() + ".journal");
+    }
+    std::vector<Candidate> candidates() const {
+        std::vector<Candidate> all;
+        const std::string name = file.string() + ".journal";
+        state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
+        return all;
+    }
+};
+
+} // namespace
+
+TEST_CASE("with a judge, who becomes champion is below the former one inside the model, on both splits") {
+    OutsideRun run;
+    const RunResult result = run.run(8);
+    REQUIRE(result.state.champions.size() > 1);
+    for (std::size_t i = 1; i < result.state.champions.size(); ++i) {
+        const CandidateVerdict &own = *result.state.champions[i].verdict,
+                               &before = *result.state.champions[i - 1].verdict;
+        CHECK(own.train.average < before.train.average);
+        CHECK(own.valid->average < before.valid->average);
+        // What the acting judge says: the length of the formula, "=" included, and of the document's name.
+        const double length = double(print(result.state.champions[i].formula).size() + 1);
+        CHECK(own.train.by_document == std::vector<std::vector<double>>{{(length + 6) / 0.25, (length + 6) / 0.5}});
+        CHECK(own.valid->by_retention[0] == Approx(std::sqrt((length + 4) * (length + 5)) / 0.25));
+    }
+    const auto all = run.candidates();
+    const auto vetoed = std::count_if(all.begin(), all.end(), [&](const Candidate& candidate) {
+        return candidate.status == Status::accepted &&
+               candidate.reason.find("of the champion's on 1 train documents") != std::string::npos;
+    });
+    CHECK(vetoed > 0); // better by error, worse inside the model
+}
+
+TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bits") {
+    OutsideRun whole, stopped;
+    whole.run(6);
+    const auto asked = whole.judge.log();
+    CHECK(std::set(asked.begin(), asked.end()).size() == asked.size());
+    stopped.run(2);
+    stopped.run(4);
+    stopped.run(6);
+    auto in_parts = stopped.judge.log();
+    std::erase(in_parts, "start");
+    CHECK(in_parts.size() == asked.size() - 1);
+    CHECK(stopped.saved() == whole.saved());
+    // A resume whose answers are all known starts no judge.
+    stopped.judge_manner = "dies at once";
+    stopped.run(6);
+    CHECK(stopped.judge.log().empty());
+}
+
+TEST_CASE("a judge that is lost stops the run with its last generation saved, and a mended one goes on to the same bits") {
+    OutsideRun whole, broken;
+    whole.run(4);
+    broken.run(1);
+    broken.judge_manner = "dies at the third"; // and at the third after it was started again
+    const RunResult result = broken.run(4);
+    REQUIRE(!result.lost.empty());
+    CHECK_THAT(result.lost, ContainsSubstring("exit"));
+    CHECK(result.state.generation < 4);
+    CHECK_THAT(read_run(broken.file).stop_reason, ContainsSubstring("judge: "));
+    broken.judge_manner = "is plain";
+    CHECK(broken.run(4).lost.empty());
+    CHECK(broken.saved() == whole.saved());
+}
+
+TEST_CASE("a formula that the judge cannot judge is no champion, and a start that it cannot judge is an error") {
+    OutsideRun run;
+    run.judge_manner = "refuses";
+    CHECK_THROWS_WITH(run.run(2), ContainsSubstring("the start formula: the judge could not tell: no such column"));
+}
+
+TEST_CASE("proposals are candidates like any other, and are asked for once a generation") {
+    OutsideRun whole, stopped;
+    for (OutsideRun* run : {&whole, &stopped}) {
+        run->judge_manner = "";
+        run->proposer_manner = "is plain";
+    }
+    const RunResult result = whole.run(3);
+    const auto all = whole.candidates();
+    std::vector<Candidate> proposed;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(proposed),
+                 [](const Candidate& candidate) { return candidate.op == "proposer"; });
+    REQUIRE(proposed.size() == 2); // of seven; then they are known
+    CHECK(print(proposed[0].formula) == "recent_attn");
+    CHECK_THAT(proposed[0].hypothesis, ContainsSubstring("what was read"));
+    CHECK(proposed[0].parents == std::vector<std::string>{"g0-s0"});
+    CHECK(proposed[0].slot == 31); // behind the bred and the tuned
+    // The next request says what became of them.
+    const auto requests = whole.proposer.log();
+    REQUIRE(requests.size() == 4); // its start, and one a generation
+    const auto second = Json::parse(requests[2]);
+    std::vector<std::string> reasons;
+    for (const auto& rejected : second["rejected"]) reasons.push_back(rejected["reason"]);
+    CHECK(std::any_of(reasons.begin(), reasons.end(),
+                      [](const auto& reason) { return reason.find("train ") == 0; }));
+    CHECK(std::any_of(reasons.begin(), reasons.end(),
+                      [](const auto& reason) { return reason.find("key_norm") != std::string::npos; }));
+    CHECK(result.state.proposal_outcomes.size() == 7);
+
+    stopped.run(1);
+    stopped.run(3);
+    CHECK(stopped.saved() == whole.saved());
+}
+
+TEST_CASE("a proposer that dies, raves or refuses costs its own proposals alone") {
+    OutsideRun alone;
+    alone.judge_manner = "";
+    alone.proposer_manner = "dies";
+    const auto expected = alone.run(2).state.champion().id;
+    for (const char* manner : {"dies at once", "raves", "refuses", "answers a text"}) {
+        OutsideRun run;
+        run.judge_manner = "";
+        run.proposer_manner = manner;
+        const RunResult result = run.run(2);
+        INFO(manner);
+        CHECK(result.state.generation == 2);
+        CHECK(result.state.champion().id == expected);
+    }
+}
