@@ -48,6 +48,20 @@ std::vector<Candidate*> best_of(const Candidate& champion, std::vector<Candidate
 
 } // namespace
 
+double PairedRatio::ratio() const { return std::exp(mean_log); }
+
+PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other) {
+    std::vector<double> logs;
+    for (std::size_t d = 0; d < verdict.by_document.size(); ++d)
+        logs.push_back(mean_log(verdict.by_document[d]) - mean_log(other.by_document[d]));
+    const auto count = static_cast<double>(logs.size());
+    PairedRatio out{std::accumulate(logs.begin(), logs.end(), 0.0) / count, 0};
+    double squares = 0;
+    for (const double each : logs) squares += (each - out.mean_log) * (each - out.mean_log);
+    if (logs.size() > 1) out.error = std::sqrt(squares / (count - 1) / count);
+    return out;
+}
+
 FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl) {
     FormulaErrors out;
     out.by_retention.assign(kl.at(0).size(), 0.0);
@@ -140,16 +154,22 @@ void ModelGate::judge(RunState& state, std::vector<Candidate>& candidates, std::
     }
 }
 
-/// Against the champion that those before it left.
+/// Against the champion that those before it left, and on valid against the best that a champion had there, so that
+/// what chance forgives does not add up.
 void ModelGate::promote(RunState& state, Candidate& candidate) {
     const CandidateVerdict &own = *candidate.verdict, &champion = *state.champion().verdict;
-    const auto text = [](const FormulaErrors& one, const FormulaErrors& other) {
-        return fmt::format("{:.5f} {} the champion's {:.5f}", one.average,
-                           one.average < other.average ? "is below" : "does not improve on", other.average);
-    };
-    candidate.reason += fmt::format("; the model's KL divergence on train {}, on valid {}",
-                                    text(own.train, champion.train), text(*own.valid, *champion.valid));
-    if (!(own.train.average < champion.train.average && own.valid->average < champion.valid->average)) return;
+    const auto by_valid = [](const Candidate& one) { return one.verdict->valid->average; };
+    const CandidateVerdict& best = *std::ranges::min_element(state.champions, {}, by_valid)->verdict;
+    const PairedRatio train = paired_ratio(own.train, champion.train), valid = paired_ratio(*own.valid, *champion.valid),
+                      best_valid = paired_ratio(*own.valid, *best.valid);
+    const auto documents = [](const FormulaErrors& of) { return static_cast<double>(of.by_document.size()); };
+    const double all = (train.mean_log * documents(own.train) + valid.mean_log * documents(*own.valid)) /
+                       (documents(own.train) + documents(*own.valid));
+    candidate.reason += fmt::format("; the model's KL divergence is {:.3f} of the champion's on train, {:.3f} on valid "
+                                    "and {:.3f} on all documents, and on valid {:.3f} (chance: {:.3f}) of the best",
+                                    train.ratio(), valid.ratio(), std::exp(all), best_valid.ratio(),
+                                    std::exp(best_valid.error));
+    if (!(train.mean_log < 0 && all < 0 && best_valid.mean_log <= best_valid.error)) return;
     candidate.status = Status::champion;
     state.champions.push_back(candidate);
     state.last_champion_generation = candidate.generation;

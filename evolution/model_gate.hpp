@@ -1,6 +1,7 @@
 // The last gate of a run with a judge: the model itself. The best accepted candidates of a generation are judged by
-// their KL divergences on train documents, in heats, and who is below the champion there on valid documents; who is
-// below the champion on both is promoted. SPDX-License-Identifier: MIT
+// their KL divergences on train documents, in heats, and who is below the champion there on valid documents. Promoted is
+// who is below the champion on train, and on valid too or within what chance explains; but never against what all
+// documents together say. SPDX-License-Identifier: MIT
 #pragma once
 #include <vector>
 
@@ -22,6 +23,13 @@ FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl);
 /// How much worse than the champion's an offline error may be for the model to be asked, as a share: what the offline
 /// measure tells apart less well than this, the model decides.
 inline constexpr double offline_slack = 0.02;
+
+/// The mean logarithm of the ratio of two verdicts on the same documents, and its standard error over documents.
+struct PairedRatio {
+    double mean_log = 0, error = 0;
+    double ratio() const;
+};
+PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other);
 
 /// Not thread-safe. Refers to judge and stop. All throw JudgeLost, or Abandoned where the stop asks for it.
 class ModelGate {

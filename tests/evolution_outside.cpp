@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "evolution/model_gate.hpp"
 #include "evolution/run.hpp"
 #include "framework/suite/suite.hpp"
 #include "tests/support/acting_process.hpp"
@@ -105,7 +106,7 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
         const CandidateVerdict &own = *result.state.champions[i].verdict,
                                &before = *result.state.champions[i - 1].verdict;
         CHECK(own.train.average < before.train.average);
-        CHECK(own.valid->average < before.valid->average);
+        CHECK(own.valid->average < before.valid->average); // the acting judge leaves nothing to chance
         // What the acting judge says: the length of the formula, "=" included, and of the document's name.
         const double length = double(print(result.state.champions[i].formula).size() + 1);
         CHECK(own.train.by_document == std::vector<std::vector<double>>{{(length + 6) / 0.25, (length + 6) / 0.5}});
@@ -117,6 +118,16 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
                candidate.reason.find("of the champion's on 1 train documents") != std::string::npos;
     });
     CHECK(vetoed > 0); // better by error, worse inside the model
+}
+
+TEST_CASE("two verdicts are compared document by document") {
+    const FormulaErrors one = summarise_verdict({{0.2, 0.4}, {0.1, 0.1}, {3, 1}}),
+                        other = summarise_verdict({{0.1, 0.2}, {0.1, 0.1}, {1.5, 0.5}});
+    CHECK(one.by_retention[0] == Approx(std::cbrt(0.06)));
+    CHECK(one.average == Approx(std::pow(0.06 * 0.04, 1.0 / 6)));
+    const PairedRatio ratio = paired_ratio(one, other);
+    CHECK(ratio.ratio() == Approx(std::pow(2.0, 2.0 / 3)));
+    CHECK(ratio.error == Approx(std::log(2.0) / 3)); // of ln 2, 0, ln 2
 }
 
 TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bits") {

@@ -1,5 +1,5 @@
-"""The documents of the suites, 16 to train on, 8 to validate and 16 to test; kinds alternate, so that the first few of
-a split differ in kind. No two splits share a work."""
+"""The documents of the suites, 16 to train on, 16 to validate and 16 to test; kinds alternate, so that the first few
+of a split differ in kind. No two splits share a work."""
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
@@ -91,6 +91,14 @@ CATALOGUE = (
     ),
     lookup("timetable", 29, "valid"),
     Entry("jargon_lexicon", "reference", "valid", "jargon-text", JARGON, ":bandwidth:", "public domain"),
+    module("argparse", "valid"),
+    lookup("directory", 43, "valid"),
+    licence_text("MPL-1.1", "valid"),
+    Entry("fortunes_science", "quotations", "valid", "fortunes", "/usr/share/games/fortunes/science", "", "BSD-3-Clause"),
+    lookup("settings", 47, "valid"),
+    module("tarfile", "valid"),
+    Entry("cities", "table", "valid", "miscfiles", "/usr/share/misc/cities.dat.gz", "ID ", "GPL-2.0-or-later"),
+    lookup("timetable", 53, "valid"),
     novel("persuasion", "test", "Mr Shepherd, a civil", (7, 14, 28)),
     lookup("timetable", 31, "test", (1, 14, 21)),
     module("textwrap", "test"),
