@@ -94,7 +94,9 @@ CATALOGUE = (
     module("argparse", "valid"),
     lookup("directory", 43, "valid"),
     licence_text("MPL-1.1", "valid"),
-    Entry("fortunes_science", "quotations", "valid", "fortunes", "/usr/share/games/fortunes/science", "", "BSD-3-Clause"),
+    Entry(
+        "fortunes_science", "quotations", "valid", "fortunes", "/usr/share/games/fortunes/science", "", "BSD-3-Clause"
+    ),
     lookup("settings", 47, "valid"),
     module("tarfile", "valid"),
     Entry("cities", "table", "valid", "miscfiles", "/usr/share/misc/cities.dat.gz", "ID ", "GPL-2.0-or-later"),
