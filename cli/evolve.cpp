@@ -109,8 +109,9 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
     const Bench bench = run_bench(suite, std::vector{Scorer::from_formula("champion", champion.formula)}, options);
     fmt::print("champion    {}\n", formula::print(champion.formula));
     for (const Split split : all_splits)
-        fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
-                   bench.rows[0].splits[static_cast<std::size_t>(split)].average);
+        if (suite.size(split) > 0)
+            fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
+                       bench.rows[0].splits[static_cast<std::size_t>(split)].average);
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
         fmt::print("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
                    verdict->valid->average);

@@ -32,6 +32,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options = {});
 /// {"0.25": ..., "avg": ...} of one split.
 Json to_json(const SplitErrors& errors, std::span<const double> retentions, const BenchJsonOptions& options = {});
 /// Checks everything; Error with `file`, the field and what was expected. Figures of a split that is left out are NaN.
+/// Only `test_other_model` may be left out of "traces".
 Bench bench_from_json(const Json& json, const std::string& file);
 /// Reads a file of at most 256 MiB.
 Bench read_bench(const std::filesystem::path& file);

@@ -36,6 +36,12 @@ void check_keys(const JsonField& field, const Keys& known) {
         if (!known.contains(item.key())) field.fail(fmt::format("unexpected field \"{}\"", item.key()));
 }
 
+Keys split_names() {
+    Keys names;
+    for (const Split split : all_splits) names.emplace(to_string(split));
+    return names;
+}
+
 std::string read_name(const JsonField& field) {
     if (field.text().empty()) field.fail("expected a name, found \"\"");
     return field.text();
@@ -120,12 +126,13 @@ private:
         return errors;
     }
 
-    std::array<SplitErrors, 3> read_splits(const JsonField& field, std::string_view measure) const {
-        check_keys(field, {"train", "valid", "test"});
-        std::array<SplitErrors, 3> splits;
+    BySplit<SplitErrors> read_splits(const JsonField& field, std::string_view measure) const {
+        check_keys(field, split_names());
+        BySplit<SplitErrors> splits;
         for (const Split split : all_splits) {
             SplitErrors& errors = splits[static_cast<std::size_t>(split)];
-            const bool may_be_missing = !first_schema_ && bench_.traces[static_cast<std::size_t>(split)].empty();
+            const bool may_be_missing = split == Split::test_other_model ||
+                                        (!first_schema_ && bench_.traces[static_cast<std::size_t>(split)].empty());
             if (may_be_missing && !field.optional_member(to_string(split)))
                 errors = {std::vector<double>(bench_.retentions.size(), nothing), nothing, {}};
             else
@@ -134,9 +141,9 @@ private:
         return splits;
     }
 
-    std::array<std::vector<double>, 3> read_used(const JsonField& field) const {
-        check_keys(field, {"train", "valid", "test"});
-        std::array<std::vector<double>, 3> used;
+    BySplit<std::vector<double>> read_used(const JsonField& field) const {
+        check_keys(field, split_names());
+        BySplit<std::vector<double>> used;
         for (const Split split : all_splits) {
             const auto of_split = field.optional_member(to_string(split));
             if (!of_split) continue;
@@ -160,13 +167,15 @@ void read_suite(const JsonField& suite, Bench& bench) {
 }
 
 void read_trace_labels(const JsonField& field, Bench& bench) {
-    check_keys(field, {"train", "valid", "test"});
-    for (const Split split : all_splits)
+    check_keys(field, split_names());
+    for (const Split split : all_splits) {
+        if (split == Split::test_other_model && !field.optional_member(to_string(split))) continue;
         for (const auto& trace : field.member(to_string(split)).elements()) {
             check_keys(trace, {"name", "kind"});
             bench.traces[static_cast<std::size_t>(split)].push_back(
                 {trace.member("name").text(), trace.member("kind").text()});
         }
+    }
 }
 
 void read_measures(const JsonField& top, Bench& bench) {

@@ -3,16 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "report/bench_json.hpp"
+#include "report/ranking.hpp"
 
 namespace evictlab::report {
 namespace {
 
-bool has_figures(const SplitErrors& errors) { return !errors.by_retention.empty() && std::isfinite(errors.average); }
-
-Json splits_to_json(const std::array<SplitErrors, 3>& splits, std::span<const double> retentions,
+Json splits_to_json(const BySplit<SplitErrors>& splits, std::span<const double> retentions,
                     const BenchJsonOptions& options) {
     Json json = Json::object();
     for (const Split split : all_splits) {
@@ -48,9 +46,10 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
 Json traces_to_json(const Bench& bench) {
     Json json = Json::object();
     for (const Split split : all_splits) {
+        const auto& labels = bench.traces[static_cast<std::size_t>(split)];
+        if (labels.empty() && split == Split::test_other_model) continue;
         Json& list = json[std::string(to_string(split))] = Json::array();
-        for (const TraceLabel& trace : bench.traces[static_cast<std::size_t>(split)])
-            list.push_back({{"name", trace.name}, {"kind", trace.kind}});
+        for (const TraceLabel& trace : labels) list.push_back({{"name", trace.name}, {"kind", trace.kind}});
     }
     return json;
 }

@@ -13,7 +13,13 @@
 namespace evictlab::report {
 namespace {
 
-constexpr std::array splits_best_first{Split::test, Split::valid, Split::train};
+/// A second model's documents only where there are any.
+std::vector<Split> splits_best_first(const Bench& bench) {
+    std::vector<Split> splits{Split::test, Split::valid, Split::train};
+    if (!bench.traces[static_cast<std::size_t>(Split::test_other_model)].empty())
+        splits.insert(splits.begin() + 1, Split::test_other_model);
+    return splits;
+}
 
 bool any_uneven(const Bench& bench) {
     return std::ranges::any_of(bench.rows, [](const auto& row) { return has_uneven_budgets(row); });
@@ -26,22 +32,23 @@ Table terminal_table(const Bench& bench) {
     const bool uneven = any_uneven(bench);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
     if (uneven) columns.push_back({"budgets", CellKind::text});
+    const Split judging = judging_split(bench.traces);
+    std::vector<Split> others = splits_best_first(bench);
+    std::erase_if(others, [judging](Split split) { return split == Split::test || split == judging; });
     columns.push_back({is_captured(bench) ? bench.measure : "test", CellKind::number});
     for (const double retention : bench.retentions)
         columns.push_back({fmt::format("@{}", retention_key(retention)), CellKind::number});
-    columns.push_back({"valid", CellKind::number});
-    columns.push_back({"train", CellKind::number});
+    for (const Split split : others) columns.push_back({std::string(to_string(split)), CellKind::number});
     for (const std::string& measure : bench.more_measures) columns.push_back({measure, CellKind::number});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
         cells.push_back(figure(test_average(*row)));
-        for (const double error : of_split(*row, Split::test).by_retention) cells.push_back(figure(error));
-        cells.push_back(figure(of_split(*row, Split::valid).average));
-        cells.push_back(figure(of_split(*row, Split::train).average));
+        for (const double error : judging_errors(*row).by_retention) cells.push_back(figure(error));
+        for (const Split split : others) cells.push_back(figure(of_split(*row, split).average));
         for (std::size_t m = 0; m < bench.more_measures.size(); ++m)
-            cells.push_back(figure(of_measure(*row, m + 1, Split::test).average));
+            cells.push_back(figure(judging_errors(*row, m + 1).average));
         table.add(std::move(cells));
     }
     return table;
@@ -57,10 +64,11 @@ struct Wording {
 Table whole_table(const Bench& bench, const Wording& words) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
     const bool uneven = any_uneven(bench);
-    const bool used = std::ranges::any_of(bench.rows, [](const auto& row) { return !row.retention_used[2].empty(); });
+    const bool used = std::ranges::any_of(bench.rows, [](const auto& row) { return !retention_used(row).empty(); });
+    const std::vector<Split> splits = splits_best_first(bench);
     if (uneven) columns.push_back({"budgets", CellKind::text});
     for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
-        for (const Split split : splits_best_first) {
+        for (const Split split : splits) {
             const std::string measure = m == 0 ? "" : bench.more_measures[m - 1];
             columns.push_back({words.title(measure, to_string(split), "avg"), CellKind::number});
             for (const double retention : bench.retentions)
@@ -68,19 +76,21 @@ Table whole_table(const Bench& bench, const Wording& words) {
         }
     for (const double retention : bench.retentions)
         if (used)
-            columns.push_back({words.title("retention_used", "test", retention_key(retention)), CellKind::number});
+            columns.push_back(
+                {words.title("retention_used", to_string(judging_split(bench.traces)), retention_key(retention)),
+                 CellKind::number});
     columns.push_back({"formula", CellKind::code});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
         for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
-            for (const Split split : splits_best_first) {
+            for (const Split split : splits) {
                 cells.push_back(words.number(of_measure(*row, m, split).average));
                 for (const double error : of_measure(*row, m, split).by_retention) cells.push_back(words.number(error));
             }
         for (std::size_t r = 0; used && r < bench.retentions.size(); ++r)
-            cells.push_back(row->retention_used[2].empty() ? "" : words.number(row->retention_used[2][r]));
+            cells.push_back(retention_used(*row).empty() ? "" : words.number(retention_used(*row)[r]));
         cells.push_back(row->formula);
         table.add(std::move(cells));
     }

@@ -20,9 +20,8 @@ std::string measure_of(const LeaderboardTable& table, std::size_t m) {
     return measure_title(m == 0 ? table.measure : table.more_measures[m - 1]);
 }
 
-/// On the test split.
 std::string used_text(const LeaderboardTable& table, const ScorecardRow& row) {
-    return retention_used_text(table.retentions, row.retention_used[static_cast<std::size_t>(Split::test)]);
+    return retention_used_text(table.retentions, retention_used(row));
 }
 
 bool any_overshoots(const LeaderboardTable& table) {
@@ -37,6 +36,12 @@ bool any_differs(const LeaderboardTable& table, const RowGroup& group) {
     return std::ranges::any_of(group.rows, [&](const auto& row) { return !used_text(table, row.scorecard).empty(); });
 }
 
+/// Whether a second model's documents stand beside those that judge.
+bool shows_other_model(const LeaderboardTable& table) {
+    return judging_split(table.traces) == Split::test &&
+           !table.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
+}
+
 std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool used) {
     std::vector<TableColumn> columns{{"rank", CellKind::number},
                                      {"scorer", CellKind::code},
@@ -48,6 +53,12 @@ std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool used) {
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
         for (const double retention : table.retentions)
             columns.push_back({fmt::format("{} {}", measure_of(table, m), retention_key(retention)), CellKind::number});
+    for (std::size_t m = 0; shows_other_model(table) && m <= table.more_measures.size(); ++m) {
+        const std::string title = measure_of(table, m) + ", other model";
+        columns.push_back({title, CellKind::number});
+        for (const double retention : table.retentions)
+            columns.push_back({fmt::format("{} {}", title, retention_key(retention)), CellKind::number});
+    }
     if (used) columns.push_back({"retention used", CellKind::text});
     return columns;
 }
@@ -64,8 +75,13 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
         for (const auto& gap : row.gap_closed) cells.push_back(percent(gap.average, 1));
         for (const auto& verdict : table.verdicts) cells.push_back(verdict_cell(verdict, row.scorecard.scorer));
         for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
-            for (const double error : of_measure(row.scorecard, m, Split::test).by_retention)
-                cells.push_back(figure(error));
+            for (const double error : judging_errors(row.scorecard, m).by_retention) cells.push_back(figure(error));
+        for (std::size_t m = 0; shows_other_model(table) && m <= table.more_measures.size(); ++m) {
+            const SplitErrors& errors = of_measure(row.scorecard, m, Split::test_other_model);
+            cells.push_back(figure(errors.average));
+            for (std::size_t r = 0; r < table.retentions.size(); ++r)
+                cells.push_back(figure(has_figures(errors) ? errors.by_retention[r] : errors.average));
+        }
         if (used) cells.push_back(used_text(table, row.scorecard));
         out.add(std::move(cells));
     }
@@ -87,8 +103,7 @@ Table kind_table(const LeaderboardTable& table) {
     Table out(std::move(columns));
     for_each_row(table, [&](const LeaderboardRow& row) {
         std::vector<std::string> cells{row.scorecard.scorer};
-        for (const auto& kind : kinds)
-            cells.push_back(figure(kind_average(of_split(row.scorecard, Split::test), kind)));
+        for (const auto& kind : kinds) cells.push_back(figure(kind_average(judging_errors(row.scorecard), kind)));
         out.add(std::move(cells));
     });
     return out;
@@ -134,9 +149,10 @@ std::string gap_note(const LeaderboardTable& table) {
 }
 
 std::string legend(const LeaderboardTable& table) {
-    std::string text = fmt::format("Mean over {} of the test split, and over the retentions where none is named; lower "
-                                   "is better.",
-                                   document_count(table.traces[static_cast<std::size_t>(Split::test)].size()));
+    std::string text =
+        fmt::format("Mean over {} of {}, and over the retentions where none is named; lower is "
+                    "better.",
+                    document_count(judging_traces(table.traces).size()), judging_split_text(table.traces));
     const auto shown = [&](const std::string& measure) {
         return table.measure == measure || std::ranges::count(table.more_measures, measure) > 0;
     };
@@ -145,6 +161,10 @@ std::string legend(const LeaderboardTable& table) {
     if (shown("attention_loss")) text += " Attention loss: share of the attention that lies on evicted tokens.";
     if (shown("predicted_kl"))
         text += " Predicted KL: the KL divergence that the changes of all layers' outputs foretell to second order.";
+    if (shows_other_model(table))
+        text += fmt::format(" \"other model\": the mean over {} of the split {}, which does not rank.",
+                            document_count(table.traces[static_cast<std::size_t>(Split::test_other_model)].size()),
+                            to_string(Split::test_other_model));
     if (!table.verdicts.empty())
         text += " KL: the model's own verdict below, the geometric mean over documents and retentions.";
     text += "\n\n" + gap_note(table) +
@@ -152,9 +172,9 @@ std::string legend(const LeaderboardTable& table) {
             "lower attention loss.";
     if (shown("output_error")) text += " It is no bound for the output error, though far ahead in it.";
     text += ' ';
-    text += has_documents(table) ? uncertainty_note(table.traces[static_cast<std::size_t>(Split::test)].size(),
-                                                    "the interval of the difference lies below 0")
-                                 : "Errors of single documents are not in the results, so there are no intervals.";
+    text += has_documents(table)
+                ? uncertainty_note(judging_traces(table.traces).size(), "the interval of the difference lies below 0")
+                : "Errors of single documents are not in the results, so there are no intervals.";
     if (any_differs(table, table.uniform) || any_differs(table, table.uneven))
         text +=
             fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
@@ -173,7 +193,7 @@ bool competes(const RowGroup& group) {
 } // namespace
 
 std::vector<DocumentKind> document_kinds(const LeaderboardTable& table) {
-    const auto& traces = table.traces[static_cast<std::size_t>(Split::test)];
+    const auto& traces = judging_traces(table.traces);
     std::vector<DocumentKind> kinds;
     for (std::size_t i = 0; i < traces.size(); ++i) {
         auto found = std::ranges::find(kinds, traces[i].kind, &DocumentKind::name);

@@ -62,12 +62,11 @@ void measure_gaps(const LeaderboardTable& table, RowGroup& group, std::string_vi
     for (auto& row : group.rows) row.gap_closed.assign(1 + table.more_measures.size(), {});
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m) {
         const auto averages =
-            gaps(table, group, bound, [m](const auto& row) { return of_measure(row, m, Split::test).average; });
+            gaps(table, group, bound, [m](const auto& row) { return judging_errors(row, m).average; });
         for (std::size_t i = 0; i < averages.size(); ++i) group.rows[i].gap_closed[m].average = averages[i];
         for (std::size_t r = 0; r < table.retentions.size(); ++r) {
-            const auto at_retention = gaps(table, group, bound, [m, r](const auto& row) {
-                return of_measure(row, m, Split::test).by_retention[r];
-            });
+            const auto at_retention =
+                gaps(table, group, bound, [m, r](const auto& row) { return judging_errors(row, m).by_retention[r]; });
             for (std::size_t i = 0; i < at_retention.size(); ++i)
                 group.rows[i].gap_closed[m].by_retention.push_back(at_retention[i]);
         }
@@ -80,11 +79,11 @@ void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Boo
         group, [&](const auto& row) { return is_yardstick(table, row); }, test_average);
     if (best) group.best_published = best->scorer;
     const bool documents = table.captured && has_documents(table);
-    const auto of_best = best && documents ? document_averages(of_split(*best, Split::test)) : std::vector<double>{};
+    const auto of_best = best && documents ? document_averages(judging_errors(*best)) : std::vector<double>{};
     for (auto& row : group.rows) {
         if (best) row.difference = Estimate{test_average(row.scorecard) - test_average(*best), std::nullopt};
         if (!documents) continue;
-        std::vector<double> values = document_averages(of_split(row.scorecard, Split::test));
+        std::vector<double> values = document_averages(judging_errors(row.scorecard));
         row.test.interval = bootstrap.mean(values).interval;
         if (!best) continue;
         std::ranges::transform(values, of_best, values.begin(), std::minus<>());
@@ -103,18 +102,17 @@ std::vector<double> document_averages(const SplitErrors& errors) {
 }
 
 bool has_documents(const LeaderboardTable& table) {
-    const std::size_t documents = table.traces[static_cast<std::size_t>(Split::test)].size();
+    const std::size_t documents = judging_traces(table.traces).size();
     const auto all = [&](const RowGroup& group) {
-        return std::ranges::all_of(group.rows, [&](const auto& row) {
-            return of_split(row.scorecard, Split::test).by_trace.size() == documents;
-        });
+        return std::ranges::all_of(
+            group.rows, [&](const auto& row) { return judging_errors(row.scorecard).by_trace.size() == documents; });
     };
     return documents > 0 && all(table.uniform) && all(table.uneven);
 }
 
 void compare_rows(LeaderboardTable& table) {
     put_in_order(table);
-    const Bootstrap bootstrap(table.captured && has_documents(table) ? table.traces[2].size() : 0);
+    const Bootstrap bootstrap(table.captured && has_documents(table) ? judging_traces(table.traces).size() : 0);
     if (!table.captured) compare_with_hybrid(table.uniform);
     measure_gaps(table, table.uniform, oracle_name);
     measure_gaps(table, table.uneven, layer_oracle_name);

@@ -8,10 +8,10 @@ namespace evictlab::report {
 /// Puts the merged rows, all in `table.uniform`, into their groups and order, and compares them within those.
 void compare_rows(LeaderboardTable& table);
 
-/// One value a document of the test split: its error, averaged over the retentions.
+/// One value a document: its error, averaged over the retentions.
 std::vector<double> document_averages(const SplitErrors& errors);
 
-/// Whether every row has the errors of the test split's documents.
+/// Whether every row has the errors of the documents that judge.
 bool has_documents(const LeaderboardTable& table);
 
 } // namespace evictlab::report

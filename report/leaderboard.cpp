@@ -84,7 +84,7 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
                                 found->sources.front(), input.file, row.scorer, table.suite, table.suite_hash,
                                 test_average(found->scorecard), test_average(row)));
     LeaderboardRow& merged = found != rows.end() ? *found : rows.emplace_back();
-    const auto documents = [](const ScorecardRow& r) { return of_split(r, Split::test).by_trace.size(); };
+    const auto documents = [](const ScorecardRow& r) { return judging_errors(r).by_trace.size(); };
     if (merged.sources.empty()) merged.command = bench_command(table, row);
     if (merged.sources.empty() || documents(row) > documents(merged.scorecard)) merged.scorecard = row;
     if (input.run && row.scorer == champion_label(*input.run)) merged.command = input.run->command;
@@ -94,7 +94,7 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
 
 void merge(LeaderboardTable& table, const LeaderboardInput& input) {
     for (const auto& row : input.bench.rows) merge_row(table, row, input);
-    if (table.traces[static_cast<std::size_t>(Split::test)].empty()) table.traces = input.bench.traces;
+    if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
     const bool known =
         std::any_of(table.runs.begin(), table.runs.end(), [&](const auto& run) { return run.file == input.file; });
     if (input.run && !known) table.runs.push_back({input.file, *input.run});

@@ -62,10 +62,10 @@ struct LeaderboardTable {
     std::string suite, suite_hash, suite_parameters_json, protocol, measure;
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
-    std::array<std::vector<TraceLabel>, 3> traces; ///< by Split; empty where the inputs do not say
-    bool captured = false;                         ///< its traces are documents, captured from a model
-    RowGroup uniform;                              ///< each head of a row keeps the same number of tokens
-    RowGroup uneven;                               ///< rows with head or layer budgets
+    BySplit<std::vector<TraceLabel>> traces; ///< by Split; empty where the inputs do not say
+    bool captured = false;                   ///< its traces are documents, captured from a model
+    RowGroup uniform;                        ///< each head of a row keeps the same number of tokens
+    RowGroup uneven;                         ///< rows with head or layer budgets
     struct Run {
         std::string file;
         evolution::RunSummary summary;

@@ -26,33 +26,38 @@ Json gap_to_json(const LeaderboardTable& table, const GapClosed& gap) {
     return json;
 }
 
+Json splits_to_json(const LeaderboardTable& table, const ScorecardRow& row, std::size_t measure) {
+    Json json = Json::object();
+    for (const Split split : all_splits)
+        if (const SplitErrors& errors = of_measure(row, measure, split); has_figures(errors))
+            json[std::string(to_string(split))] = to_json(errors, table.retentions);
+    return json;
+}
+
 /// Kinds of documents, measures, intervals and budgets.
 void add_captured(Json& json, const LeaderboardTable& table, const LeaderboardRow& row) {
     const ScorecardRow& scorecard = row.scorecard;
     for (std::size_t m = 0; m < table.more_measures.size(); ++m)
-        for (const Split split : all_splits)
-            json["measures"][table.more_measures[m]][std::string(to_string(split))] =
-                to_json(of_measure(scorecard, m + 1, split), table.retentions);
+        json["measures"][table.more_measures[m]] = splits_to_json(table, scorecard, m + 1);
     json["test"] = estimate_to_json(row.test);
     if (row.difference) json["against_best_published"] = estimate_to_json(*row.difference);
     json["win"] = row.win;
     json["gaps_closed"][table.measure] = gap_to_json(table, row.gap_closed.at(0));
     for (std::size_t m = 0; m < table.more_measures.size(); ++m)
         json["gaps_closed"][table.more_measures[m]] = gap_to_json(table, row.gap_closed.at(m + 1));
-    if (const auto& used = scorecard.retention_used[static_cast<std::size_t>(Split::test)]; !used.empty())
+    if (const auto& used = retention_used(scorecard); !used.empty())
         for (std::size_t r = 0; r < table.retentions.size(); ++r)
             json["retention_used"][retention_key(table.retentions[r])] = used[r];
     if (!has_documents(table)) return;
     for (const auto& kind : document_kinds(table))
-        json["kinds"][kind.name] = kind_average(of_split(scorecard, Split::test), kind);
+        json["kinds"][kind.name] = kind_average(judging_errors(scorecard), kind);
 }
 
 Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
     Json json{{"rank", row.rank ? Json(*row.rank) : Json(nullptr)},
               {"scorer", row.scorecard.scorer},
               {"kind", to_string(row.scorecard.kind)}};
-    for (const Split split : all_splits)
-        json["splits"][std::string(to_string(split))] = to_json(of_split(row.scorecard, split), table.retentions);
+    json["splits"] = splits_to_json(table, row.scorecard, 0);
     if (table.captured)
         add_captured(json, table, row);
     else
@@ -87,6 +92,7 @@ Json table_to_json(const LeaderboardTable& table) {
               {"measure", table.measure},
               {"more_measures", table.more_measures},
               {"retentions", table.retentions},
+              {"split", to_string(judging_split(table.traces))},
               {"best_published", name_or_null(table.uniform.best_published)},
               {"rows", Json::array()},
               {"runs", Json::array()}};

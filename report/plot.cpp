@@ -84,8 +84,8 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
             if ((group == &table.uneven && !any_uneven) || overshoots(row.scorecard, table.retentions)) continue;
             const Style style = style_of(table, row.scorecard, new_name);
             Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
-            const auto& errors = of_measure(row.scorecard, measure, Split::test).by_retention;
-            const auto& used = row.scorecard.retention_used[static_cast<std::size_t>(Split::test)];
+            const auto& errors = judging_errors(row.scorecard, measure).by_retention;
+            const auto& used = retention_used(row.scorecard);
             for (std::size_t r = 0; r < errors.size(); ++r)
                 line.points.emplace_back(used.empty() ? table.retentions[r] : used[r], errors[r]);
             std::ranges::sort(line.points);
@@ -213,8 +213,8 @@ std::string plot_script(const LeaderboardTable& table) {
         if (m == 0) {
             const std::string shared =
                 fmt::format("set label 899 {} at screen {},screen {} left font {}\n",
-                            quoted(fmt::format("{}, protocol {}: error on the test split, lower is better",
-                                               short_name(table.suite), table.protocol)),
+                            quoted(fmt::format("{}, protocol {}: error on {}, lower is better", short_name(table.suite),
+                                               table.protocol, judging_split_text(table.traces))),
                             left / size.width, (size.height - 20) / size.height, font(13, true)) +
                 colour_key(table, size);
             drawn.insert(drawn.rfind("plot $line0"), shared);

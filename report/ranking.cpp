@@ -8,7 +8,7 @@
 namespace evictlab::report {
 namespace {
 
-/// A row without figures on the test split comes last.
+/// A row without figures on the split that judges comes last.
 double sort_key(const ScorecardRow& row) {
     const double average = test_average(row);
     return std::isnan(average) ? std::numeric_limits<double>::max() : average;

@@ -1,7 +1,8 @@
-// The order of the rows of a table: best first by the average error on the test split, ties sharing a rank, bounds and
-// rows that keep more than was asked without one. Rows with head or layer budgets are ranked among themselves, behind.
+// The order of the rows of a table: best first by the average error on the split that judges, ties sharing a rank;
+// bounds, and rows that keep more than was asked, have none. Rows with head or layer budgets are ranked behind.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <cmath>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,10 +27,39 @@ struct RankedRow {
 inline const SplitErrors& of_split(const ScorecardRow& row, Split split) {
     return row.splits[static_cast<std::size_t>(split)];
 }
-inline double test_average(const ScorecardRow& row) { return of_split(row, Split::test).average; }
+inline bool has_figures(const SplitErrors& errors) {
+    return !errors.by_retention.empty() && std::isfinite(errors.average);
+}
+/// The split that a table ranks and claims by: test, or test_other_model where only that has documents.
+inline Split judging_split(const ScorecardRow& row) {
+    const bool other = !has_figures(of_split(row, Split::test)) && has_figures(of_split(row, Split::test_other_model));
+    return other ? Split::test_other_model : Split::test;
+}
+/// The same of a bench or leaderboard's traces.
+inline Split judging_split(const BySplit<std::vector<TraceLabel>>& traces) {
+    const bool other = traces[static_cast<std::size_t>(Split::test)].empty() &&
+                       !traces[static_cast<std::size_t>(Split::test_other_model)].empty();
+    return other ? Split::test_other_model : Split::test;
+}
+inline const std::vector<TraceLabel>& judging_traces(const BySplit<std::vector<TraceLabel>>& traces) {
+    return traces[static_cast<std::size_t>(judging_split(traces))];
+}
+/// The split that judges, as text names it.
+inline std::string_view judging_split_text(const BySplit<std::vector<TraceLabel>>& traces) {
+    return judging_split(traces) == Split::test ? "the test split" : "the split test_other_model";
+}
+/// The errors that judge.
+inline const SplitErrors& judging_errors(const ScorecardRow& row) { return of_split(row, judging_split(row)); }
+inline double test_average(const ScorecardRow& row) { return judging_errors(row).average; }
+inline const std::vector<double>& retention_used(const ScorecardRow& row) {
+    return row.retention_used[static_cast<std::size_t>(judging_split(row))];
+}
 /// By measure: the primary one first, then Bench::more_measures.
 inline const SplitErrors& of_measure(const ScorecardRow& row, std::size_t measure, Split split) {
     return measure == 0 ? of_split(row, split) : row.more_splits.at(measure - 1)[static_cast<std::size_t>(split)];
+}
+inline const SplitErrors& judging_errors(const ScorecardRow& row, std::size_t measure) {
+    return of_measure(row, measure, judging_split(row));
 }
 /// Whether it is ranked among the rows with head or layer budgets.
 inline bool has_uneven_budgets(const ScorecardRow& row) {
@@ -39,9 +69,9 @@ inline bool has_uneven_budgets(const ScorecardRow& row) {
 /// Whether a row keeps over 5 % more tokens than asked for, at some of the retentions: it is shown, but neither ranked
 /// nor a yardstick. Methods with rules of their own may keep all of a short prompt. `used` may be empty.
 bool overshoots(std::span<const double> used, std::span<const double> asked);
-/// On the test split.
+/// On the split that judges.
 inline bool overshoots(const ScorecardRow& row, std::span<const double> retentions) {
-    return overshoots(row.retention_used[static_cast<std::size_t>(Split::test)], retentions);
+    return overshoots(retention_used(row), retentions);
 }
 
 /// The rows must outlive the result. Rows of the same figure are in the order of their names.

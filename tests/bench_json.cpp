@@ -18,7 +18,7 @@ namespace {
 SplitErrors errors(double a, double b) { return {{a, b}, (a + b) / 2, {}}; }
 
 ScorecardRow row(const std::string& scorer, RowKind kind, const std::string& formula,
-                 const std::array<SplitErrors, 3>& splits) {
+                 const BySplit<SplitErrors>& splits) {
     ScorecardRow made;
     made.scorer = scorer;
     made.kind = kind;

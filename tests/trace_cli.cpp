@@ -172,8 +172,58 @@ TEST_CASE("A second model's documents are a split of their own") {
     const MadeUpSuite made(traces);
     const Suite suite = open_captured_suite(made.folder);
     CHECK(suite.size(Split::test) == 1);
-    CHECK(suite.other_model_size() == 1);
+    CHECK(suite.size(Split::test_other_model) == 1);
     CHECK(verify_suite(made.folder).empty()); // both splits only judge: they may share a document
+
+    const Outcome outcome = made.run("evictlab bench --suite ./mine --scorers snapkv@kvpress --format json");
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    const Json row = Json::parse(outcome.out).at("rows").at(0);
+    const Json losses = row.at("measures").at("attention_loss");
+    CHECK(losses.at("test_other_model") == losses.at("test")); // the same values under another model's name
+    CHECK(row.at("splits").contains("test"));
+    CHECK_FALSE(row.at("splits").contains("test_other_model")); // the projections are not its model's
+    CHECK_THAT(made.run("evictlab bench --suite ./mine --scorers snapkv@kvpress").out,
+               ContainsSubstring("test_other_model   valid   train"));
+    put(made.parent / "bench.json", outcome.out);
+    const Outcome report = made.run("evictlab report --bench bench.json");
+    CHECK_THAT(report.out, ContainsSubstring("attention loss, other model 0.25") &&
+                               ContainsSubstring("the mean over 1 document of the split test_other_model"));
+}
+
+TEST_CASE("A suite of a second model's documents alone is benched and reported by that split") {
+    std::vector<TraceShape> traces;
+    for (std::uint32_t seed = 1; seed <= 3; ++seed)
+        traces.push_back(document("text" + std::to_string(seed), "test_other_model", seed));
+    const MadeUpSuite other(traces);
+    CHECK(other.run("evictlab trace verify ./mine").code == 0);
+    const std::string bench =
+        "evictlab bench --suite ./mine --scorers snapkv@kvpress,'criticalkv@kvpress(snapkv@kvpress)'";
+    const Outcome outcome = other.run(bench + " --format json");
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    const Json json = Json::parse(outcome.out);
+    CHECK(json.at("measure") == "output_error");
+    CHECK(json.at("traces").at("test").empty());
+    CHECK(json.at("traces").at("test_other_model").size() == 3);
+
+    for (TraceShape& shape : traces) shape.split = "test";
+    const Outcome as_test = MadeUpSuite(traces).run(bench + " --format json");
+    REQUIRE(as_test.code == 0);
+    for (std::size_t i = 0; i < json.at("rows").size(); ++i) {
+        const Json &row = json.at("rows").at(i), &expected = Json::parse(as_test.out).at("rows").at(i);
+        CHECK(row.at("splits").size() == 1);
+        CHECK(row.at("splits").at("test_other_model") == expected.at("splits").at("test"));
+        CHECK(row.at("retention_used").at("test_other_model") == expected.at("retention_used").at("test"));
+    }
+
+    CHECK_THAT(other.run(bench).out, !ContainsSubstring("n/a"));
+    put(other.parent / "bench.json", outcome.out);
+    const Outcome report = other.run("evictlab report --bench bench.json");
+    INFO(report.err);
+    REQUIRE(report.code == 0);
+    CHECK_THAT(report.out, ContainsSubstring("Mean over 3 documents of the split test_other_model") &&
+                               ContainsSubstring("| 1 | `") && !ContainsSubstring(", other model"));
 }
 
 TEST_CASE("Layers with a sliding window are judged only when asked for") {

@@ -71,18 +71,14 @@ Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
     if (const auto findings = documents_in_two_splits(manifest); !findings.empty()) throw Error(findings.front());
     check_hashes(manifest);
     const auto projections = open_projections(manifest);
-    std::array<std::vector<TracePtr>, 3> splits;
-    std::vector<TracePtr> other_model;
+    BySplit<std::vector<TracePtr>> splits;
     for (const SuiteFile& file : manifest.files) {
         std::vector<TracePtr>& split =
-            file.split == CapturedSplit::test_other_model
-                ? other_model
-                : splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
+            splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
         if (options.patterns && split.size() == *options.patterns) continue;
         split.push_back(open_trace_of(manifest, file, projections, options.sliding_layers));
     }
-    return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), std::move(splits),
-            std::move(other_model)};
+    return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), std::move(splits)};
 }
 
 } // namespace evictlab

@@ -64,7 +64,7 @@ std::vector<std::string> captured_suite_names();
 
 /// Opens the suite; hashes are checked here where its files are below 64 MiB together, else by verify_suite() alone.
 /// Of the options only `patterns` (the first so many documents of each split) and `sliding_layers` apply: UsageError
-/// for others. `test_other_model` files are checked as the others and are in Suite::other_model_traces().
+/// for others. `test_other_model` files may be of another model than the suite's; those have no output projections.
 Suite open_captured_suite(const std::filesystem::path& folder, const SuiteOptions& options = {});
 
 /// Everything that can be wrong with a suite, one line a finding: hashes, shapes, values that are not finite, a

@@ -148,6 +148,7 @@ CapturedTrace::CapturedTrace(const std::filesystem::path& file, CaptureOptions o
     TraceMetadata metadata = read_trace_metadata(*tensors_);
     model_ = std::move(metadata.model);
     document_ = std::move(metadata.document);
+    if (!options_.projections_model.empty() && options_.projections_model != model_) options_.projections = nullptr;
     if (options_.name.empty()) options_.name = document_;
     if (options_.kind.empty()) options_.kind = std::move(metadata.kind);
     split_ = metadata.split;

@@ -71,7 +71,8 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     options.name = fmt::format("{}/{}/{}", manifest.name, to_string(file.split), file.document);
     options.kind = file.kind;
     options.sliding_layers = sliding_layers;
-    if (file.split != CapturedSplit::test_other_model) options.projections = std::move(projections);
+    options.projections = std::move(projections);
+    options.projections_model = manifest.model;
     auto trace = std::make_shared<CapturedTrace>(manifest.path_of(file.file), std::move(options));
     check_against_suite(manifest, file, *trace);
     if (trace->held_layers().empty())

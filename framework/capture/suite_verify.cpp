@@ -102,7 +102,7 @@ void check_model_file(const SuiteManifest& manifest, const std::vector<OpenFile>
     std::set<std::size_t> layers;
     for (const OpenFile& file : files)
         for (const std::size_t layer : file.trace->layers())
-            if (file.listed->split != CapturedSplit::test_other_model && projections.has(layer)) layers.insert(layer);
+            if (file.trace->output_projections() != nullptr && projections.has(layer)) layers.insert(layer);
     for (const std::size_t layer : layers) passes(findings, [&] { projections.load(layer); });
     passes(findings, [&] { check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256); });
 }

@@ -3,6 +3,7 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "framework/attention/matmul.hpp"
@@ -191,7 +192,7 @@ void ContinuationJudge::set_change(std::size_t head, std::size_t query, const fl
 }
 
 double ContinuationJudge::output_error_of_change(JudgeScratch& scratch) const {
-    if (!metric_) return 0;
+    if (!metric_) return std::numeric_limits<double>::quiet_NaN();
     std::vector<double> squares;
     squared_norms(scratch.change_, scratch.product_, squares);
     double error = 0;

@@ -22,8 +22,8 @@ struct OutputMetric {
 struct Damage {
     /// Mean over query heads and judged queries of the attention on evicted tokens.
     double attention_loss = 0;
-    /// Mean over judged queries of ||y - y'||^2 / ||y||^2, y being the attention block's output of all heads; 0 without
-    /// an OutputMetric.
+    /// Mean over judged queries of ||y - y'||^2 / ||y||^2, y being the attention block's output of all heads; NaN
+    /// without an OutputMetric.
     double output_error = 0;
 };
 
@@ -67,7 +67,7 @@ public:
     void start_change(JudgeScratch& scratch) const;
     /// `output` is o' [dim] of one query head at one judged query.
     void set_change(std::size_t head, std::size_t query, const float* output, JudgeScratch& scratch) const;
-    double output_error_of_change(JudgeScratch& scratch) const; ///< 0 without an OutputMetric
+    double output_error_of_change(JudgeScratch& scratch) const; ///< NaN without an OutputMetric
 
     /// Numbers that respond() adds to: probes * judged queries; 0 without a sensitivity.
     std::size_t responses() const { return probes_ * judged_; }

@@ -14,20 +14,6 @@
 namespace evictlab {
 namespace {
 
-bool has_projections(const Suite& suite) {
-    return std::ranges::all_of(suite.search_traces().train, [](const TracePtr& trace) {
-        return trace->captured() && trace->captured()->output_projections();
-    });
-}
-
-bool has_wov_norms(const Suite& suite) {
-    return has_projections(suite) || std::ranges::all_of(suite.search_traces().train, [](const TracePtr& trace) {
-               return trace->captured() && std::ranges::all_of(trace->captured()->layers(), [&](std::size_t layer) {
-                          return trace->captured()->has_wov_l1(layer);
-                      });
-           });
-}
-
 std::string missing_column(ColumnId id, const Suite& suite, std::string_view protocol) {
     std::string_view why;
     switch (columns::needs(id)) {
@@ -42,7 +28,7 @@ std::string missing_column(ColumnId id, const Suite& suite, std::string_view pro
             why = "it is computed from queries, keys and values, which the protocol rescore does not give";
         break;
     case ColumnNeeds::wov_norm:
-        if (!suite.captured() || protocol == "rescore" || !has_wov_norms(suite))
+        if (!suite.captured() || protocol == "rescore" || !suite.has_wov_norms())
             why = "it needs the norms of values behind the output projection, or that projection in model.safetensors";
         break;
     }
@@ -104,7 +90,7 @@ std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suit
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
     if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
     const auto wanted = [&](std::string_view measure) { return only.empty() || only == measure; };
-    const CapturedMeasures measured{has_projections(suite) && wanted("output_error"),
+    const CapturedMeasures measured{suite.has_output_projections() && wanted("output_error"),
                                     suite.has_sensitivities() && wanted(responses_measure)};
     if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, measured, interval);
     return std::make_unique<PrefillJudge>(scorers, retentions, measured);

@@ -26,7 +26,7 @@ public:
                                 options.for_search ? options.measure : "")),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
-            if (split == Split::test && options.for_search) continue;
+            if (is_test(split) && options.for_search) continue;
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });

@@ -28,14 +28,14 @@ struct SplitErrors {
 struct ScorecardRow {
     std::string scorer;
     RowKind kind = RowKind::plugin;
-    std::string formula;               ///< canonical text, of a formula
-    std::array<SplitErrors, 3> splits; ///< by Split, in Bench::measure
+    std::string formula;         ///< canonical text, of a formula
+    BySplit<SplitErrors> splits; ///< by Split, in Bench::measure
     /// The same in the measures of Bench::more_measures: [measure], then by Split. Retentions' errors in the same
     /// order.
-    std::vector<std::array<SplitErrors, 3>> more_splits;
+    std::vector<BySplit<SplitErrors>> more_splits;
     /// The ledger: kept over cached tokens, summed over layers and heads, [split][retention]. Empty where the protocol
     /// keeps exactly what was asked for (`rescore`).
-    std::array<std::vector<double>, 3> retention_used;
+    BySplit<std::vector<double>> retention_used;
     /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
     bool uneven_budgets = false;
 };
@@ -51,9 +51,9 @@ struct Bench {
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
-    std::array<std::vector<TraceLabel>, 3> traces; ///< by Split, in the order of SplitErrors::by_trace
-    std::vector<ScorecardRow> rows;                ///< in the order asked for; bounds last
-    std::vector<PluginError> failures;             ///< scorers that broke and have no row
+    BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
+    std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last
+    std::vector<PluginError> failures;       ///< scorers that broke and have no row
 };
 
 /// Called now and then from some thread, with work done and all work in the same unit. May be empty.

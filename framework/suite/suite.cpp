@@ -17,7 +17,7 @@ namespace evictlab {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Splits = std::array<std::vector<TracePtr>, 3>;
+using Splits = BySplit<std::vector<TracePtr>>;
 
 constexpr std::array<std::uint64_t, 3> base_seeds{1000, 2000, 3000};
 
@@ -34,7 +34,7 @@ Suite make_micro(const SuiteOptions& o) {
                           {"seed_offset", o.seed_offset},
                           {"test_seed_offset", o.test_seed_offset}};
     Splits splits;
-    for (const Split split : all_splits) {
+    for (const Split split : generated_splits) {
         const auto s = static_cast<std::size_t>(split);
         const std::uint64_t offset = o.seed_offset + (split == Split::test ? o.test_seed_offset : 0);
         for (std::size_t i = 0; i < o.patterns.value_or(5); ++i)
@@ -65,6 +65,8 @@ PatternSpec full_spec(Split split, std::size_t i) {
         spec.seq_len = 512 + 256 * (i % 3);
         spec.num_layers = 24 + 8 * (i % 2);
         break;
+    case Split::test_other_model: // never generated
+        break;
     }
     return spec;
 }
@@ -77,12 +79,16 @@ Suite make_full(const SuiteOptions& o) {
     const Json parameters{
         {"name", "full"}, {"generator", 1}, {"patterns", std::min<std::size_t>(o.patterns.value_or(20), 20)}};
     Splits splits;
-    for (const Split split : all_splits) {
+    for (const Split split : generated_splits) {
         const auto s = static_cast<std::size_t>(split);
         for (std::size_t i = 0; i < std::min(published[s], o.patterns.value_or(published[s])); ++i)
             splits[s].push_back(make_pattern(full_spec(split, i)));
     }
     return {"full", parameters.dump(), std::move(splits)};
+}
+
+bool has_wov_norms_of(const CapturedTrace& trace) {
+    return std::ranges::all_of(trace.layers(), [&trace](std::size_t layer) { return trace.has_wov_l1(layer); });
 }
 
 void check_size(std::string_view flag, const std::optional<std::size_t>& value, std::size_t low, std::size_t high) {
@@ -93,22 +99,25 @@ void check_size(std::string_view flag, const std::optional<std::size_t>& value, 
 } // namespace
 
 std::string_view to_string(Split split) {
-    constexpr std::array<std::string_view, 3> names{"train", "valid", "test"};
+    constexpr BySplit<std::string_view> names{"train", "valid", "test", "test_other_model"};
     return names[static_cast<std::size_t>(split)];
 }
 
-Suite::Suite(std::string name, std::string parameters_json, std::array<std::vector<TracePtr>, 3> splits)
+Suite::Suite(std::string name, std::string parameters_json, Splits splits)
     : name_(std::move(name)), parameters_json_(std::move(parameters_json)),
       hash_("sha256:" + sha256_hex(parameters_json_)), splits_(std::move(splits)) {}
 
-Suite::Suite(std::string name, std::string parameters_json, std::string_view content,
-             std::array<std::vector<TracePtr>, 3> splits, std::vector<TracePtr> other_model)
+Suite::Suite(std::string name, std::string parameters_json, std::string_view content, Splits splits)
     : name_(std::move(name)), parameters_json_(std::move(parameters_json)), hash_("sha256:" + sha256_hex(content)),
-      splits_(std::move(splits)), other_model_(std::move(other_model)), captured_(true) {
-    const auto sensitive = [](const auto& traces) {
-        return std::ranges::all_of(traces, [](const TracePtr& trace) { return trace->captured()->probes() > 0; });
-    };
-    has_sensitivities_ = std::ranges::all_of(splits_, sensitive) && sensitive(other_model_);
+      splits_(std::move(splits)), captured_(true), has_wov_norms_(true), has_sensitivities_(true) {
+    for (const auto& split : splits_)
+        for (const TracePtr& trace : split) {
+            const CapturedTrace& captured = *trace->captured();
+            const bool projects = captured.output_projections() != nullptr;
+            has_output_projections_ = has_output_projections_ || projects;
+            has_wov_norms_ = has_wov_norms_ && (projects || has_wov_norms_of(captured));
+            has_sensitivities_ = has_sensitivities_ && captured.probes() > 0;
+        }
 }
 
 Suite make_suite(std::string_view name, const SuiteOptions& options) {

@@ -1,4 +1,4 @@
-// Suites: named traces in three splits with a content hash. `micro` and `full` are the seed's benchmarks, generated;
+// Suites: named traces in splits with a content hash. `micro` and `full` are the seed's benchmarks, generated;
 // others were captured from a model (framework/capture/).
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -14,8 +14,15 @@
 
 namespace evictlab {
 
-enum class Split : std::uint8_t { train, valid, test };
-inline constexpr std::array<Split, 3> all_splits{Split::train, Split::valid, Split::test};
+/// `test_other_model` holds documents of a second model, which no search saw: a test split of its own, in few suites.
+enum class Split : std::uint8_t { train, valid, test, test_other_model };
+inline constexpr std::array all_splits{Split::train, Split::valid, Split::test, Split::test_other_model};
+/// Whether a search may not see it.
+constexpr bool is_test(Split split) { return split == Split::test || split == Split::test_other_model; }
+/// Those that synthetic suites have.
+inline constexpr std::array generated_splits{Split::train, Split::valid, Split::test};
+template <class T>
+using BySplit = std::array<T, all_splits.size()>;
 std::string_view to_string(Split split);
 
 /// Proof that the caller reports figures and does not search: only the evaluation of whole scorecards makes one.
@@ -27,10 +34,10 @@ class ReportingKey {
 class Suite {
 public:
     /// The hash is of the parameters.
-    Suite(std::string name, std::string parameters_json, std::array<std::vector<TracePtr>, 3> splits);
-    /// A captured suite. `content` is what its hash is over; `other_model` the traces of split test_other_model.
+    Suite(std::string name, std::string parameters_json, BySplit<std::vector<TracePtr>> splits);
+    /// A captured suite. `content` is what its hash is over.
     Suite(std::string name, std::string parameters_json, std::string_view content,
-          std::array<std::vector<TracePtr>, 3> splits, std::vector<TracePtr> other_model);
+          BySplit<std::vector<TracePtr>> splits);
 
     const std::string& name() const { return name_; }
     /// "sha256:" and 64 digits over everything that decides the traces' content.
@@ -41,23 +48,23 @@ public:
     bool captured() const { return captured_; }
     /// Whether every trace of it holds what predicted_kl needs (CapturedTrace::probes()).
     bool has_sensitivities() const { return has_sensitivities_; }
+    /// Whether its model's output projections are known. A second model's traces beside the first one's have none.
+    bool has_output_projections() const { return has_output_projections_; }
+    /// Whether each layer of each trace has CriticalKV's norms, or the projection that they follow from.
+    bool has_wov_norms() const { return has_wov_norms_; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
-    /// How many traces a split holds; of the test split nothing else is open to a search.
+    /// How many traces a split holds; of the test splits nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
     std::span<const TracePtr> traces(Split split, ReportingKey) const {
         return splits_[static_cast<std::size_t>(split)];
     }
-    /// Traces of a second model, a test split of their own; most suites have none.
-    std::span<const TracePtr> other_model_traces(ReportingKey) const { return other_model_; }
-    std::size_t other_model_size() const { return other_model_.size(); }
 
 private:
     std::string name_;
     std::string parameters_json_;
     std::string hash_;
-    std::array<std::vector<TracePtr>, 3> splits_;
-    std::vector<TracePtr> other_model_;
-    bool captured_ = false, has_sensitivities_ = false;
+    BySplit<std::vector<TracePtr>> splits_;
+    bool captured_ = false, has_output_projections_ = false, has_wov_norms_ = false, has_sensitivities_ = false;
 };
 
 /// Sizes that the command line may set; unset ones take the published value.

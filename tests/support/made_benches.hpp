@@ -27,12 +27,13 @@ inline SplitErrors made_errors(double at_ten) {
 
 inline ScorecardRow made_row(const std::string& scorer, double output_error, double attention_loss,
                              RowKind kind = RowKind::plugin) {
+    const std::vector<double> used{0.0996, 0.5};
     ScorecardRow row;
     row.scorer = scorer;
     row.kind = kind;
-    row.splits.fill(made_errors(output_error));
+    row.splits = {made_errors(output_error), made_errors(output_error), made_errors(output_error)};
     row.more_splits = {{made_errors(attention_loss), made_errors(attention_loss), made_errors(attention_loss)}};
-    row.retention_used.fill({0.0996, 0.5});
+    row.retention_used = {used, used, used};
     return row;
 }
 
@@ -45,7 +46,7 @@ inline Bench made_bench(std::vector<ScorecardRow> rows) {
     bench.measure = "output_error";
     bench.more_measures = {"attention_loss"};
     bench.retentions = {0.1, 0.5};
-    bench.traces.fill(made_documents);
+    bench.traces = {made_documents, made_documents, made_documents};
     bench.rows = std::move(rows);
     bench.rows.push_back(made_row("random", 0.4, 0.4));
     bench.rows.push_back(made_row("oracle", 0.1, 0.1, RowKind::bound));

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import TOKENIZER
 
-from evictlab_tools.corpus.catalogue import CATALOGUE, select, shipped
+from evictlab_tools.corpus.catalogue import CATALOGUE, of_second_model, select, shipped
 from evictlab_tools.corpus.command import parse_counts, write_corpus
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.lookup import STYLES, make_lookup
@@ -50,6 +50,9 @@ def test_splits_share_no_work_and_each_has_kinds() -> None:
     assert len({entry.kind for entry in shipped()}) >= 5
     for entry in shipped():
         assert len(set(entry.shipped_layers)) >= 3
+    second = of_second_model(select(8, 4, 16))
+    assert [entry.document for entry in second] == [e.document for e in CATALOGUE if e.split == "test"]
+    assert {entry.split for entry in second} == {"test_other_model"}
     assert parse_counts("2/1/3") == (2, 1, 3)
     for wrong in ("8/4", "0/1/2", "9/4/16"):
         with pytest.raises(UsageError):

@@ -14,9 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes, sha256_of_file
+from evictlab_tools.gguf_tokenizer import read_gguf_tokenizer
 from evictlab_tools.tokens import Tokenizer
 
-GGUF_CONTROL_TOKEN = 3
+GEMMA3_HEAD = 256
 
 
 @dataclass(frozen=True)
@@ -131,27 +132,18 @@ def _open_gguf(path: Path) -> ModelSource:
 
 
 def _read_gguf(path: Path) -> tuple[Tokenizer, int]:
-    """The file's own tokenizer, and the number of layers.
-
-    Not AutoTokenizer: from a GGUF of a Llama architecture it makes Code Llama's, which adds a token of its own.
-    """
+    """The file's own tokenizer, and the number of layers."""
     from gguf import GGUFReader  # noqa: PLC0415 - slow to import
-    from transformers.integrations.ggml import convert_gguf_tokenizer  # noqa: PLC0415
-    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint  # noqa: PLC0415
 
     fields = GGUFReader(str(path)).fields
-    parts = load_gguf_checkpoint(str(path))
-    vocabulary = parts["tokenizer"]
-    fast, _ = convert_gguf_tokenizer(parts["config"]["model_type"], vocabulary)
-    # Where the file does not say, SentencePiece models begin texts with BOS and BPE models do not.
-    field = fields.get("tokenizer.ggml.add_bos_token")
-    begins = bool(field.contents()) if field is not None else vocabulary["tokenizer_type"] == "llama"
-    bos = [int(vocabulary["bos_token_id"])] if begins else []
-    special = {i for i, kind in enumerate(vocabulary.get("token_type", [])) if kind == GGUF_CONTROL_TOKEN}
-    special |= {int(vocabulary[key]) for key in ("bos_token_id", "eos_token_id") if key in vocabulary}
+    architecture = fields["general.architecture"].contents()
 
-    def encode(text: str) -> list[int]:
-        return bos + [int(i) for i in fast.encode(text, add_special_tokens=False).ids]
+    def number(name: str) -> int:
+        return int(fields[f"{architecture}.{name}"].contents())
 
-    tokenizer = Tokenizer(encode, lambda i: str(fast.decode([i], skip_special_tokens=False)), frozenset(special))
-    return tokenizer, int(parts["config"]["num_hidden_layers"])
+    if architecture == "gemma3" and number("attention.key_length") != GEMMA3_HEAD:
+        raise ToolError(
+            f"{path}: transformers takes Gemma 3's softmax scale to be that of heads of {GEMMA3_HEAD}, which GGUF does "
+            f"not say, but this one's have {number('attention.key_length')}: give a folder or a name on the hub"
+        )
+    return read_gguf_tokenizer(path, fields), number("block_count")

@@ -4,7 +4,8 @@ of a split differ in kind. No two splits share a work."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 AUSTEN = "/usr/lib/R/site-library/janeaustenr/data/Rdata.rdb"
 JARGON = "/usr/share/doc/jargon-text/jargon.txt.gz"
@@ -154,6 +155,11 @@ def select(train: int, valid: int, test: int) -> list[Entry]:
 
 def shipped() -> list[Entry]:
     return [entry for entry in CATALOGUE if entry.shipped_layers]
+
+
+def of_second_model(entries: Sequence[Entry]) -> list[Entry]:
+    """The test documents, as those of a model that no search saw."""
+    return [replace(entry, split="test_other_model") for entry in entries if entry.split == "test"]
 
 
 def debian_packages() -> list[str]:

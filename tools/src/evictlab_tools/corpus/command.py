@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evictlab_tools.corpus.catalogue import Entry, debian_packages, select, shipped
+from evictlab_tools.corpus.catalogue import Entry, debian_packages, of_second_model, select, shipped
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.lookup import make_lookup
 from evictlab_tools.documents import MANIFEST_FORMAT
@@ -94,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     add("--model", help="model whose tokenizer measures the generated lists")
     add("--documents", default="8/4/16", help="how many of TRAIN/VALID/TEST (default 8/4/16)")
     add("--shipped", action="store_true", help="the shipped suite's documents, with its layers")
+    add("--second-model", action="store_true", help="the test documents alone, as split test_other_model")
     add("--prompt", type=int, default=1024, help="tokens of the prompt, in which the generated lists end")
     add("--continuation", type=int, default=128, help="tokens after it")
     return result
@@ -107,6 +108,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
     if given.root is None or given.out is None or given.model is None:
         raise UsageError("--root, --out and --model are needed")
     entries = shipped() if given.shipped else select(*parse_counts(given.documents))
+    if given.second_model:
+        entries = of_second_model(entries)
     write_corpus(
         entries,
         given.root,
