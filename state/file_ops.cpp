@@ -15,6 +15,7 @@ ssize_t FileOps::write(int descriptor, const void* bytes, std::size_t size) { re
 int FileOps::fsync(int descriptor) { return ::fsync(descriptor); }
 int FileOps::ftruncate(int descriptor, off_t size) { return ::ftruncate(descriptor, size); }
 int FileOps::lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB); }
+int FileOps::lock_shared(int descriptor) { return ::flock(descriptor, LOCK_SH | LOCK_NB); }
 int FileOps::status(int descriptor, struct stat& result) { return ::fstat(descriptor, &result); }
 int FileOps::status(const Path& path, struct stat& result) { return ::stat(path.c_str(), &result); }
 int FileOps::writable(const Path& folder) { return ::access(folder.c_str(), W_OK | X_OK); }

@@ -22,7 +22,8 @@ public:
     virtual ssize_t write(int descriptor, const void* bytes, std::size_t size);
     virtual int fsync(int descriptor); ///< of a file or a folder
     virtual int ftruncate(int descriptor, off_t size);
-    virtual int lock(int descriptor); ///< exclusive, without waiting: EWOULDBLOCK where another holds it
+    virtual int lock(int descriptor);        ///< exclusive, without waiting: EWOULDBLOCK where another holds it
+    virtual int lock_shared(int descriptor); ///< as lock(), but others may hold it so, too
     virtual int status(int descriptor, struct stat& result);
     virtual int status(const Path& path, struct stat& result);
     virtual int writable(const Path& folder); ///< 0 where files may be made in it

@@ -6,10 +6,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -36,6 +38,15 @@ Json read_state(const std::filesystem::path& file, FileOps& ops = system_file_op
 /// Throws StateError on a journal that is not the saved one, maybe after visiting lines before the damage.
 void read_journal(const std::filesystem::path& state_file, const std::function<void(const Json&)>& visit,
                   FileOps& ops = system_file_ops());
+
+/// The process that has a run open.
+struct Holder {
+    std::string text;                 ///< "process 12 on host since 2026-01-31T12:00:00Z"; host and time in its words
+    std::optional<std::time_t> since; ///< nothing where it did not say
+};
+
+/// Nothing where no process has the run open. Keeps nobody away. Throws StateError where the lock file cannot be read.
+std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps& ops = system_file_ops());
 
 /// A run's files, held under an exclusive lock from create() or resume() until destruction:
 ///   FILE              the state after the last saved generation, replaced atomically

@@ -1,14 +1,18 @@
 // What the store refuses: each with what, why and what to do, and with the run's files as they were.
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include "state/store.hpp"
@@ -303,10 +307,32 @@ TEST_CASE("A second process, while the first lives") {
     CHECK_THAT(run.refused(), ContainsSubstring("is in use by process " + std::to_string(child) + " on ") &&
                                   ContainsSubstring("wait until it ends or stop it"));
     CHECK(state::read_state(run.file) == made_up_content(3));
+    const auto holder = state::holder_of(run.file);
+    REQUIRE(holder);
+    CHECK_THAT(holder->text, ContainsSubstring("process " + std::to_string(child) + " on "));
+    REQUIRE(holder->since);
+    CHECK(std::abs(std::difftime(*holder->since, std::time(nullptr))) < 60);
     ::kill(child, SIGKILL);
     REQUIRE(::waitpid(child, nullptr, 0) == child);
     CHECK(bytes_of(run.folder / "evolution.json.lock").starts_with("process " + std::to_string(child)));
+    CHECK_FALSE(state::holder_of(run.file)); // the file still names it
     CHECK_NOTHROW(RunStore::resume(run.file));
+}
+
+TEST_CASE("Asking who has a run open keeps nobody away") {
+    const SavedRun run;
+    CHECK_FALSE(state::holder_of(run.file));
+    CHECK_FALSE(state::holder_of(run.folder / "no.json"));
+    std::atomic<bool> enough{false};
+    std::thread asking([&] {
+        while (!enough) {
+            state::holder_of(run.file);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    });
+    for (int i = 0; i < 50; ++i) CHECK_NOTHROW(RunStore::resume(run.file));
+    enough = true;
+    asking.join();
 }
 
 TEST_CASE("A lock file that was taken away lets nobody overwrite a run") {
