@@ -18,6 +18,7 @@
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
 #include "report/bench_table.hpp"
+#include "report/run_text.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -196,27 +197,18 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     return setup;
 }
 
-/// ", 12 % WHAT"; nothing for a share of 0.
-std::string share_text(double share, std::string_view what) {
-    return share > 0 ? fmt::format(", {:.0f} % {}", 100 * share, what) : "";
-}
-
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
                                 const evolution::Outside& outside, bool quiet) {
     ProgressBar bar("evolve " + setup.identity.suite);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
-    hooks.on_generation = [&bar, quiet](const evolution::RunProgress& p) {
+    const report::Glyphs glyphs = report::glyphs_of_environment();
+    hooks.on_generation = [&bar, quiet, glyphs](const evolution::RunProgress& p) {
         if (p.new_champion && !quiet)
             bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
                                 p.champion_train, p.champion_valid,
                                 p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
-        bar.update(p.fraction,
-                   fmt::format("generation {}, train {:.5f}, valid {:.5f}, {:.0f} formulas/s, {:.0f} % "
-                               "duplicates{}{}",
-                               p.generation, p.champion_train, p.champion_valid, p.evaluations_a_second,
-                               100 * p.duplicates_share, share_text(p.semantic_share, "semantic duplicates"),
-                               share_text(p.raced_out_share, "out of the race")));
+        bar.update(p.fraction, report::progress_note(p), report::progress_block(p, glyphs));
     };
     return evolution::run_evolution(setup, fitness, store, hooks, outside);
 }

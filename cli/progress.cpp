@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "report/run_text.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -17,34 +20,44 @@ constexpr auto line_after = std::chrono::seconds(10);
 
 std::size_t terminal_width() {
     winsize size{};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-std::string time_text(double seconds) {
-    const auto s = std::lround(seconds);
-    return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
-                    : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+bool draws() {
+    const char* const terminal = std::getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+/// What of a line in UTF-8 fits into so many columns, at one a character.
+std::string_view fitting(std::string_view line, std::size_t columns) {
+    std::size_t at = 0;
+    for (; at < line.size(); ++at) {
+        const bool begins = (static_cast<unsigned char>(line[at]) & 0xC0) != 0x80;
+        if (begins && columns-- == 0) break;
+    }
+    return line.substr(0, at);
 }
 
 } // namespace
 
 ProgressBar::ProgressBar(std::string label)
-    : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1), begin_(Clock::now()), last_(begin_) {}
+    : label_(std::move(label)), terminal_(draws()), begin_(Clock::now()), last_(begin_) {}
 
-ProgressBar::~ProgressBar() { clear_bar(); }
+ProgressBar::~ProgressBar() { clear(); }
 
-void ProgressBar::clear_bar() {
-    if (drawn_ > 0) fmt::print(stderr, "\r{}\r", std::string(drawn_, ' '));
+void ProgressBar::clear() {
+    if (drawn_ > 0) fmt::print(stderr, "\r\033[{}A\033[J", drawn_);
     drawn_ = 0;
 }
 
 void ProgressBar::say(const std::string& line) {
     const std::lock_guard lock(mutex_);
-    clear_bar();
+    clear();
     fmt::print(stderr, "{}\n", line);
+    if (terminal_) last_ = {}; // what was taken away comes back with the next update
 }
 
-void ProgressBar::update(double fraction, const std::string& note) {
+void ProgressBar::update(double fraction, const std::string& note, const std::vector<std::string>& below) {
     const std::lock_guard lock(mutex_);
     const auto now = Clock::now();
     if (now - last_ < (terminal_ ? Clock::duration(redraw_after) : Clock::duration(line_after))) return;
@@ -52,27 +65,30 @@ void ProgressBar::update(double fraction, const std::string& note) {
     last_fraction_ = std::clamp(fraction, last_fraction_, 1.0);
     const double seconds = std::chrono::duration<double>(now - begin_).count();
     if (terminal_)
-        draw_bar(last_fraction_, seconds, note);
+        draw(last_fraction_, seconds, note, below);
     else
         print_line(last_fraction_, seconds, note);
 }
 
-void ProgressBar::draw_bar(double fraction, double seconds, const std::string& note) {
+void ProgressBar::draw(double fraction, double seconds, const std::string& note,
+                       const std::vector<std::string>& below) {
     constexpr std::size_t width = 24;
     const auto filled = static_cast<std::size_t>(fraction * width);
-    std::string line = fmt::format("{} [{}{}] {:3.0f} % ETA {}  {}", label_, std::string(filled, '#'),
-                                   std::string(width - filled, '.'), 100 * fraction,
-                                   fraction > 0 ? time_text(seconds / fraction - seconds) : "?", note);
-    line.resize(std::min(line.size(), terminal_width() - 1));
-    const std::size_t now_drawn = line.size();
-    line.resize(std::max(line.size(), drawn_), ' ');
-    drawn_ = now_drawn;
-    fmt::print(stderr, "\r{}", line);
+    std::vector<std::string> lines{fmt::format("{} [{}{}] {:3.0f} % ETA {}  {}", label_, std::string(filled, '#'),
+                                               std::string(width - filled, '.'), 100 * fraction,
+                                               fraction > 0 ? report::time_text(seconds / fraction - seconds) : "?",
+                                               below.empty() ? note : "")};
+    lines.insert(lines.end(), below.begin(), below.end());
+    const std::size_t columns = terminal_width() - 1;
+    std::string text = drawn_ > 0 ? fmt::format("\r\033[{}A", drawn_) : "\r";
+    for (const std::string& line : lines) text += fmt::format("{}\033[K\n", fitting(line, columns));
+    drawn_ = lines.size();
+    fmt::print(stderr, "{}\033[J", text);
     std::fflush(stderr);
 }
 
 void ProgressBar::print_line(double fraction, double seconds, const std::string& note) {
-    fmt::print(stderr, "{}: {:.0f} % after {}{}{}\n", label_, 100 * fraction, time_text(seconds),
+    fmt::print(stderr, "{}: {:.0f} % after {}{}{}\n", label_, 100 * fraction, report::time_text(seconds),
                note.empty() ? "" : ", ", note);
 }
 

@@ -1,9 +1,12 @@
-// Progress of long work on standard error: a bar with the time left on a terminal, now and then a line elsewhere.
+// Progress of long work on standard error: on a terminal a bar with the time left, and lines below it if you like;
+// elsewhere a line now and then. No mode of the terminal is changed, and the cursor always stands on a clear line, so
+// that a process that is killed leaves nothing to mend.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace evictlab::cli {
 
@@ -11,19 +14,20 @@ namespace evictlab::cli {
 class ProgressBar {
 public:
     explicit ProgressBar(std::string label);
-    ~ProgressBar(); ///< leaves the cursor at the start of a clear line
+    ~ProgressBar(); ///< takes what is drawn away
     ProgressBar(const ProgressBar&) = delete;
     ProgressBar& operator=(const ProgressBar&) = delete;
 
-    /// `fraction` of the work in [0, 1]; `note` is shown behind it.
-    void update(double fraction, const std::string& note = {});
+    /// `fraction` of the work in [0, 1]. `note` is shown behind it; where there are lines to show below the bar, on a
+    /// terminal they are, and not the note.
+    void update(double fraction, const std::string& note = {}, const std::vector<std::string>& below = {});
     /// Prints a line that stays.
     void say(const std::string& line);
 
 private:
     using Clock = std::chrono::steady_clock;
-    void clear_bar();
-    void draw_bar(double fraction, double seconds, const std::string& note);
+    void clear();
+    void draw(double fraction, double seconds, const std::string& note, const std::vector<std::string>& below);
     void print_line(double fraction, double seconds, const std::string& note);
 
     std::mutex mutex_;
@@ -31,7 +35,7 @@ private:
     bool terminal_;
     Clock::time_point begin_, last_;
     double last_fraction_ = 0;
-    std::size_t drawn_ = 0; ///< columns of the bar on the screen
+    std::size_t drawn_ = 0; ///< lines on the screen, the cursor being below them
 };
 
 } // namespace evictlab::cli

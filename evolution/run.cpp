@@ -30,8 +30,7 @@ public:
             else
                 load();
             if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
-            while (limit_reached().empty()) 
-                keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
+            while (limit_reached().empty()) keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
         } catch (const Abandoned&) {
             stopped = stop_.asked();
             if (!stopped) save_stop_reason();
@@ -112,15 +111,10 @@ private:
         save({});
     }
 
-    double fraction() const {
-        const RunLimits& limits = setup_.limits;
-        double part = 0;
-        if (limits.generations) part = std::max(part, state_.generation / std::max(1.0, 1.0 * *limits.generations));
-        if (limits.evaluations)
-            part = std::max(part, static_cast<double>(state_.counters.evaluations) /
-                                      std::max(1.0, static_cast<double>(*limits.evaluations)));
-        if (limits.seconds) part = std::max(part, elapsed() / *limits.seconds);
-        return std::min(part, 1.0);
+    double fraction(double now) const {
+        const Pace pace{now, state_.generation - generation_before_, state_.counters.evaluations - evaluations_before_};
+        const auto left = seconds_left(setup_.limits, state_, pace, now);
+        return left ? now / std::max(1e-9, now + *left) : 0;
     }
 
     void report() const {
@@ -139,11 +133,10 @@ private:
         progress.seconds = elapsed();
         progress.evaluations_a_second =
             static_cast<double>(counters.evaluations - evaluations_before_) / std::max(1e-9, progress.seconds);
-        const auto made = static_cast<double>(counters.duplicates + counters.semantic_duplicates + counters.candidates);
-        progress.duplicates_share = static_cast<double>(counters.duplicates) / made;
-        progress.semantic_share = static_cast<double>(counters.semantic_duplicates) / made;
-        progress.raced_out_share = static_cast<double>(counters.raced_out) / static_cast<double>(counters.candidates);
-        progress.fraction = fraction();
+        progress.shares = shares_of(counters);
+        progress.history = state_.history;
+        progress.archive = state_.archive.size();
+        progress.fraction = fraction(progress.seconds);
         hooks_.on_generation(progress);
     }
 

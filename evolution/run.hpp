@@ -3,8 +3,10 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <span>
 
 #include "evolution/generation.hpp"
+#include "evolution/run_figures.hpp"
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
 #include "framework/evaluation/fitness.hpp"
@@ -18,15 +20,15 @@ struct RunProgress {
     double best_train = 0; ///< in the population
     double champion_train = 0, champion_valid = 0;
     std::optional<double> champion_kl; ///< inside the model, on valid; where the run has a judge
-    std::string champion; ///< its formula
+    std::string champion;              ///< its formula
     bool new_champion = false;
     std::uint64_t evaluations = 0;
     double evaluations_a_second = 0; ///< of this invocation
-    double duplicates_share = 0;     ///< of all formulas made
-    double semantic_share = 0;       ///< semantic duplicates, of all formulas made
-    double raced_out_share = 0;      ///< of all candidates
-    double seconds = 0;              ///< of this invocation
-    double fraction = 0;             ///< of the way to the nearest limit, for a progress bar; 0 where there is none
+    Shares shares;
+    std::span<const HistoryLine> history; ///< until the callback returns
+    std::size_t archive = 0;              ///< formulas in it
+    double seconds = 0;                   ///< of this invocation
+    double fraction = 0; ///< of this invocation's way to the nearest limit, for a progress bar; 0 where there is none
 };
 
 struct RunHooks {

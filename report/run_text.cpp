@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "report/run_text.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace evictlab::report {
+namespace {
+
+constexpr std::size_t live_spark_width = 16;
+
+} // namespace
+
+std::string time_text(double seconds) {
+    const auto s = std::lround(seconds);
+    return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
+                    : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+std::string rate_text(double a_second) { return fmt::format("{:.{}f}", a_second, a_second < 10 ? 2 : 0); }
+
+std::string shares_text(const evolution::Shares& shares) {
+    std::string text = fmt::format("{:.0f} % duplicates", 100 * shares.duplicates);
+    if (shares.semantic_duplicates > 0)
+        text += fmt::format(", {:.0f} % semantic duplicates", 100 * shares.semantic_duplicates);
+    if (shares.raced_out > 0) text += fmt::format(", {:.0f} % out of the race", 100 * shares.raced_out);
+    return text;
+}
+
+ErrorSparks error_sparks(std::span<const evolution::HistoryLine> history, std::size_t width, Glyphs glyphs) {
+    if (history.size() > 1 && history.front().generation == 0) history = history.subspan(1);
+    std::vector<double> train, valid;
+    for (const evolution::HistoryLine& line : history) {
+        train.push_back(line.best_train);
+        valid.push_back(line.champion_valid);
+    }
+    return {spark_line(train, width, glyphs), spark_line(valid, width, glyphs)};
+}
+
+std::string progress_note(const evolution::RunProgress& progress) {
+    return fmt::format("generation {}, train {:.5f}, valid {:.5f}, {} formulas/s, {}", progress.generation,
+                       progress.champion_train, progress.champion_valid, rate_text(progress.evaluations_a_second),
+                       shares_text(progress.shares));
+}
+
+std::vector<std::string> progress_block(const evolution::RunProgress& progress, Glyphs glyphs) {
+    const ErrorSparks sparks = error_sparks(progress.history, live_spark_width, glyphs);
+    return {fmt::format("  generation {}, best train {:.5f} {}  valid {:.5f} {}{}", progress.generation,
+                        progress.best_train, sparks.train, progress.champion_valid, sparks.valid,
+                        progress.champion_kl ? fmt::format("  KL {:.5f}", *progress.champion_kl) : ""),
+            fmt::format("  {} formulas/s, {}{}", rate_text(progress.evaluations_a_second), shares_text(progress.shares),
+                        progress.archive > 0 ? fmt::format(", archive of {}", progress.archive) : ""),
+            fmt::format("  {}", progress.champion)};
+}
+
+} // namespace evictlab::report
