@@ -67,7 +67,8 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     if (values.contains("verdict")) {
         setup.identity.judge_command = values["verdict"].as<std::string>();
         setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(3);
-        if (setup.config.judged == 0) throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
+        if (setup.config.judged == 0)
+            throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
     } else if (values.contains("judged")) {
         throw UsageError("--judged belongs to --verdict");
     }
@@ -105,7 +106,7 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const Searc
         options.command = setup.identity.judge_command;
         options.retentions = search.retentions.front();
         options.timeout = timeout_from(values, "verdict-timeout", options.timeout);
-        verdicts_.emplace(journal(state_file, ".verdicts", resume));
+        verdicts_.emplace(journal(state_file, evolution::verdicts_ending, resume));
         judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);
         if (!judge_->lost().empty()) judge_->forgive();
         outside_.judge = judge_.get();
@@ -114,7 +115,7 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const Searc
         evolution::ProposerOptions options;
         options.command = setup.identity.proposer_command;
         options.timeout = timeout_from(values, "proposer-timeout", options.timeout);
-        proposals_.emplace(journal(state_file, ".proposals", resume));
+        proposals_.emplace(journal(state_file, evolution::proposals_ending, resume));
         proposer_ = std::make_unique<evolution::Proposer>(std::move(options), *proposals_);
         outside_.proposer = proposer_.get();
         outside_.about = about(setup, search);

@@ -159,6 +159,12 @@ int threads_from(const po::variables_map& values) {
     return static_cast<int>(threads);
 }
 
+std::string state_argument(const po::variables_map& values) {
+    const Strings& files = values["state"].as<Strings>();
+    if (files.size() != 1) throw UsageError("give one state file, such as evolution.json; see --help");
+    return files.front();
+}
+
 std::string shell_word(const std::string& word) {
     const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) ||

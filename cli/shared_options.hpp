@@ -50,6 +50,9 @@ void add_run_options(po::options_description& options); ///< --retention, --thre
 std::vector<double> retentions_from(const po::variables_map& values, const std::vector<double>& otherwise);
 int threads_from(const po::variables_map& values);
 
+/// The one argument STATE of a command about a run; UsageError where there is none, or more.
+std::string state_argument(const po::variables_map& values);
+
 /// Quoted for a shell where that is needed.
 std::string shell_word(const std::string& word);
 

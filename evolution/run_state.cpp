@@ -115,7 +115,9 @@ RunState state_from_json(const JsonField& content) {
     for (const JsonField& line : content.member("history").elements()) state.history.push_back(history_from_json(line));
     state.seconds = content.member("times").member("seconds").number();
     if (state.champions.empty()) champions.fail("a saved run has a champion");
-    if (!state.champion().valid) champions.fail("the last champion has no errors on valid");
+    for (const Candidate& champion : state.champions)
+        if (!champion.valid) champions.fail(fmt::format("the champion {} has no errors on valid", champion.id));
+    if (state.history.empty()) content.member("history").fail("a saved run has a history");
     if (state.population.empty()) population.fail("a saved run has a population");
     return state;
 }

@@ -62,6 +62,9 @@ struct Proposals {
     std::string failure;             ///< why there is no answer; "" where there is one
 };
 
+/// Of the file beside a run's state that keeps what its proposer answered: one answer a generation.
+inline constexpr const char* proposals_ending = ".proposals";
+
 struct ProposerOptions {
     std::string command;                                        ///< for sh -c
     std::chrono::milliseconds timeout{std::chrono::minutes(2)}; ///< for the introduction, and for an answer

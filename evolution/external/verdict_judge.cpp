@@ -111,6 +111,12 @@ const Json& VerdictJudge::introduction(const StopSignal& stop) {
     return *journal_.find(judge_key);
 }
 
+std::size_t VerdictJudge::answers() const {
+    std::size_t count = journal_.size();
+    for (const std::string& key : {judge_key, lost_key}) count -= journal_.find(key) == nullptr ? 0 : 1;
+    return count;
+}
+
 std::string VerdictJudge::identity(const StopSignal& stop) { return introduction(stop).at("judge").get<std::string>(); }
 
 std::vector<JudgeDocument> VerdictJudge::documents(std::string_view split, const StopSignal& stop) {

@@ -34,6 +34,9 @@ struct Verdict {
     std::string failure;                 ///< "" where every document was answered
 };
 
+/// Of the file beside a run's state that keeps what its judge answered.
+inline constexpr const char* verdicts_ending = ".verdicts";
+
 struct JudgeOptions {
     std::string command;            ///< for sh -c
     std::vector<double> retentions; ///< of all questions
@@ -63,6 +66,8 @@ public:
     /// One verdict a question, in order.
     std::vector<Verdict> ask(std::span<const VerdictQuestion> questions, const StopSignal& stop);
 
+    /// Documents of scorers that were answered in the run so far, failures included.
+    std::size_t answers() const;
     /// Why, in words; "" while it is not. It was lost at some time of the run, maybe in an earlier invocation.
     std::string lost() const;
     /// A lost judge may be asked anew, by a new process. What it answered stays; what failed because it was lost is

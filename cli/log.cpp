@@ -1,0 +1,43 @@
+// evictlab log: how a run's champions came about. SPDX-License-Identifier: MIT
+#include <iostream>
+
+#include "cli/shared_options.hpp"
+#include "report/genealogy.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: evictlab log STATE [--all] [--rejected N] [--json]\n\n"
+    "Lists the champions of the evolution run in STATE, each with its hypothesis, errors, formula, and the candidates\n"
+    "by way of which it descends from a champion before. May be asked while the run goes on.";
+
+constexpr std::string_view examples = "  evictlab log evolution.json\n"
+                                      "  evictlab log evolution.json --all\n"
+                                      "  evictlab log evolution.json --rejected 20\n"
+                                      "  evictlab log evolution.json --json\n";
+
+int run(const std::vector<std::string>& arguments) {
+    po::options_description options("Options");
+    options.add_options()("all", "also the accepted candidates that became no champions");
+    options.add_options()("rejected", po::value<std::string>()->value_name("N"),
+                          "also the last N rejected candidates, with the reasons");
+    options.add_options()("json", "the same as JSON");
+    const auto values = parse_options(arguments, options, "state", usage, examples);
+    if (!values) return exit_ok;
+    report::LogOptions wanted;
+    wanted.accepted = values->contains("all");
+    wanted.rejected = number_from<std::size_t>(*values, "rejected", "a whole number").value_or(0);
+    const report::RunLog log = report::read_log(state_argument(*values), wanted);
+    if (values->contains("json"))
+        std::cout << report::to_json(log).dump(1) << '\n';
+    else
+        std::cout << report::to_text(log);
+    return exit_ok;
+}
+
+} // namespace
+
+const Command log_command{"log", "how a run's champions came about", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,36 @@
+// evictlab status: how a run is getting on. SPDX-License-Identifier: MIT
+#include <iostream>
+
+#include "cli/shared_options.hpp"
+#include "report/run_status.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+constexpr std::string_view usage =
+    "Usage: evictlab status STATE [--json]\n\n"
+    "Says how the evolution run in STATE is getting on, or how it ended: errors, what was tried, how fast, who has it\n"
+    "open, and the champion. May be asked at any time, also while the run goes on, which it does not disturb.";
+
+constexpr std::string_view examples = "  evictlab status evolution.json\n"
+                                      "  evictlab status evolution.json --json\n"
+                                      "  watch -n 5 evictlab status evolution.json\n";
+
+int run(const std::vector<std::string>& arguments) {
+    po::options_description options("Options");
+    options.add_options()("json", "the same and the history, as JSON");
+    const auto values = parse_options(arguments, options, "state", usage, examples);
+    if (!values) return exit_ok;
+    const report::RunStatus status = report::read_status(state_argument(*values));
+    if (values->contains("json"))
+        std::cout << report::to_json(status).dump(1) << '\n';
+    else
+        std::cout << report::to_text(status, report::glyphs_of_environment());
+    return exit_ok;
+}
+
+} // namespace
+
+const Command status_command{"status", "how a run is getting on, or ended", run};
+
+} // namespace evictlab::cli

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "report/run_status.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "evolution/external/proposer.hpp"
+#include "evolution/external/verdict_judge.hpp"
+#include "evolution/run_figures.hpp"
+#include "report/run_text.hpp"
+
+namespace evictlab::report {
+namespace {
+
+namespace fs = std::filesystem;
+using evolution::Candidate;
+
+constexpr std::size_t spark_width = 40;
+
+/// When the state was saved last; 0 where nobody knows.
+std::time_t saved_at(const fs::path& file) {
+    struct stat status {};
+    return ::stat(file.c_str(), &status) == 0 ? status.st_mtime : 0;
+}
+
+fs::path beside(const fs::path& state_file, const char* ending) { return state_file.string() + ending; }
+
+OutsideStatus judge_status(const std::string& command, const fs::path& state_file) {
+    auto journal = state::ExchangeJournal::resume(beside(state_file, evolution::verdicts_ending));
+    const evolution::VerdictJudge judge({}, journal); // starts nothing
+    return {command, judge.answers(), judge.lost()};
+}
+
+OutsideStatus proposer_status(const std::string& command, const fs::path& state_file) {
+    return {command, state::ExchangeJournal::resume(beside(state_file, evolution::proposals_ending)).size(), ""};
+}
+
+std::optional<double> time_left(const RunStatus& status) {
+    const evolution::RunState& state = status.state;
+    const evolution::Pace pace{state.seconds, state.generation, state.counters.evaluations};
+    const auto& since = status.holder->since;
+    return seconds_left(status.setup.limits, state, pace, since ? std::difftime(std::time(nullptr), *since) : 0);
+}
+
+double evaluations_a_second(const evolution::RunState& state) {
+    return state.seconds > 0 ? static_cast<double>(state.counters.evaluations) / state.seconds : 0;
+}
+
+std::string standing(const RunStatus& status) {
+    if (status.running) return "running in " + status.holder->text;
+    if (status.holder) return "at its end, still open in " + status.holder->text;
+    return status.state.stop_reason.empty() ? "stopped or killed: no process has it open" : "ended";
+}
+
+std::string suites_text(const evolution::RunIdentity& identity) {
+    std::string text = fmt::format("{} by {}", identity.suite, identity.measure);
+    for (const auto& more : identity.more_suites) text += fmt::format(", {} by {}", more.name, more.measure);
+    return text;
+}
+
+std::string outside_text(const OutsideStatus& outside) {
+    return fmt::format("{} answers of {}{}", outside.answers, outside.command,
+                       outside.lost.empty() ? "" : "; " + outside.lost);
+}
+
+Json outside_json(const std::optional<OutsideStatus>& outside) {
+    if (!outside) return nullptr;
+    Json json{{"command", outside->command}, {"answers", outside->answers}};
+    if (!outside->lost.empty()) json["lost"] = outside->lost;
+    return json;
+}
+
+Json champion_json(const Candidate& champion) {
+    Json json;
+    json["id"] = champion.id;
+    json["generation"] = champion.generation;
+    json["operator"] = champion.op;
+    json["hypothesis"] = champion.hypothesis;
+    json["formula"] = print(champion.formula);
+    json["train"] = champion.train.average;
+    json["valid"] = champion.valid->average;
+    json["kl"] = nullptr;
+    if (const auto& verdict = champion.verdict; verdict && verdict->valid)
+        json["kl"] = {{"train", verdict->train.average}, {"valid", verdict->valid->average}};
+    return json;
+}
+
+Json history_json(std::span<const evolution::HistoryLine> history) {
+    Json json = Json::array();
+    for (const auto& line : history)
+        json.push_back({{"generation", line.generation},
+                        {"best_train", line.best_train},
+                        {"champion_train", line.champion_train},
+                        {"champion_valid", line.champion_valid},
+                        {"evaluations", line.evaluations}});
+    return json;
+}
+
+} // namespace
+
+RunStatus read_status(const fs::path& state_file) {
+    RunStatus status;
+    status.file = state_file.string();
+    status.holder = state::holder_of(state_file); // first: who ends between the two has saved its reason
+    const Json content = state::read_state(state_file);
+    const JsonField run(content, status.file);
+    status.setup = evolution::saved_setup(run);
+    status.state = evolution::state_from_json(run);
+    // A resumed run still shows why it stopped before, until it has saved a generation of its own.
+    const auto saved_by_holder = [&] { return status.holder->since && saved_at(state_file) > *status.holder->since; };
+    status.running = status.holder && (status.state.stop_reason.empty() || !saved_by_holder());
+    const evolution::RunIdentity& identity = status.setup.identity;
+    if (status.setup.config.judged > 0) status.judge = judge_status(identity.judge_command, state_file);
+    if (status.setup.config.proposals > 0) status.proposer = proposer_status(identity.proposer_command, state_file);
+    if (status.running) status.seconds_left = time_left(status);
+    return status;
+}
+
+std::string to_text(const RunStatus& status, Glyphs glyphs) {
+    const evolution::RunState& state = status.state;
+    const Candidate& champion = state.champion();
+    const ErrorSparks sparks = error_sparks(state.history, spark_width, glyphs);
+    std::string text;
+    const auto say = [&text](std::string_view what, const std::string& value) {
+        text += fmt::format("{:<12}{}\n", what, value);
+    };
+    say("run",
+        fmt::format("{}, seed {}: {}", suites_text(status.setup.identity), status.setup.config.seed, standing(status)));
+    if (!status.running && !state.stop_reason.empty()) say("stopped", state.stop_reason);
+    say("generation",
+        fmt::format("{}; the last champion came in {}", state.generation, state.last_champion_generation));
+    say("best train", fmt::format("{:.6f}  {}", state.history.back().best_train, sparks.train));
+    say("champion", fmt::format("{:.6f} on train", champion.train.average));
+    say("", fmt::format("{:.6f} on valid  {}", champion.valid->average, sparks.valid));
+    if (const auto& verdict = champion.verdict; verdict && verdict->valid)
+        say("KL", fmt::format("{:.5f} on train, {:.5f} on valid, inside the model", verdict->train.average,
+                              verdict->valid->average));
+    say("made", fmt::format("{} candidates, {} formulas measured, {} a second", state.counters.candidates,
+                            state.counters.evaluations, rate_text(evaluations_a_second(state))));
+    say("", shares_text(evolution::shares_of(state.counters)));
+    if (!state.archive.empty()) say("archive", fmt::format("{} formulas", state.archive.size()));
+    if (status.judge) say("judge", outside_text(*status.judge));
+    if (status.proposer) say("proposer", outside_text(*status.proposer));
+    say("time", time_text(state.seconds) +
+                    (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
+    say("formula", fmt::format("{}\n            {}, by {}", print(champion.formula), champion.id, champion.op));
+    return text;
+}
+
+Json to_json(const RunStatus& status) {
+    const evolution::RunState& state = status.state;
+    const evolution::RunIdentity& identity = status.setup.identity;
+    const evolution::Shares shares = shares_of(state.counters);
+    Json json;
+    json["schema"] = "evictlab-status/1";
+    json["state"] = status.file;
+    json["suites"] = Json::array({{{"name", identity.suite}, {"measure", identity.measure}}});
+    for (const auto& more : identity.more_suites)
+        json["suites"].push_back({{"name", more.name}, {"measure", more.measure}});
+    json["seed"] = status.setup.config.seed;
+    json["running"] = status.running;
+    json["open_in"] = status.holder ? Json(status.holder->text) : Json(nullptr);
+    json["stop_reason"] = status.running ? "" : state.stop_reason;
+    json["generation"] = state.generation;
+    json["last_champion_generation"] = state.last_champion_generation;
+    json["best_train"] = state.history.back().best_train;
+    json["champion"] = champion_json(state.champion());
+    json["candidates"] = state.counters.candidates;
+    json["accepted"] = state.counters.accepted;
+    json["evaluations"] = state.counters.evaluations;
+    json["evaluations_a_second"] = evaluations_a_second(state);
+    json["shares"] = {{"duplicates", shares.duplicates},
+                      {"semantic_duplicates", shares.semantic_duplicates},
+                      {"raced_out", shares.raced_out}};
+    json["archive"] = state.archive.size();
+    json["judge"] = outside_json(status.judge);
+    json["proposer"] = outside_json(status.proposer);
+    json["seconds"] = state.seconds;
+    json["seconds_left"] = status.seconds_left ? Json(*status.seconds_left) : Json(nullptr);
+    json["command"] = identity.command;
+    json["history"] = history_json(state.history);
+    return json;
+}
+
+} // namespace evictlab::report

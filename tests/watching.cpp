@@ -1,0 +1,204 @@
+// Watching a run as a user does: status and log of runs that ended, go on, were killed or are damaged.
+// SPDX-License-Identifier: MIT
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/support/acting_process.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace evictlab::test;
+using Json = nlohmann::json;
+
+namespace {
+
+const std::string small = "evolve --suite micro --seq-len 24 --layers 2 --patterns 2 --population 30 --seed 3 "
+                          "--state run.json ";
+
+struct Run {
+    TemporaryFolder folder;
+    std::string where = folder.path.string();
+
+    explicit Run(const std::string& options) {
+        const Outcome made = shell("evictlab " + small + "--quiet " + options, where);
+        INFO(made.err);
+        REQUIRE(made.code == 0);
+    }
+    std::string text(const std::string& command) const {
+        const Outcome outcome = shell(command, where);
+        INFO(outcome.err);
+        REQUIRE(outcome.code == 0);
+        return outcome.out;
+    }
+    Json json(const std::string& command) const { return Json::parse(text(command)); }
+    Json saved() const { return Json::parse(bytes_of(folder / "run.json")).at("run"); }
+    std::map<std::string, Json> journal() const {
+        std::map<std::string, Json> candidates;
+        std::ifstream lines(folder / "run.json.journal");
+        for (std::string line; std::getline(lines, line);) {
+            const Json candidate = Json::parse(line);
+            candidates[candidate.at("id").get<std::string>()] = candidate;
+        }
+        return candidates;
+    }
+};
+
+void check_refused(const std::string& state, const std::string& where, const std::string& message) {
+    for (const std::string command : {"evictlab status ", "evictlab log "}) {
+        const Outcome outcome = shell(command + state, where);
+        INFO(command << outcome.err);
+        CHECK(outcome.code == 1);
+        CHECK(outcome.out.empty());
+        CHECK_THAT(outcome.err, ContainsSubstring(message));
+    }
+}
+
+} // namespace
+
+TEST_CASE("status of a run that ended says how it stands and why it stopped") {
+    const Run run("--generations 3 --archive 0.2");
+    const Json saved = run.saved();
+    const Json status = run.json("evictlab status run.json --json");
+    CHECK(status.at("schema") == "evictlab-status/1");
+    CHECK(status.at("suites").at(0).at("name") == "micro");
+    CHECK(status.at("seed") == 3);
+    CHECK(status.at("running") == false);
+    CHECK(status.at("open_in").is_null());
+    CHECK(status.at("seconds_left").is_null());
+    CHECK(status.at("generation") == 3);
+    CHECK(status.at("stop_reason") == "generations: 3 were made");
+    CHECK(status.at("evaluations") == saved.at("counters").at("evaluations"));
+    CHECK(status.at("archive") == saved.at("archive").size());
+    CHECK(status.at("history").size() == 4);
+    CHECK(status.at("judge").is_null());
+    const Json& champion = saved.at("champions").back();
+    CHECK(status.at("champion").at("formula") == champion.at("formula"));
+    CHECK(status.at("champion").at("valid") == champion.at("valid").at("average"));
+    const std::string text = run.text("LC_ALL=C evictlab status run.json");
+    CHECK_THAT(text, ContainsSubstring("micro by ") && ContainsSubstring("seed 3: ended") &&
+                         ContainsSubstring("generations: 3 were made") && ContainsSubstring("% duplicates") &&
+                         ContainsSubstring(champion.at("formula").get<std::string>()) && !ContainsSubstring("█"));
+    CHECK_THAT(run.text("LC_ALL=C.UTF-8 evictlab status run.json"), ContainsSubstring("█"));
+}
+
+TEST_CASE("status of a run in progress names its process; killed, it says that, too") {
+    const TemporaryFolder folder;
+    const Outcome both = shell(
+        "'" EVICTLAB_BINARY "' " + small +
+            "--quiet --generations 1000000 & pid=$!; echo $pid; until grep -qs '\"champions\"' run.json; do sleep "
+            "0.05; "
+            "done; evictlab status run.json --json > going.json; evictlab status run.json; evictlab log run.json > "
+            "log.txt; echo $?; kill -KILL $pid; wait $pid; evictlab status run.json",
+        folder.path.string());
+    const std::string process = "process " + both.out.substr(0, both.out.find('\n')) + " on ";
+    CHECK_THAT(both.out, ContainsSubstring("seed 3: running in " + process) && ContainsSubstring("ETA ") &&
+                             ContainsSubstring("\n0\n") && ContainsSubstring("seed 3: stopped or killed"));
+    const Json going = Json::parse(bytes_of(folder / "going.json"));
+    CHECK(going.at("running") == true);
+    CHECK_THAT(going.at("open_in").get<std::string>(), ContainsSubstring(process));
+    CHECK_THAT(bytes_of(folder / "log.txt"), ContainsSubstring("g0-s0  champion of generation 0, by start"));
+}
+
+TEST_CASE("log gives each champion's line of descent without a gap") {
+    const Run run("--generations 8");
+    const auto journal = run.journal();
+    const Json log = run.json("evictlab log run.json --json");
+    CHECK(log.at("schema") == "evictlab-log/1");
+    const Json& champions = log.at("champions");
+    REQUIRE(champions.size() == run.saved().at("champions").size());
+    REQUIRE(champions.size() > 2);
+    bool between = false;
+    std::set<std::string> before;
+    for (const Json& champion : champions) {
+        const Json& made = journal.at(champion.at("id").get<std::string>());
+        CHECK(champion.at("hypothesis") == made.at("hypothesis"));
+        CHECK(champion.at("formula") == made.at("formula"));
+        std::vector<Json> line(champion.at("by_way_of").begin(), champion.at("by_way_of").end());
+        between = between || !line.empty();
+        line.push_back(made);
+        if (!champion.at("from").is_null()) {
+            CHECK(before.contains(champion.at("from").get<std::string>()));
+            CHECK(line.front().at("parents").at(0) == champion.at("from"));
+        }
+        for (std::size_t i = 1; i < line.size(); ++i) {
+            CHECK(line[i].at("parents").at(0) == line[i - 1].at("id"));
+            CHECK_FALSE(before.contains(line[i - 1].at("id").get<std::string>()));
+        }
+        before.insert(champion.at("id").get<std::string>());
+    }
+    CHECK(between);
+    const double first = champions.at(0).at("valid").at("average"), second = champions.at(1).at("valid").at("average");
+    CHECK(champions.at(0).at("improvement").is_null());
+    CHECK(champions.at(1).at("improvement").at("valid").get<double>() == Approx(1 - second / first));
+    const std::string text = run.text("evictlab log run.json");
+    for (const Json& champion : champions)
+        CHECK_THAT(text, ContainsSubstring(champion.at("hypothesis").get<std::string>()) &&
+                             ContainsSubstring(champion.at("formula").get<std::string>()));
+    CHECK_THAT(text, ContainsSubstring("% lower") && ContainsSubstring("by way of"));
+}
+
+TEST_CASE("log gives the accepted and the last rejected candidates where asked") {
+    const Run run("--generations 3");
+    std::size_t accepted = 0;
+    for (const auto& [id, candidate] : run.journal()) accepted += candidate.at("status") == "accepted" ? 1 : 0;
+    const Json plain = run.json("evictlab log run.json --json");
+    CHECK(plain.at("accepted").empty());
+    CHECK(plain.at("rejected").empty());
+    CHECK(run.json("evictlab log run.json --json --all").at("accepted").size() == accepted);
+    const Json rejected = run.json("evictlab log run.json --json --rejected 2").at("rejected");
+    REQUIRE(rejected.size() == 2);
+    std::string last;
+    std::ifstream lines(run.folder / "run.json.journal");
+    for (std::string line; std::getline(lines, line);)
+        if (Json::parse(line).at("status") == "rejected") last = line;
+    CHECK(rejected.at(1).at("id") == Json::parse(last).at("id"));
+    const std::string text = run.text("evictlab log run.json --rejected 2");
+    for (const Json& candidate : rejected)
+        CHECK_THAT(text, ContainsSubstring(candidate.at("reason").get<std::string>()));
+}
+
+TEST_CASE("status and log tell what a judge said") {
+    TemporaryFolder tools;
+    put(tools / "judge.py", acting_judge);
+    const std::string judge = "python3 " + (tools / "judge.py").string() + " works " + (tools / "asked").string();
+    const Run run("--generations 2 --verdict '" + judge + "'");
+    std::size_t asked = 0;
+    std::ifstream lines(tools / "asked");
+    for (std::string line; std::getline(lines, line);) asked += line == "start" ? 0 : 1;
+    const Json status = run.json("evictlab status run.json --json");
+    CHECK(status.at("judge").at("command") == judge);
+    CHECK(status.at("judge").at("answers") == asked);
+    const Json kl = run.saved().at("champions").back().at("verdict").at("valid").at("average");
+    CHECK(status.at("champion").at("kl").at("valid") == kl);
+    CHECK_THAT(run.text("evictlab status run.json"), ContainsSubstring(std::to_string(asked) + " answers of python3") &&
+                                                         ContainsSubstring("inside the model"));
+    CHECK_THAT(run.text("evictlab log run.json"), ContainsSubstring(", KL "));
+}
+
+TEST_CASE("what is no run, damaged or newer is refused") {
+    const Run run("--generations 1");
+    const std::string whole = bytes_of(run.folder / "run.json");
+    check_refused("none.json", run.where, "none.json");
+    put(run.folder / "cut.json", whole.substr(0, whole.size() / 2));
+    check_refused("cut.json", run.where, "is truncated");
+    std::string edited = whole;
+    edited.replace(edited.find("\"generation\": 1"), 15, "\"generation\": 9");
+    put(run.folder / "edited.json", edited);
+    check_refused("edited.json", run.where, "is damaged or was edited");
+    std::string newer = whole;
+    newer.replace(newer.find("evictlab-evolution/1"), 20, "evictlab-evolution/9");
+    put(run.folder / "newer.json", newer);
+    check_refused("newer.json", run.where, "made by a newer evictlab");
+    put(run.folder / "other.json", "{\"rows\": []}");
+    check_refused("other.json", run.where, "is not an evolution run");
+
+    put(run.folder / "run.json.journal", "{}\n");
+    const Outcome log = shell("evictlab log run.json", run.where);
+    CHECK(log.code == 1);
+    CHECK_THAT(log.err, ContainsSubstring("run.json.journal"));
+    for (const std::string command : {"evictlab status", "evictlab log", "evictlab status a.json b.json",
+                                      "evictlab log run.json --rejected few", "evictlab status run.json --all"})
+        CHECK(shell(command, run.where).code == 2);
+}
