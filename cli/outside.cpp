@@ -67,7 +67,8 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     if (values.contains("verdict")) {
         setup.identity.judge_command = values["verdict"].as<std::string>();
         setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(3);
-        if (setup.config.judged == 0) throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
+        if (setup.config.judged == 0)
+            throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
     } else if (values.contains("judged")) {
         throw UsageError("--judged belongs to --verdict");
     }

@@ -30,8 +30,7 @@ public:
             else
                 load();
             if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
-            while (limit_reached().empty()) 
-                keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
+            while (limit_reached().empty()) keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
         } catch (const Abandoned&) {
             stopped = stop_.asked();
             if (!stopped) save_stop_reason();

@@ -34,7 +34,9 @@ Table terminal_table(const Bench& bench) {
     if (uneven) columns.push_back({"budgets", CellKind::text});
     const Split judging = judging_split(bench.traces);
     std::vector<Split> others = splits_best_first(bench);
-    std::erase_if(others, [judging](Split split) { return split == Split::test || split == judging; });
+    std::erase_if(others, [&](Split split) {
+        return split == Split::test || split == judging || bench.traces[static_cast<std::size_t>(split)].empty();
+    });
     columns.push_back({is_captured(bench) ? bench.measure : "test", CellKind::number});
     for (const double retention : bench.retentions)
         columns.push_back({fmt::format("@{}", retention_key(retention)), CellKind::number});
