@@ -35,9 +35,10 @@ Table terminal_table(const Bench& bench) {
     const Split judging = judging_split(bench.traces);
     std::vector<Split> others = splits_best_first(bench);
     std::erase_if(others, [&](Split split) {
-        return split == Split::test || split == judging || std::ranges::all_of(bench.rows, [split](const auto& row) {
-                   return std::isnan(of_split(row, split).average);
-               });
+        const bool figures = std::ranges::any_of(
+            bench.rows, [split](const auto& row) { return !std::isnan(of_split(row, split).average); });
+        const bool documents = !bench.traces[static_cast<std::size_t>(split)].empty();
+        return split == Split::test || split == judging || !(figures || documents);
     });
     columns.push_back({is_captured(bench) ? bench.measure : "test", CellKind::number});
     for (const double retention : bench.retentions)
