@@ -52,8 +52,10 @@ po::options_description evolve_options() {
     add_search_suite_options(options);
     options.add_options()("state", text("FILE"), "where the run is kept, such as evolution.json");
     options.add_options()("resume", "go on with the run in FILE");
-    options.add_options()("start", text("WHAT"), "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites observed_attn + "
-                          "window_attn:64 + expected_attn with the sinks kept)");
+    options.add_options()(
+        "start", text("WHAT"),
+        "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites observed_attn + "
+        "window_attn:64 + expected_attn with the sinks kept)");
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
                           "formulas kept, and made a generation (400; 100 on captured suites)");

@@ -17,9 +17,9 @@ std::string search_suite_options_text(const po::variables_map& values);
 /// The suites of a search with all that its fitness needs. The first one is the run's in reports.
 struct SearchSuites {
     std::vector<Suite> suites;
-    std::vector<std::string> measures;          ///< of each
+    std::vector<std::string> measures;           ///< of each
     std::vector<std::vector<double>> retentions; ///< of each
-    std::vector<ReferenceErrors> references;    ///< of each; empty where errors are not relative
+    std::vector<ReferenceErrors> references;     ///< of each; empty where errors are not relative
     /// Whether errors are relative to the best published row's: on captured suites, and where there are several.
     bool relative() const { return suites.size() > 1 || suites.front().captured(); }
     /// The columns that new subtrees may read: those of the seed's benchmark, or of real attention as far as every

@@ -6,8 +6,9 @@
 namespace evictlab::cli {
 namespace {
 
-constexpr const char* names[] = {"parents",   "islands", "migration", "archive", "semantic-duplicates", "race",
-                                 "max-nodes", "tuned",   "tuning-evaluations",   "query-stride"};
+constexpr const char* names[] = {
+    "parents",   "islands", "migration",          "archive",     "semantic-duplicates", "race",
+    "max-nodes", "tuned",   "tuning-evaluations", "query-stride"};
 
 /// One of two words; true for the first.
 std::optional<bool> either_from(const po::variables_map& values, const char* option, std::string_view yes,

@@ -27,8 +27,7 @@ void add_suite_options(po::options_description& options, bool several) {
     else
         options.add_options()("suite", po::value<std::string>()->value_name("NAME"),
                               "the suite: micro, full, a captured one by name (see EVICTLAB_SUITE_PATH) or its folder");
-    options.add_options()(
-        "seq-len", po::value<std::string>()->value_name("N"), "micro: tokens a pattern (64)")(
+    options.add_options()("seq-len", po::value<std::string>()->value_name("N"), "micro: tokens a pattern (64)")(
         "layers", po::value<std::string>()->value_name("N"),
         "micro: layers a pattern (4)")("patterns", po::value<std::string>()->value_name("N"),
                                        "patterns a split (micro: 5; full and captured: the first N)")(

@@ -32,10 +32,10 @@ struct Candidate {
     std::string op;                   ///< the operator or named strategy that made it ("operator" in JSON)
     std::string hypothesis;           ///< in words: why it might be better
     formula::Formula formula;
-    std::string hash;                       ///< canonical_hash(formula)
-    std::optional<std::uint64_t> kept_hash; ///< Fitness::kept_hash(), where semantic duplicates are looked for
-    FormulaErrors train;                    ///< empty, in JSON null, where it left a race
-    std::optional<FormulaErrors> valid;     ///< measured once the train gate is passed
+    std::string hash;                        ///< canonical_hash(formula)
+    std::optional<std::uint64_t> kept_hash;  ///< Fitness::kept_hash(), where semantic duplicates are looked for
+    FormulaErrors train;                     ///< empty, in JSON null, where it left a race
+    std::optional<FormulaErrors> valid;      ///< measured once the train gate is passed
     std::optional<CandidateVerdict> verdict; ///< where the run has a judge, and it was asked
     Status status = Status::rejected;
     std::string reason;

@@ -11,9 +11,9 @@
 namespace evictlab::evolution {
 namespace {
 
-constexpr double least_kl = 1e-9;                  // that has a logarithm
-constexpr std::size_t heats[] = {2, 2};            // documents of the first heats; the rest is the last one
-constexpr double heat_margin = 0.05;               // in the mean logarithm, that a heat forgives: it is of few documents
+constexpr double least_kl = 1e-9;       // that has a logarithm
+constexpr std::size_t heats[] = {2, 2}; // documents of the first heats; the rest is the last one
+constexpr double heat_margin = 0.05;    // in the mean logarithm, that a heat forgives: it is of few documents
 constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
 double mean_log(std::span<const double> kl) {
@@ -66,7 +66,8 @@ FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl) {
     FormulaErrors out;
     out.by_retention.assign(kl.at(0).size(), 0.0);
     for (const auto& document : kl)
-        for (std::size_t r = 0; r < document.size(); ++r) out.by_retention[r] += std::log(std::max(document[r], least_kl));
+        for (std::size_t r = 0; r < document.size(); ++r)
+            out.by_retention[r] += std::log(std::max(document[r], least_kl));
     for (double& mean : out.by_retention) mean = std::exp(mean / static_cast<double>(kl.size()));
     out.average = std::exp(mean_log(out.by_retention));
     out.by_document = std::move(kl);
@@ -122,16 +123,15 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
             if (!contender.out.empty()) continue;
             const double by = behind(contender.kl, champion);
             if (by >= (first < all.size() ? heat_margin : 0))
-                contender.out = fmt::format("the model's KL divergence is {:.3f} of the champion's on {} train documents",
-                                            std::exp(by), first);
+                contender.out = fmt::format(
+                    "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);
         }
     }
 }
 
 void ModelGate::judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count) {
     std::vector<Contender> contenders;
-    for (Candidate* candidate : best_of(state.champion(), candidates, count))
-        contenders.push_back({candidate, {}, ""});
+    for (Candidate* candidate : best_of(state.champion(), candidates, count)) contenders.push_back({candidate, {}, ""});
     if (contenders.empty()) return;
     race_on_train(contenders, state.champion().verdict->train);
     std::vector<Contender> passed;
@@ -160,15 +160,16 @@ void ModelGate::promote(RunState& state, Candidate& candidate) {
     const CandidateVerdict &own = *candidate.verdict, &champion = *state.champion().verdict;
     const auto by_valid = [](const Candidate& one) { return one.verdict->valid->average; };
     const CandidateVerdict& best = *std::ranges::min_element(state.champions, {}, by_valid)->verdict;
-    const PairedRatio train = paired_ratio(own.train, champion.train), valid = paired_ratio(*own.valid, *champion.valid),
+    const PairedRatio train = paired_ratio(own.train, champion.train),
+                      valid = paired_ratio(*own.valid, *champion.valid),
                       best_valid = paired_ratio(*own.valid, *best.valid);
     const auto documents = [](const FormulaErrors& of) { return static_cast<double>(of.by_document.size()); };
     const double all = (train.mean_log * documents(own.train) + valid.mean_log * documents(*own.valid)) /
                        (documents(own.train) + documents(*own.valid));
-    candidate.reason += fmt::format("; the model's KL divergence is {:.3f} of the champion's on train, {:.3f} on valid "
-                                    "and {:.3f} on all documents, and on valid {:.3f} (chance: {:.3f}) of the best",
-                                    train.ratio(), valid.ratio(), std::exp(all), best_valid.ratio(),
-                                    std::exp(best_valid.error));
+    candidate.reason +=
+        fmt::format("; the model's KL divergence is {:.3f} of the champion's on train, {:.3f} on valid "
+                    "and {:.3f} on all documents, and on valid {:.3f} (chance: {:.3f}) of the best",
+                    train.ratio(), valid.ratio(), std::exp(all), best_valid.ratio(), std::exp(best_valid.error));
     if (!(train.mean_log < 0 && all < 0 && best_valid.mean_log <= best_valid.error)) return;
     candidate.status = Status::champion;
     state.champions.push_back(candidate);

@@ -1,6 +1,6 @@
 // The last gate of a run with a judge: the model itself. The best accepted candidates of a generation are judged by
-// their KL divergences on train documents, in heats, and who is below the champion there on valid documents. Promoted is
-// who is below the champion on train, and on valid too or within what chance explains; but never against what all
+// their KL divergences on train documents, in heats, and who is below the champion there on valid documents. Promoted
+// is who is below the champion on train, and on valid too or within what chance explains; but never against what all
 // documents together say. SPDX-License-Identifier: MIT
 #pragma once
 #include <vector>

@@ -51,9 +51,9 @@ struct RunState {
     std::vector<Candidate> champions; ///< in order; the last one is the champion
     std::vector<HistoryLine> history;
     std::vector<ProposerRejection> proposal_outcomes; ///< of the last generation's that are no champions
-    std::string stop_reason;     ///< "" while it runs
-    double seconds = 0;          ///< of all invocations
-    std::vector<Member> archive; ///< in the order of its cells; empty where none is kept
+    std::string stop_reason;                          ///< "" while it runs
+    double seconds = 0;                               ///< of all invocations
+    std::vector<Member> archive;                      ///< in the order of its cells; empty where none is kept
     Seen seen;
 
     const Candidate& champion() const { return champions.back(); }

@@ -74,8 +74,7 @@ Json suite_json(const SearchedSuite& suite) {
     json["hash"] = suite.hash;
     json["parameters"] = Json::parse(suite.parameters_json);
     json["measure"] = suite.measure;
-    if (!suite.reference[0].empty())
-        json["reference"] = {{"train", suite.reference[0]}, {"valid", suite.reference[1]}};
+    if (!suite.reference[0].empty()) json["reference"] = {{"train", suite.reference[0]}, {"valid", suite.reference[1]}};
     return json;
 }
 

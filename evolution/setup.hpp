@@ -66,14 +66,14 @@ struct SearchedSuite {
 /// What the run is measured on and made by; the caller knows.
 struct RunIdentity {
     std::string suite, suite_hash;
-    std::string suite_parameters_json;          ///< Suite::parameters_json()
-    std::string measure;                        ///< what its errors are
-    std::vector<SearchedSuite> more_suites;     ///< beside that one
-    ReferenceErrors reference;                  ///< of that one; empty where errors are not relative
+    std::string suite_parameters_json;           ///< Suite::parameters_json()
+    std::string measure;                         ///< what its errors are
+    std::vector<SearchedSuite> more_suites;      ///< beside that one
+    ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
     std::string judge_command, proposer_command; ///< "" for none; may differ on resume
-    std::string build;                          ///< evictlab's version
-    std::map<std::string, std::string> plugins; ///< id -> SHA-256 of each plugin that the run relies on
-    std::string command;                        ///< that repeats the run, without --state and limits
+    std::string build;                           ///< evictlab's version
+    std::map<std::string, std::string> plugins;  ///< id -> SHA-256 of each plugin that the run relies on
+    std::string command;                         ///< that repeats the run, without --state and limits
 };
 
 /// When to stop; any may differ on resume. Looked at after each generation, `seconds` also within one.

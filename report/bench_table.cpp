@@ -34,7 +34,12 @@ Table terminal_table(const Bench& bench) {
     if (uneven) columns.push_back({"budgets", CellKind::text});
     const Split judging = judging_split(bench.traces);
     std::vector<Split> others = splits_best_first(bench);
-    std::erase_if(others, [judging](Split split) { return split == Split::test || split == judging; });
+    std::erase_if(others, [&](Split split) {
+        const bool figures = std::ranges::any_of(
+            bench.rows, [split](const auto& row) { return !std::isnan(of_split(row, split).average); });
+        const bool documents = !bench.traces[static_cast<std::size_t>(split)].empty();
+        return split == Split::test || split == judging || !(figures || documents);
+    });
     columns.push_back({is_captured(bench) ? bench.measure : "test", CellKind::number});
     for (const double retention : bench.retentions)
         columns.push_back({fmt::format("@{}", retention_key(retention)), CellKind::number});

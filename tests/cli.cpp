@@ -4,15 +4,19 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/saved_run.hpp"
 
+using evictlab::test::acting_judge;
+using evictlab::test::acting_proposer;
 using evictlab::test::bytes_of;
 using evictlab::test::Outcome;
 using evictlab::test::put;
 using evictlab::test::shell;
 using evictlab::test::TemporaryFolder;
+namespace state = evictlab::state;
 using Json = nlohmann::json;
 
 namespace {
@@ -257,4 +261,66 @@ TEST_CASE(
     const Outcome refused = shell("evictlab evolve --suite micro --start value_norm --state other.json", in);
     CHECK(refused.code == 2);
     CHECK_THAT(refused.err, ContainsSubstring("'value_norm'") && ContainsSubstring("captured suites"));
+}
+
+TEST_CASE("a search on two suites is by the mean of errors relative to each one's best published row") {
+    const TemporaryFolder folder;
+    const std::string in = folder.path.string();
+    const std::string sizes = "--suite smollm2 --suite micro --seq-len 24 --layers 2 --patterns 1 ";
+    const Outcome outcome = shell("evictlab evolve " + sizes +
+                                      "--start 'recent_attn + 0.3*cumulative_attn' --seed 2 "
+                                      "--population 8 --generations 1 --state run.json --quiet",
+                                  in);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK_THAT(outcome.err, ContainsSubstring("the model itself"));
+    const Json run = state::read_state(folder / "run.json");
+    CHECK(run.at("retentions") == Json({0.1, 0.25, 0.5, 0.75, 0.25, 0.5, 0.75}));
+    CHECK(run.at("suite").at("measure") == "output_error");
+    REQUIRE(run.at("more_suites").size() == 1);
+    CHECK(run.at("more_suites")[0].at("measure") == "attention_loss");
+    // Only what both suites give.
+    const auto columns = run.at("config").at("columns").get<std::vector<std::string>>();
+    CHECK(std::count(columns.begin(), columns.end(), "window_attn:64") == 1);
+    CHECK(std::count(columns.begin(), columns.end(), "expected_attn") == 0);
+    // The start's errors over those of the best published rows, as a bench has them.
+    const auto start = run.at("champions")[0].at("train").at("by_retention").get<std::vector<double>>();
+    REQUIRE(shell("evictlab bench --suite smollm2 --patterns 1 --scorers '=recent_attn + 0.3*cumulative_attn' --format "
+                  "json --output bench.json",
+                  in)
+                .code == 0);
+    const Json bench = Json::parse(bytes_of(folder / "bench.json"));
+    const double error = bench.at("rows")[0].at("splits").at("train").at("0.10");
+    CHECK(start[0] == Approx(error / run.at("suite").at("reference").at("train")[0].get<double>()));
+    CHECK(run.at("champions")[0].at("train").at("average") ==
+          Approx((start[0] + start[1] + start[2] + start[3]) / 8 + (start[4] + start[5] + start[6]) / 6));
+
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
+    CHECK(shell("evictlab evolve " + sizes + "--start position --state run.json --resume", in).code == 1);
+    check_wrong_use("evictlab evolve --suite micro --suite micro --state other.json", "given twice");
+    check_wrong_use("evictlab evolve --suite smollm2 --measure predicted_kl --state other.json", "has no measure");
+    check_wrong_use("evictlab evolve --suite micro --judged 2 --state other.json", "--judged belongs to --verdict");
+}
+
+TEST_CASE("a judge and a proposer are asked from the command line, and what they said is kept beside the state") {
+    const TemporaryFolder folder;
+    const std::string in = folder.path.string();
+    put(folder / "judge.py", acting_judge);
+    put(folder / "proposer.py", acting_proposer);
+    const std::string run = "evictlab evolve --suite smollm2 --patterns 1 --population 8 --seed 2 --state run.json "
+                            "--verdict \"python3 judge.py 'is plain' judge.log\" --judged 2 "
+                            "--proposer \"python3 proposer.py 'is plain' proposer.log\" --proposals 3 ";
+    const Outcome outcome = shell(run + "--generations 2 --quiet", in);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK_THAT(outcome.out, ContainsSubstring("inside the model"));
+    CHECK(std::filesystem::exists(folder / "run.json.verdicts"));
+    CHECK(std::filesystem::exists(folder / "run.json.proposals"));
+    std::filesystem::remove(folder / "judge.py"); // a resume that asks nothing new does not need it
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
+    put(folder / "judge.py", "import sys; sys.exit(3)");
+    const Outcome broken = shell("evictlab evolve --state run.json --resume --generations 3 --quiet", in);
+    CHECK(broken.code == 1);
+    CHECK_THAT(broken.err, ContainsSubstring("judge"));
+    CHECK(state::read_state(folder / "run.json").at("generation") == 2);
 }

@@ -148,7 +148,8 @@ TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bi
     CHECK(stopped.judge.log().empty());
 }
 
-TEST_CASE("a judge that is lost stops the run with its last generation saved, and a mended one goes on to the same bits") {
+TEST_CASE(
+    "a judge that is lost stops the run with its last generation saved, and a mended one goes on to the same bits") {
     OutsideRun whole, broken;
     whole.run(4);
     broken.run(1);
@@ -191,8 +192,7 @@ TEST_CASE("proposals are candidates like any other, and are asked for once a gen
     const auto second = Json::parse(requests[2]);
     std::vector<std::string> reasons;
     for (const auto& rejected : second["rejected"]) reasons.push_back(rejected["reason"]);
-    CHECK(std::any_of(reasons.begin(), reasons.end(),
-                      [](const auto& reason) { return reason.find("train ") == 0; }));
+    CHECK(std::any_of(reasons.begin(), reasons.end(), [](const auto& reason) { return reason.find("train ") == 0; }));
     CHECK(std::any_of(reasons.begin(), reasons.end(),
                       [](const auto& reason) { return reason.find("key_norm") != std::string::npos; }));
     CHECK(result.state.proposal_outcomes.size() == 7);

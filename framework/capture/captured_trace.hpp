@@ -74,8 +74,8 @@ struct CaptureOptions {
     std::string name;            ///< Trace::name(); the document where empty
     std::string kind;            ///< of document, as prose or code; the metadata's where empty
     bool sliding_layers = false; ///< also judge layers with a sliding window; by default eviction leaves them alone
-    std::shared_ptr<const OutputProjections> projections; ///< of the trace's model, where there are any
-    std::string projections_model; ///< whose they are: a trace of another has none; empty: the trace's
+    std::shared_ptr<const OutputProjections> projections{}; ///< of the trace's model, where there are any
+    std::string projections_model{}; ///< whose they are: a trace of another has none; empty: the trace's
 };
 
 /// Immutable and thread-safe. The file is mapped, not read: it must not be changed or cut while the trace is open.

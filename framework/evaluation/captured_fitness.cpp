@@ -68,9 +68,8 @@ Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const 
             std::copy_n(columns.columns().view(c, a).data, block.tokens,
                         values.begin() + static_cast<std::ptrdiff_t>(a * stride));
     }
-    block.judge =
-        std::make_unique<ContinuationJudge>(loaded.rows(), block.tokens, metric,
-                                            with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{}, every);
+    block.judge = std::make_unique<ContinuationJudge>(
+        loaded.rows(), block.tokens, metric, with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{}, every);
     block.mean_attention.resize(block.heads * stride);
     for (std::size_t a = 0; a < block.heads; ++a) {
         const auto mean = block.judge->mean_attention(a);
@@ -133,10 +132,9 @@ struct CapturedFitness::Impl {
         tbb::parallel_for(std::size_t{0}, places.size(), [&](std::size_t i) {
             const auto [t, layer] = places[i];
             const CapturedTrace& trace = *from[t]->captured();
-            blocks[s][i] =
-                make_block(trace, layer, ids, retentions,
-                           measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr,
-                           measure == CapturedMeasure::predicted_kl, every);
+            blocks[s][i] = make_block(trace, layer, ids, retentions,
+                                      measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr,
+                                      measure == CapturedMeasure::predicted_kl, every);
             blocks[s][i].trace = t;
         });
         for (const Block& block : blocks[s]) {
@@ -424,9 +422,8 @@ std::span<const ColumnId> CapturedFitness::columns() const { return impl_->ids; 
 
 std::size_t CapturedFitness::work(SearchSplit split) const {
     const std::size_t tokens = impl_->tokens[static_cast<std::size_t>(split)];
-    return impl_->measure == CapturedMeasure::attention_loss
-               ? tokens
-               : tokens * output_error_work * impl_->retentions.size();
+    return impl_->measure == CapturedMeasure::attention_loss ? tokens
+                                                             : tokens * output_error_work * impl_->retentions.size();
 }
 
 } // namespace evictlab

@@ -24,9 +24,9 @@ public:
     /// The same in attention loss, which is cheap, or the measure that it was made for.
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
                                         CapturedMeasure measure) const;
-    /// Attention loss everywhere; the fitness at the lowest retention, which weighs most and costs least, of every second
-    /// document; the same of the others. Parts are layers of documents, or documents for predicted_kl. None for attention
-    /// loss.
+    /// Attention loss everywhere; the fitness at the lowest retention, which weighs most and costs least, of every
+    /// second document; the same of the others. Parts are layers of documents, or documents for predicted_kl. None for
+    /// attention loss.
     std::vector<std::string> heats() const override;
     std::vector<RaceResult> race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const override;
     /// The sample: 16 heads, spread evenly over documents, layers and heads.

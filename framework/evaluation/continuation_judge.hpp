@@ -38,8 +38,8 @@ class JudgeScratch {
 class ContinuationJudge {
 public:
     /// Judges queries prompt .. tokens - 1 of the layer; 0 < prompt < tokens. `metric` may be null and must outlive it.
-    /// `sensitivity` is CapturedTrace::load_sensitivity()'s, or empty. With `every` above 1 only each such query judges,
-    /// the first one of the continuation being one: cheaper, and nearly the same.
+    /// `sensitivity` is CapturedTrace::load_sensitivity()'s, or empty. With `every` above 1 only each such query
+    /// judges, the first one of the continuation being one: cheaper, and nearly the same.
     ContinuationJudge(const AttentionRows& rows, std::size_t prompt, const OutputMetric* metric,
                       std::span<const float> sensitivity = {}, std::size_t every = 1);
 

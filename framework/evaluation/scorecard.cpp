@@ -23,7 +23,7 @@ public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
-                                options.for_search ? options.measure : "")),
+                                  options.for_search ? options.measure : "")),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;

@@ -22,6 +22,9 @@ namespace {
 
 bool is_published(const Preset& preset) { return preset.name == "kvpress" || preset.name == "paper"; }
 
+/// What was found by search on real attention belongs beside the published rows.
+bool is_listed(const Preset& preset) { return is_published(preset) || preset.name == "real"; }
+
 bool has_published_preset(const std::shared_ptr<const Plugin>& plugin) {
     return std::ranges::any_of(plugin->rules(),
                                [](const auto& rule) { return std::ranges::any_of(rule->presets(), is_published); });
@@ -71,8 +74,7 @@ std::vector<Scorer> all_prefill_scorers(PluginHost& host) {
         if (!has_published_preset(plugin)) scorers.push_back(of_defaults(plugin));
         for (const auto& rule : plugin->rules())
             for (const Preset& preset : rule->presets())
-                if (is_published(preset) && !keeps_short_prompts(rule, preset))
-                    scorers.push_back(of_preset(rule, preset));
+                if (is_listed(preset) && !keeps_short_prompts(rule, preset)) scorers.push_back(of_preset(rule, preset));
     }
     for (const auto text : wrapped_rows)
         if (host.find(text.substr(0, text.find('@')))) scorers.push_back(make_scorer(text, host));

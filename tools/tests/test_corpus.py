@@ -43,7 +43,7 @@ def test_a_long_prompt_gets_all_the_records_that_there_are() -> None:
 
 def test_splits_share_no_work_and_each_has_kinds() -> None:
     sizes = Counter(entry.split for entry in CATALOGUE)
-    assert sizes == {"train": 8, "valid": 8, "test": 16}
+    assert sizes == {"train": 16, "valid": 16, "test": 16}
     assert len({entry.document for entry in CATALOGUE}) == len(CATALOGUE)
     assert len({entry.kind for entry in select(8, 4, 16) if entry.split == "test"}) >= 5
     assert Counter(entry.split for entry in shipped()) == {"train": 4, "valid": 2, "test": 2}
@@ -54,7 +54,7 @@ def test_splits_share_no_work_and_each_has_kinds() -> None:
     assert [entry.document for entry in second] == [e.document for e in CATALOGUE if e.split == "test"]
     assert {entry.split for entry in second} == {"test_other_model"}
     assert parse_counts("2/1/3") == (2, 1, 3)
-    for wrong in ("8/4", "0/1/2", "9/4/16"):
+    for wrong in ("8/4", "0/1/2", "17/4/16"):
         with pytest.raises(UsageError):
             parse_counts(wrong)
 
