@@ -20,9 +20,10 @@ struct FormulaErrors {
     std::vector<double> by_retention;
     double average = 0;
     std::vector<std::vector<double>> by_document{}; ///< [document (trace, pattern) of the split][retention]
+    std::string failure{}; ///< why there are none, where a scorer's parameters are refused or break it; else ""
 };
 
-/// One program with the constants to use in it.
+/// One program with the constants to use in it; without a program the parameters of a scorer (scorer_fitness.hpp).
 struct FitnessJob {
     const formula::Program* program = nullptr;
     std::span<const double> constants;

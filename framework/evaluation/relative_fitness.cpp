@@ -38,6 +38,12 @@ RelativeFitness::RelativeFitness(std::vector<FitnessPart> parts) : parts_(std::m
 }
 
 void RelativeFitness::add(FormulaErrors& to, const FitnessPart& part, SearchSplit split, FormulaErrors errors) const {
+    if (!to.failure.empty()) return;
+    if (!errors.failure.empty()) {
+        to = FormulaErrors{};
+        to.failure = std::move(errors.failure);
+        return;
+    }
     const std::vector<double>& reference = part.reference[static_cast<std::size_t>(split)];
     const double share = 1 / static_cast<double>(reference.size() * parts_.size());
     for (std::size_t r = 0; r < reference.size(); ++r) {

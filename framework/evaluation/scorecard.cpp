@@ -27,6 +27,7 @@ public:
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
+            if (options.only && static_cast<std::size_t>(split) != static_cast<std::size_t>(*options.only)) continue;
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });

@@ -5,10 +5,12 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "framework/evaluation/fitness.hpp"
 #include "framework/evaluation/scorer.hpp"
 #include "framework/suite/suite.hpp"
 
@@ -60,12 +62,13 @@ struct Bench {
 using Progress = std::function<void(double done, double total)>;
 
 struct BenchOptions {
-    std::string protocol;           ///< "": usual_protocol() of the suite
-    std::vector<double> retentions; ///< none: usual_retentions() of the protocol
-    std::size_t interval = 1;       ///< protocol decode: queries between cuts of the cache
-    std::string measure;            ///< of ScorecardRow::splits; "": the protocol's primary one
-    bool for_search = false;        ///< what a search is compared with: `measure` on the train and valid splits alone
-    int threads = 0;                ///< 0: all
+    std::string protocol;            ///< "": usual_protocol() of the suite
+    std::vector<double> retentions;  ///< none: usual_retentions() of the protocol
+    std::size_t interval = 1;        ///< protocol decode: queries between cuts of the cache
+    std::string measure;             ///< of ScorecardRow::splits; "": the protocol's primary one
+    bool for_search = false;         ///< what a search is compared with: `measure` on the train and valid splits alone
+    std::optional<SearchSplit> only; ///< with for_search: of the two splits this one alone
+    int threads = 0;                 ///< 0: all
     Progress progress;
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
 };
