@@ -11,6 +11,7 @@
 #include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/tuned_scorer.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
 #include "evolution/seed_journey.hpp"
@@ -25,12 +26,13 @@ namespace {
 
 constexpr std::string_view usage =
     "Usage: evictlab evolve --suite NAME --state FILE [OPTION...]\n"
+    "       evictlab evolve --tune SCORER --suite NAME --state FILE [OPTION...]\n"
     "       evictlab evolve --state FILE --resume [OPTION...]\n"
     "       evictlab evolve --replay seed-journey [--suite NAME]\n\n"
-    "Evolves scoring formulas: the train split selects, the valid split promotes, and the test split is opened for "
-    "the\n"
-    "report only. Every generation is saved to FILE; a run that was stopped, killed or cut from power goes on with\n"
-    "--resume to the same bits as one that never was. Ctrl-C stops within a second; the last generation is saved.";
+    "Evolves scoring formulas, or the parameters of a plugin: the train split selects, the valid split promotes, and\n"
+    "the test split is opened for the report only. Every generation is saved to FILE; a run that was stopped, killed\n"
+    "or cut from power goes on with --resume to the same bits as one that never was. Ctrl-C stops within a second;\n"
+    "the last generation is saved.";
 
 /// Where a search on real attention begins: what published methods rank by, summed, with the sinks kept.
 constexpr const char* captured_start = "if(position < 4, keep, observed_attn + window_attn:64 + expected_attn)";
@@ -44,6 +46,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite smollm2 --suite micro --state both.json --start 'recent_attn + 0.3*cumulative_attn'\n"
     "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json \\\n"
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
+    "  evictlab evolve --tune snapkv@kvpress --suite smollm2 --state snapkv.json --generations 20\n"
     "  evictlab evolve --replay seed-journey\n";
 
 po::options_description evolve_options() {
@@ -56,9 +59,10 @@ po::options_description evolve_options() {
         "start", text("WHAT"),
         "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites observed_attn + "
         "window_attn:64 + expected_attn with the sinks kept)");
+    add_tune_option(options);
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
-                          "formulas kept, and made a generation (400; 100 on captured suites)");
+                          "formulas kept, and made a generation (400; 100 on captured suites; 24 with --tune)");
     add_search_options(options);
     add_outside_options(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
@@ -102,15 +106,17 @@ formula::Formula start_formula(const std::string& start, PluginHost& host,
 }
 
 /// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
-void print_outcome(const SearchSuites& search, const evolution::RunResult& result, const std::string& state_file) {
+void print_outcome(const SearchSuites& search, const evolution::RunResult& result, const ParameterSpace* space,
+                   const std::string& state_file) {
     const Suite& suite = search.suites.front();
     const evolution::Candidate& champion = result.state.champion();
     BenchOptions options;
     options.retentions = search.retentions.front();
     options.measure = search.measures.front();
     options.stop = &interrupted();
-    const Bench bench = run_bench(suite, std::vector{Scorer::from_formula("champion", champion.formula)}, options);
-    fmt::print("champion    {}\n", formula::print(champion.formula));
+    const Bench bench = run_bench(suite, std::vector{scorer_of(champion, space)}, options);
+    if (!bench.failures.empty()) throw PluginError(bench.failures.front());
+    fmt::print("champion    {}\n", champion.text());
     for (const Split split : all_splits)
         if (suite.size(split) > 0)
             fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
@@ -119,8 +125,9 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
         fmt::print("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
                    verdict->valid->average);
     const evolution::Counters& counters = result.state.counters;
-    fmt::print("made        {} formulas measured in {} generations, {} duplicates left out\n", counters.evaluations,
-               result.state.generation, counters.duplicates);
+    fmt::print("made        {} {} measured in {} generations, {} duplicates left out\n", counters.evaluations,
+               report::made_text(space != nullptr), result.state.generation, counters.duplicates);
+    if (counters.refused > 0) fmt::print("            {} parameter sets refused by the plugin\n", counters.refused);
     if (counters.semantic_duplicates > 0)
         fmt::print("            {} semantic duplicates left out\n", counters.semantic_duplicates);
     if (counters.raced_out > 0) fmt::print("            {} candidates left the race early\n", counters.raced_out);
@@ -140,7 +147,7 @@ int replay(const po::variables_map& values) {
 /// What decides a run, as one would type it; where it is kept and how long it goes on are added by who reports it.
 std::string command_text(const po::variables_map& values, const evolution::RunConfig& config) {
     std::string text = "evictlab evolve" + search_suite_options_text(values);
-    text += fmt::format(" --start {} --seed {}", shell_word(config.start), config.seed);
+    text += fmt::format(" --{} {} --seed {}", config.tunes ? "tune" : "start", shell_word(config.start), config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
     text += search_options_text(values);
     text += outside_options_text(values);
@@ -155,7 +162,10 @@ evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuit
         setup.config.start = values["start"].as<std::string>();
     else if (search.suites.size() == 1 && search.relative())
         setup.config.start = captured_start;
-    setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
+    if (values.contains("tune"))
+        tune_scorer(values["tune"].as<std::string>(), host, setup);
+    else
+        setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
     setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
     setup.config.population =
         number_from<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
@@ -164,6 +174,11 @@ evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuit
         setup.config.tuned = 2;
         setup.config.tuning_evaluations = 80;
         if (!values.contains("population")) setup.config.population = 100;
+    }
+    if (setup.config.tunes) { // measured by a bench, which is slower than a formula's columns in memory
+        setup.config.tuned = 1;
+        setup.config.tuning_evaluations = 24;
+        if (!values.contains("population")) setup.config.population = 24;
     }
     read_search_options(values, setup.config);
     read_outside_options(values, setup);
@@ -182,7 +197,10 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
         if (!values.contains(option)) now = before;
     };
     setup.identity.command = saved.identity.command;
-    if (!values.contains("start")) {
+    if (saved.config.tunes && !values.contains("start") && !values.contains("tune")) {
+        setup.identity.plugins.clear();
+        tune_scorer(saved.config.start, host, setup);
+    } else if (!values.contains("start") && !values.contains("tune")) {
         setup.config.start = saved.config.start;
         setup.identity.plugins.clear();
         setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
@@ -247,6 +265,7 @@ int run(const std::vector<std::string>& arguments) {
 
     if (!resume) search_suites_from(*values); // wrong use is told before a file is made
     PluginHost host = host_from(*values);
+    check_tune_option(*values, host);
     state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
     const bool has_content = !store.content().is_null();
     if (!has_content && !values->contains("suite"))
@@ -278,7 +297,7 @@ int run(const std::vector<std::string>& arguments) {
                    result.state.generation, shell_word(file));
         return exit_interrupted;
     }
-    print_outcome(search, result, file);
+    print_outcome(search, result, setup.config.space.get(), file);
     return host.problems().empty() ? exit_ok : exit_failure;
 }
 

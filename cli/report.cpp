@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "cli/interrupt.hpp"
@@ -43,7 +44,11 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
                         "report it with the evictlab that made it",
                         file, summary.suite, summary.suite_hash, suite.hash()));
     std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
-    scorers.push_back(Scorer::from_formula(report::champion_label(summary), summary.champion.formula));
+    const std::string label = report::champion_label(summary);
+    if (!summary.champion.parameters)
+        scorers.push_back(Scorer::from_formula(label, summary.champion.formula));
+    else if (std::ranges::find(scorers, label, &Scorer::label) == scorers.end())
+        scorers.push_back(make_scorer(label, host));
     ProgressBar bar("bench " + suite.name());
     BenchOptions options;
     options.retentions = summary.retentions;

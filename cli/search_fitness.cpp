@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "cli/interrupt.hpp"
@@ -12,14 +11,13 @@
 #include "framework/evaluation/captured_fitness.hpp"
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
+#include "framework/evaluation/scorer_fitness.hpp"
 #include "report/published.hpp"
 
 namespace evictlab::cli {
 namespace {
 
 using Strings = std::vector<std::string>;
-
-constexpr double least_kl = 1e-9; // that has a logarithm, as in CapturedFitness
 
 /// "" asks for the suite's usual one.
 std::string measure_of(const Suite& suite, const std::string& asked, bool alone) {
@@ -38,16 +36,6 @@ CapturedMeasure captured_measure(const std::string& name) {
     throw UsageError(fmt::format("a search has no measure '{}'", name));
 }
 
-/// A split's errors as the fitness averages them over documents.
-std::vector<double> averaged(const SplitErrors& errors, const std::string& measure) {
-    if (measure != to_string(CapturedMeasure::predicted_kl)) return errors.by_retention;
-    std::vector<double> means(errors.by_retention.size(), 0.0);
-    for (const auto& document : errors.by_trace)
-        for (std::size_t r = 0; r < means.size(); ++r) means[r] += std::log(std::max(document[r], least_kl));
-    for (double& mean : means) mean = std::exp(mean / static_cast<double>(errors.by_trace.size()));
-    return means;
-}
-
 ReferenceErrors best_published(const Bench& bench) {
     constexpr double none = std::numeric_limits<double>::infinity();
     ReferenceErrors best;
@@ -55,7 +43,7 @@ ReferenceErrors best_published(const Bench& bench) {
     for (const ScorecardRow& row : bench.rows) {
         if (row.uneven_budgets || !report::is_published(row, bench.protocol)) continue;
         for (std::size_t s = 0; s < best.size(); ++s) {
-            const auto errors = averaged(row.splits[s], bench.measure);
+            const auto errors = search_errors(row.splits[s], bench.measure).by_retention;
             for (std::size_t r = 0; r < errors.size(); ++r) best[s][r] = std::min(best[s][r], errors[r]);
         }
     }
@@ -72,6 +60,17 @@ std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measu
     if (!suite.captured()) return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, columns);
     return std::make_unique<CapturedFitness>(suite, retentions, columns, captured_measure(measure),
                                              std::size_t{12} << 30, query_stride);
+}
+
+/// All that formulas of the run may read.
+std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const evolution::RunConfig& config) {
+    std::vector<ColumnId> columns;
+    if (search.relative()) {
+        columns = columns::of_the_seed(); // the opening strategies read them
+        for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
+    }
+    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
+    return columns;
 }
 
 bool gives(const Suite& suite, const std::string& column) {
@@ -175,19 +174,22 @@ std::vector<std::string> SearchSuites::columns() const {
 }
 
 std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution::RunConfig& config) {
-    const Scorer start = Scorer::from_formula("the start formula", config.start_formula);
-    std::vector<ColumnId> columns;
-    if (search.relative()) {
-        columns = columns::of_the_seed(); // the opening strategies read them
-        for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
-    }
-    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
+    const ParameterSpace* const space = config.space.get();
+    const Scorer start =
+        space ? space->scorer(space->start()) : Scorer::from_formula("the start formula", config.start_formula);
+    const std::vector<ColumnId> columns = space ? std::vector<ColumnId>{} : columns_in_memory(search, config);
     std::vector<FitnessPart> parts;
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
         if (const std::string why = refusal(start, suite, usual_protocol(suite)); !why.empty())
-            throw UsageError(fmt::format("--start '{}' {} (suite '{}')", config.start, why, suite.name()));
-        auto fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
+            throw UsageError(
+                fmt::format("--{} '{}' {} (suite '{}')", space ? "tune" : "start", config.start, why, suite.name()));
+        std::unique_ptr<Fitness> fitness;
+        if (space)
+            fitness = std::make_unique<ScorerFitness>(suite, *space, search.retentions[s], search.measures[s],
+                                                      &interrupted());
+        else
+            fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
         if (!search.relative()) return fitness;
         parts.push_back({suite.name(), std::move(fitness), search.references[s]});
     }

@@ -36,7 +36,8 @@ void measure_references(SearchSuites& search, PluginHost& host);
 /// Into the identity that a state keeps.
 void describe(const SearchSuites& search, evolution::RunIdentity& identity);
 
-/// Throws UsageError where the start formula reads a column that a suite does not give.
+/// Of formulas, or of the parameters of the scorer that the run tunes. Throws UsageError where the start needs what a
+/// suite does not give.
 std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution::RunConfig& config);
 
 } // namespace evictlab::cli

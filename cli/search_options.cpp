@@ -32,8 +32,10 @@ void add_search_options(po::options_description& options) {
     options.add_options()("semantic-duplicates", text("HOW"),
                           "formulas that keep what one no larger keeps: measure or skip (measure)");
     options.add_options()("max-nodes", text("N"), "operators and operands of a formula, at most (60)");
-    options.add_options()("tuned", text("N"), "structures a generation whose constants CMA-ES tunes (8; captured: 2)");
-    options.add_options()("tuning-evaluations", text("N"), "of a structure's first tuning (200; captured: 80)");
+    options.add_options()("tuned", text("N"),
+                          "structures a generation whose constants CMA-ES tunes (8; captured: 2; --tune: 1)");
+    options.add_options()("tuning-evaluations", text("N"),
+                          "of a structure's first tuning (200; captured: 80; --tune: 24)");
     options.add_options()("query-stride", text("N"),
                           "on captured suites, measure by every N-th query of a continuation (1)");
     options.add_options()("race", text("HOW"),

@@ -17,9 +17,13 @@ void StopSignal::check() const {
     if (asked() || late()) throw Abandoned{};
 }
 
-Programs::Programs(std::span<const formula::Formula* const> formulas) : programs_(formulas.size()) {
-    tbb::parallel_for(std::size_t{0}, formulas.size(), [&](std::size_t i) { programs_[i].emplace(*formulas[i]); });
-    for (const auto& program : programs_) jobs_.push_back({&*program, program->constants()});
+Programs::Programs(std::span<const Measurable> measurables) : programs_(measurables.size()) {
+    tbb::parallel_for(std::size_t{0}, measurables.size(), [&](std::size_t i) {
+        if (measurables[i].formula) programs_[i].emplace(*measurables[i].formula);
+    });
+    for (std::size_t i = 0; i < programs_.size(); ++i)
+        jobs_.push_back(programs_[i] ? FitnessJob{&*programs_[i], programs_[i]->constants()}
+                                     : FitnessJob{nullptr, measurables[i].values});
 }
 
 void for_each_piece(const Fitness& fitness, SearchSplit split, std::span<const FitnessJob> jobs, const StopSignal& stop,
@@ -32,10 +36,10 @@ void for_each_piece(const Fitness& fitness, SearchSplit split, std::span<const F
 }
 
 std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
-                                        std::span<const formula::Formula* const> formulas, const StopSignal& stop) {
-    const Programs programs(formulas);
+                                        std::span<const Measurable> measurables, const StopSignal& stop) {
+    const Programs programs(measurables);
     std::vector<FormulaErrors> errors;
-    errors.reserve(formulas.size());
+    errors.reserve(measurables.size());
     for_each_piece(fitness, split, programs.jobs(), stop, [&](std::span<const FitnessJob> jobs) {
         for (auto& result : fitness.evaluate(split, jobs)) errors.push_back(std::move(result));
     });

@@ -33,10 +33,16 @@ private:
 /// Thrown through the making of a generation, which is then made again on resume.
 struct Abandoned {};
 
-/// Formulas compiled, each as a job with its own constants. Refers to nothing outside.
+/// What is to be measured: a formula, or where there is none the values of a scorer's parameters.
+struct Measurable {
+    const formula::Formula* formula = nullptr;
+    std::span<const double> values{};
+};
+
+/// Formulas compiled, each as a job with its own constants. Refers to nothing outside but values of parameters.
 class Programs {
 public:
-    explicit Programs(std::span<const formula::Formula* const> formulas);
+    explicit Programs(std::span<const Measurable> measurables);
     std::span<const FitnessJob> jobs() const { return jobs_; }
 
 private:
@@ -48,8 +54,8 @@ private:
 void for_each_piece(const Fitness& fitness, SearchSplit split, std::span<const FitnessJob> jobs, const StopSignal& stop,
                     const std::function<void(std::span<const FitnessJob>)>& measure);
 
-/// Errors of the formulas, in order. Throws Abandoned.
+/// Errors of each, in order. Throws Abandoned.
 std::vector<FormulaErrors> evaluate_all(const Fitness& fitness, SearchSplit split,
-                                        std::span<const formula::Formula* const> formulas, const StopSignal& stop);
+                                        std::span<const Measurable> measurables, const StopSignal& stop);
 
 } // namespace evictlab::evolution

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 
+#include "digest/digest.hpp"
 #include "evolution/islands.hpp"
 #include "evolution/parents.hpp"
 #include "evolution/variation/expression.hpp"
 #include "evolution/variation/operator.hpp"
+#include "evolution/variation/parameters.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -30,7 +32,10 @@ struct Nursery {
         : state(before), config(run_config), fitness(run_fitness), parents(before, run_config),
           generation(before.generation + 1) {
         for (const auto& name : config.columns) columns.push_back(columns::intern(name));
-        for (const auto& each : operators()) weights.push_back(each.weight);
+        if (config.space)
+            for (const auto& each : parameter_operators()) weights.push_back(each.weight);
+        else
+            for (const auto& each : operators()) weights.push_back(each.weight);
     }
     bool seen(const std::string& hash) const { return state.seen.hashes.contains(hash_number(hash)); }
 };
@@ -48,31 +53,57 @@ struct SlotResult {
     std::uint64_t duplicates = 0, semantic_duplicates = 0;
 };
 
-Bred new_bred(const Nursery& nursery, std::uint32_t slot, const formula::Formula& formula) {
-    return {new_candidate(nursery.generation, slot, formula), {}, 0, island_of_slot(slot, nursery.config.islands)};
+Bred new_bred(const Nursery& nursery, std::uint32_t slot, Candidate candidate) {
+    return {std::move(candidate), {}, 0, island_of_slot(slot, nursery.config.islands)};
 }
 
-std::optional<Bred> vary(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
+using ParentMembers = std::vector<const Member*>;
+
+ParentMembers choose_parents(const Nursery& nursery, std::uint32_t slot, Mating mating, Rng& rng) {
+    ParentMembers parents{&nursery.parents.choose(slot, mating, rng)};
+    if (mating != Mating::one) parents.push_back(&nursery.parents.choose(slot, mating, rng));
+    return parents;
+}
+
+/// Says who made it and why, and what it must beat.
+void credit(Bred& bred, std::string_view op, std::string hypothesis, const ParentMembers& parents) {
+    bred.candidate.op = op;
+    bred.candidate.hypothesis = std::move(hypothesis);
+    for (const Member* parent : parents) bred.candidate.parents.push_back(parent->id);
+    const Member& best = **std::min_element(parents.begin(), parents.end(), [](const Member* a, const Member* b) {
+        return a->train.average < b->train.average;
+    });
+    bred.parent = {best.train.average, best.size()};
+}
+
+std::optional<Bred> vary_formula(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
     const Operator& chosen = operators()[rng.weighted(nursery.weights)];
-    std::vector<const Member*> parents{&nursery.parents.choose(slot, chosen.mating, rng)};
-    if (chosen.mating != Mating::one) parents.push_back(&nursery.parents.choose(slot, chosen.mating, rng));
+    const ParentMembers parents = choose_parents(nursery, slot, chosen.mating, rng);
     std::vector<const formula::Formula*> formulas;
     formulas.reserve(parents.size());
     for (const Member* parent : parents) formulas.push_back(&parent->formula);
 
     Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});
     if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
-    Bred bred = new_bred(nursery, slot, with_tidy_constants(offspring.formula));
+    Bred bred =
+        new_bred(nursery, slot, new_candidate(nursery.generation, slot, with_tidy_constants(offspring.formula)));
     const formula::Formula& formula = bred.candidate.formula;
     if (formula.size() > nursery.config.max_nodes || !ranks_tokens(formula)) return {};
-    bred.candidate.op = chosen.name;
-    bred.candidate.hypothesis = std::move(offspring.hypothesis);
-    for (const Member* parent : parents) bred.candidate.parents.push_back(parent->id);
-    const Member& best = **std::min_element(parents.begin(), parents.end(), [](const Member* a, const Member* b) {
-        return a->train.average < b->train.average;
-    });
-    bred.parent = {best.train.average, best.formula.size()};
+    credit(bred, chosen.name, std::move(offspring.hypothesis), parents);
     if (skeleton_of(formula) == parents[0]->skeleton) bred.tunings = parents[0]->tunings;
+    return bred;
+}
+
+std::optional<Bred> vary_parameters(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
+    const ParameterOperator& chosen = parameter_operators()[rng.weighted(nursery.weights)];
+    const ParentMembers parents = choose_parents(nursery, slot, chosen.mating, rng);
+    std::vector<const std::vector<double>*> sets;
+    for (const Member* parent : parents) sets.push_back(&parent->parameters->values);
+    ParameterOffspring offspring = chosen.make(sets, rng, *nursery.config.space);
+    if (offspring.values.empty()) return {};
+    Bred bred =
+        new_bred(nursery, slot, new_candidate(nursery.generation, slot, *nursery.config.space, offspring.values));
+    credit(bred, chosen.name, std::move(offspring.hypothesis), parents);
     return bred;
 }
 
@@ -80,7 +111,7 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
     Rng rng(nursery.config.seed, nursery.generation, slot, Purpose::variation);
     SlotResult result;
     for (int i = 0; i < tries_a_slot; ++i) {
-        auto bred = vary(nursery, slot, rng);
+        auto bred = nursery.config.space ? vary_parameters(nursery, slot, rng) : vary_formula(nursery, slot, rng);
         if (!bred) continue;
         Candidate& candidate = bred->candidate;
         if (nursery.seen(candidate.hash)) {
@@ -88,7 +119,7 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
             continue;
         }
         candidate.kept_hash = kept_hash_of(candidate.formula, nursery.config, nursery.fitness);
-        if (candidate.kept_hash && nursery.state.seen.keeps_as(*candidate.kept_hash, candidate.formula.size())) {
+        if (candidate.kept_hash && nursery.state.seen.keeps_as(*candidate.kept_hash, candidate.size())) {
             ++result.semantic_duplicates;
             continue;
         }
@@ -101,11 +132,8 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
 SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
     const OpeningStrategy& strategy = opening_strategies()[slot];
     const Member& start = nursery.state.population.front();
-    Bred bred = new_bred(nursery, slot, formula::parse(strategy.formula));
-    bred.candidate.op = strategy.name;
-    bred.candidate.hypothesis = strategy.hypothesis;
-    bred.candidate.parents = {start.id};
-    bred.parent = {start.train.average, start.formula.size()};
+    Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, formula::parse(strategy.formula)));
+    credit(bred, strategy.name, std::string(strategy.hypothesis), {&start});
     if (nursery.seen(bred.candidate.hash)) return {std::nullopt, 1, 0};
     bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, nursery.config, nursery.fitness);
     return {std::move(bred), 0, 0};
@@ -129,6 +157,17 @@ Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const form
     return candidate;
 }
 
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const ParameterSpace& space,
+                        std::span<const double> values) {
+    Candidate candidate;
+    candidate.id = fmt::format("g{}-s{}", generation, slot);
+    candidate.generation = generation;
+    candidate.slot = slot;
+    candidate.parameters = ParameterSet{space.text(values), {values.begin(), values.end()}, space.changed(values)};
+    candidate.hash = sha256_hex(candidate.parameters->scorer).substr(0, 16);
+    return candidate;
+}
+
 std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
                                           const Fitness& fitness) {
     if (!config.semantic_duplicates) return std::nullopt;
@@ -138,7 +177,7 @@ std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const
 
 Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness) {
     const Nursery nursery(state, config, fitness);
-    const std::size_t opening = nursery.generation == 1 ? opening_strategies().size() : 0;
+    const std::size_t opening = nursery.generation == 1 && !config.space ? opening_strategies().size() : 0;
     std::vector<SlotResult> slots(std::max<std::size_t>(config.population, opening));
     tbb::parallel_for(std::size_t{0}, slots.size(), [&](std::size_t i) {
         const auto slot = static_cast<std::uint32_t>(i);
@@ -152,7 +191,7 @@ Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitne
         if (!slots[i].bred) continue;
         const Candidate& candidate = slots[i].bred->candidate;
         const std::uint64_t hash = hash_number(candidate.hash);
-        const std::size_t nodes = candidate.formula.size();
+        const std::size_t nodes = candidate.size();
         if (siblings.hashes.contains(hash)) {
             ++brood.duplicates;
         } else if (i >= opening && candidate.kept_hash && siblings.keeps_as(*candidate.kept_hash, nodes)) {

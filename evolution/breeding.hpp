@@ -23,8 +23,8 @@ struct Brood {
     std::uint64_t duplicates = 0, semantic_duplicates = 0;
 };
 
-/// `config.population` slots; generation 1 starts with the opening strategies. Works in parallel. With
-/// RunConfig::semantic_duplicates the candidates have kept hashes, by `fitness`.
+/// `config.population` slots; generation 1 of a run on formulas starts with the opening strategies. Works in parallel.
+/// With RunConfig::semantic_duplicates the candidates have kept hashes, by `fitness`.
 Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness);
 
 /// Candidate::kept_hash; nothing where semantic duplicates are not looked for.
@@ -34,7 +34,9 @@ std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const
 /// Whether the score can differ between tokens of a row; one that cannot ranks nothing.
 bool ranks_tokens(const formula::Formula& formula);
 
-/// Fills generation, slot, id, formula in canonical form and its hash.
+/// Fills generation, slot, id, formula in canonical form and its hash; or the parameters in place of the formula.
 Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula);
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const ParameterSpace& space,
+                        std::span<const double> values);
 
 } // namespace evictlab::evolution

@@ -36,6 +36,27 @@ std::uint64_t hash_number(const std::string& hash) {
     return number;
 }
 
+std::string Candidate::text() const { return parameters ? parameters->scorer : print(formula); }
+
+std::string Candidate::scorer_text() const { return parameters ? parameters->scorer : "=" + print(formula); }
+
+Json parameters_or_formula(const std::optional<ParameterSet>& parameters, const formula::Formula& formula) {
+    Json json;
+    if (parameters) {
+        json["scorer"] = parameters->scorer;
+        json["values"] = parameters->values;
+    } else {
+        json["formula"] = print(formula);
+    }
+    return json;
+}
+
+std::optional<ParameterSet> parameters_from_json(const JsonField& field, std::size_t changed) {
+    const auto scorer = field.optional_member("scorer");
+    if (!scorer) return std::nullopt;
+    return ParameterSet{scorer->text(), field.member("values").numbers(), changed};
+}
+
 Json to_json(const FormulaErrors& errors) {
     Json json;
     json["by_retention"] = errors.by_retention;
@@ -67,9 +88,9 @@ Json to_json(const Candidate& candidate) {
     json["parents"] = candidate.parents;
     json["operator"] = candidate.op;
     json["hypothesis"] = candidate.hypothesis;
-    json["formula"] = print(candidate.formula);
+    json.update(parameters_or_formula(candidate.parameters, candidate.formula));
     json["hash"] = candidate.hash;
-    json["nodes"] = candidate.formula.size();
+    json["nodes"] = candidate.size();
     json["kept_hash"] = candidate.kept_hash ? Json(fmt::format("{:016x}", *candidate.kept_hash)) : Json(nullptr);
     json["train"] = candidate.train.by_retention.empty() ? Json(nullptr) : to_json(candidate.train);
     json["valid"] = candidate.valid ? to_json(*candidate.valid) : Json(nullptr);
@@ -89,7 +110,8 @@ Candidate candidate_from_json(const JsonField& field) {
     candidate.parents = field.member("parents").texts();
     candidate.op = field.member("operator").text();
     candidate.hypothesis = field.member("hypothesis").text();
-    candidate.formula = formula_from_json(field.member("formula"));
+    candidate.parameters = parameters_from_json(field, field.member("nodes").whole<std::size_t>());
+    if (!candidate.parameters) candidate.formula = formula_from_json(field.member("formula"));
     candidate.hash = field.member("hash").text();
     if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_number(kept->text());
     if (const auto train = field.member_unless_null("train")) candidate.train = errors_from_json(*train);

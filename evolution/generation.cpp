@@ -3,21 +3,24 @@
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "evolution/archive.hpp"
 #include "evolution/breeding.hpp"
 #include "evolution/islands.hpp"
+#include "evolution/member_tuning.hpp"
 #include "evolution/model_gate.hpp"
 #include "evolution/proposed.hpp"
 #include "evolution/race.hpp"
-#include "evolution/tuning.hpp"
 
 namespace evictlab::evolution {
 namespace {
+
+Measurable measurable(const Candidate& candidate) {
+    if (candidate.parameters) return {nullptr, candidate.parameters->values};
+    return {&candidate.formula};
+}
 
 /// What the work on one generation shares.
 struct Bench {
@@ -28,9 +31,9 @@ struct Bench {
     double node_price = 0; ///< in error
 
     std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
-        std::vector<const formula::Formula*> formulas;
-        for (const Candidate* candidate : candidates) formulas.push_back(&candidate->formula);
-        return evaluate_all(fitness, split, formulas, stop);
+        std::vector<Measurable> all;
+        for (const Candidate* candidate : candidates) all.push_back(measurable(*candidate));
+        return evaluate_all(fitness, split, all, stop);
     }
     void select(RunState& state) const {
         const SurvivalRule rule{config.population, node_price, std::max<std::size_t>(2, config.population / 40)};
@@ -48,26 +51,32 @@ Member member_of(const Bred& bred, const RunConfig& config) {
                   candidate.status != Status::rejected,
                   bred.tunings,
                   bred.island,
-                  skeleton_of(candidate.formula)};
+                  skeleton_of(candidate),
+                  candidate.parameters};
     if (config.parents != ParentSelection::lexicase) member.train.by_document.clear();
     return member;
+}
+
+std::string refusal_reason(const std::string& failure) {
+    return fmt::format("these parameters cannot be measured: {}", failure);
 }
 
 /// Measures new candidates on train, as far as they stay in the race against their island's rival, and those that pass
 /// the first gate on valid.
 void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals) {
-    std::vector<const formula::Formula*> formulas;
+    std::vector<Measurable> all;
     std::vector<const Rival*> rival;
     for (const Bred& bred : brood) {
-        formulas.push_back(&bred.candidate.formula);
+        all.push_back(measurable(bred.candidate));
         rival.push_back(rivals ? rivals->of_island(bred.island) : nullptr);
     }
-    auto train = race_all(bench.fitness, formulas, rival, bench.stop);
+    auto train = race_all(bench.fitness, all, rival, bench.stop);
     std::vector<Candidate*> passed;
     for (std::size_t i = 0; i < brood.size(); ++i) {
         Candidate& candidate = brood[i].candidate;
         candidate.train = std::move(train[i].errors);
         candidate.reason = std::move(train[i].why);
+        if (!candidate.train.failure.empty()) candidate.reason = refusal_reason(candidate.train.failure);
         if (!candidate.reason.empty()) continue;
         Judgement judgement = judge_train(candidate, brood[i].parent, bench.node_price);
         candidate.reason = std::move(judgement.reason);
@@ -75,7 +84,14 @@ void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals)
         if (judgement.passed) passed.push_back(&candidate);
     }
     auto valid = bench.measure(SearchSplit::valid, passed);
-    for (std::size_t i = 0; i < passed.size(); ++i) passed[i]->valid = std::move(valid[i]);
+    for (std::size_t i = 0; i < passed.size(); ++i) {
+        if (valid[i].failure.empty()) {
+            passed[i]->valid = std::move(valid[i]);
+            continue;
+        }
+        passed[i]->reason += "; on valid " + refusal_reason(valid[i].failure);
+        passed[i]->status = Status::rejected;
+    }
 }
 
 /// The second gate, in slot order: each against the champion that those before it left. A judge's gate comes later, and
@@ -101,63 +117,22 @@ void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) 
     promote(state, brood, bench.outside.judge != nullptr);
     state.counters.candidates += brood.size();
     const std::size_t before = state.population.size();
-    for (const Bred& bred : brood)
-        if (bred.candidate.train.by_retention.empty())
+    for (const Bred& bred : brood) {
+        if (!bred.candidate.train.failure.empty()) {
+            ++state.counters.refused;
+            --state.counters.evaluations; // was counted with the others
+        } else if (bred.candidate.train.by_retention.empty()) {
             ++state.counters.raced_out;
-        else
+        } else {
             state.population.push_back(member_of(bred, bench.config));
+        }
+    }
     if (bench.config.archive > 0) offer_to_archive(state.archive, std::span(state.population).subspan(before));
     bench.select(state);
     for (Bred& bred : brood) {
         if (bred.candidate.status == Status::rejected) bred.candidate.train.by_document.clear(); // the journal is large
         generation.candidates.push_back(std::move(bred.candidate));
     }
-}
-
-/// Indices into the population of the structures to tune: the best, of which those already tuned count as worse.
-std::vector<std::size_t> structures_to_tune(const RunState& state, const RunConfig& config) {
-    std::vector<std::size_t> order(state.population.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto rank = [&](std::size_t i) { return i + state.population[i].tunings * (config.population / 8); };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
-    std::vector<std::size_t> chosen;
-    std::unordered_set<std::uint64_t> skeletons;
-    for (const std::size_t i : order) {
-        if (chosen.size() == config.tuned) break;
-        if (state.population[i].formula.constants().empty()) continue;
-        if (skeletons.insert(state.population[i].skeleton).second) chosen.push_back(i);
-    }
-    return chosen;
-}
-
-TuningResult tune(const Bench& bench, const Member& member, Rng rng) {
-    const formula::Program program(member.formula);
-    TuningOptions options;
-    options.seed = rng.next();
-    options.evaluations = bench.config.tuning_evaluations * std::min(4U, 1 + member.tunings);
-    options.step = rng.chance(0.3) ? 0.4 : 0.15;
-    std::optional<Rival> rival; // to be of use the outcome must beat what it came from
-    if (bench.config.race && !bench.fitness.heats().empty())
-        tbb::this_task_arena::isolate([&] { rival.emplace(bench.fitness, FitnessJob{&program, program.constants()}); });
-    return tune_constants(program.constants(), member.train.average, options, [&](std::span<const double> constants) {
-        bench.stop.check();
-        const FitnessJob job{&program, constants};
-        double error = 0;
-        // Isolated, so that waiting for this evaluation does not start another tuning on the same stack.
-        tbb::this_task_arena::isolate([&] {
-            error = rival ? raced_error(bench.fitness, job, *rival, member.train.average)
-                          : bench.fitness.evaluate(SearchSplit::train, {&job, 1}).front().average;
-        });
-        return error;
-    });
-}
-
-std::string tuning_hypothesis(const formula::Formula& formula, const TuningResult& result) {
-    const auto before = formula.constants();
-    std::size_t moved = 0;
-    for (std::size_t i = 0; i < before.size(); ++i) moved += before[i] != result.values[i] ? 1 : 0;
-    return fmt::format("its constants were not at their best: {} of {} moved by CMA-ES in {} evaluations", moved,
-                       before.size(), result.evaluations);
 }
 
 /// Tunes the best structures; each result is a candidate in a slot behind the offspring's.
@@ -169,7 +144,7 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         std::size_t{0}, chosen.size(),
         [&](std::size_t i) {
             const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
-            results[i] = tune(bench, state.population[chosen[i]],
+            results[i] = tune(state.population[chosen[i]], bench.config, bench.fitness, bench.stop,
                               Rng(bench.config.seed, state.generation, slot, Purpose::tuning));
         },
         tbb::simple_partitioner{});
@@ -183,8 +158,8 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         state.counters.evaluations += results[i].evaluations;
         if (!(results[i].error < parent.train.average)) continue;
         const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
-        Bred bred{new_candidate(state.generation, slot, parent.formula.with_constants(results[i].values)),
-                  {parent.train.average, parent.formula.size()},
+        Bred bred{tuned_candidate(parent, results[i], bench.config, state.generation, slot),
+                  {parent.train.average, parent.size()},
                   parent.tunings,
                   parent.island};
         const std::uint64_t hash = hash_number(bred.candidate.hash);
@@ -193,9 +168,6 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
             continue;
         }
         bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, bench.config, bench.fitness);
-        bred.candidate.op = "tune_constants";
-        bred.candidate.parents = {parent.id};
-        bred.candidate.hypothesis = tuning_hypothesis(parent.formula, results[i]);
         tuned.push_back(std::move(bred));
     }
     pass_gates(bench, tuned, nullptr);
@@ -230,13 +202,21 @@ RunState successor_of(const RunState& before) {
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                             const Outside& outside) {
     const Bench bench{config, fitness, stop, outside, 0};
-    Bred start{new_candidate(0, 0, config.start_formula), {}, 0, 0};
+    Bred start{config.space ? new_candidate(0, 0, *config.space, config.space->start())
+                            : new_candidate(0, 0, config.start_formula),
+               {},
+               0,
+               0};
     Candidate* const candidate = &start.candidate;
     candidate->kept_hash = kept_hash_of(candidate->formula, config, fitness);
     candidate->op = "start";
     candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
     candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
     candidate->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    for (const std::string& failure : {candidate->train.failure, candidate->valid->failure})
+        if (!failure.empty())
+            throw Error(fmt::format("the run cannot begin from {}: {}; name it with other values of its parameters",
+                                    config.start, failure));
     if (outside.judge) ModelGate(*outside.judge, stop).judge_start(*candidate);
     candidate->status = Status::champion;
     candidate->reason = "the first champion";

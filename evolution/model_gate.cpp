@@ -88,7 +88,7 @@ void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::stri
     std::vector<Contender*> asked;
     for (Contender& contender : contenders)
         if (contender.out.empty()) {
-            questions.push_back({"=" + print(contender.candidate->formula), documents});
+            questions.push_back({contender.candidate->scorer_text(), documents});
             asked.push_back(&contender);
         }
     std::vector<Verdict> verdicts = judge_.ask(questions, stop_);

@@ -11,7 +11,8 @@ constexpr int tournament_rounds = 3;
 constexpr double champions_share = 0.25; ///< of the parents, where a judge chose the champion
 
 Member as_member(const Candidate& champion) {
-    return {champion.id, champion.formula, champion.hash, champion.train, true, 0, 0, skeleton_of(champion.formula)};
+    return {champion.id, champion.formula,      champion.hash,      champion.train, true, 0,
+            0,           skeleton_of(champion), champion.parameters};
 }
 
 } // namespace

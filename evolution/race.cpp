@@ -46,17 +46,17 @@ double Rival::ratio(std::size_t heat, std::span<const double> figures) const {
     return mean(figures) / std::max(1e-12, mean(figures_[heat]));
 }
 
-std::vector<Raced> race_all(const Fitness& fitness, std::span<const formula::Formula* const> formulas,
+std::vector<Raced> race_all(const Fitness& fitness, std::span<const Measurable> measurables,
                             std::span<const Rival* const> rivals, const StopSignal& stop) {
     std::vector<Raced> all;
-    all.reserve(formulas.size());
+    all.reserve(measurables.size());
     if (std::ranges::all_of(rivals, [](const Rival* rival) { return rival == nullptr; })) {
-        for (auto& errors : evaluate_all(fitness, SearchSplit::train, formulas, stop))
+        for (auto& errors : evaluate_all(fitness, SearchSplit::train, measurables, stop))
             all.push_back({std::move(errors), ""});
         return all;
     }
     const std::vector<std::string> heats = fitness.heats();
-    const Programs programs(formulas);
+    const Programs programs(measurables);
     for_each_piece(fitness, SearchSplit::train, programs.jobs(), stop, [&](std::span<const FitnessJob> jobs) {
         const std::size_t first = all.size();
         all.resize(first + jobs.size());

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "evolution/model_gate.hpp"
+#include "framework/evaluation/scorecard.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -34,6 +35,8 @@ public:
         } catch (const Abandoned&) {
             stopped = stop_.asked();
             if (!stopped) save_stop_reason();
+        } catch (const Interrupted&) { // a bench was under way
+            stopped = true;
         } catch (const JudgeLost& error) {
             if (state_.champions.empty()) throw;
             lost = error.what();
@@ -71,7 +74,7 @@ private:
         generation.state.seen = std::move(state_.seen);
         state_ = std::move(generation.state);
         for (const Candidate& candidate : generation.candidates)
-            state_.seen.add(hash_number(candidate.hash), candidate.kept_hash, candidate.formula.size());
+            state_.seen.add(hash_number(candidate.hash), candidate.kept_hash, candidate.size());
         state_.stop_reason = limit_reached();
         std::vector<std::string> lines(generation.candidates.size());
         tbb::parallel_for(std::size_t{0}, lines.size(),
@@ -99,6 +102,9 @@ private:
         if (limits.evaluations && state_.counters.evaluations >= *limits.evaluations)
             return fmt::format("evaluations: {} of at least {} were made", state_.counters.evaluations,
                                *limits.evaluations);
+        if (const auto sets = setup_.config.space ? setup_.config.space->size() : std::nullopt;
+            sets && state_.counters.candidates >= *sets)
+            return fmt::format("exhausted: all {} settings of the parameters were tried", *sets);
         if (limits.patience && waited >= *limits.patience)
             return fmt::format("patience: no new champion in {} generations", waited);
         return "";
@@ -127,7 +133,8 @@ private:
         progress.champion_valid = state_.champion().valid->average;
         if (const auto& verdict = state_.champion().verdict; verdict && verdict->valid)
             progress.champion_kl = verdict->valid->average;
-        progress.champion = print(state_.champion().formula);
+        progress.champion = state_.champion().text();
+        progress.tunes = setup_.config.tunes;
         progress.new_champion = state_.last_champion_generation == state_.generation;
         progress.evaluations = counters.evaluations;
         progress.seconds = elapsed();

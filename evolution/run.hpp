@@ -20,7 +20,8 @@ struct RunProgress {
     double best_train = 0; ///< in the population
     double champion_train = 0, champion_valid = 0;
     std::optional<double> champion_kl; ///< inside the model, on valid; where the run has a judge
-    std::string champion;              ///< its formula
+    std::string champion;              ///< its formula, or scorer
+    bool tunes = false;                ///< makes parameter sets, and no formulas
     bool new_champion = false;
     std::uint64_t evaluations = 0;
     double evaluations_a_second = 0; ///< of this invocation

@@ -15,7 +15,7 @@ double share(std::uint64_t part, std::uint64_t whole) {
 Shares shares_of(const Counters& counters) {
     const std::uint64_t made = counters.duplicates + counters.semantic_duplicates + counters.candidates;
     return {share(counters.duplicates, made), share(counters.semantic_duplicates, made),
-            share(counters.raced_out, counters.candidates)};
+            share(counters.raced_out, counters.candidates), share(counters.refused, counters.candidates)};
 }
 
 std::optional<double> seconds_left(const RunLimits& limits, const RunState& state, const Pace& pace, double elapsed) {

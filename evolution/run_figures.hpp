@@ -13,6 +13,7 @@ struct Shares {
     double duplicates = 0;          ///< of all formulas made
     double semantic_duplicates = 0; ///< of all formulas made
     double raced_out = 0;           ///< of all candidates: those that left the race
+    double refused = 0;             ///< of all candidates: parameter sets that the plugin refused
 };
 Shares shares_of(const Counters& counters);
 

@@ -11,7 +11,8 @@ namespace {
 Json member_json(const Member& member) {
     Json json;
     json["id"] = member.id;
-    json["formula"] = print(member.formula);
+    json.update(parameters_or_formula(member.parameters, member.formula));
+    if (member.parameters) json["changed"] = member.parameters->changed;
     json["hash"] = member.hash;
     json["train"] = to_json(member.train);
     json["accepted"] = member.accepted;
@@ -23,13 +24,15 @@ Json member_json(const Member& member) {
 Member member_from_json(const JsonField& field) {
     Member member;
     member.id = field.member("id").text();
-    member.formula = formula_from_json(field.member("formula"));
+    const auto changed = field.optional_member("changed");
+    member.parameters = parameters_from_json(field, changed ? changed->whole<std::size_t>() : 0);
+    if (!member.parameters) member.formula = formula_from_json(field.member("formula"));
     member.hash = field.member("hash").text();
     member.train = errors_from_json(field.member("train"));
     member.accepted = field.member("accepted").truth();
     member.tunings = field.member("tunings").whole<std::uint32_t>();
     if (const auto island = field.optional_member("island")) member.island = island->whole<std::uint32_t>();
-    member.skeleton = skeleton_of(member.formula);
+    member.skeleton = member.parameters ? hash_number(member.hash) : skeleton_of(member.formula);
     return member;
 }
 
@@ -73,6 +76,7 @@ void write_state(const RunState& state, Json& content) {
                                                 {"reason", outcome.reason}});
     content["counters"]["semantic_duplicates"] = state.counters.semantic_duplicates;
     content["counters"]["raced_out"] = state.counters.raced_out;
+    content["counters"]["refused"] = state.counters.refused;
     content["stop_reason"] = state.stop_reason;
     Json champions = Json::array();
     for (const Candidate& champion : state.champions) champions.push_back(to_json(champion));
@@ -106,6 +110,7 @@ RunState state_from_json(const JsonField& content) {
         state.counters.semantic_duplicates = count->whole<std::uint64_t>();
     if (const auto count = counters.optional_member("raced_out"))
         state.counters.raced_out = count->whole<std::uint64_t>();
+    if (const auto count = counters.optional_member("refused")) state.counters.refused = count->whole<std::uint64_t>();
     state.stop_reason = content.member("stop_reason").text();
     const JsonField champions = content.member("champions"), population = content.member("population");
     for (const JsonField& champion : champions.elements()) state.champions.push_back(candidate_from_json(champion));

@@ -21,6 +21,7 @@ struct Counters {
     std::uint64_t evaluations = 0;         ///< formulas measured on train, those of tuning and of lost races included
     std::uint64_t semantic_duplicates = 0; ///< not measured, as a formula no larger keeps the same
     std::uint64_t raced_out = 0;           ///< candidates that left a race, and so were measured in part
+    std::uint64_t refused = 0;             ///< parameter sets that the plugin refused or that broke it
 };
 
 /// What was tried before. Not in the state file: rebuilt from the journal.

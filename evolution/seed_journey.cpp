@@ -107,10 +107,10 @@ Measured measure(const Fitness& fitness, std::span<const JourneyStep> steps) {
     measured.formulas.push_back(formula::parse(hybrid_baseline));
     measured.formulas.push_back(formula::parse(Shape{}.text()));
     for (const JourneyStep& step : steps) measured.formulas.push_back(formula::parse(step.formula));
-    std::vector<const formula::Formula*> pointers;
-    for (const auto& formula : measured.formulas) pointers.push_back(&formula);
-    measured.train = evaluate_all(fitness, SearchSplit::train, pointers, {});
-    measured.valid = evaluate_all(fitness, SearchSplit::valid, pointers, {});
+    std::vector<Measurable> all;
+    for (const auto& formula : measured.formulas) all.push_back({&formula});
+    measured.train = evaluate_all(fitness, SearchSplit::train, all, {});
+    measured.valid = evaluate_all(fitness, SearchSplit::valid, all, {});
     return measured;
 }
 

@@ -37,8 +37,8 @@ std::vector<bool> pareto_front(std::span<const Member* const> members) {
     std::vector<std::size_t> order(members.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return std::tuple(members[a]->formula.size(), members[a]->train.average, a) <
-               std::tuple(members[b]->formula.size(), members[b]->train.average, b);
+        return std::tuple(members[a]->size(), members[a]->train.average, a) <
+               std::tuple(members[b]->size(), members[b]->train.average, b);
     });
     std::vector<bool> front(members.size(), false);
     double best = std::numeric_limits<double>::infinity();
@@ -59,6 +59,10 @@ std::uint64_t skeleton_of(const formula::Formula& formula) {
         if (node.op == formula::Op::column) hash = (hash ^ (node.column + 256U)) * 0x100000001b3U;
     }
     return hash;
+}
+
+std::uint64_t skeleton_of(const Candidate& candidate) {
+    return candidate.parameters ? hash_number(candidate.hash) : skeleton_of(candidate.formula);
 }
 
 void sort_by_cost(std::vector<Member>& members, double node_price) {

@@ -13,7 +13,10 @@ Json config_json(const RunConfig& config) {
     Json json;
     json["seed"] = config.seed;
     json["start"] = config.start;
-    json["start_formula"] = print(config.start_formula);
+    if (config.tunes)
+        json["tunes"] = true;
+    else
+        json["start_formula"] = print(config.start_formula);
     json["population"] = config.population;
     json["max_nodes"] = config.max_nodes;
     json["node_price"] = config.node_price;
@@ -42,7 +45,8 @@ RunConfig config_from_json(const JsonField& field) {
     RunConfig config;
     config.seed = field.member("seed").whole<std::uint64_t>();
     config.start = field.member("start").text();
-    config.start_formula = formula_from_json(field.member("start_formula"));
+    config.tunes = field.optional_member("tunes").has_value();
+    if (!config.tunes) config.start_formula = formula_from_json(field.member("start_formula"));
     config.population = field.member("population").whole<std::uint32_t>();
     config.max_nodes = field.member("max_nodes").whole<std::uint32_t>();
     config.node_price = field.member("node_price").number();
@@ -189,9 +193,29 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
     }
 }
 
+namespace {
+
+/// What is of formulas alone, and so cannot be asked of a run that tunes a plugin.
+void check_tuning(const RunConfig& config) {
+    if (!config.space) throw UsageError("a run that tunes a plugin needs its parameters");
+    const std::pair<bool, const char*> unfit[] = {{config.archive > 0, "--archive"},
+                                                  {config.semantic_duplicates, "--semantic-duplicates"},
+                                                  {config.race, "--race"},
+                                                  {config.query_stride != 1, "--query-stride"},
+                                                  {config.proposals > 0, "--proposer"}};
+    for (const auto& [given, option] : unfit)
+        if (given) throw UsageError(fmt::format("{} is for evolving formulas: leave it away with --tune", option));
+}
+
+} // namespace
+
 void check_setup(const RunSetup& setup) {
     const RunConfig& config = setup.config;
-    if (config.start_formula.empty()) throw UsageError("a run needs a formula to start from: give --start");
+    if (config.tunes) {
+        check_tuning(config);
+    } else if (config.start_formula.empty()) {
+        throw UsageError("a run needs a formula to start from: give --start");
+    }
     if (config.population < 2) throw UsageError("a population has at least 2 formulas: give a larger --population");
     if (config.islands < 1 || config.population < std::uint64_t{2} * config.islands)
         throw UsageError(

@@ -3,11 +3,13 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "framework/evaluation/parameter_space.hpp"
 #include "framework/evaluation/relative_fitness.hpp"
 #include "framework/formula/formula.hpp"
 #include "framework/json/json_field.hpp"
@@ -23,8 +25,10 @@ std::string_view to_string(ParentSelection selection);
 
 /// What decides the run's bits, together with the suite.
 struct RunConfig {
-    std::string start = "hybrid_start"; ///< as typed: a name or a formula's text
-    formula::Formula start_formula;     ///< what that is
+    std::string start = "hybrid_start";            ///< as typed: a name or a formula's text; or a tuned scorer
+    formula::Formula start_formula;                ///< what that is; empty where a plugin is tuned
+    bool tunes = false;                            ///< the parameters of the scorer `start`, whose text is canonical
+    std::shared_ptr<const ParameterSpace> space{}; ///< around that scorer; not in the state
     std::uint64_t seed = 1;
     std::uint32_t population = 400; ///< and offspring a generation
     std::uint32_t max_nodes = 60;

@@ -31,6 +31,11 @@ std::string errors_text(const evolution::RunSummary& run, const FormulaErrors& e
 }
 
 Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& candidate) {
+    if (candidate.parameters)
+        throw UsageError(
+            fmt::format("the run tuned a plugin, so its champion is no formula that can be exported; every "
+                        "command takes it by its name: --scorers '{}'",
+                        candidate.text()));
     Champion champion{usual_name("champion", candidate.formula), candidate.formula, {}};
     const auto say = [&](std::string_view what, const std::string& text) {
         champion.provenance.push_back(fmt::format("{:<11} {}", what, text));

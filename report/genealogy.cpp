@@ -24,7 +24,8 @@ Ancestor ancestor_from_json(const JsonField& line) {
     ancestor.parents = line.member("parents").texts();
     ancestor.op = line.member("operator").text();
     ancestor.hypothesis = line.member("hypothesis").text();
-    ancestor.formula = line.member("formula").text();
+    ancestor.text_key = line.optional_member("scorer") ? "scorer" : "formula";
+    ancestor.text = line.member(ancestor.text_key).text();
     for (const Status status : {Status::accepted, Status::champion})
         if (line.member("status").text() == to_string(status)) ancestor.status = status;
     return ancestor;
@@ -135,8 +136,7 @@ std::string entry_text(const ChampionEntry& entry, const Candidate* before) {
     const Candidate& champion = entry.champion;
     std::string text =
         fmt::format("{}  champion of generation {}, by {}\n", champion.id, champion.generation, champion.op);
-    text +=
-        fmt::format("  {}\n  {}\n  {}\n", champion.hypothesis, figures_text(champion, before), print(champion.formula));
+    text += fmt::format("  {}\n  {}\n  {}\n", champion.hypothesis, figures_text(champion, before), champion.text());
     if (champion.parents.empty()) return text;
     std::string with;
     for (std::size_t i = 1; i < champion.parents.size(); ++i) with += (i == 1 ? " with " : ", ") + champion.parents[i];
@@ -152,7 +152,7 @@ std::string candidate_text(const Candidate& candidate) {
     std::string text = fmt::format("{}  {} in generation {}, by {}\n  {}\n", candidate.id, to_string(candidate.status),
                                    candidate.generation, candidate.op, candidate.hypothesis);
     if (candidate.valid) text += fmt::format("  {}\n", figures_text(candidate, nullptr));
-    return text + fmt::format("  {}\n  {}\n", candidate.reason, print(candidate.formula));
+    return text + fmt::format("  {}\n  {}\n", candidate.reason, candidate.text());
 }
 
 /// As in the journal, but without what each document says.
@@ -174,7 +174,7 @@ Json ancestors_json(const std::vector<Ancestor>& ancestors) {
                         {"parents", ancestor.parents},
                         {"operator", ancestor.op},
                         {"hypothesis", ancestor.hypothesis},
-                        {"formula", ancestor.formula},
+                        {ancestor.text_key, ancestor.text},
                         {"status", to_string(ancestor.status)}});
     return json;
 }

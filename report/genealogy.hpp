@@ -15,7 +15,8 @@ struct Ancestor {
     std::string id;
     std::uint32_t generation = 0;
     std::vector<std::string> parents;
-    std::string op, hypothesis, formula;
+    std::string op, hypothesis;
+    std::string text_key, text; ///< Candidate::text_key() and text()
     evolution::Status status = evolution::Status::rejected;
 };
 

@@ -136,6 +136,7 @@ void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& inpu
 } // namespace
 
 std::string champion_label(const evolution::RunSummary& run) {
+    if (run.champion.parameters) return run.champion.text();
     return fmt::format("champion {}", run.champion.hash.substr(0, 8));
 }
 

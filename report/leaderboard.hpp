@@ -27,7 +27,8 @@ struct VerdictInput {
     Verdict verdict;
 };
 
-/// The name of a run's champion in tables: that of its formula, so that two names are equal only for equal formulas.
+/// The name of a run's champion in tables: that of its formula, so that two names are equal only for equal formulas; of
+/// a run that tuned a plugin the scorer as --scorers takes it.
 std::string champion_label(const evolution::RunSummary& run);
 
 /// (best published - row) / (best published - oracle) on the test split, of the rows of one group. The best published

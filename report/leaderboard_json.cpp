@@ -79,7 +79,7 @@ Json run_to_json(const LeaderboardTable::Run& run) {
             {"duplicates", summary.duplicates},
             {"stop_reason", summary.stop_reason},
             {"champion", champion_label(summary)},
-            {"formula", formula::print(summary.champion.formula)},
+            {summary.champion.text_key(), summary.champion.text()},
             {"command", summary.command}};
 }
 

@@ -8,6 +8,7 @@
 #include "report/captured_text.hpp"
 #include "report/cells.hpp"
 #include "report/ranking.hpp"
+#include "report/run_text.hpp"
 #include "report/table.hpp"
 #include "report/write_file.hpp"
 
@@ -75,12 +76,12 @@ std::string legend(const LeaderboardTable& table) {
 std::string run_line(const LeaderboardTable::Run& run) {
     const auto& summary = run.summary;
     std::string text =
-        fmt::format("- Run {}: seed {}, from {}, {} generations, {} formulas evaluated, {} duplicates skipped",
+        fmt::format("- Run {}: seed {}, from {}, {} generations, {} {} evaluated, {} duplicates skipped",
                     markdown_code(run.file), summary.seed, markdown_code(summary.start), summary.generation,
-                    summary.evaluations, summary.duplicates);
+                    summary.evaluations, made_text(summary.champion.parameters.has_value()), summary.duplicates);
     if (!summary.stop_reason.empty()) text += ", stopped: " + printable(summary.stop_reason);
     return text + fmt::format(". Its champion {}: {}\n", markdown_code(champion_label(summary)),
-                              markdown_code(formula::print(summary.champion.formula)));
+                              markdown_code(summary.champion.text()));
 }
 
 std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std::string_view plot) {

@@ -76,7 +76,7 @@ Json champion_json(const Candidate& champion) {
     json["generation"] = champion.generation;
     json["operator"] = champion.op;
     json["hypothesis"] = champion.hypothesis;
-    json["formula"] = print(champion.formula);
+    json[champion.text_key()] = champion.text();
     json["train"] = champion.train.average;
     json["valid"] = champion.valid->average;
     json["kl"] = nullptr;
@@ -135,15 +135,16 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
         say("KL", fmt::format("{:.5f} on train, {:.5f} on valid, inside the model", verdict->train.average,
                               verdict->valid->average));
-    say("made", fmt::format("{} candidates, {} formulas measured, {} a second", state.counters.candidates,
-                            state.counters.evaluations, rate_text(evaluations_a_second(state))));
+    say("made",
+        fmt::format("{} candidates, {} {} measured, {} a second", state.counters.candidates, state.counters.evaluations,
+                    made_text(status.setup.config.tunes), rate_text(evaluations_a_second(state))));
     say("", shares_text(evolution::shares_of(state.counters)));
     if (!state.archive.empty()) say("archive", fmt::format("{} formulas", state.archive.size()));
     if (status.judge) say("judge", outside_text(*status.judge));
     if (status.proposer) say("proposer", outside_text(*status.proposer));
     say("time", time_text(state.seconds) +
                     (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
-    say("formula", fmt::format("{}\n            {}, by {}", print(champion.formula), champion.id, champion.op));
+    say(champion.text_key(), fmt::format("{}\n            {}, by {}", champion.text(), champion.id, champion.op));
     return text;
 }
 
@@ -171,7 +172,8 @@ Json to_json(const RunStatus& status) {
     json["evaluations_a_second"] = evaluations_a_second(state);
     json["shares"] = {{"duplicates", shares.duplicates},
                       {"semantic_duplicates", shares.semantic_duplicates},
-                      {"raced_out", shares.raced_out}};
+                      {"raced_out", shares.raced_out},
+                      {"refused", shares.refused}};
     json["archive"] = state.archive.size();
     json["judge"] = outside_json(status.judge);
     json["proposer"] = outside_json(status.proposer);

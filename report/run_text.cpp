@@ -20,11 +20,14 @@ std::string time_text(double seconds) {
 
 std::string rate_text(double a_second) { return fmt::format("{:.{}f}", a_second, a_second < 10 ? 2 : 0); }
 
+std::string_view made_text(bool tunes) { return tunes ? "parameter sets" : "formulas"; }
+
 std::string shares_text(const evolution::Shares& shares) {
     std::string text = fmt::format("{:.0f} % duplicates", 100 * shares.duplicates);
     if (shares.semantic_duplicates > 0)
         text += fmt::format(", {:.0f} % semantic duplicates", 100 * shares.semantic_duplicates);
     if (shares.raced_out > 0) text += fmt::format(", {:.0f} % out of the race", 100 * shares.raced_out);
+    if (shares.refused > 0) text += fmt::format(", {:.0f} % refused by the plugin", 100 * shares.refused);
     return text;
 }
 
@@ -39,9 +42,9 @@ ErrorSparks error_sparks(std::span<const evolution::HistoryLine> history, std::s
 }
 
 std::string progress_note(const evolution::RunProgress& progress) {
-    return fmt::format("generation {}, train {:.5f}, valid {:.5f}, {} formulas/s, {}", progress.generation,
+    return fmt::format("generation {}, train {:.5f}, valid {:.5f}, {} {}/s, {}", progress.generation,
                        progress.champion_train, progress.champion_valid, rate_text(progress.evaluations_a_second),
-                       shares_text(progress.shares));
+                       made_text(progress.tunes), shares_text(progress.shares));
 }
 
 std::vector<std::string> progress_block(const evolution::RunProgress& progress, Glyphs glyphs) {
@@ -49,7 +52,8 @@ std::vector<std::string> progress_block(const evolution::RunProgress& progress, 
     return {fmt::format("  generation {}, best train {:.5f} {}  valid {:.5f} {}{}", progress.generation,
                         progress.best_train, sparks.train, progress.champion_valid, sparks.valid,
                         progress.champion_kl ? fmt::format("  KL {:.5f}", *progress.champion_kl) : ""),
-            fmt::format("  {} formulas/s, {}{}", rate_text(progress.evaluations_a_second), shares_text(progress.shares),
+            fmt::format("  {} {}/s, {}{}", rate_text(progress.evaluations_a_second), made_text(progress.tunes),
+                        shares_text(progress.shares),
                         progress.archive > 0 ? fmt::format(", archive of {}", progress.archive) : ""),
             fmt::format("  {}", progress.champion)};
 }

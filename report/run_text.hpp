@@ -12,9 +12,11 @@ namespace evictlab::report {
 
 /// "1:05", with hours "2:01:05".
 std::string time_text(double seconds);
-/// Of formulas a second; below 10 with two decimals.
+/// What a run makes: "formulas", or "parameter sets" where it tunes a plugin.
+std::string_view made_text(bool tunes);
+/// Of those a second; below 10 with two decimals.
 std::string rate_text(double a_second);
-/// "12 % duplicates", and of semantic duplicates and of candidates out of the race what there is.
+/// "12 % duplicates", and of semantic duplicates and of candidates out of the race or refused what there is.
 std::string shares_text(const evolution::Shares& shares);
 /// Best train error and champion's valid error, oldest first; without generation 0 where there are others, for the
 /// start's error is so far above theirs that all of them would look the same.

@@ -98,6 +98,25 @@ void check_kills(const TemporaryFolder& folder, const Words& options, int wanted
     }
 }
 
+/// A small captured suite, made up.
+struct CapturedFolder {
+    TemporaryFolder folder;
+    fs::path suite = folder / "suite";
+
+    CapturedFolder() {
+        std::vector<evictlab::test::TraceShape> shapes;
+        for (const char* split : {"train", "train", "valid", "test"}) {
+            evictlab::test::TraceShape shape;
+            shape.split = split;
+            shape.seed = static_cast<std::uint32_t>(shapes.size() + 1);
+            shape.document = "document " + std::to_string(shape.seed);
+            shapes.push_back(shape);
+        }
+        fs::create_directory(suite);
+        evictlab::test::write_suite(suite, shapes);
+    }
+};
+
 } // namespace
 
 TEST_CASE("thirty kills and resumes end in the bits of undisturbed runs") {
@@ -106,20 +125,14 @@ TEST_CASE("thirty kills and resumes end in the bits of undisturbed runs") {
 }
 
 TEST_CASE("kills and resumes end in the same bits on a captured suite with every way to select and to save work") {
-    const TemporaryFolder folder;
-    std::vector<evictlab::test::TraceShape> shapes;
-    for (const char* split : {"train", "train", "valid", "test"}) {
-        evictlab::test::TraceShape shape;
-        shape.split = split;
-        shape.seed = static_cast<std::uint32_t>(shapes.size() + 1);
-        shape.document = "document " + std::to_string(shape.seed);
-        shapes.push_back(shape);
-    }
-    const fs::path suite = folder / "suite";
-    fs::create_directory(suite);
-    evictlab::test::write_suite(suite, shapes);
-    check_kills(folder,
-                {"--suite", suite, "--start", "window_attn:16", "--parents", "lexicase", "--islands", "3",
+    const CapturedFolder captured;
+    check_kills(captured.folder,
+                {"--suite", captured.suite, "--start", "window_attn:16", "--parents", "lexicase", "--islands", "3",
                  "--migration", "2", "--archive", "0.2", "--semantic-duplicates", "skip", "--race", "on"},
                 12);
+}
+
+TEST_CASE("kills and resumes end in the same bits where a plugin is tuned") {
+    const CapturedFolder captured;
+    check_kills(captured.folder, {"--suite", captured.suite, "--tune", "snapkv@kvpress:window=4"}, 6);
 }
