@@ -8,12 +8,11 @@
 #include "framework/suite/suite.hpp"
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/saved_run.hpp"
+#include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
 using namespace evictlab::evolution;
 using evictlab::test::ActingProcess;
-using evictlab::test::bytes_of;
 using state::ExchangeJournal;
 namespace fs = std::filesystem;
 
@@ -22,13 +21,7 @@ namespace {
 const std::vector<double> retentions{0.25, 0.5};
 
 const Suite& small_suite() {
-    static const Suite suite = [] {
-        SuiteOptions options;
-        options.patterns = 2;
-        options.seq_len = 24;
-        options.num_layers = 2;
-        return make_suite("micro", options);
-    }();
+    static const Suite suite = test::small_micro();
     return suite;
 }
 
@@ -47,9 +40,7 @@ RunSetup small_setup(std::uint32_t generations) {
     setup.config.population = 30;
     setup.config.tuned = 1;
     setup.config.tuning_evaluations = 20;
-    setup.identity.suite = small_suite().name();
-    setup.identity.suite_hash = small_suite().hash();
-    setup.identity.suite_parameters_json = small_suite().parameters_json();
+    setup.identity = test::identity_on(small_suite());
     setup.limits.generations = generations;
     return setup;
 }
@@ -83,17 +74,8 @@ struct OutsideRun {
         }
         return run_evolution(setup, small_fitness(), store, {}, outside);
     }
-    std::string saved() const {
-        Json content = state::read_state(file);
-        content.erase("times");
-        return content.dump() + "\n" + bytes_of(file.string() + ".journal");
-    }
-    std::vector<Candidate> candidates() const {
-        std::vector<Candidate> all;
-        const std::string name = file.string() + ".journal";
-        state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
-        return all;
-    }
+    std::string saved() const { return test::saved_run(file); }
+    std::vector<Candidate> candidates() const { return test::candidates_of(file); }
 };
 
 } // namespace

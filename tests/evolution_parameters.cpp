@@ -13,12 +13,12 @@
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
-#include "tests/support/saved_run.hpp"
-#include "tests/support/trace_writer.hpp"
+#include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
 using namespace evictlab::evolution;
 using evictlab::test::bytes_of;
+using evictlab::test::candidates_of;
 using evictlab::test::shell;
 using evictlab::test::TemporaryFolder;
 namespace fs = std::filesystem;
@@ -34,43 +34,13 @@ PluginHost& host() {
 
 ParameterSpace space_of(const std::string& scorer) { return ParameterSpace(make_scorer(scorer, host())); }
 
-/// A small captured suite, made up.
-struct Captured {
-    TemporaryFolder folder;
-    Suite suite;
-
-    Captured() : suite(make()) {}
-
-private:
-    Suite make() const {
-        std::vector<test::TraceShape> shapes;
-        for (const char* split : {"train", "train", "train", "valid", "valid", "test"}) {
-            test::TraceShape shape;
-            shape.tokens = 48;
-            shape.prompt = 36;
-            shape.split = split;
-            shape.seed = static_cast<std::uint32_t>(shapes.size() + 1);
-            shape.document = "document " + std::to_string(shape.seed);
-            shapes.push_back(shape);
-        }
-        test::write_suite(folder.path, shapes);
-        return open_captured_suite(folder.path);
-    }
-};
-
-const Captured& captured() {
-    static const Captured made;
+const test::SmallCaptured& captured() {
+    static const test::SmallCaptured made;
     return made;
 }
 
 const Suite& synthetic() {
-    static const Suite suite = [] {
-        SuiteOptions options;
-        options.patterns = 2;
-        options.seq_len = 24;
-        options.num_layers = 2;
-        return make_suite("micro", options);
-    }();
+    static const Suite suite = test::small_micro();
     return suite;
 }
 
@@ -88,10 +58,7 @@ RunSetup setup_for(const std::string& scorer, const Suite& suite, std::uint32_t 
     setup.config.tuning_evaluations = 12;
     setup.config.islands = 2;
     setup.config.migration = 2;
-    setup.identity.suite = suite.name();
-    setup.identity.suite_hash = suite.hash();
-    setup.identity.suite_parameters_json = suite.parameters_json();
-    setup.identity.build = "test";
+    setup.identity = test::identity_on(suite);
     setup.limits.generations = generations;
     return setup;
 }
@@ -103,21 +70,7 @@ RunResult run(const RunSetup& setup, const Suite& suite, const fs::path& file, c
     return run_evolution(setup, fitness, store, hooks);
 }
 
-std::vector<Candidate> candidates_of(const fs::path& file) {
-    std::vector<Candidate> all;
-    const std::string name = file.string();
-    state::read_journal(file,
-                        [&](const state::Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
-    return all;
-}
-
-/// Everything that must be equal for equal runs.
-std::string outcome(const fs::path& file) {
-    auto content = state::read_state(file);
-    content.erase("times");
-    content.erase("limits");
-    return content.dump() + "\n" + bytes_of(file.string() + ".journal");
-}
+std::string outcome(const fs::path& file) { return test::saved_run(file, {"limits"}); }
 
 } // namespace
 

@@ -11,35 +11,28 @@
 #include "evolution/variation/operator.hpp"
 #include "framework/suite/suite.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/saved_run.hpp"
+#include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
 using namespace evictlab::evolution;
 using evictlab::test::bytes_of;
+using evictlab::test::candidates_of;
+using evictlab::test::saved_run;
 using evictlab::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
 
-Suite small_suite(std::uint64_t test_seed_offset = 0) {
-    SuiteOptions options;
-    options.patterns = 2;
-    options.seq_len = 24;
-    options.num_layers = 2;
-    options.test_seed_offset = test_seed_offset;
-    return make_suite("micro", options);
-}
-
 const std::vector<double> retentions{0.25, 0.5, 0.75};
 
 const FitnessEvaluator& small_fitness() {
-    static const Suite suite = small_suite();
+    static const Suite suite = test::small_micro();
     static const FitnessEvaluator fitness(suite.search_traces(), retentions);
     return fitness;
 }
 
 RunSetup small_setup(std::uint32_t generations = 5) {
-    static const Suite suite = small_suite();
+    static const Suite suite = test::small_micro();
     RunSetup setup;
     setup.config.start = "hybrid_start";
     setup.config.start_formula =
@@ -49,12 +42,8 @@ RunSetup small_setup(std::uint32_t generations = 5) {
     setup.config.population = 30;
     setup.config.tuned = 3;
     setup.config.tuning_evaluations = 30;
-    setup.identity.suite = suite.name();
-    setup.identity.suite_hash = suite.hash();
-    setup.identity.suite_parameters_json = suite.parameters_json();
-    setup.identity.build = "test";
+    setup.identity = test::identity_on(suite);
     setup.identity.plugins = {{"h2o", "aa"}};
-    setup.identity.command = "a command";
     setup.limits.generations = generations;
     return setup;
 }
@@ -62,13 +51,6 @@ RunSetup small_setup(std::uint32_t generations = 5) {
 fs::path file_in(const TemporaryFolder& folder, const std::string& name) { return folder.path / name; }
 
 fs::path journal_of(const fs::path& file) { return file.string() + ".journal"; }
-
-/// Everything of a saved run that must be equal for equal runs.
-std::string saved(const fs::path& file) {
-    Json content = state::read_state(file);
-    content.erase("times");
-    return content.dump() + "\n" + bytes_of(journal_of(file));
-}
 
 RunResult run_new(const RunSetup& setup, const fs::path& file, const RunHooks& hooks = {}) {
     auto store = state::RunStore::create(file);
@@ -78,13 +60,6 @@ RunResult run_new(const RunSetup& setup, const fs::path& file, const RunHooks& h
 RunResult run_on(const RunSetup& setup, const fs::path& file, const RunHooks& hooks = {}) {
     auto store = state::RunStore::resume(file);
     return run_evolution(setup, small_fitness(), store, hooks);
-}
-
-std::vector<Candidate> candidates_of(const fs::path& file) {
-    std::vector<Candidate> all;
-    const std::string name = journal_of(file);
-    state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
-    return all;
 }
 
 std::string error_of(const std::function<void()>& action) {
@@ -151,7 +126,7 @@ TEST_CASE("the same bits for 1, 2 and 7 threads, other bits for another seed") {
         const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
         const fs::path file = file_in(folder, std::to_string(threads) + ".json");
         run_new(small_setup(), file);
-        outcomes.insert(saved(file));
+        outcomes.insert(saved_run(file));
     }
     CHECK(outcomes.size() == 1);
     RunSetup other = small_setup();
@@ -163,12 +138,12 @@ TEST_CASE("the same bits for 1, 2 and 7 threads, other bits for another seed") {
 TEST_CASE("stopped after any generation and resumed, a run gives the bits of one that never was") {
     const TemporaryFolder folder;
     run_new(small_setup(), file_in(folder, "whole.json"));
-    const std::string whole = saved(file_in(folder, "whole.json"));
+    const std::string whole = saved_run(file_in(folder, "whole.json"));
     for (std::uint32_t stop = 0; stop <= 5; ++stop) {
         const fs::path file = file_in(folder, std::to_string(stop) + ".json");
         run_new(small_setup(stop), file);
         run_on(small_setup(), file);
-        CHECK(saved(file) == whole);
+        CHECK(saved_run(file) == whole);
     }
 }
 
@@ -194,7 +169,7 @@ TEST_CASE("stopped in the middle of generations and resumed, a run gives the sam
         ++stops;
     }
     CHECK(stops > 1);
-    CHECK(saved(file) == saved(file_in(folder, "whole.json")));
+    CHECK(saved_run(file) == saved_run(file_in(folder, "whole.json")));
 }
 
 TEST_CASE("a run that has reached its limit does nothing when resumed, and goes on under a higher one") {
@@ -259,7 +234,7 @@ TEST_CASE("a resumed run must agree in everything but its limits") {
     const TemporaryFolder folder;
     const fs::path file = file_in(folder, "evolution.json");
     run_new(small_setup(1), file);
-    const std::string before = saved(file);
+    const std::string before = saved_run(file);
     RunSetup other = small_setup(2);
     std::string named;
     SECTION("suite") { other.identity.suite_hash = "sha256:other", named = "suite/hash"; }
@@ -274,7 +249,7 @@ TEST_CASE("a resumed run must agree in everything but its limits") {
     CHECK_THAT(message, ContainsSubstring(named));
     CHECK_THAT(message, ContainsSubstring("cannot resume"));
     CHECK_THAT(message, ContainsSubstring("start a new run with another --state file"));
-    CHECK(saved(file) == before);
+    CHECK(saved_run(file) == before);
 }
 
 TEST_CASE("what a saved run was made with can be read back") {
@@ -352,13 +327,13 @@ TEST_CASE("another test split changes nothing in a run") {
     std::vector<std::string> journals;
     std::set<std::string> suites;
     for (const std::uint64_t offset : {0, 500}) {
-        const Suite suite = small_suite(offset);
+        const Suite suite = test::small_micro(offset);
         suites.insert(suite.hash());
         const FitnessEvaluator fitness(suite.search_traces(), retentions);
         const fs::path file = file_in(folder, std::to_string(offset) + ".json");
         auto store = state::RunStore::create(file);
         run_evolution(small_setup(), fitness, store);
-        journals.push_back(saved(file));
+        journals.push_back(saved_run(file));
     }
     CHECK(suites.size() == 2);
     CHECK(journals[0] == journals[1]);

@@ -14,12 +14,12 @@
 #include "framework/capture/captured_suite.hpp"
 #include "framework/evaluation/captured_fitness.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/saved_run.hpp"
-#include "tests/support/trace_writer.hpp"
+#include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
 using namespace evictlab::evolution;
-using evictlab::test::bytes_of;
+using evictlab::test::candidates_of;
+using evictlab::test::saved_run;
 using evictlab::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
@@ -38,34 +38,13 @@ Member member(const std::string& text, double train, std::uint32_t island = 0) {
     return made;
 }
 
-/// A small captured suite, made up.
-struct Captured {
-    TemporaryFolder folder;
-    Suite suite;
-    CapturedFitness fitness;
-
-    Captured() : suite(make()), fitness(suite, retentions, columns(), CapturedMeasure::output_error) {}
+struct Captured : test::SmallCaptured {
+    CapturedFitness fitness{suite, retentions, columns(), CapturedMeasure::output_error};
 
     static std::vector<ColumnId> columns() {
         std::vector<ColumnId> ids = columns::of_the_seed();
         for (const std::string& name : captured_columns) ids.push_back(columns::intern(name));
         return ids;
-    }
-
-private:
-    Suite make() const {
-        std::vector<test::TraceShape> shapes;
-        for (const char* split : {"train", "train", "train", "valid", "valid", "test"}) {
-            test::TraceShape shape;
-            shape.tokens = 48;
-            shape.prompt = 36;
-            shape.split = split;
-            shape.seed = static_cast<std::uint32_t>(shapes.size() + 1);
-            shape.document = "document " + std::to_string(shape.seed);
-            shapes.push_back(shape);
-        }
-        test::write_suite(folder.path, shapes);
-        return open_captured_suite(folder.path);
     }
 };
 
@@ -89,12 +68,7 @@ RunSetup full_setup(std::uint32_t generations) {
     setup.config.archive = 0.25;
     setup.config.semantic_duplicates = true;
     setup.config.race = true;
-    const Suite& suite = captured().suite;
-    setup.identity.suite = suite.name();
-    setup.identity.suite_hash = suite.hash();
-    setup.identity.suite_parameters_json = suite.parameters_json();
-    setup.identity.build = "test";
-    setup.identity.command = "a command";
+    setup.identity = test::identity_on(captured().suite);
     setup.limits.generations = generations;
     return setup;
 }
@@ -107,19 +81,6 @@ RunResult run_new(const RunSetup& setup, const fs::path& file) {
 RunResult run_on(const RunSetup& setup, const fs::path& file) {
     auto store = state::RunStore::resume(file);
     return run_evolution(setup, captured().fitness, store);
-}
-
-std::string saved(const fs::path& file) {
-    Json content = state::read_state(file);
-    content.erase("times");
-    return content.dump() + "\n" + bytes_of(file.string() + ".journal");
-}
-
-std::vector<Candidate> candidates_of(const fs::path& file) {
-    std::vector<Candidate> all;
-    const std::string name = file.string() + ".journal";
-    state::read_journal(file, [&](const Json& line) { all.push_back(candidate_from_json(JsonField(line, name))); });
-    return all;
 }
 
 } // namespace
@@ -275,13 +236,13 @@ TEST_CASE("with all of it, a run has the same bits for 1, 2 and 7 threads and ac
         const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
         const fs::path file = folder.path / (std::to_string(threads) + ".json");
         run_new(full_setup(5), file);
-        outcomes.insert(saved(file));
+        outcomes.insert(saved_run(file));
     }
     for (std::uint32_t stop = 0; stop < 5; ++stop) {
         const fs::path file = folder.path / ("stopped" + std::to_string(stop) + ".json");
         run_new(full_setup(stop), file);
         run_on(full_setup(5), file);
-        outcomes.insert(saved(file));
+        outcomes.insert(saved_run(file));
     }
     CHECK(outcomes.size() == 1);
 }
@@ -293,6 +254,9 @@ TEST_CASE("what each of them does to a run can be seen in it") {
     CHECK(state.counters.semantic_duplicates > 0);
     CHECK(state.counters.raced_out > 0);
     CHECK(state.archive.size() > 3);
+    const Json saved = state::read_state(file); // and a resumed run goes on counting from there
+    CHECK(saved.at("counters").at("semantic_duplicates") == state.counters.semantic_duplicates);
+    CHECK(saved.at("counters").at("raced_out") == state.counters.raced_out);
 
     std::map<std::uint32_t, std::set<std::string>> islands;
     for (const Member& each : state.population) islands[each.island].insert(each.hash);

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,11 +23,10 @@ from numpy.typing import NDArray
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
 
-from test_press import CLOSE, Full, kept, run_full, undecided  # noqa: E402
+from test_press import CLOSE, Full, kept, real_model, run_full, undecided  # noqa: E402
 from transformers import DynamicCache  # noqa: E402
 
 from evictlab_tools.library import Lab  # noqa: E402
-from evictlab_tools.models import open_model  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
 
 # Between them every column that a press can have, with every kind of parameter.
@@ -249,13 +247,7 @@ def test_the_file_needs_nothing_of_ours_and_holds_what_is_used_alone(export: Cal
 
 @pytest.fixture(scope="module")
 def smollm2() -> tuple[Any, Full]:
-    gguf = os.environ.get("EVICTLAB_GGUF")
-    if not gguf:
-        pytest.skip("EVICTLAB_GGUF names no model")
-    source = open_model(gguf)
-    text = (Path(__file__).parents[2] / "LICENSE").read_text(encoding="utf-8") * 2
-    model = source.load("sdpa")
-    return model, run_full(model, source.tokenizer.encode(text)[:400])
+    return real_model(400)
 
 
 @pytest.fixture(scope="module")

@@ -120,15 +120,20 @@ def check(model: Any, full: Full, scorer: str, removed: float) -> int:
     return differing
 
 
-@pytest.fixture(scope="module")
-def smollm2() -> tuple[Any, Full]:
+def real_model(tokens: int) -> tuple[Any, Full]:
+    """The model that EVICTLAB_GGUF names, and its run over so many tokens; skips the test without one."""
     gguf = os.environ.get("EVICTLAB_GGUF")
     if not gguf:
         pytest.skip("EVICTLAB_GGUF names no model")
     source = open_model(gguf)
     text = (Path(__file__).parents[2] / "LICENSE").read_text(encoding="utf-8") * 2
     model = source.load("sdpa")
-    return model, run_full(model, source.tokenizer.encode(text)[:TOKENS])
+    return model, run_full(model, source.tokenizer.encode(text)[:tokens])
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> tuple[Any, Full]:
+    return real_model(TOKENS)
 
 
 @pytest.mark.slow
