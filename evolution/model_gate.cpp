@@ -8,25 +8,26 @@
 #include <iterator>
 #include <numeric>
 
+#include "framework/evaluation/geometric_mean.hpp"
+
 namespace evictlab::evolution {
 namespace {
 
-constexpr double least_kl = 1e-9;       // that has a logarithm
 constexpr std::size_t heats[] = {2, 2}; // documents of the first heats; the rest is the last one
 constexpr double heat_margin = 0.05;    // in the mean logarithm, that a heat forgives: it is of few documents
 constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
-double mean_log(std::span<const double> kl) {
-    double sum = 0;
-    for (const double each : kl) sum += std::log(std::max(each, least_kl));
-    return sum / static_cast<double>(kl.size());
+using Divergences = std::span<const std::vector<double>>; // [document][retention]
+
+/// Of each of `own` documents: the mean logarithm of its ratio to `other`'s.
+std::vector<double> log_ratios(Divergences own, Divergences other) {
+    std::vector<double> logs;
+    for (std::size_t d = 0; d < own.size(); ++d) logs.push_back(mean_log(own[d]) - mean_log(other[d]));
+    return logs;
 }
 
-/// The mean logarithm of the ratio to the champion, over the contender's documents so far.
-double behind(const std::vector<std::vector<double>>& kl, const FormulaErrors& champion) {
-    double sum = 0;
-    for (std::size_t d = 0; d < kl.size(); ++d) sum += mean_log(kl[d]) - mean_log(champion.by_document[d]);
-    return sum / static_cast<double>(kl.size());
+double mean(std::span<const double> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 /// The best by train error first; ids make the order total.
@@ -51,11 +52,9 @@ std::vector<Candidate*> best_of(const Candidate& champion, std::vector<Candidate
 double PairedRatio::ratio() const { return std::exp(mean_log); }
 
 PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other) {
-    std::vector<double> logs;
-    for (std::size_t d = 0; d < verdict.by_document.size(); ++d)
-        logs.push_back(mean_log(verdict.by_document[d]) - mean_log(other.by_document[d]));
+    const std::vector<double> logs = log_ratios(verdict.by_document, other.by_document);
     const auto count = static_cast<double>(logs.size());
-    PairedRatio out{std::accumulate(logs.begin(), logs.end(), 0.0) / count, 0};
+    PairedRatio out{mean(logs), 0};
     double squares = 0;
     for (const double each : logs) squares += (each - out.mean_log) * (each - out.mean_log);
     if (logs.size() > 1) out.error = std::sqrt(squares / (count - 1) / count);
@@ -64,11 +63,7 @@ PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& othe
 
 FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl) {
     FormulaErrors out;
-    out.by_retention.assign(kl.at(0).size(), 0.0);
-    for (const auto& document : kl)
-        for (std::size_t r = 0; r < document.size(); ++r)
-            out.by_retention[r] += std::log(std::max(document[r], least_kl));
-    for (double& mean : out.by_retention) mean = std::exp(mean / static_cast<double>(kl.size()));
+    out.by_retention = geometric_means(kl);
     out.average = std::exp(mean_log(out.by_retention));
     out.by_document = std::move(kl);
     return out;
@@ -121,7 +116,7 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
         first += count;
         for (Contender& contender : contenders) {
             if (!contender.out.empty()) continue;
-            const double by = behind(contender.kl, champion);
+            const double by = mean(log_ratios(contender.kl, champion.by_document));
             if (by >= (first < all.size() ? heat_margin : 0))
                 contender.out = fmt::format(
                     "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);

@@ -6,78 +6,19 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <numeric>
+#include <optional>
 
-#include "framework/evaluation/captured_protocol.hpp"
+#include "framework/evaluation/captured_block.hpp"
+#include "framework/evaluation/geometric_mean.hpp"
 #include "framework/evaluation/kept_hash.hpp"
-#include "framework/evaluation/rank.hpp"
 
 namespace evictlab {
 namespace {
 
 constexpr std::size_t jobs_a_task = 16;
-constexpr double least_kl = 1e-9;             // that has a logarithm
 constexpr std::size_t sampled_heads = 16;     // of kept_hash()
 constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
-
-/// One layer of one trace.
-struct Block {
-    std::size_t trace = 0; ///< within its split
-    std::size_t heads = 0, tokens = 0;
-    std::vector<std::size_t> kept;                  ///< [retention], a head
-    std::vector<std::vector<double>> columns;       ///< [column]: [heads][padded tokens], or one value
-    std::vector<double> mean_attention;             ///< [heads][padded tokens]
-    std::vector<double> total;                      ///< [head], of mean_attention
-    std::unique_ptr<const ContinuationJudge> judge; ///< without a metric where only attention loss is measured
-    const double* column(std::size_t index, std::size_t head) const {
-        const auto& values = columns[index];
-        return values.data() + (values.size() > 1 ? head * padded(tokens) : 0);
-    }
-};
-
-/// Of one thread.
-struct Scratch {
-    formula::Workspace workspace;
-    std::vector<formula::ColumnView> views;
-    std::vector<double> scores, kept_mass;
-    JudgeScratch judge;
-    std::vector<std::vector<std::uint32_t>> kept;
-    std::vector<float> responses; ///< [retention][response], summed over layers
-};
-
-Block make_block(const CapturedTrace& trace, std::size_t layer, std::span<const ColumnId> ids,
-                 std::span<const double> retentions, const OutputMetric* metric, bool with_sensitivity,
-                 std::size_t every) {
-    const bool wov = std::ranges::any_of(ids, [](ColumnId id) { return columns::needs(id) == ColumnNeeds::wov_norm; });
-    const CapturedLayer loaded(trace, layer, wov);
-    PromptColumns columns(loaded.view(), ids);
-    Block block;
-    block.heads = loaded.view().shape().kv_heads;
-    block.tokens = trace.prompt_len();
-    const std::size_t stride = padded(block.tokens);
-    for (const double r : retentions) block.kept.push_back(kept_count_for_removed(block.tokens, 1.0 - r));
-    for (std::size_t c = 0; c < ids.size(); ++c) {
-        auto& values = block.columns.emplace_back();
-        if (const auto view = columns.columns().view(c, 0); view.uniform) {
-            values.assign(1, *view.data);
-            continue;
-        }
-        values.resize(block.heads * stride);
-        for (std::size_t a = 0; a < block.heads; ++a)
-            std::copy_n(columns.columns().view(c, a).data, block.tokens,
-                        values.begin() + static_cast<std::ptrdiff_t>(a * stride));
-    }
-    block.judge = std::make_unique<ContinuationJudge>(
-        loaded.rows(), block.tokens, metric, with_sensitivity ? trace.load_sensitivity(layer) : AlignedFloats{}, every);
-    block.mean_attention.resize(block.heads * stride);
-    for (std::size_t a = 0; a < block.heads; ++a) {
-        const auto mean = block.judge->mean_attention(a);
-        std::ranges::copy(mean, block.mean_attention.begin() + static_cast<std::ptrdiff_t>(a * stride));
-        block.total.push_back(std::accumulate(mean.begin(), mean.end(), 0.0));
-    }
-    return block;
-}
 
 /// What of a split is measured at once. A unit is what a figure is of: a block, or for predicted_kl a whole document.
 struct Part {
@@ -118,7 +59,7 @@ struct CapturedFitness::Impl {
     std::size_t every = 1;
     CapturedMeasure measure = CapturedMeasure::output_error;
     OutputMetrics metrics;
-    std::array<std::vector<Block>, 2> blocks;          ///< by SearchSplit
+    std::array<std::vector<CapturedBlock>, 2> blocks;  ///< by SearchSplit
     std::array<std::vector<std::size_t>, 2> documents; ///< of each block
     std::array<std::size_t, 2> traces{}, tokens{};
 
@@ -128,76 +69,32 @@ struct CapturedFitness::Impl {
         std::vector<std::pair<std::size_t, std::size_t>> places;
         for (std::size_t t = 0; t < from.size(); ++t)
             for (const std::size_t layer : from[t]->held_layers()) places.emplace_back(t, layer);
-        blocks[s].resize(places.size());
+        std::vector<std::optional<CapturedBlock>> made(places.size());
         tbb::parallel_for(std::size_t{0}, places.size(), [&](std::size_t i) {
             const auto [t, layer] = places[i];
             const CapturedTrace& trace = *from[t]->captured();
-            blocks[s][i] = make_block(trace, layer, ids, retentions,
-                                      measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr,
-                                      measure == CapturedMeasure::predicted_kl, every);
-            blocks[s][i].trace = t;
+            const OutputMetric* metric = measure == CapturedMeasure::output_error ? metrics.of(trace, layer) : nullptr;
+            made[i].emplace(trace, layer, t,
+                            BlockContent{ids, retentions, metric, measure == CapturedMeasure::predicted_kl, every});
         });
-        for (const Block& block : blocks[s]) {
-            documents[s].push_back(block.trace);
-            tokens[s] += block.heads * block.tokens;
+        blocks[s].reserve(made.size());
+        for (auto& block : made) {
+            documents[s].push_back(block->document());
+            tokens[s] += block->heads() * block->tokens();
+            blocks[s].push_back(std::move(*block));
         }
-    }
-
-    /// Scores of one head, with room behind as the cut wants.
-    double* score(const Block& block, const FitnessJob& job, std::size_t head, Scratch& scratch) const {
-        const auto needed = job.program->columns();
-        scratch.views.resize(needed.size());
-        for (std::size_t i = 0; i < needed.size(); ++i) {
-            const auto c = static_cast<std::size_t>(std::ranges::lower_bound(ids, needed[i]) - ids.begin());
-            scratch.views[i] = {block.column(c, head), block.columns[c].size() == 1};
-        }
-        scratch.scores.resize(std::max(scratch.scores.size(), padded(block.tokens) + row_padding));
-        job.program->evaluate(scratch.views, job.constants, block.tokens, scratch.scores.data(), scratch.workspace);
-        return scratch.scores.data();
-    }
-
-    void attention_loss(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
-        Ranker ranker(retentions.size());
-        scratch.kept_mass.resize(retentions.size());
-        for (std::size_t a = 0; a < block.heads; ++a) {
-            ranker.cut(score(block, job, a, scratch), block.mean_attention.data() + a * padded(block.tokens),
-                       block.tokens, block.kept, scratch.kept_mass.data());
-            for (std::size_t r = 0; r < retentions.size(); ++r)
-                errors[r] += (block.total[a] - scratch.kept_mass[r]) / static_cast<double>(block.heads);
-        }
-    }
-
-    /// Calls take(retention, damage) at the retentions of these indices; the scratch holds the change of outputs then.
-    template <class Take>
-    void judge(const Block& block, const FitnessJob& job, std::span<const std::size_t> at, Scratch& scratch,
-               Take take) const {
-        std::vector<std::vector<double>> scores;
-        for (std::size_t a = 0; a < block.heads; ++a) {
-            const double* values = score(block, job, a, scratch);
-            scores.emplace_back(values, values + block.tokens);
-        }
-        scratch.kept.resize(block.heads);
-        for (const std::size_t r : at) {
-            for (std::size_t a = 0; a < block.heads; ++a) scratch.kept[a] = top_k(scores[a], block.kept[r]);
-            take(r, block.judge->judge(scratch.kept, scratch.judge));
-        }
-    }
-
-    void output_error(const Block& block, const FitnessJob& job, std::span<const std::size_t> at, Scratch& scratch,
-                      double* errors) const {
-        judge(block, job, at, scratch, [&](std::size_t r, const Damage& damage) { errors[r] = damage.output_error; });
     }
 
     /// Of one document, whose layers' responses are summed before they are squared.
     void predict_kl(std::size_t split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
-                    Scratch& scratch, double* errors) const {
-        const auto layers = std::ranges::equal_range(blocks[split], document, {}, &Block::trace);
-        const std::size_t count = layers.front().judge->responses();
+                    BlockScratch& scratch, double* errors) const {
+        const auto layers = std::ranges::equal_range(blocks[split], document, {}, &CapturedBlock::document);
+        const std::size_t count = layers.front().judge().responses();
         scratch.responses.assign(count * retentions.size(), 0.0F);
         const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };
-        for (const Block& block : layers)
-            judge(block, job, at, scratch,
-                  [&](std::size_t r, const Damage&) { block.judge->respond(scratch.judge, of(r)); });
+        for (const CapturedBlock& block : layers)
+            block.judge(job, at, scratch,
+                        [&](std::size_t r, const Damage&) { block.judge().respond(scratch.judge, of(r)); });
         for (const std::size_t r : at) errors[r] = predicted_kl(of(r));
     }
 
@@ -267,19 +164,20 @@ struct CapturedFitness::Impl {
         tbb::parallel_for(std::size_t{0}, groups * part.units.size(), [&](std::size_t task) {
             const std::size_t unit = part.units[task % part.units.size()];
             const std::size_t first = task / part.units.size() * jobs_a_task;
-            static thread_local Scratch scratch;
+            static thread_local BlockScratch scratch;
             for (std::size_t i = first; i < std::min(which.size(), first + jobs_a_task); ++i)
                 measure_unit(split, part, unit, jobs[which[i]], scratch,
                              errors.of(which[i]) + unit * retentions.size());
         });
     }
 
-    void measure_unit(std::size_t split, const Part& part, std::size_t unit, const FitnessJob& job, Scratch& scratch,
-                      double* out) const {
+    void measure_unit(std::size_t split, const Part& part, std::size_t unit, const FitnessJob& job,
+                      BlockScratch& scratch, double* out) const {
         if (part.measure == CapturedMeasure::attention_loss)
-            attention_loss(blocks[split][unit], job, scratch, out);
+            blocks[split][unit].attention_loss(job, scratch, out);
         else if (part.measure == CapturedMeasure::output_error)
-            output_error(blocks[split][unit], job, part.retentions, scratch, out);
+            blocks[split][unit].judge(job, part.retentions, scratch,
+                                      [out](std::size_t r, const Damage& damage) { out[r] = damage.output_error; });
         else
             predict_kl(split, unit, job, part.retentions, scratch, out);
     }
@@ -288,17 +186,17 @@ struct CapturedFitness::Impl {
     std::uint64_t kept_hash(const FitnessJob& job) const {
         const auto& train = blocks[static_cast<std::size_t>(SearchSplit::train)];
         std::size_t heads = 0;
-        for (const Block& block : train) heads += block.heads;
+        for (const CapturedBlock& block : train) heads += block.heads();
         const std::size_t count = std::min(sampled_heads, heads);
-        static thread_local Scratch scratch;
+        static thread_local BlockScratch scratch;
         KeptHash hash;
         std::size_t sampled = 0, head = 0; // of all heads of the split
-        for (const Block& block : train)
-            for (std::size_t a = 0; a < block.heads; ++a, ++head) {
+        for (const CapturedBlock& block : train)
+            for (std::size_t a = 0; a < block.heads(); ++a, ++head) {
                 if (sampled == count || head != spread_place(sampled, count, heads)) continue;
                 ++sampled;
-                const double* scores = score(block, job, a, scratch);
-                for (const std::size_t kept : block.kept) hash.add(top_k({scores, block.tokens}, kept));
+                const double* scores = block.score(job, a, scratch);
+                for (const std::size_t kept : block.kept()) hash.add(top_k({scores, block.tokens()}, kept));
             }
         return hash.value();
     }
@@ -308,16 +206,10 @@ struct CapturedFitness::Impl {
             return mean_over_documents(documents[split], traces[split], retentions.size(), errors);
         const std::size_t count = retentions.size();
         FormulaErrors out;
-        out.by_retention.assign(count, 0.0);
-        for (std::size_t d = 0; d < traces[split]; ++d) {
+        for (std::size_t d = 0; d < traces[split]; ++d)
             out.by_document.emplace_back(errors + d * count, errors + (d + 1) * count);
-            for (std::size_t r = 0; r < count; ++r)
-                out.by_retention[r] += std::log(std::max(least_kl, errors[d * count + r]));
-        }
-        for (double& error : out.by_retention) {
-            error = std::exp(error / static_cast<double>(traces[split]));
-            out.average += error / static_cast<double>(count);
-        }
+        out.by_retention = geometric_means(out.by_document);
+        for (const double error : out.by_retention) out.average += error / static_cast<double>(count);
         return out;
     }
 };

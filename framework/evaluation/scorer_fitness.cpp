@@ -2,15 +2,13 @@
 #include "framework/evaluation/scorer_fitness.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
+#include "framework/evaluation/geometric_mean.hpp"
 #include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
 namespace {
-
-constexpr double least_kl = 1e-9; // that has a logarithm, as in CapturedFitness
 
 /// Work of one set on one token at one retention, in the unit of Fitness::work(); and the most that a set counts as,
 /// since sets that are measured in one pass share its columns: some eight are to go together in any case.
@@ -30,11 +28,7 @@ std::size_t work_on(std::span<const TracePtr> traces, std::size_t retentions) {
 FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure) {
     FormulaErrors out{errors.by_retention, errors.average, errors.by_trace};
     if (measure != responses_measure || errors.by_trace.empty()) return out;
-    for (std::size_t r = 0; r < out.by_retention.size(); ++r) {
-        double sum = 0;
-        for (const auto& document : errors.by_trace) sum += std::log(std::max(document[r], least_kl));
-        out.by_retention[r] = std::exp(sum / static_cast<double>(errors.by_trace.size()));
-    }
+    out.by_retention = geometric_means(errors.by_trace);
     out.average = std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) /
                   static_cast<double>(out.by_retention.size());
     return out;
