@@ -37,15 +37,10 @@ ProposalRequest request_for(const RunState& before, const RunConfig& config, con
     return request;
 }
 
-/// Why it cannot be measured, or "".
-std::string refusal(const formula::Formula& formula, const RunConfig& config, const Outside& outside) {
+/// Why a formula that the proposer's client let through cannot be measured in its canonical form, or "".
+std::string refusal(const formula::Formula& formula, const RunConfig& config) {
     if (formula.size() > config.max_nodes)
         return fmt::format("has {} nodes, more than {}", formula.size(), config.max_nodes);
-    for (const ColumnId id : formula.columns()) {
-        const std::string& name = columns::name(id);
-        if (std::ranges::none_of(outside.about.columns, [&](const auto& column) { return column.name == name; }))
-            return fmt::format("reads {}, which is not among the columns of the run", name);
-    }
     return ranks_tokens(formula) ? "" : "gives all tokens of a row the same score";
 }
 
@@ -63,7 +58,7 @@ Proposed proposals_for(const RunState& before, const RunConfig& config, const Ou
         std::optional<Bred> bred;
         if (proposal.formula) {
             bred = Bred{new_candidate(before.generation + 1, slot, *proposal.formula), {}, 0, 0};
-            why = refusal(bred->candidate.formula, config, outside);
+            why = refusal(bred->candidate.formula, config);
         }
         if (!why.empty()) {
             out.refused.push_back(

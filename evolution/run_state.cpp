@@ -70,10 +70,7 @@ void write_state(const RunState& state, Json& content) {
     content["counters"]["evaluations"] = state.counters.evaluations;
     content["proposal_outcomes"] = Json::array();
     for (const ProposerRejection& outcome : state.proposal_outcomes)
-        content["proposal_outcomes"].push_back({{"id", outcome.id},
-                                                {"formula", outcome.formula},
-                                                {"hypothesis", outcome.hypothesis},
-                                                {"reason", outcome.reason}});
+        content["proposal_outcomes"].push_back(to_json(outcome));
     content["counters"]["semantic_duplicates"] = state.counters.semantic_duplicates;
     content["counters"]["raced_out"] = state.counters.raced_out;
     content["counters"]["refused"] = state.counters.refused;
@@ -104,8 +101,7 @@ RunState state_from_json(const JsonField& content) {
     state.counters.duplicates = counters.member("duplicates").whole<std::uint64_t>();
     state.counters.evaluations = counters.member("evaluations").whole<std::uint64_t>();
     for (const JsonField& outcome : content.member("proposal_outcomes").elements())
-        state.proposal_outcomes.push_back({outcome.member("id").text(), outcome.member("formula").text(),
-                                           outcome.member("hypothesis").text(), outcome.member("reason").text()});
+        state.proposal_outcomes.push_back(rejection_from_json(outcome));
     if (const auto count = counters.optional_member("semantic_duplicates"))
         state.counters.semantic_duplicates = count->whole<std::uint64_t>();
     if (const auto count = counters.optional_member("raced_out"))

@@ -100,6 +100,18 @@ Proposals proposals_from(const JsonField& answer, const ProposalRequest& request
 
 } // namespace
 
+Json to_json(const ProposerRejection& rejection) {
+    return {{"id", rejection.id},
+            {"formula", rejection.formula},
+            {"hypothesis", rejection.hypothesis},
+            {"reason", rejection.reason}};
+}
+
+ProposerRejection rejection_from_json(const JsonField& field) {
+    return {field.member("id").text(), field.member("formula").text(), field.member("hypothesis").text(),
+            field.member("reason").text()};
+}
+
 Json to_json(const ProposalRequest& request) {
     Json json;
     json["generation"] = request.generation;
@@ -114,11 +126,7 @@ Json to_json(const ProposalRequest& request) {
     json["champions"] = Json::array();
     for (const auto& champion : request.champions) json["champions"].push_back(to_json(champion));
     json["rejected"] = Json::array();
-    for (const auto& rejection : request.rejected)
-        json["rejected"].push_back({{"id", rejection.id},
-                                    {"formula", rejection.formula},
-                                    {"hypothesis", rejection.hypothesis},
-                                    {"reason", rejection.reason}});
+    for (const auto& rejection : request.rejected) json["rejected"].push_back(to_json(rejection));
     return json;
 }
 

@@ -46,6 +46,9 @@ struct ProposalRequest {
     std::vector<ProposerRejection> rejected; ///< this proposer's own, of its last proposals, then others
 };
 
+Json to_json(const ProposerRejection& rejection);
+ProposerRejection rejection_from_json(const JsonField& field);
+
 /// The request's JSON, without "id".
 Json to_json(const ProposalRequest& request);
 
