@@ -77,15 +77,13 @@ po::options_description evolve_options() {
     return options;
 }
 
-evolution::RunLimits limits_from(const po::variables_map& values) {
+void read_limits(const po::variables_map& values, evolution::RunLimits& limits) {
     constexpr const char* whole = "a whole number";
-    evolution::RunLimits limits;
-    limits.generations = number_from<std::uint32_t>(values, "generations", whole);
-    limits.evaluations = number_from<std::uint64_t>(values, "evaluations", whole);
-    limits.seconds = number_from<double>(values, "max-seconds", "a number of seconds");
-    limits.target = number_from<double>(values, "target", "an error such as 0.368");
-    limits.patience = number_from<std::uint32_t>(values, "patience", whole);
-    return limits;
+    read_number<std::uint32_t>(values, "generations", whole, limits.generations);
+    read_number<std::uint64_t>(values, "evaluations", whole, limits.evaluations);
+    read_number<double>(values, "max-seconds", "a number of seconds", limits.seconds);
+    read_number<double>(values, "target", "an error such as 0.368", limits.target);
+    read_number<std::uint32_t>(values, "patience", whole, limits.patience);
 }
 
 /// The formula to start from; a name is that of a built-in scorer's twin, whose plugin the run then relies on.
@@ -156,64 +154,57 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     return text;
 }
 
-evolution::RunSetup setup_from(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
-    evolution::RunSetup setup;
-    if (values.contains("start"))
-        setup.config.start = values["start"].as<std::string>();
-    else if (search.suites.size() == 1 && search.relative())
-        setup.config.start = captured_start;
-    if (values.contains("tune"))
-        tune_scorer(values["tune"].as<std::string>(), host, setup);
-    else
-        setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
-    setup.config.seed = number_from<std::uint64_t>(values, "seed", "a whole number").value_or(setup.config.seed);
-    setup.config.population =
-        number_from<std::uint32_t>(values, "population", "a whole number").value_or(setup.config.population);
+/// What the run begins from: as typed, else as the setup has it.
+void read_start(const po::variables_map& values, PluginHost& host, evolution::RunSetup& setup) {
+    const bool starts = values.contains("start"), tunes = values.contains("tune");
+    setup.identity.plugins.clear();
+    if (tunes || (setup.config.tunes && !starts)) {
+        tune_scorer(tunes ? values["tune"].as<std::string>() : setup.config.start, host, setup);
+        return;
+    }
+    setup.config.tunes = false;
+    if (starts) setup.config.start = values["start"].as<std::string>();
+    setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
+}
+
+/// What was typed takes the place of what the setup has.
+void read_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host,
+                evolution::RunSetup& setup) {
+    read_start(values, host, setup);
+    read_number<std::uint64_t>(values, "seed", "a whole number", setup.config.seed);
+    read_number<std::uint32_t>(values, "population", "a whole number", setup.config.population);
     setup.config.columns = search.columns();
-    if (search.relative()) { // an output error takes milliseconds, so a generation is smaller
-        setup.config.tuned = 2;
-        setup.config.tuning_evaluations = 80;
-        if (!values.contains("population")) setup.config.population = 100;
-    }
-    if (setup.config.tunes) { // measured by a bench, which is slower than a formula's columns in memory
-        setup.config.tuned = 1;
-        setup.config.tuning_evaluations = 24;
-        if (!values.contains("population")) setup.config.population = 24;
-    }
     read_search_options(values, setup.config);
     read_outside_options(values, setup);
-    setup.limits = limits_from(values);
+    read_limits(values, setup.limits);
     describe(search, setup.identity);
     setup.identity.build = version;
+}
+
+evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
+    evolution::RunSetup setup;
+    if (search.suites.size() == 1 && search.relative()) setup.config.start = captured_start;
+    if (search.relative()) { // an output error takes milliseconds, so a generation is smaller
+        setup.config.population = 100;
+        setup.config.tuned = 2;
+        setup.config.tuning_evaluations = 80;
+    }
+    if (values.contains("tune")) { // measured by a bench, which is slower than a formula's columns in memory
+        setup.config.population = 24;
+        setup.config.tuned = 1;
+        setup.config.tuning_evaluations = 24;
+    }
+    read_setup(values, search, host, setup);
     setup.identity.command = command_text(values, setup.config);
     return setup;
 }
 
-/// The saved run's setup, with what was typed this time in its place: what may not differ is refused by the run.
+/// What may not differ from the saved run is refused by the run.
 evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved,
                                   const SearchSuites& search, PluginHost& host) {
-    evolution::RunSetup setup = setup_from(values, search, host);
-    const auto keep = [&](const char* option, auto& now, const auto& before) {
-        if (!values.contains(option)) now = before;
-    };
-    setup.identity.command = saved.identity.command;
-    if (saved.config.tunes && !values.contains("start") && !values.contains("tune")) {
-        setup.identity.plugins.clear();
-        tune_scorer(saved.config.start, host, setup);
-    } else if (!values.contains("start") && !values.contains("tune")) {
-        setup.config.start = saved.config.start;
-        setup.identity.plugins.clear();
-        setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
-    }
-    keep("seed", setup.config.seed, saved.config.seed);
-    keep("population", setup.config.population, saved.config.population);
-    keep_search_options(values, setup.config, saved.config);
-    keep_outside_options(values, setup, saved);
-    keep("generations", setup.limits.generations, saved.limits.generations);
-    keep("evaluations", setup.limits.evaluations, saved.limits.evaluations);
-    keep("max-seconds", setup.limits.seconds, saved.limits.seconds);
-    keep("target", setup.limits.target, saved.limits.target);
-    keep("patience", setup.limits.patience, saved.limits.patience);
+    evolution::RunSetup setup = saved;
+    setup.config.node_price = evolution::RunConfig{}.node_price; // no option sets it: it is this build's
+    read_setup(values, search, host, setup);
     return setup;
 }
 
@@ -233,14 +224,12 @@ evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness&
     return evolution::run_evolution(setup, fitness, store, hooks, outside);
 }
 
-/// The suites of this invocation: those typed, or those of the saved run.
-SearchSuites search_from(const po::variables_map& values, const std::optional<evolution::RunSetup>& saved,
-                         const JsonField& content, PluginHost& host) {
-    if (saved && !values.contains("suite")) {
-        SearchSuites search = saved_search_suites(saved->identity, content.member("retentions").numbers());
-        return search;
-    }
-    SearchSuites search = search_suites_from(values);
+/// The suites of this invocation: those typed, opened already where the run is new, or those of the saved run.
+SearchSuites search_from(const po::variables_map& values, std::optional<SearchSuites> typed,
+                         const std::optional<evolution::RunSetup>& saved, const JsonField& content, PluginHost& host) {
+    if (saved && !values.contains("suite"))
+        return saved_search_suites(saved->identity, content.member("retentions").numbers());
+    SearchSuites search = typed ? std::move(*typed) : search_suites_from(values);
     if (!saved) {
         measure_references(search, host);
         return search;
@@ -263,7 +252,8 @@ int run(const std::vector<std::string>& arguments) {
     if (const int n = threads_from(*values); n > 0)
         threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
 
-    if (!resume) search_suites_from(*values); // wrong use is told before a file is made
+    std::optional<SearchSuites> typed;
+    if (!resume) typed = search_suites_from(*values); // wrong use is told before a file is made
     PluginHost host = host_from(*values);
     check_tune_option(*values, host);
     state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
@@ -276,9 +266,9 @@ int run(const std::vector<std::string>& arguments) {
     std::optional<evolution::RunSetup> saved;
     const JsonField content(store.content(), file);
     if (has_content) saved = evolution::saved_setup(content);
-    const SearchSuites search = search_from(*values, saved, content, host);
+    const SearchSuites search = search_from(*values, std::move(typed), saved, content, host);
     const evolution::RunSetup setup =
-        saved ? resumed_setup(*values, *saved, search, host) : setup_from(*values, search, host);
+        saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
     const OutsideProcesses processes(setup, search, *values, file, resume);
     if (search.relative() && setup.config.judged == 0)

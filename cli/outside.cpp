@@ -66,7 +66,8 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     constexpr const char* whole = "a whole number";
     if (values.contains("verdict")) {
         setup.identity.judge_command = values["verdict"].as<std::string>();
-        setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(3);
+        const std::uint32_t before = setup.config.judged > 0 ? setup.config.judged : 3;
+        setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(before);
         if (setup.config.judged == 0)
             throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
     } else if (values.contains("judged")) {
@@ -74,27 +75,12 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     }
     if (values.contains("proposer")) {
         setup.identity.proposer_command = values["proposer"].as<std::string>();
-        setup.config.proposals = number_from<std::uint32_t>(values, "proposals", whole).value_or(4);
+        const std::uint32_t before = setup.config.proposals > 0 ? setup.config.proposals : 4;
+        setup.config.proposals = number_from<std::uint32_t>(values, "proposals", whole).value_or(before);
         if (setup.config.proposals == 0)
             throw UsageError("--proposals must be at least 1; leave --proposer away for none");
     } else if (values.contains("proposals")) {
         throw UsageError("--proposals belongs to --proposer");
-    }
-}
-
-void keep_outside_options(const po::variables_map& values, evolution::RunSetup& setup,
-                          const evolution::RunSetup& saved) {
-    if (!values.contains("verdict")) {
-        setup.identity.judge_command = saved.identity.judge_command;
-        setup.config.judged = saved.config.judged;
-    } else if (!values.contains("judged") && saved.config.judged > 0) {
-        setup.config.judged = saved.config.judged;
-    }
-    if (!values.contains("proposer")) {
-        setup.identity.proposer_command = saved.identity.proposer_command;
-        setup.config.proposals = saved.config.proposals;
-    } else if (!values.contains("proposals") && saved.config.proposals > 0) {
-        setup.config.proposals = saved.config.proposals;
     }
 }
 

@@ -14,11 +14,8 @@ namespace evictlab::cli {
 /// --verdict, --judged, --verdict-timeout, --proposer, --proposals, --proposer-timeout.
 void add_outside_options(po::options_description& options);
 std::string outside_options_text(const po::variables_map& values);
-/// What is given goes into the setup.
+/// What is given goes into the setup; the rest of it stays.
 void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup);
-/// On resume: what is not given is the saved run's.
-void keep_outside_options(const po::variables_map& values, evolution::RunSetup& setup,
-                          const evolution::RunSetup& saved);
 
 /// Their answers are kept beside the state: FILE.verdicts and FILE.proposals.
 class OutsideProcesses {

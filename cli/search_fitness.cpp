@@ -142,9 +142,7 @@ void measure_references(SearchSuites& search, PluginHost& host) {
         options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
         std::erase_if(scorers, [&](const Scorer& scorer) {
-            ScorecardRow row;
-            row.scorer = scorer.label();
-            return scorer.allocates() || !report::is_published(row, usual_protocol(suite));
+            return scorer.allocates() || !report::is_published_name(scorer.label(), usual_protocol(suite));
         });
         search.references.push_back(best_published(run_bench(suite, scorers, options)));
     }

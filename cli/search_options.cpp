@@ -47,16 +47,15 @@ void read_search_options(const po::variables_map& values, evolution::RunConfig& 
     using evolution::ParentSelection;
     if (const auto lexicase = either_from(values, "parents", "lexicase", "tournament"))
         config.parents = *lexicase ? ParentSelection::lexicase : ParentSelection::tournament;
-    config.islands = number_from<std::uint32_t>(values, "islands", whole).value_or(config.islands);
-    config.migration = number_from<std::uint32_t>(values, "migration", whole).value_or(config.migration);
-    config.archive = number_from<double>(values, "archive", "a share such as 0.2").value_or(config.archive);
+    read_number<std::uint32_t>(values, "islands", whole, config.islands);
+    read_number<std::uint32_t>(values, "migration", whole, config.migration);
+    read_number<double>(values, "archive", "a share such as 0.2", config.archive);
     config.semantic_duplicates =
         either_from(values, "semantic-duplicates", "skip", "measure").value_or(config.semantic_duplicates);
-    config.max_nodes = number_from<std::uint32_t>(values, "max-nodes", whole).value_or(config.max_nodes);
-    config.tuned = number_from<std::uint32_t>(values, "tuned", whole).value_or(config.tuned);
-    config.tuning_evaluations =
-        number_from<std::uint32_t>(values, "tuning-evaluations", whole).value_or(config.tuning_evaluations);
-    config.query_stride = number_from<std::uint32_t>(values, "query-stride", whole).value_or(config.query_stride);
+    read_number<std::uint32_t>(values, "max-nodes", whole, config.max_nodes);
+    read_number<std::uint32_t>(values, "tuned", whole, config.tuned);
+    read_number<std::uint32_t>(values, "tuning-evaluations", whole, config.tuning_evaluations);
+    read_number<std::uint32_t>(values, "query-stride", whole, config.query_stride);
     if (config.query_stride == 0) throw UsageError("--query-stride must be at least 1");
     config.race = either_from(values, "race", "on", "off").value_or(config.race);
 }
@@ -66,22 +65,6 @@ std::string search_options_text(const po::variables_map& values) {
     for (const char* name : names)
         if (values.contains(name)) text += fmt::format(" --{} {}", name, values[name].as<std::string>());
     return text;
-}
-
-void keep_search_options(const po::variables_map& values, evolution::RunConfig& config,
-                         const evolution::RunConfig& saved) {
-    evolution::RunConfig typed = saved;
-    read_search_options(values, typed);
-    config.parents = typed.parents;
-    config.islands = typed.islands;
-    config.migration = typed.migration;
-    config.archive = typed.archive;
-    config.semantic_duplicates = typed.semantic_duplicates;
-    config.race = typed.race;
-    config.max_nodes = typed.max_nodes;
-    config.tuned = typed.tuned;
-    config.tuning_evaluations = typed.tuning_evaluations;
-    config.query_stride = typed.query_stride;
 }
 
 } // namespace evictlab::cli

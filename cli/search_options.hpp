@@ -13,8 +13,5 @@ void add_search_options(po::options_description& options);
 void read_search_options(const po::variables_map& values, evolution::RunConfig& config);
 /// What was typed, as one would type it again.
 std::string search_options_text(const po::variables_map& values);
-/// For a resumed run: what was not typed this time is as it was saved.
-void keep_search_options(const po::variables_map& values, evolution::RunConfig& config,
-                         const evolution::RunConfig& saved);
 
 } // namespace evictlab::cli

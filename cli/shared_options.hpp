@@ -30,6 +30,12 @@ std::optional<Number> number_from(const po::variables_map& values, const char* o
     return parse_number<Number>(option, values[option].as<std::string>(), expected);
 }
 
+/// The same into `to`, which stays as it is where the option is not given.
+template <class Number, class To>
+void read_number(const po::variables_map& values, const char* option, std::string_view expected, To& to) {
+    if (const auto typed = number_from<Number>(values, option, expected)) to = *typed;
+}
+
 /// `several`: whether --suite may be repeated.
 void add_suite_options(po::options_description& options, bool several = false);
 /// Throws UsageError where --suite is missing or does not fit the sizes, or one is given twice.

@@ -28,7 +28,7 @@ bool is_published_preset(std::string_view preset) {
 constexpr std::string_view without_value_norm = "expected_attention@kvpress:use_vnorm=false";
 
 /// id, id@preset, wrapper(base), wrapper@preset(base) or wrapper(base)@preset, as a person types it.
-bool is_published_name(std::string_view name, bool inside_wrapper = false) {
+bool is_method_name(std::string_view name, bool inside_wrapper = false) {
     const auto open = name.find('(');
     if (open == std::string_view::npos) {
         if (inside_wrapper && name == without_value_norm) return true;
@@ -41,17 +41,19 @@ bool is_published_name(std::string_view name, bool inside_wrapper = false) {
     const auto outer = name.substr(0, open), after = name.substr(close + 1);
     const auto at = std::min(outer.find('@'), outer.size());
     return among(outer.substr(0, at), wrappers) && is_published_preset(outer.substr(at)) &&
-           is_published_preset(after) && is_published_name(name.substr(open + 1, close - open - 1), true);
+           is_published_preset(after) && is_method_name(name.substr(open + 1, close - open - 1), true);
 }
 
 } // namespace
 
-bool is_published(const ScorecardRow& row, std::string_view protocol) {
-    if (row.kind != RowKind::plugin) return false;
-    const std::string_view name = row.scorer;
+bool is_published_name(std::string_view name, std::string_view protocol) {
     if (protocol == "rescore")
         return name.find(':') == std::string_view::npos && among(name.substr(0, name.find('@')), in_the_seed);
-    return is_published_name(name);
+    return is_method_name(name);
+}
+
+bool is_published(const ScorecardRow& row, std::string_view protocol) {
+    return row.kind == RowKind::plugin && is_published_name(row.scorer, protocol);
 }
 
 } // namespace evictlab::report

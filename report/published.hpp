@@ -11,5 +11,7 @@ namespace evictlab::report {
 /// or a published wrapper over one, as `adakv(snapkv@kvpress)`. On synthetic traces (protocol `rescore`) these are the
 /// six that the seed compared with; under the other protocols those of docs/methods.md, without the seed's renderings.
 bool is_published(const ScorecardRow& row, std::string_view protocol);
+/// The same of a plugin's row by its name alone, as Scorer::label() has it.
+bool is_published_name(std::string_view name, std::string_view protocol);
 
 } // namespace evictlab::report
