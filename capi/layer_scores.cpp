@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 
+#include "capi/column_memory.hpp"
 #include "capi/guard.hpp"
 #include "capi/open_scorer.hpp"
 #include "framework/evaluation/captured_protocol.hpp"
@@ -41,10 +43,12 @@ struct HeadRows {
 
 evl_layer checked(const evl_layer* given) {
     capi::require(given, "layer");
-    if (given->struct_size < sizeof(evl_layer))
-        throw UsageError(fmt::format("layer.struct_size is {}, but this library's evl_layer has {} bytes",
-                                     given->struct_size, sizeof(evl_layer)));
-    const evl_layer layer = *given;
+    constexpr std::size_t least = offsetof(evl_layer, memory); // what callers of version 0.1 know
+    if (given->struct_size < least)
+        throw UsageError(
+            fmt::format("layer.struct_size is {}, but an evl_layer has {} bytes at least", given->struct_size, least));
+    evl_layer layer{};
+    std::memcpy(&layer, given, std::min<std::size_t>(given->struct_size, sizeof layer));
     if (layer.query_heads == 0 || layer.kv_heads == 0 || layer.query_heads % layer.kv_heads != 0)
         throw UsageError(fmt::format("{} KV heads do not divide {} query heads", layer.kv_heads, layer.query_heads));
     if (layer.tokens == 0) throw UsageError("layer.tokens is 0");
@@ -149,8 +153,11 @@ void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const do
     const evl_layer given = checked(layer);
     std::ranges::for_each(removed, check_removed);
     const GivenLayer held(*scorer, given);
-    PromptColumns columns(held.view(), scorer->columns);
-    LayerInputs inputs(held.view(), scorer->columns, columns.columns(), scorer->scorer.tensor_window());
+    std::optional<PromptColumns> computed;
+    auto columns = given.memory
+                       ? given.memory->columns(held.view(), scorer->columns)
+                       : board_columns(scorer->columns, computed.emplace(held.view(), scorer->columns).columns());
+    LayerInputs inputs(held.view(), std::move(columns), scorer->scorer.tensor_window());
     std::optional<ScorerRun> own;
     if (!scorer->shared) own.emplace(scorer->scorer);
     LayerSelection selection(own ? *own : *scorer->shared, inputs.of(scorer->scorer));

@@ -84,7 +84,8 @@ struct PromptLayer {
                  tensors.sliding_window,
                  token_type.data(),
                  norms.data(),
-                 static_cast<std::ptrdiff_t>(s.tokens)};
+                 static_cast<std::ptrdiff_t>(s.tokens),
+                 nullptr};
     }
     std::size_t cells() const { return std::size_t{layer.kv_heads} * layer.tokens; }
 };
@@ -115,7 +116,7 @@ Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const 
     const std::vector<ColumnId> ids = columns_of({&scorer, 1});
     const CapturedLayer layer(*prompt.trace->captured(), prompt.layer.layer, true);
     PromptColumns columns(layer.view(), ids);
-    LayerInputs inputs(layer.view(), ids, columns.columns(), scorer.tensor_window());
+    LayerInputs inputs(layer.view(), board_columns(ids, columns.columns()), scorer.tensor_window());
     const ScorerRun run(scorer);
     LayerSelection selection(run, inputs.of(scorer));
     Kept kept;
@@ -240,6 +241,34 @@ TEST_CASE("tokens before heads, as models often have it, give the same") {
         const Opened opened(lab, text);
         CHECK(keep(opened, layer, {0.5}).scores == keep(opened, prompt.layer, {0.5}).scores);
     }
+}
+
+TEST_CASE("a memory of a layer changes nothing but the time") {
+    const Lab lab;
+    const PromptLayer prompt;
+    evl_memory* memory = nullptr;
+    REQUIRE(evl_memory_open(&memory, nullptr) == EVL_OK);
+    evl_layer layer = prompt.layer;
+    layer.memory = memory;
+    std::vector<std::string> texts{"snapkv@kvpress", "=window_attn:64:pool=5:avg + expected_attn", "snapkv@kvpress",
+                                   "criticalkv@kvpress(knorm@kvpress)", "=rank:key_norm*layer_ratio"};
+    for (int window = 1; window < 80; window += 2) texts.push_back("=window_attn:" + std::to_string(window)); // forgets
+    texts.push_back("=observed_attn + window_attn:1");
+    for (const std::string& text : texts) {
+        INFO(text);
+        const Opened opened(lab, text);
+        const Kept kept = keep(opened, layer, {0.75, 0.5}), expected = keep(opened, prompt.layer, {0.75, 0.5});
+        CHECK(kept.mask == expected.mask);
+        CHECK(kept.scores == expected.scores);
+    }
+    const Opened opened(lab, "=window_attn:1");
+    --layer.tokens;
+    const Refusal other = refused(opened, layer);
+    CHECK(other.status == EVL_USAGE);
+    CHECK(other.text.find("each layer of each document needs its own") != std::string::npos);
+    layer.struct_size = offsetof(evl_layer, memory); // a caller that knows of no memories
+    CHECK(keep(opened, layer, {0.5}).mask.size() == std::size_t{layer.kv_heads} * layer.tokens);
+    evl_memory_close(memory);
 }
 
 TEST_CASE("threads may share a scorer") {

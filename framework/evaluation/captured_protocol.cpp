@@ -37,7 +37,7 @@ CapturedLayer::CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool
              wov_norm_.empty() ? nullptr : wov_norm_.data()};
 }
 
-LayerInputs::LayerInputs(const LayerView& view, std::span<const ColumnId> ids, ColumnBoard& board,
+LayerInputs::LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns,
                          std::uint64_t tensor_window)
     : view_(view) {
     const LayerArrays& layer = view.tensors();
@@ -66,7 +66,7 @@ LayerInputs::LayerInputs(const LayerView& view, std::span<const ColumnId> ids, C
     input_.num_layers = view.num_layers;
     input_.heads = shape.kv_heads;
     input_.tokens = input_.sequence_len = view.tokens;
-    input_.columns = board_columns(ids, board);
+    input_.columns = std::move(columns);
 }
 
 std::function<ColumnValues(ColumnId)> board_columns(std::span<const ColumnId> ids, ColumnBoard& board) {
@@ -167,7 +167,7 @@ LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, cons
     const CapturedTrace& captured = *trace.captured();
     const CapturedLayer loaded(captured, layer, wov_norm_);
     PromptColumns columns(loaded.view(), columns_);
-    LayerInputs inputs(loaded.view(), columns_, columns.columns(), tensor_window_);
+    LayerInputs inputs(loaded.view(), board_columns(columns_, columns.columns()), tensor_window_);
     check_stop();
     const ContinuationJudge judge(loaded.rows(), captured.prompt_len(),
                                   measured_.output_error ? metrics_.of(captured, layer) : nullptr,

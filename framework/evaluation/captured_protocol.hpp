@@ -43,11 +43,10 @@ private:
     LayerView view_;
 };
 
-/// What a layer's scorers read at the end of the prompt, in the shape of the plugin contract. Refers to the view and,
-/// for the columns, to a board of `ids`, ascending.
+/// What a layer's scorers read at the end of the prompt, in the shape of the plugin contract. Refers to the view.
 class LayerInputs {
 public:
-    LayerInputs(const LayerView& view, std::span<const ColumnId> ids, ColumnBoard& board, std::uint64_t tensor_window);
+    LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns, std::uint64_t tensor_window);
     const LayerInput& of(const Scorer& scorer);
 
 private:

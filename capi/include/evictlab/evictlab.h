@@ -77,6 +77,12 @@ EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t inde
 /* 64 hexadecimal digits over everything that decides its scores: the plugin's file and parameters, or the formula. */
 EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
 
+/* Columns of one layer of one document, kept from call to call: who scores the same layer with many scorers need not
+ * compute a column anew for each. Holds at most 32 columns, 8 bytes a KV head and token each. */
+typedef struct evl_memory evl_memory;
+EVL_EXPORT evl_status evl_memory_open(evl_memory** memory, evl_failure* failure);
+EVL_EXPORT void evl_memory_close(evl_memory* memory); /* NULL is nothing to do */
+
 /* One layer of a model at the end of a prompt of n tokens, all cached. q, k and v are as the attention uses them: after
  * RoPE and any normalisation of queries and keys. Element x of the vector of head h and row i is
  * q[h * q_head_stride + i * q_token_stride + x]. With a token stride of `dim` the array is read where it lies, else it
@@ -102,6 +108,7 @@ typedef struct evl_layer {
     const uint8_t* token_type;  /* [n]: 0 word, 1 punctuation or space, 2 special, 3 number; or NULL */
     const float* wov_norm;     /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
     ptrdiff_t wov_norm_stride; /* from one query head to the next */
+    evl_memory* memory;        /* of this layer of this document, with the same arrays in every call; or NULL */
 } evl_layer;
 
 /* Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes, [kv_heads] (may be

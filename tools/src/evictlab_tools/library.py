@@ -70,6 +70,7 @@ class _Layer(ctypes.Structure):
         ("token_type", POINTER(c_uint8)),
         ("wov_norm", POINTER(c_float)),
         ("wov_norm_stride", c_ssize_t),
+        ("memory", Handle),
     )
 
 
@@ -106,6 +107,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
             POINTER(_Failure),
         ],
     ),
+    "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
+    "evl_memory_close": (None, [Handle]),
     "evl_suite_hash": (c_int32, [c_char_p, c_char_p, POINTER(_Failure)]),
 }
 
@@ -131,6 +134,7 @@ class LayerInput:
     sliding_window: int = 0
     token_type: NDArray[np.uint8] | None = None  # [n]
     wov_norm: Floats | None = None  # [H_q][n]
+    memory: Memory | None = None  # of this layer of this document
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,10 @@ class Scorer:
         """Of everything that decides its scores."""
         return str(self._library.call("evl_scorer_hash", self._handle).decode())
 
+    def new_memory(self) -> Memory:
+        """For a layer that this and other scorers of the library will score."""
+        return Memory(self._library)
+
     def score(self, layer: LayerInput, removed: float = 0.5) -> NDArray[np.float64]:
         """[H_kv][n], higher = keep. `removed` (above 0) matters to scorers that are `budgeted`."""
         given, _arrays = self._given(layer)
@@ -274,6 +282,7 @@ class Scorer:
             None if types is None else types.ctypes.data_as(POINTER(c_uint8)),
             _address(norms),
             0 if norms is None else norms.strides[0] // norms.itemsize,
+            None if layer.memory is None else layer.memory.handle,
         )
         return given, [q, k, v, rope, types, norms]
 
@@ -333,6 +342,18 @@ class Lab:
         handle = Handle()
         self._library.check("evl_scorer_open", self._handle, text.encode(), ctypes.byref(handle))
         return Scorer(self._library, handle, text)
+
+
+class Memory:
+    """Columns of one layer of one document, kept from call to call. Threads may share it."""
+
+    def __init__(self, library: Library) -> None:
+        self._library, self.handle = library, Handle()
+        library.check("evl_memory_open", ctypes.byref(self.handle))
+
+    def __del__(self) -> None:
+        if self.handle:
+            self._library.call("evl_memory_close", self.handle)
 
 
 class Library:

@@ -20,7 +20,7 @@ from evictlab_tools.attention import LayerAttention, output_projection, recordin
 from evictlab_tools.capture import wov_l1
 from evictlab_tools.checks import LayerFacts, check_layers
 from evictlab_tools.errors import ToolError
-from evictlab_tools.library import ALL_QUERIES, LayerInput, Scorer
+from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
 from evictlab_tools.models import ModelSource
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
@@ -100,6 +100,7 @@ class DocumentRun:
     facts: Mapping[int, LayerFacts]
     predictions: Predictions  # at the continuation's positions
     _norms: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    _memories: dict[int, Memory] = field(default_factory=dict)  # by layer
 
     @property
     def prompt(self) -> int:
@@ -135,6 +136,7 @@ class DocumentRun:
             sliding_window=layer.window,
             token_type=self.token_types if needs.token_type else None,
             wov_norm=self._wov_norm(number) if needs.may_use_wov_norm else None,
+            memory=self._memories.setdefault(number, scorer.new_memory()),
         )
 
     def _wov_norm(self, number: int) -> NDArray[np.float32]:

@@ -1,0 +1,29 @@
+// Columns of one layer of one document, kept from call to call. SPDX-License-Identifier: MIT
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "framework/evaluation/prompt_columns.hpp"
+#include "framework/evaluation/selection.hpp"
+
+/// Thread-safe.
+class evl_memory {
+public:
+    /// LayerInput::columns for these ids, ascending: those that it does not hold are computed from the view. The values
+    /// stay valid as long as the function that is returned. UsageError where the view is of another layer than before.
+    std::function<evictlab::ColumnValues(evictlab::ColumnId)> columns(const evictlab::LayerView& view,
+                                                                      std::span<const evictlab::ColumnId> ids);
+
+private:
+    using Values = std::shared_ptr<const std::vector<double>>; ///< [heads][tokens], padded behind
+    void check(const evictlab::LayerView& view);
+    void compute(const evictlab::LayerView& view, std::span<const evictlab::ColumnId> missing);
+
+    std::mutex mutex_;
+    std::vector<std::size_t> identity_; ///< of the layer that it is of; empty at first
+    std::map<evictlab::ColumnId, Values> held_;
+};
