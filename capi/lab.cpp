@@ -16,6 +16,18 @@ evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plug
     for (const Scorer& scorer : all_prefill_scorers(host)) scorers.push_back(scorer.label());
 }
 
+namespace {
+
+std::filesystem::path folder_of(const char* suite) {
+    auto folder = find_captured_suite(suite);
+    if (folder) return *std::move(folder);
+    std::string names;
+    for (const std::string& name : captured_suite_names()) names += (names.empty() ? "" : ", ") + name;
+    throw UsageError(fmt::format("no captured suite '{}'; there are: {}", suite, names.empty() ? "none" : names));
+}
+
+} // namespace
+
 extern "C" {
 
 const char* evl_version(void) { return EVICTLAB_VERSION; }
@@ -64,10 +76,16 @@ evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure
     return capi::guarded(failure, [&] {
         capi::require(suite, "suite");
         capi::require(hash, "hash");
-        const auto folder = find_captured_suite(suite);
-        if (!folder) throw UsageError(fmt::format("no captured suite '{}'", suite));
-        const std::string text = open_captured_suite(*folder).hash();
+        const std::string text = open_captured_suite(folder_of(suite)).hash();
         std::memcpy(hash, text.c_str(), text.size() + 1);
+    });
+}
+
+evl_status evl_suite_folder(const char* suite, void (*take)(void* context, const char* folder), void* context,
+                            evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(suite, "suite");
+        take(context, folder_of(suite).c_str());
     });
 }
 

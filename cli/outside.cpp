@@ -48,6 +48,9 @@ void add_outside_options(po::options_description& options) {
                           "judge the best candidates inside the model by this process (docs/evolution.md), such as "
                           "'evictlab-verdict MODEL SUITE --serve'; promotion then needs its verdict");
     options.add_options()("judged", text("N"), "candidates a generation that the judge is asked about (3)");
+    options.add_options()(
+        "verdict-tuning", text("N"),
+        "evaluations a generation by which CMA-ES tunes the champion's constants inside the model (0)");
     options.add_options()("verdict-timeout", text("S"), "the judge is lost after S seconds of silence (300)");
     options.add_options()("proposer", text("COMMAND"), "take candidates from this process, too (docs/proposers.md)");
     options.add_options()("proposals", text("N"), "candidates asked of the proposer a generation (4)");
@@ -56,7 +59,7 @@ void add_outside_options(po::options_description& options) {
 
 std::string outside_options_text(const po::variables_map& values) {
     std::string text;
-    for (const char* option : {"verdict", "judged", "proposer", "proposals"})
+    for (const char* option : {"verdict", "judged", "verdict-tuning", "proposer", "proposals"})
         if (values.contains(option))
             text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
     return text;
@@ -70,8 +73,10 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
         setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(before);
         if (setup.config.judged == 0)
             throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
-    } else if (values.contains("judged")) {
-        throw UsageError("--judged belongs to --verdict");
+        read_number<std::uint32_t>(values, "verdict-tuning", whole, setup.config.verdict_tuning);
+    } else {
+        for (const char* option : {"judged", "verdict-tuning"})
+            if (values.contains(option)) throw UsageError(fmt::format("--{} belongs to --verdict", option));
     }
     if (values.contains("proposer")) {
         setup.identity.proposer_command = values["proposer"].as<std::string>();

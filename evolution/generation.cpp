@@ -11,6 +11,7 @@
 #include "evolution/islands.hpp"
 #include "evolution/member_tuning.hpp"
 #include "evolution/model_gate.hpp"
+#include "evolution/model_tuning.hpp"
 #include "evolution/proposed.hpp"
 #include "evolution/race.hpp"
 
@@ -175,6 +176,30 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
     admit(bench, generation, std::move(tuned));
 }
 
+/// Tunes the champion inside the model. The result is a candidate in a slot behind all others, and judged on valid.
+void tune_champion(const Bench& bench, Generation& generation, const Seen& seen, ModelGate& gate) {
+    RunState& state = generation.state;
+    const Member champion = member_of({state.champion(), {}, 0, 0}, bench.config);
+    if (tunable(champion, bench.config).empty()) return;
+    const std::uint32_t slot = bench.config.population + bench.config.tuned;
+    std::optional<Candidate> tuned = tune_in_model(champion, state.champion().verdict->train, bench.config, gate,
+                                                   state.generation, slot, state.counters.evaluations);
+    if (!tuned || seen.hashes.contains(hash_number(tuned->hash))) return;
+    Candidate* const candidate = &*tuned;
+    tuned->kept_hash = kept_hash_of(tuned->formula, bench.config, bench.fitness);
+    tuned->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
+    tuned->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    if (!tuned->train.failure.empty() || !tuned->valid->failure.empty()) return; // the judge has no other rules
+    tuned->status = Status::accepted;
+    tuned->reason = fmt::format("better than the champion inside the model; train {:.6f} against its {:.6f}",
+                                tuned->train.average, champion.train.average);
+    ++state.counters.evaluations;
+    std::vector<Bred> brood;
+    brood.push_back({std::move(*tuned), {}, 1, 0});
+    admit(bench, generation, std::move(brood));
+    gate.judge(state, generation.candidates.back());
+}
+
 void add_history(RunState& state) {
     double best = state.population.front().train.average;
     for (const Member& member : state.population) best = std::min(best, member.train.average);
@@ -250,7 +275,11 @@ Generation next_generation(const RunState& before, const RunConfig& config, cons
         migrate(generation.state.population, config.islands);
         bench.select(generation.state);
     }
-    if (outside.judge) ModelGate(*outside.judge, stop).judge(generation.state, generation.candidates, config.judged);
+    if (outside.judge) {
+        ModelGate gate(*outside.judge, stop);
+        gate.judge(generation.state, generation.candidates, config.judged);
+        if (config.verdict_tuning > 0) tune_champion(bench, generation, before.seen, gate);
+    }
     generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));
     add_history(generation.state);
     return generation;

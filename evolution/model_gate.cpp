@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t heats[] = {2, 2}; // documents of the first heats; the rest is the last one
 constexpr double heat_margin = 0.05;    // in the mean logarithm, that a heat forgives: it is of few documents
+constexpr std::size_t tuning_heat = 4;  // documents that a setting of constants is judged on at a time
+constexpr double refused_ratio = 10;    // what a scorer that cannot be judged counts as: far worse, but a number
 constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
 using Divergences = std::span<const std::vector<double>>; // [document][retention]
@@ -77,6 +79,12 @@ std::vector<std::string> ModelGate::documents(SearchSplit split) {
     return names;
 }
 
+std::vector<Verdict> ModelGate::verdicts(std::span<const VerdictQuestion> questions) {
+    std::vector<Verdict> verdicts = judge_.ask(questions, stop_);
+    if (const std::string why = judge_.lost(); !why.empty()) throw JudgeLost(why);
+    return verdicts;
+}
+
 /// Adds the documents' figures to each contender that is still in.
 void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::string>& documents) {
     std::vector<VerdictQuestion> questions;
@@ -86,8 +94,7 @@ void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::stri
             questions.push_back({contender.candidate->scorer_text(), documents});
             asked.push_back(&contender);
         }
-    std::vector<Verdict> verdicts = judge_.ask(questions, stop_);
-    if (const std::string why = judge_.lost(); !why.empty()) throw JudgeLost(why);
+    std::vector<Verdict> verdicts = this->verdicts(questions);
     for (std::size_t i = 0; i < asked.size(); ++i) {
         if (!verdicts[i].failure.empty()) asked[i]->out = "the judge could not tell: " + verdicts[i].failure;
         std::ranges::move(verdicts[i].kl, std::back_inserter(asked[i]->kl));
@@ -124,10 +131,36 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
     }
 }
 
+double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& champion, std::size_t round) {
+    const std::vector<std::string> all = documents(SearchSplit::train);
+    std::vector<std::vector<double>> own, other;
+    double by = 0;
+    while (own.size() < all.size() && by <= 0) {
+        VerdictQuestion question{scorer, {}};
+        for (std::size_t i = own.size(); i < std::min(own.size() + tuning_heat, all.size()); ++i) {
+            const std::size_t document = (round * tuning_heat + i) % all.size();
+            question.documents.push_back(all[document]);
+            other.push_back(champion.by_document[document]);
+        }
+        Verdict verdict = std::move(verdicts({&question, 1}).front());
+        if (!verdict.failure.empty()) return refused_ratio;
+        std::ranges::move(verdict.kl, std::back_inserter(own));
+        by = mean(log_ratios(own, other));
+    }
+    return std::exp(by);
+}
+
 void ModelGate::judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count) {
     std::vector<Contender> contenders;
     for (Candidate* candidate : best_of(state.champion(), candidates, count)) contenders.push_back({candidate, {}, ""});
-    if (contenders.empty()) return;
+    if (!contenders.empty()) judge(state, std::move(contenders));
+}
+
+void ModelGate::judge(RunState& state, Candidate& candidate) {
+    judge(state, std::vector<Contender>{{&candidate, {}, ""}});
+}
+
+void ModelGate::judge(RunState& state, std::vector<Contender> contenders) {
     race_on_train(contenders, state.champion().verdict->train);
     std::vector<Contender> passed;
     for (Contender& contender : contenders) {

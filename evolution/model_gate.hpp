@@ -40,6 +40,12 @@ public:
     /// Judges at most `count` of a generation's candidates and makes champions of those that pass, in `candidates` and
     /// in the state, of which champions and last_champion_generation change.
     void judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count);
+    /// The same for one of them, whatever its offline errors are.
+    void judge(RunState& state, Candidate& candidate);
+    /// The geometric mean of the ratio of a scorer's KL divergences on train to `champion`'s: of all documents where
+    /// it is below 1, else of as many as it took to see that it is not. The race begins at another document in each
+    /// round. What the judge cannot tell of counts as far worse.
+    double raced_ratio(const std::string& scorer, const FormulaErrors& champion, std::size_t round);
 
 private:
     struct Contender {
@@ -50,7 +56,9 @@ private:
     std::vector<std::string> documents(SearchSplit split);
     void ask(std::span<Contender> contenders, const std::vector<std::string>& documents);
     void race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion);
+    void judge(RunState& state, std::vector<Contender> contenders);
     void promote(RunState& state, Candidate& candidate);
+    std::vector<Verdict> verdicts(std::span<const VerdictQuestion> questions);
 
     VerdictJudge& judge_;
     const StopSignal& stop_;

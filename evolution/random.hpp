@@ -11,7 +11,7 @@
 namespace evictlab::evolution {
 
 /// What a stream is for, so that two uses at one place of the run draw different numbers.
-enum class Purpose : std::uint32_t { variation = 1, tuning_choice = 2, tuning = 3, bootstrap = 4 };
+enum class Purpose : std::uint32_t { variation = 1, tuning_choice = 2, tuning = 3, bootstrap = 4, verdict_tuning = 5 };
 
 /// One stream, keyed by (run seed, generation, slot, purpose). A value; not thread-safe.
 class Rng {

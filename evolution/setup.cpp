@@ -24,6 +24,7 @@ Json config_json(const RunConfig& config) {
     json["tuning_evaluations"] = config.tuning_evaluations;
     json["query_stride"] = config.query_stride;
     json["judged"] = config.judged;
+    json["verdict_tuning"] = config.verdict_tuning;
     json["proposals"] = config.proposals;
     json["parents"] = to_string(config.parents);
     json["islands"] = config.islands;
@@ -54,6 +55,8 @@ RunConfig config_from_json(const JsonField& field) {
     config.tuning_evaluations = field.member("tuning_evaluations").whole<std::uint32_t>();
     config.query_stride = field.member("query_stride").whole<std::uint32_t>();
     config.judged = field.member("judged").whole<std::uint32_t>();
+    if (const auto tuning = field.optional_member("verdict_tuning"))
+        config.verdict_tuning = tuning->whole<std::uint32_t>();
     config.proposals = field.member("proposals").whole<std::uint32_t>();
     config.columns = field.member("columns").texts();
     if (!field.optional_member("parents")) { // of an engine that knew none of these

@@ -50,6 +50,7 @@ struct OutsideRun {
     ActingProcess judge{test::acting_judge}, proposer{test::acting_proposer};
     fs::path file = judge.folder / "run.json";
     std::string judge_manner = "is plain", proposer_manner; ///< "": there is none
+    std::uint32_t verdict_tuning = 0;
 
     RunResult run(std::uint32_t generations) {
         RunSetup setup = small_setup(generations);
@@ -62,6 +63,7 @@ struct OutsideRun {
         std::optional<Proposer> proposing;
         if (!judge_manner.empty()) {
             setup.config.judged = 3;
+            setup.config.verdict_tuning = verdict_tuning;
             asked.emplace(JudgeOptions{judge.command(judge_manner), retentions, std::chrono::seconds(20)}, verdicts);
             if (!asked->lost().empty()) asked->forgive();
             outside.judge = &*asked;
@@ -128,6 +130,32 @@ TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bi
     stopped.judge_manner = "dies at once";
     stopped.run(6);
     CHECK(stopped.judge.log().empty());
+}
+
+TEST_CASE("the champion's constants are tuned by what the judge says, whatever offline errors say") {
+    OutsideRun whole, stopped;
+    for (OutsideRun* run : {&whole, &stopped}) {
+        run->judge_manner = "likes small constants";
+        run->verdict_tuning = 24;
+    }
+    const RunResult result = whole.run(3);
+    const auto& champions = result.state.champions;
+    std::size_t tuned = 0;
+    for (std::size_t i = 1; i < champions.size(); ++i) {
+        if (champions[i].op != "tune_constants_in_model") continue;
+        ++tuned;
+        CHECK(champions[i].slot == 31); // behind the offspring and the structure that was tuned offline
+        CHECK(champions[i].parents == std::vector{champions[i - 1].id});
+        CHECK(champions[i].formula.constants().size() == champions[i - 1].formula.constants().size());
+        CHECK(champions[i].verdict->train.average < champions[i - 1].verdict->train.average);
+        CHECK(champions[i].verdict->valid->average < champions[i - 1].verdict->valid->average);
+    }
+    CHECK(tuned > 0);
+    const auto asked = whole.judge.log();
+    CHECK(std::set(asked.begin(), asked.end()).size() == asked.size()); // nothing twice
+    stopped.run(1);
+    stopped.run(3);
+    CHECK(stopped.saved() == whole.saved());
 }
 
 TEST_CASE(

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "framework/capture/captured_suite.hpp"
+#include "framework/own_file.hpp"
 
 namespace evictlab {
 namespace {
@@ -17,7 +18,7 @@ bool is_suite(const fs::path& folder) {
 
 /// share/evictlab/suites of an installation, else suites of the build folder.
 fs::path shipped_suites() {
-    const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    const fs::path prefix = own_file().parent_path().parent_path();
     const fs::path installed = prefix / "share" / "evictlab" / "suites";
     std::error_code error;
     return fs::is_directory(installed, error) ? installed : prefix / "suites";

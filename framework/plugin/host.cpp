@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "framework/plugin/host.hpp"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
-#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
+
+#include "framework/own_file.hpp"
 
 namespace evictlab {
 
@@ -38,21 +38,6 @@ std::vector<fs::path> libraries_in(const fs::path& folder) {
         if (entry.path().extension() == ".so") files.push_back(entry.path());
     std::ranges::sort(files);
     return files;
-}
-
-} // namespace
-
-namespace {
-
-/// The program, or the shared library that this code is part of.
-fs::path own_file() {
-    Dl_info info{};
-    link_map* map = nullptr;
-    if (dladdr1(reinterpret_cast<const void*>(&builtin_plugin_folder), &info, reinterpret_cast<void**>(&map),
-                RTLD_DL_LINKMAP) != 0 &&
-        map && map->l_name[0] != '\0')
-        return fs::canonical(map->l_name);
-    return fs::read_symlink("/proc/self/exe");
 }
 
 } // namespace

@@ -12,7 +12,7 @@
 namespace evictlab::test {
 
 inline constexpr const char* acting_judge = R"py(
-import json, signal, sys, time
+import json, re, signal, sys, time
 manner, log = sys.argv[1], sys.argv[2]
 def note(text):
     with open(log, "a") as file: file.write(text + "\n")
@@ -35,6 +35,9 @@ for line in sys.stdin:
     note(request["scorer"] + " " + request["documents"][0])
     name = request["documents"][0]
     answer = {"id": request["id"], "kl": [[(len(request["scorer"]) + len(name)) / r for r in request["retentions"]]]}
+    if manner == "likes small constants":
+        size = sum(float(number) for number in re.findall(r"[0-9.]+", request["scorer"]))
+        answer["kl"] = [[size * len(name) / r for r in request["retentions"]]]
     if manner == "dies at the third" and seen == 3: sys.exit(3)
     if manner == "dies at the third once" and seen == 3 and starts == 1: sys.exit(3)
     if manner == "is killed" and seen == 1: signal.raise_signal(signal.SIGKILL)

@@ -109,6 +109,8 @@ def test_errors_say_what_is_wrong(lab: Lab, layer: LayerInput, tmp_path: Path, m
         lab.open("knorm@kvpress").score(replace(layer, k=broken))
     with pytest.raises(UsageError, match="no captured suite"):
         lab.library.suite_hash(str(tmp_path))
+    with pytest.raises(UsageError, match=r"no captured suite 'nowhere'; there are: .*smollm2"):
+        lab.library.suite_folder("nowhere")
     monkeypatch.setenv("EVICTLAB_LIBRARY", str(tmp_path / "none.so"))
     with pytest.raises(ToolError, match="EVICTLAB_LIBRARY"):
         find_library()

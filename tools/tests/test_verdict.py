@@ -260,6 +260,15 @@ def verdict_of(folder: Path, *options: str) -> dict[str, Any]:
     return result
 
 
+def test_a_suite_is_found_by_its_name(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVICTLAB_SUITE_PATH", str(suite))
+    arguments = ["--scorers", "knorm@kvpress", "--retentions", "0.5", "-o", str(suite / "by_name.json")]
+    command(["tiny", "tiny", *arguments])
+    assert json.loads((suite / "by_name.json").read_text())["suite"]["name"] == "tiny"
+    with pytest.raises(UsageError, match="tinier: there is no such file or folder, and no captured suite 'tinier'"):
+        command(["tiny", "tinier", *arguments])
+
+
 def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verdict_of(suite, "--correlate")
     assert verdict["schema"] == "evictlab-verdict/1" and verdict["model"] == "tiny-llama"

@@ -126,6 +126,9 @@ EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer*
 
 /* The hash of a captured suite, by name or folder, as benches write it: "sha256:" and 64 digits. */
 EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);
+/* Calls `take` with the folder of a captured suite, found as `evictlab bench --suite` finds it. */
+EVL_EXPORT evl_status evl_suite_folder(const char* suite, void (*take)(void* context, const char* folder),
+                                       void* context, evl_failure* failure);
 
 #ifdef __cplusplus
 }

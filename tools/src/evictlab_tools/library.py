@@ -109,6 +109,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
     "evl_memory_close": (None, [Handle]),
+    "evl_suite_folder": (c_int32, [c_char_p, _Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_suite_hash": (c_int32, [c_char_p, c_char_p, POINTER(_Failure)]),
 }
 
@@ -399,6 +400,13 @@ class Library:
     def texts(self, function: str, handle: Handle) -> list[str]:
         count = self.call(f"{function}_count", handle)
         return [self.call(function, handle, i).decode() for i in range(count)]
+
+    def suite_folder(self, suite: str) -> Path:
+        """Of a captured suite, by name or folder, found as `evictlab bench --suite` finds it."""
+        found: list[bytes] = []
+        take = _Add(lambda _context, folder: found.append(folder))
+        self.check("evl_suite_folder", os.fsencode(suite), take, None)
+        return Path(os.fsdecode(found[0]))
 
     def suite_hash(self, suite: str) -> str:
         """As benches of the suite have it."""

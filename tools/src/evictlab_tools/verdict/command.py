@@ -136,7 +136,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("inputs", nargs="+", type=Path, help="a captured suite's folder; or manifests of documents and text files")
+    add(
+        "inputs",
+        nargs="+",
+        type=Path,
+        help="a captured suite, by folder or name; or manifests of documents and text files",
+    )
     add("--scorers", action="append", help="as for evictlab bench; random and the oracles always come with them (all)")
     add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
     add("--split", action="append", choices=SPLITS, help="of the documents; may be repeated (test, test_other_model)")
@@ -161,11 +166,21 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _names_suite(given: argparse.Namespace) -> bool:
+    """A folder with a suite, or no file at all: the name of one."""
+    first: Path = given.inputs[0]
+    return (first / SUITE_FILE).is_file() or not first.exists()
+
+
 def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> DocumentSet:
-    if (given.inputs[0] / SUITE_FILE).is_file():
+    if _names_suite(given):
         if len(given.inputs) > 1:
-            raise UsageError("give one suite, or texts")
-        documents = read_suite(given.inputs[0], judge.source, library)
+            raise UsageError("give one suite, or texts that exist")
+        try:
+            folder = library.suite_folder(str(given.inputs[0]))
+        except UsageError as error:
+            raise UsageError(f"{given.inputs[0]}: there is no such file or folder, and {error}") from None
+        documents = read_suite(folder, judge.source, library)
     else:
         documents = read_texts(
             given.inputs,
@@ -199,8 +214,8 @@ def _serve(given: argparse.Namespace) -> None:
     for option in ("scorers", "split", "journal", "correlate"):
         if getattr(given, option) is not None:
             raise UsageError(f"--{option} has no meaning with --serve: requests say what is judged")
-    if not (given.inputs[0] / SUITE_FILE).is_file():
-        raise UsageError(f"--serve needs the folder of a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
+    if not _names_suite(given):
+        raise UsageError(f"--serve needs a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
     threads = given.threads or 1
     workers = given.workers or max(1, (os.cpu_count() or 1) // threads)
     torch.set_num_threads(threads)
