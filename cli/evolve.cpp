@@ -34,8 +34,11 @@ constexpr std::string_view usage =
     "or cut from power goes on with --resume to the same bits as one that never was. Ctrl-C stops within a second;\n"
     "the last generation is saved.";
 
-/// Where a search on real attention begins: what published methods rank by, summed, with the sinks kept.
-constexpr const char* captured_start = "if(position < 4, keep, observed_attn + window_attn:64 + expected_attn)";
+/// Where a search on real attention begins: what published methods rank by and what replayed queries attend to, summed,
+/// with the sinks kept and the newest tokens rewarded.
+constexpr const char* captured_start =
+    "if(position < 4, keep, observed_attn + window_attn:64 + expected_attn + 0.05/(relative_pos + 1) + "
+    "0.2*(replayed_attn:64:rms + replayed_attn:256:rms + replayed_attn:all:rms))";
 
 constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
@@ -57,8 +60,8 @@ po::options_description evolve_options() {
     options.add_options()("resume", "go on with the run in FILE");
     options.add_options()(
         "start", text("WHAT"),
-        "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites observed_attn + "
-        "window_attn:64 + expected_attn with the sinks kept)");
+        "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites a sum of what "
+        "published methods rank by and what past queries would attend to next)");
     add_tune_option(options);
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),

@@ -52,15 +52,16 @@ struct RunConfig {
 };
 
 /// What new subtrees read on captured suites, where a scorer sees nothing that it is judged on.
-inline const std::vector<std::string> captured_columns = {"position",        "relative_age",
-                                                          "layer_ratio",     "token_type",
-                                                          "is_sink",         "cumulative_attn",
-                                                          "observed_attn",   "last_attn",
-                                                          "window_attn:16",  "window_attn:64",
-                                                          "window_attn:256", "window_max:64",
-                                                          "expected_attn",   "window_attn:64:pool=5:avg",
-                                                          "key_norm",        "value_norm",
-                                                          "key_cos"};
+inline const std::vector<std::string> captured_columns = {"position",          "relative_age",
+                                                          "layer_ratio",       "token_type",
+                                                          "is_sink",           "cumulative_attn",
+                                                          "observed_attn",     "last_attn",
+                                                          "window_attn:16",    "window_attn:64",
+                                                          "window_attn:256",   "window_max:64",
+                                                          "expected_attn",     "window_attn:64:pool=5:avg",
+                                                          "key_norm",          "value_norm",
+                                                          "key_cos",           "replayed_attn:64:rms",
+                                                          "replayed_attn:all", "replayed_attn:all:rms"};
 
 /// One more suite of a run on several.
 struct SearchedSuite {

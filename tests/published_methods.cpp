@@ -72,6 +72,16 @@ TEST_CASE("every press of kvpress: scores and kept sets") {
     }
 }
 
+TEST_CASE("replayed queries: those of the product and of plain double arithmetic attend to the same") {
+    for (const char* name : {"replayed_attn:64", "replayed_attn:40:rms", "replayed_attn:all:count=100:rms"})
+        for (const std::size_t layer : layers) {
+            INFO(name << " of layer " << layer);
+            const auto expected = known_reference_column(methods_layer(layer), name);
+            CHECK(worst_difference(product_column(methods_layer(layer), name),
+                                   std::vector<float>(expected.begin(), expected.end())) < 1e-4);
+        }
+}
+
 TEST_CASE("CriticalKV's norms from the output projection") {
     const MethodsLayer& layer = methods_layer(14);
     const auto norms = product_wov_norms(layer);

@@ -152,6 +152,38 @@ Row rotated(const Row& x, const Row& cosines, const Row& sines) {
     return out;
 }
 
+Row replayed_attn(const MethodsLayer& layer, const Arguments& arguments) {
+    const std::size_t n = layer.tokens, d = layer.dim;
+    const std::size_t window = arguments.has("all") ? n : arguments.number(0);
+    const std::size_t count = std::min(window, arguments.keyed("count", 128));
+    const bool rms = arguments.has("rms");
+    Row out = group_mean(layer, [&](std::size_t h) {
+        Row mean(n);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t asked = n - window + i * window / count;
+            Row query(d), cosines(d / 2), sines(d / 2), x(n);
+            for (std::size_t m = 0; m < d; ++m) query[m] = double{layer.q_pre_rope[(h * n + asked) * d + m]};
+            for (std::size_t m = 0; m < d / 2; ++m) {
+                const double frequency =
+                    std::pow(layer.rope_theta, -2.0 * static_cast<double>(m) / static_cast<double>(d));
+                cosines[m] = std::cos(static_cast<double>(n + i) * frequency);
+                sines[m] = std::sin(static_cast<double>(n + i) * frequency);
+            }
+            const Row turned = rotated(query, cosines, sines);
+            for (std::size_t j = 0; j < n; ++j)
+                for (std::size_t m = 0; m < d; ++m)
+                    x[j] += turned[m] * double{layer.k_at(h / layer.group(), j)[m]} / std::sqrt(static_cast<double>(d));
+            const Row row = softmax(x);
+            for (std::size_t j = 0; j < n; ++j)
+                mean[j] += (rms ? row[j] * row[j] : row[j]) / static_cast<double>(count);
+        }
+        return mean;
+    });
+    if (rms)
+        for (double& value : out) value = std::sqrt(value);
+    return out;
+}
+
 Row expected_attn(const MethodsLayer& layer, const Arguments& arguments) {
     const std::size_t n = layer.tokens, d = layer.dim;
     const std::size_t future = arguments.keyed("future", 512), sinks = arguments.keyed("sinks", 4);
@@ -261,6 +293,7 @@ std::vector<double> reference_column(const MethodsLayer& layer, std::string_view
         return per_token(layer, [&](std::size_t a, std::size_t j) { return norm(layer.v_at(a, j), layer.dim); });
     if (name == "key_cos") return key_cos(layer);
     if (name == "expected_attn") return expected_attn(layer, arguments);
+    if (name == "replayed_attn") return replayed_attn(layer, arguments);
     if (name == "lag_key") return lag(layer, arguments, &MethodsLayer::k_at);
     if (name == "lag_value") return lag(layer, arguments, &MethodsLayer::v_at);
     if (name == "wov_norm")

@@ -63,6 +63,8 @@ COLUMNS = [
     "expected_attn",
     "expected_attn:mean",
     "expected_attn:future=100:sinks=0",
+    "replayed_attn:16:rms",
+    "replayed_attn:all:count=20",
 ]
 OPERATORS = [
     "position/(position - 5) + 3/(position - 7)",
@@ -161,11 +163,13 @@ def test_every_column_is_covered_or_refused(program: Path, tmp_path: Path) -> No
 def test_columns_are_those_of_the_library(family: str, export: Callable[[str], Any], ids: list[int]) -> None:
     model = make_model(family, "sdpa")
     for column in COLUMNS:
+        # The library turns queries in single precision, which their products feel; others have the model's own queries.
+        relative = 3e-5 if column.startswith("replayed_attn") else 1e-5
         ours = scores(model, [ids], EvictlabPress(0.5, f"={column}"))
         theirs = scores(model, [ids], press_of(export(column))(0.5))
         assert len(theirs) == len(model.model.layers)
         for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-11 * float(np.abs(a).max()), err_msg=column)
+            np.testing.assert_allclose(b, a, rtol=relative, atol=1e-11 * float(np.abs(a).max()), err_msg=column)
 
 
 def test_operators_are_protected_as_formulas_are(export: Callable[[str], Any], ids: list[int]) -> None:
