@@ -37,8 +37,9 @@ constexpr std::string_view usage =
 /// Where a search on real attention begins: what published methods rank by and what replayed queries attend to, summed,
 /// with the sinks kept and the newest tokens rewarded.
 constexpr const char* captured_start =
-    "if(position < 4, keep, observed_attn + window_attn:64 + expected_attn + 0.05/(relative_pos + 1) + "
-    "0.2*(replayed_attn:64:rms + replayed_attn:256:rms + replayed_attn:all:rms))";
+    "if(position < 4, keep, observed_attn^1.1 + 1.2*expected_attn + 0.5*window_attn:64 + "
+    "0.5*window_attn:64:pool=5:avg + 0.2*replayed_attn:64:rms + 0.2*replayed_attn:256:rms + "
+    "0.2*replayed_attn:all:rms + 0.05/(relative_pos + 1))";
 
 constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
