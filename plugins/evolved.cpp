@@ -1,4 +1,5 @@
-// Evolved: the champion of the original evolution, whose weights follow the depth of the layer.
+// Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and that of a search on
+// real attention, which a model's KL divergence on documents to validate chose.
 // SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
@@ -44,4 +45,40 @@ struct Evolved {
         }
     }
 };
-EVICTLAB_SCORER(Evolved)
+
+// What past queries attended to, what the next ones are expected to, and what those of the past would if they were
+// asked again at the positions that follow. The sums are in the formula's order.
+struct EvolvedReal {
+    int sinks = 4;
+
+    static constexpr evictlab::Info info{
+        .id = "evolved",
+        .name = "Evolved (real attention)",
+        .description = "observed, window, expected and replayed attention and recency, weighted; the sinks kept",
+        .reference = "docs/results/evolved-real.md: evolved on traces of SmolLM2-135M-Instruct"};
+    static constexpr evictlab::Columns columns{"position",
+                                               "relative_pos",
+                                               "observed_attn",
+                                               "expected_attn",
+                                               "window_attn:64",
+                                               "window_attn:64:pool=5:avg",
+                                               "replayed_attn:64:rms",
+                                               "replayed_attn:256:rms",
+                                               "replayed_attn:all:rms"};
+    static constexpr evictlab::Parameter<EvolvedReal> parameters[] = {
+        {&EvolvedReal::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}}};
+    static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
+
+    void score(evictlab::Head<EvolvedReal> head, std::span<double> out) const {
+        const auto position = head["position"], age = head["relative_pos"], observed = head["observed_attn"];
+        const auto expected = head["expected_attn"], window = head["window_attn:64"];
+        const auto pooled = head["window_attn:64:pool=5:avg"], replayed = head["replayed_attn:64:rms"];
+        const auto replayed_256 = head["replayed_attn:256:rms"], replayed_all = head["replayed_attn:all:rms"];
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            const double score = 0.2 * replayed_256[i] + 0.2 * replayed[i] + 0.2 * replayed_all[i] + 0.5 * window[i] +
+                                 0.5 * pooled[i] + 1.2 * expected[i] + std::pow(observed[i], 1.1) + 0.05 / (age[i] + 1);
+            out[i] = position[i] < sinks ? evictlab::keep : score;
+        }
+    }
+};
+EVICTLAB_SCORER(Evolved, EvolvedReal)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "framework/evaluation/twins.hpp"
 
+#include "framework/capture/captured_suite.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
@@ -26,6 +27,19 @@ TEST_CASE("every built-in scorer has a twin with the same scores to the last tie
     CHECK_FALSE(formula_twin("h2o@paper"));
     CHECK_FALSE(formula_twin("nothing"));
     CHECK(formula_twin("h2o") == formula_twin("h2o@seed"));
+}
+
+TEST_CASE("the champion on real attention keeps what its formula keeps") {
+    PluginHost host;
+    const Suite suite = open_captured_suite(*find_captured_suite("smollm2"));
+    const Scorer pair[] = {make_scorer("evolved@real", host),
+                           Scorer::from_formula("twin", formula::parse(*formula_twin("evolved@real")))};
+    CHECK(formula_twin("evolved@real") != formula_twin("evolved"));
+    const auto bench = run_bench(suite, pair);
+    const auto& errors = bench.rows[0].splits[2].by_retention;
+    REQUIRE(errors.size() == 4);
+    for (std::size_t r = 0; r < errors.size(); ++r)
+        CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
 }
 
 TEST_CASE("the constant in random's twin is the original's hash at every position a sequence can have") {

@@ -9,51 +9,57 @@ namespace {
 
 struct Twin {
     std::string_view id;
-    bool seed_preset; // whether `id@seed` exists; its rule is that of the defaults, but for random
+    std::string_view preset; // whose rule it is; "seed" is the rule of the defaults too, but for random
     std::string_view formula;
 };
 
 constexpr Twin twins[] = {
-    {"streaming_llm", true, "if(position < 4, keep, if(relative_pos < 64, 1e6 - relative_pos, drop))"},
-    {"h2o", true, "if(relative_pos < 32, keep, cumulative_attn)"},
-    {"snapkv", true, "if(relative_pos < 32, keep, recent_attn)"},
-    {"pyramidkv", true,
+    {"streaming_llm", "seed", "if(position < 4, keep, if(relative_pos < 64, 1e6 - relative_pos, drop))"},
+    {"h2o", "seed", "if(relative_pos < 32, keep, cumulative_attn)"},
+    {"snapkv", "seed", "if(relative_pos < 32, keep, recent_attn)"},
+    {"pyramidkv", "seed",
      "if(position < 4, keep, if(relative_pos < 48*(2 - layer_ratio), 1e6 - relative_pos, "
      "cumulative_attn*(1 - 0.5*layer_ratio)))"},
-    {"knorm", true, "-key_norm"},
-    {"tova", true, "if(position < 4, 10, 0) + cumulative_attn*(1 + exp(-0.01*relative_pos))"},
-    {"position_corrected_h2o", false,
+    {"knorm", "seed", "-key_norm"},
+    {"tova", "seed", "if(position < 4, 10, 0) + cumulative_attn*(1 + exp(-0.01*relative_pos))"},
+    {"position_corrected_h2o", "",
      "if(position < 4, keep, if(relative_pos < 32, keep, cumulative_attn*(position + 1)^0.3))"},
     // ((42 * 6364136223846793005 + position) mod 2^64) >> 33 is 1052313527 for every position below 6165176990.
-    {"random", true, "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, 0.49002167163416743))"},
-    {"hybrid", false,
+    {"random", "seed", "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, 0.49002167163416743))"},
+    {"hybrid", "",
      "if(position < 4, keep, 0.4*(0.3*cumulative_attn + 0.7*recent_attn) + 0.3*max(0, 1 - relative_pos/64) - "
      "0.1*key_norm)"},
-    {"hybrid_start", false,
+    {"hybrid_start", "",
      "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, 0.6*recent_attn + "
      "0.4*cumulative_attn*((position + 1)/sequence_len)^0.3 + 0.2*max(0, 1 - relative_pos/128)))"},
-    {"evolved", false,
+    {"evolved", "",
      "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, (0.7 - 0.2*layer_ratio)*recent_attn + "
      "(0.3 + 0.2*layer_ratio)*cumulative_attn*((position + 1)/sequence_len)^(0.25 + 0.1*layer_ratio) + "
      "(0.15 + 0.1*layer_ratio)*max(0, 1 - relative_pos/128) - 0.1*min(key_norm, 2)))"},
+    {"evolved", "real",
+     "if(position < 4, keep, 0.2*replayed_attn:256:rms + 0.2*replayed_attn:64:rms + 0.2*replayed_attn:all:rms + "
+     "0.5*window_attn:64 + 0.5*window_attn:64:pool=5:avg + 1.2*expected_attn + observed_attn^1.1 + "
+     "0.05/(relative_pos + 1))"},
 };
 
 } // namespace
 
 std::optional<std::string> formula_twin(std::string_view scorer) {
-    const auto at = scorer.find('@');
-    const auto id = scorer.substr(0, at);
-    const bool preset = at != std::string_view::npos;
-    const auto* twin = std::ranges::find(twins, id, &Twin::id);
+    const auto at = std::min(scorer.find('@'), scorer.size());
+    const auto id = scorer.substr(0, at), preset = scorer.substr(std::min(at + 1, scorer.size()));
+    if (scorer == "random") return std::nullopt; // its numbers are no formula over the columns
+    const auto* twin = std::ranges::find_if(twins, [&](const Twin& each) {
+        const bool defaults = each.preset.empty() || each.preset == "seed";
+        return each.id == id && (at < scorer.size() ? each.preset == preset && !preset.empty() : defaults);
+    });
     if (twin == std::end(twins)) return std::nullopt;
-    if (preset && (!twin->seed_preset || scorer.substr(at) != "@seed")) return std::nullopt;
-    if (!preset && id == "random") return std::nullopt; // its numbers are no formula over the columns
     return std::string(twin->formula);
 }
 
 std::vector<std::string> scorers_with_twins() {
     std::vector<std::string> names;
-    for (const auto& twin : twins) names.push_back(std::string(twin.id) + (twin.seed_preset ? "@seed" : ""));
+    for (const Twin& twin : twins)
+        names.push_back(std::string(twin.id) + (twin.preset.empty() ? "" : "@" + std::string(twin.preset)));
     return names;
 }
 
