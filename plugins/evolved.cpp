@@ -74,9 +74,12 @@ struct EvolvedReal {
         const auto expected = head["expected_attn"], window = head["window_attn:64"];
         const auto pooled = head["window_attn:64:pool=5:avg"], replayed = head["replayed_attn:64:rms"];
         const auto replayed_256 = head["replayed_attn:256:rms"], replayed_all = head["replayed_attn:all:rms"];
+        const double depth = head.layer_ratio();
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double score = 0.2 * replayed_256[i] + 0.2 * replayed[i] + 0.2 * replayed_all[i] + 0.5 * window[i] +
-                                 0.5 * pooled[i] + 1.2 * expected[i] + std::pow(observed[i], 1.1) + 0.05 / (age[i] + 1);
+            const double score = 0.2 * replayed[i] + 0.5 * window[i] + 0.5 * pooled[i] + 1.2 * expected[i] +
+                                 std::pow(observed[i], 1.1) + 0.05 / (age[i] + 1) +
+                                 0.2 * replayed_256[i] * (0.5102 * depth + 1) +
+                                 0.2 * replayed_all[i] * (0.6283 * depth + 1);
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }
     }
