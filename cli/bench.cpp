@@ -114,6 +114,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command bench_command{"bench", "measure scorers on a suite", run};
+const Command bench_command{"bench", "measure scorers on a suite", run, bench_options, ""};
 
 } // namespace evictlab::cli

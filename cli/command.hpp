@@ -20,6 +20,9 @@ struct Command {
     std::string_view summary; ///< a line in `evictlab --help`
     /// Arguments behind the command's name. May throw UsageError (exit code 2) or any std::exception (1).
     int (*run)(const std::vector<std::string>& arguments);
+    /// What run() gives to parse_options(), for who reads arguments without running anything.
+    po::options_description (*options)() = nullptr;
+    const char* positional = "";
 };
 
 /// In the order of `evictlab --help`.

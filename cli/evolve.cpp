@@ -297,6 +297,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command evolve_command{"evolve", "evolve better scoring formulas, or resume a run", run};
+const Command evolve_command{"evolve", "evolve better scoring formulas, or resume a run", run, evolve_options, ""};
 
 } // namespace evictlab::cli

@@ -90,6 +90,7 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command export_command{"export", "take a formula away: as a file, a C++ plugin or a kvpress press", run};
+const Command export_command{"export", "take a formula away: as a file, a C++ plugin or a kvpress press", run,
+                             export_options, "champion"};
 
 } // namespace evictlab::cli

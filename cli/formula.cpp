@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <fstream>
 #include <iostream>
-#include <iterator>
 
 #include "cli/command.hpp"
 #include "framework/error.hpp"
@@ -30,13 +28,13 @@ std::string text_of(const std::string& argument) {
     constexpr std::string_view ending = ".formula";
     const bool names_file = argument.size() > ending.size() && argument.ends_with(ending);
     if (!names_file) return argument;
-    std::ifstream in(argument, std::ios::binary);
-    if (!in) throw Error(fmt::format("cannot read '{}': there is no such file, or it may not be read", argument));
-    return {std::istreambuf_iterator<char>(in), {}};
+    return formula::read_formula_file(argument);
 }
 
+po::options_description formula_options() { return po::options_description("Options"); }
+
 int run(const std::vector<std::string>& arguments) {
-    const auto values = parse_options(arguments, po::options_description("Options"), "words", usage, examples);
+    const auto values = parse_options(arguments, formula_options(), "words", usage, examples);
     if (!values) return exit_ok;
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
     if (words.size() != 2) throw UsageError("expected one of check, print, explain and one FILE-or-TEXT; see --help");
@@ -57,6 +55,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command formula_command{"formula", "check, print and explain formulas", run};
+const Command formula_command{"formula", "check, print and explain formulas", run, formula_options, "words"};
 
 } // namespace evictlab::cli

@@ -17,13 +17,17 @@ constexpr std::string_view examples = "  evictlab log evolution.json\n"
                                       "  evictlab log evolution.json --rejected 20\n"
                                       "  evictlab log evolution.json --json\n";
 
-int run(const std::vector<std::string>& arguments) {
+po::options_description log_options() {
     po::options_description options("Options");
     options.add_options()("all", "also the accepted candidates that became no champions");
     options.add_options()("rejected", po::value<std::string>()->value_name("N"),
                           "also the last N rejected candidates, with the reasons");
     options.add_options()("json", "the same as JSON");
-    const auto values = parse_options(arguments, options, "state", usage, examples);
+    return options;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, log_options(), "state", usage, examples);
     if (!values) return exit_ok;
     report::LogOptions wanted;
     wanted.accepted = values->contains("all");
@@ -38,6 +42,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command log_command{"log", "how a run's champions came about", run};
+const Command log_command{"log", "how a run's champions came about", run, log_options, "state"};
 
 } // namespace evictlab::cli

@@ -95,10 +95,14 @@ int write_project(const std::vector<std::string>& words) {
     return exit_ok;
 }
 
-int run(const std::vector<std::string>& arguments) {
+po::options_description plugins_options() {
     po::options_description options("Options");
     add_plugin_options(options);
-    const auto values = parse_options(arguments, options, "words", usage, examples);
+    return options;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, plugins_options(), "words", usage, examples);
     if (!values) return exit_ok;
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
     const std::string action = words.empty() ? "list" : words[0];
@@ -129,6 +133,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command plugins_command{"plugins", "list, describe and start scorer plugins", run};
+const Command plugins_command{"plugins", "list, describe and start scorer plugins", run, plugins_options, "words"};
 
 } // namespace evictlab::cli

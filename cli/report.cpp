@@ -133,6 +133,6 @@ int run(const Strings& arguments) {
 
 } // namespace
 
-const Command report_command{"report", "write a leaderboard from bench results and runs", run};
+const Command report_command{"report", "write a leaderboard from bench results and runs", run, report_options, ""};
 
 } // namespace evictlab::cli

@@ -16,10 +16,14 @@ constexpr std::string_view examples = "  evictlab status evolution.json\n"
                                       "  evictlab status evolution.json --json\n"
                                       "  watch -n 5 evictlab status evolution.json\n";
 
-int run(const std::vector<std::string>& arguments) {
+po::options_description status_options() {
     po::options_description options("Options");
     options.add_options()("json", "the same and the history, as JSON");
-    const auto values = parse_options(arguments, options, "state", usage, examples);
+    return options;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, status_options(), "state", usage, examples);
     if (!values) return exit_ok;
     const report::RunStatus status = report::read_status(state_argument(*values));
     if (values->contains("json"))
@@ -31,6 +35,6 @@ int run(const std::vector<std::string>& arguments) {
 
 } // namespace
 
-const Command status_command{"status", "how a run is getting on, or ended", run};
+const Command status_command{"status", "how a run is getting on, or ended", run, status_options, "state"};
 
 } // namespace evictlab::cli

@@ -109,8 +109,10 @@ int verify(const Strings& suites) {
     return exit_ok;
 }
 
+po::options_description trace_options() { return po::options_description("Options"); }
+
 int run(const Strings& arguments) {
-    const auto values = parse_options(arguments, po::options_description("Options"), "words", usage, examples);
+    const auto values = parse_options(arguments, trace_options(), "words", usage, examples);
     if (!values) return exit_ok;
     const auto& words = (*values)["words"].as<Strings>();
     if (words.empty()) throw UsageError("expected info or verify; see --help");
@@ -122,6 +124,6 @@ int run(const Strings& arguments) {
 
 } // namespace
 
-const Command trace_command{"trace", "show and verify attention captured from models", run};
+const Command trace_command{"trace", "show and verify attention captured from models", run, trace_options, "words"};
 
 } // namespace evictlab::cli

@@ -9,6 +9,9 @@ target_compile_options(evictlab_warnings INTERFACE -Wall -Wextra -Wpedantic -Wsh
 if(EVICTLAB_SANITIZE)
   add_compile_options(-fsanitize=${EVICTLAB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g -O1)
   add_link_options(-fsanitize=${EVICTLAB_SANITIZE})
+  if(EVICTLAB_FUZZ) # counts coverage everywhere; what has a main of libFuzzer is in tests/fuzz
+    add_compile_options(-fsanitize=fuzzer-no-link)
+  endif()
   # Sanitizers start after the loader resolves the per-processor versions of a kernel, so those builds have one each.
   add_compile_definitions(EVICTLAB_NO_CLONES)
 endif()

@@ -24,16 +24,37 @@ namespace {
 Status status_from_json(const JsonField& field) {
     for (const Status status : {Status::champion, Status::accepted, Status::rejected})
         if (field.text() == to_string(status)) return status;
-    field.fail(fmt::format("expected champion, accepted or rejected, found \"{}\"", field.text()));
+    field.fail(fmt::format("expected champion, accepted or rejected, found {}", field.shown()));
+}
+
+} // namespace
+
+namespace {
+
+std::optional<std::uint64_t> number_of_hash(const std::string& hash) {
+    std::uint64_t number = 0;
+    const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
+    if (wrong != std::errc{} || end != hash.data() + hash.size()) return std::nullopt;
+    return number;
 }
 
 } // namespace
 
 std::uint64_t hash_number(const std::string& hash) {
-    std::uint64_t number = 0;
-    const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
-    if (wrong != std::errc{} || end != hash.data() + hash.size()) throw Error(fmt::format("'{}' is not a hash", hash));
-    return number;
+    const auto number = number_of_hash(hash);
+    if (!number) throw Error(fmt::format("'{}' is not a hash", hash));
+    return *number;
+}
+
+std::uint64_t hash_number(const JsonField& field) {
+    const auto number = number_of_hash(field.text());
+    if (!number) field.fail("is no hash of 16 hexadecimal digits");
+    return *number;
+}
+
+const std::string& hash_from_json(const JsonField& field) {
+    hash_number(field);
+    return field.text();
 }
 
 std::string Candidate::text() const { return parameters ? parameters->scorer : print(formula); }
@@ -112,8 +133,8 @@ Candidate candidate_from_json(const JsonField& field) {
     candidate.hypothesis = field.member("hypothesis").text();
     candidate.parameters = parameters_from_json(field, field.member("nodes").whole<std::size_t>());
     if (!candidate.parameters) candidate.formula = formula_from_json(field.member("formula"));
-    candidate.hash = field.member("hash").text();
-    if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_number(kept->text());
+    candidate.hash = hash_from_json(field.member("hash"));
+    if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_number(*kept);
     if (const auto train = field.member_unless_null("train")) candidate.train = errors_from_json(*train);
     if (const auto valid = field.member_unless_null("valid")) candidate.valid = errors_from_json(*valid);
     if (const auto verdict = field.optional_member("verdict")) {

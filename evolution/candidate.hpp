@@ -56,8 +56,12 @@ struct Candidate {
     std::string scorer_text() const;
 };
 
-/// Hashes are 16 hexadecimal digits; Error for anything else.
+/// Hashes are up to 16 hexadecimal digits; Error for anything else.
 std::uint64_t hash_number(const std::string& hash);
+/// The same of a field, which the Error names.
+std::uint64_t hash_number(const JsonField& field);
+/// A hash as its text, checked.
+const std::string& hash_from_json(const JsonField& field);
 
 nlohmann::ordered_json to_json(const Candidate& candidate);
 /// Throws Error that names the file and the field that is missing or wrong.

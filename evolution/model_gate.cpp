@@ -23,6 +23,10 @@ using Divergences = std::span<const std::vector<double>>; // [document][retentio
 
 /// Of each of `own` documents: the mean logarithm of its ratio to `other`'s.
 std::vector<double> log_ratios(Divergences own, Divergences other) {
+    if (own.size() != other.size())
+        throw Error(fmt::format("a saved verdict is of {} documents, but the judge's are {}: the run's state was not "
+                                "written by evictlab",
+                                other.size(), own.size()));
     std::vector<double> logs;
     for (std::size_t d = 0; d < own.size(); ++d) logs.push_back(mean_log(own[d]) - mean_log(other[d]));
     return logs;

@@ -60,11 +60,11 @@ private:
         seconds_before_ = state_.seconds;
         evaluations_before_ = state_.counters.evaluations;
         generation_before_ = state_.generation;
-        state::read_journal(store_.file(), [&](const Json& line) {
+        store_.read_journal([&](const Json& line) {
             const JsonField candidate(line, file, "journal");
             std::optional<std::uint64_t> kept;
-            if (const auto hash = candidate.member_unless_null("kept_hash")) kept = hash_number(hash->text());
-            state_.seen.add(hash_number(candidate.member("hash").text()), kept,
+            if (const auto hash = candidate.member_unless_null("kept_hash")) kept = hash_number(*hash);
+            state_.seen.add(hash_number(candidate.member("hash")), kept,
                             candidate.member("nodes").whole<std::size_t>());
         });
     }

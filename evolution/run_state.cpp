@@ -27,7 +27,7 @@ Member member_from_json(const JsonField& field) {
     const auto changed = field.optional_member("changed");
     member.parameters = parameters_from_json(field, changed ? changed->whole<std::size_t>() : 0);
     if (!member.parameters) member.formula = formula_from_json(field.member("formula"));
-    member.hash = field.member("hash").text();
+    member.hash = hash_from_json(field.member("hash"));
     member.train = errors_from_json(field.member("train"));
     member.accepted = field.member("accepted").truth();
     member.tunings = field.member("tunings").whole<std::uint32_t>();
@@ -38,6 +38,16 @@ Member member_from_json(const JsonField& field) {
 
 Json history_json(const HistoryLine& line) {
     return Json::array({line.generation, line.best_train, line.champion_train, line.champion_valid, line.evaluations});
+}
+
+/// What parents are compared by, document by document; a mixture would be read beyond its end.
+void check_alike(const Member& member, const Member& first, const JsonField& field) {
+    const auto& documents = member.train.by_document;
+    const auto same_size = [](const auto& a, const auto& b) { return a.size() == b.size(); };
+    if (!std::ranges::equal(documents, first.train.by_document, same_size) ||
+        !same_size(member.train.by_retention, first.train.by_retention))
+        field.fail(
+            fmt::format("the errors of {} are of other documents or retentions than those of {}", member.id, first.id));
 }
 
 HistoryLine history_from_json(const JsonField& field) {
@@ -120,6 +130,8 @@ RunState state_from_json(const JsonField& content) {
         if (!champion.valid) champions.fail(fmt::format("the champion {} has no errors on valid", champion.id));
     if (state.history.empty()) content.member("history").fail("a saved run has a history");
     if (state.population.empty()) population.fail("a saved run has a population");
+    for (const auto* members : {&state.population, &state.archive})
+        for (const Member& member : *members) check_alike(member, state.population.front(), population);
     return state;
 }
 

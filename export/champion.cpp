@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include "evolution/candidate.hpp"
@@ -66,9 +64,7 @@ Champion from_run(const std::string& file, const std::string& id) {
 }
 
 Champion from_formula_file(const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    if (!in) throw Error(fmt::format("cannot read '{}': there is no such file, or it may not be read", file));
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::string text = formula::read_formula_file(file);
     Champion champion{"", formula::parse(text), {}};
     const std::string stem = fs::path(file).stem().string();
     champion.name = is_identifier(stem) ? stem : usual_name("formula", champion.formula);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
@@ -39,7 +41,9 @@ std::optional<double> time_left(const RunStatus& status) {
     const evolution::RunState& state = status.state;
     const evolution::Pace pace{state.seconds, state.generation, state.counters.evaluations};
     const auto& since = status.holder->since;
-    return seconds_left(status.setup.limits, state, pace, since ? std::difftime(std::time(nullptr), *since) : 0);
+    // A clock that was set back since then has not gone on for less than nothing.
+    const double elapsed = since ? std::max(0.0, std::difftime(std::time(nullptr), *since)) : 0;
+    return seconds_left(status.setup.limits, state, pace, elapsed);
 }
 
 double evaluations_a_second(const evolution::RunState& state) {

@@ -7,31 +7,13 @@
 #include <utility>
 
 #include "digest/digest.hpp"
+#include "json/limits.hpp"
 
 namespace evictlab::state {
 namespace {
 
-constexpr int depth_limit = 64;
+constexpr JsonLimits limits{.depth = 64};
 constexpr std::string_view schema_name = "evictlab-evolution/";
-
-bool too_deep(std::string_view text) {
-    int depth = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\') ++i;
-            if (c == '"') in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > depth_limit) return true;
-        } else if (c == '}' || c == ']') {
-            --depth;
-        }
-    }
-    return false;
-}
 
 std::string checksum_of(const Json& body) { return "sha256:" + sha256_hex(body.dump()); }
 
@@ -48,8 +30,8 @@ void check_schema(const Json& body, const std::string& name) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
     const bool is_number = error == std::errc() && end == digits.data() + digits.size();
     if (is_number && version == schema_version) return;
-    throw StateError(fmt::format(
-        "{} has schema '{}', this evictlab reads '{}{}': {}.", name, schema, schema_name, schema_version,
+    throw OtherVersion(fmt::format(
+        "{} has schema '{}', this evictlab reads '{}{}': {}.", name, shown(schema), schema_name, schema_version,
         is_number && version > schema_version ? "it was made by a newer evictlab; go on with that version"
                                               : "it was made by another evictlab; go on with the one that made it"));
 }
@@ -69,8 +51,8 @@ T field(const Json& body, const char* key, const std::string& name) {
 
 Json parse_checked(std::string_view text, const std::string& where) {
     if (text.empty()) throw StateError(where + " is empty.");
-    if (too_deep(text))
-        throw StateError(fmt::format("{} nests deeper than {} levels: evictlab did not write it.", where, depth_limit));
+    if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
+        throw StateError(fmt::format("{} {}: evictlab did not write it.", where, beyond));
     try {
         return Json::parse(text.begin(), text.end());
     } catch (const Json::parse_error& error) {
@@ -82,8 +64,16 @@ Json parse_checked(std::string_view text, const std::string& where) {
         const auto column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
         throw StateError(fmt::format("{} is damaged: no valid JSON at line {}, column {}.", where, line, column));
     } catch (const Json::exception& error) {
-        throw StateError(fmt::format("{} is damaged: {}.", where, error.what()));
+        throw StateError(fmt::format("{} is damaged: {}.", where, shown(error.what())));
     }
+}
+
+std::string shown(std::string_view text) {
+    constexpr std::size_t longest = 80;
+    std::string line(text.substr(0, longest));
+    std::ranges::replace_if(
+        line, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+    return text.size() > longest ? line + "..." : line;
 }
 
 std::string encode(Document& document, const std::filesystem::path& file) {
@@ -102,11 +92,11 @@ std::string encode(Document& document, const std::filesystem::path& file) {
             fmt::format("cannot save '{}': its content is no text in UTF-8 ({}).", file.string(), error.what()));
     }
     document.run = std::move(body["run"]);
-    if (text.size() > state_bytes_limit || too_deep(text))
-        throw StateError(
-            fmt::format("cannot save '{}': its content of {} bytes is larger than {} bytes or nests deeper than "
-                        "{} levels.",
-                        file.string(), text.size(), state_bytes_limit, depth_limit));
+    if (text.size() > state_bytes_limit)
+        throw StateError(fmt::format("cannot save '{}': its content of {} bytes is larger than {} bytes.",
+                                     file.string(), text.size(), state_bytes_limit));
+    if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
+        throw StateError(fmt::format("cannot save '{}': its content {}.", file.string(), beyond));
     return text;
 }
 

@@ -16,6 +16,11 @@ namespace evictlab::state {
 
 inline constexpr std::uint64_t state_bytes_limit = std::uint64_t{64} << 20;
 
+/// A file of another version: nothing is damaged, so nothing older takes its place.
+struct OtherVersion : StateError {
+    using StateError::StateError;
+};
+
 struct Document {
     JournalMark journal;
     Json run; ///< null before the first generation is saved
@@ -24,11 +29,14 @@ struct Document {
 /// The text of a document, which is the same afterwards. Throws StateError for what decode() would refuse.
 std::string encode(Document& document, const std::filesystem::path& file);
 
-/// Throws StateError naming `file`: damaged, of another schema, wrong checksum, nested too deeply.
+/// Throws OtherVersion, or StateError naming `file`: damaged, wrong checksum, beyond the limits.
 Document decode(std::string_view text, const std::filesystem::path& file);
 
-/// JSON that cannot overflow the stack: throws StateError where it does not parse or nests too deeply. `where` is what
+/// JSON within limits (json/limits.hpp): throws StateError where it does not parse or is beyond them. `where` is what
 /// the message begins with.
 Json parse_checked(std::string_view text, const std::string& where);
+
+/// Text out of a file as messages show it: a line, its control characters as '?', cut where it is long.
+std::string shown(std::string_view text);
 
 } // namespace evictlab::state

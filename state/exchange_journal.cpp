@@ -19,7 +19,7 @@ void check_header(std::string_view line, const std::string& name) {
     if (line == header) return;
     throw StateError(fmt::format("{} is no journal of exchanges that this evictlab can read: it begins with '{}' "
                                  "instead of '{}'. Move it away, or go on with the evictlab that wrote it.",
-                                 name, line.substr(0, 60), header));
+                                 name, shown(line), header));
 }
 
 /// Throws StateError for anything but {"key": text, "answer": ...}.

@@ -146,6 +146,10 @@ std::string advice(int error) {
     case ENOTDIR:
     case ESTALE:
         return "The folder or the file is not there (any more): put it back, or make the folder first.";
+    case ENOLCK:
+    case ENOSYS:
+    case EOPNOTSUPP:
+        return "That file system cannot do this, which a run needs: keep the run in a folder on another one.";
     case EIO:
         return "The disk reports an error: copy the run's files to another one and go on there with --resume.";
     default:

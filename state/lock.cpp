@@ -7,9 +7,11 @@
 #include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <random>
 #include <thread>
 #include <unistd.h>
 
+#include "state/document.hpp"
 #include "state/store.hpp"
 
 namespace evictlab::state {
@@ -25,14 +27,15 @@ std::string holder() {
     ::gmtime_r(&now, &utc);
     std::array<char, 32> since{};
     std::strftime(since.data(), since.size(), time_format, &utc);
-    return fmt::format("process {} on {} since {}\n", ::getpid(), host.data(), since.data());
+    // Two hosts may have one name, and processes of one number that began in one second: the second line differs.
+    std::random_device random;
+    return fmt::format("process {} on {} since {}\n{:08x}{:08x}\n", ::getpid(), host.data(), since.data(), random(),
+                       random());
 }
 
-std::string text_of(const File& file) {
+std::string whole_text_of(const File& file) {
     std::array<char, 512> bytes{};
-    std::string text(bytes.data(), file.read(bytes.data(), bytes.size()));
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    return text.empty() ? "another process" : text;
+    return {bytes.data(), file.read(bytes.data(), bytes.size())};
 }
 
 /// The time behind the last "since ".
@@ -43,6 +46,15 @@ std::optional<std::time_t> since_of(const std::string& text) {
     if (at == text.npos || ::strptime(text.c_str() + at + word.size(), time_format, &utc) == nullptr)
         return std::nullopt;
     return ::timegm(&utc);
+}
+
+/// The first line of a lock file's text; says so where its clock is ahead of this host's, as after a clock was set
+/// back.
+std::string described(const std::string& whole) {
+    const std::string text = shown(whole.substr(0, whole.find('\n')));
+    if (text.empty()) return "another process";
+    const auto since = since_of(text);
+    return since && *since > std::time(nullptr) + 1 ? text + ", by a clock that is ahead of this one" : text;
 }
 
 /// Whether another process has it. Who only asks (holder_of) holds it for a moment, which is waited for.
@@ -62,18 +74,27 @@ Lock::Lock(FileOps& ops, const RunPaths& paths)
     : ops_(&ops), path_(paths.lock), file_(ops, paths.lock, O_RDWR | O_CREAT) {
     if (taken(ops, file_, path_))
         throw StateError(fmt::format("'{}' is in use by {}: wait until it ends or stop it, or name another state file.",
-                                     paths.file.string(), text_of(file_)));
+                                     paths.file.string(), described(whole_text_of(file_))));
     file_.cut(0);
-    file_.write(holder());
+    text_ = holder();
+    file_.write(text_);
 }
 
 void Lock::check_held() const {
     const auto found = status_of(*ops_, path_);
     const struct stat own = file_.status();
-    if (found && found->st_ino == own.st_ino && found->st_dev == own.st_dev) return;
-    throw StateError(fmt::format("'{}' was removed or replaced while the run was open, so another process may have it: "
-                                 "nothing was saved. Go on from the last saved generation with --resume.",
-                                 path_.string()));
+    if (!found || found->st_ino != own.st_ino || found->st_dev != own.st_dev)
+        throw StateError(
+            fmt::format("'{}' was removed or replaced while the run was open, so another process may have it: nothing "
+                        "was saved. Go on from the last saved generation with --resume.",
+                        path_.string()));
+    const std::string text = whole_text_of(File(*ops_, path_, O_RDONLY));
+    if (text == text_) return;
+    throw StateError(
+        fmt::format("'{}' now names {}: the run was opened there, too, for the lock of this process is not "
+                    "seen there. Nothing was saved here. Let one host alone have the run, on a disk of its "
+                    "own or a file system whose locks hold between hosts, and go on with --resume.",
+                    path_.string(), described(text)));
 }
 
 std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps& ops) {
@@ -84,9 +105,8 @@ std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps
         while (ops.lock_shared(file.descriptor()) != 0) {
             if (errno == EINTR) continue;
             if (errno != EWOULDBLOCK) fail("look at the lock", paths.lock, errno);
-            std::string text = text_of(file);
-            const auto since = since_of(text);
-            return Holder{std::move(text), since};
+            const std::string text = whole_text_of(file);
+            return Holder{described(text), since_of(text)};
         }
         return std::nullopt;
     });

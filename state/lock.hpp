@@ -1,6 +1,7 @@
 // Keeps a second process away from a run: FILE.lock, locked while a process has the run open. The kernel frees it when
-// that process ends, however it ends, so a lock file that was left behind is no obstacle. Internal to state/.
-// SPDX-License-Identifier: MIT
+// that process ends, however it ends, so a lock file that was left behind is no obstacle. Some network file systems
+// keep locks on one host only; there the second host overwrites the file's text, by which the first finds out. Internal
+// to state/. SPDX-License-Identifier: MIT
 #pragma once
 #include "state/files.hpp"
 
@@ -10,13 +11,15 @@ class Lock {
 public:
     /// Throws StateError that says who holds it, std::system_error where the file cannot be made.
     Lock(FileOps& ops, const RunPaths& paths);
-    /// Throws StateError where somebody removed or replaced the lock file, so that it no longer keeps anyone out.
+    /// Throws StateError where the lock file no longer keeps anyone out: it was removed or replaced, or another host,
+    /// which does not see the lock, has written its own name into it.
     void check_held() const;
 
 private:
     FileOps* ops_;
     std::filesystem::path path_;
     File file_;
+    std::string text_; ///< what it wrote into the file
 };
 
 } // namespace evictlab::state

@@ -2,8 +2,11 @@
 #include "state/store.hpp"
 
 #include <cerrno>
+#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "state/document.hpp"
@@ -14,11 +17,15 @@
 namespace evictlab::state {
 namespace fs = std::filesystem;
 
+/// By which a file is known again; nothing where there is none.
+using FileStamp = std::optional<std::tuple<off_t, std::time_t, long>>;
+
 struct RunStore::Impl {
     FileOps& ops;
     RunPaths paths;
     Lock lock;
     Document saved;
+    FileStamp stamp;        ///< of FILE as this process read or wrote it
     bool made_now = false;  ///< by create(), and nothing saved since
     bool unflushed = false; ///< the last rename may not survive a power cut, so nothing is built upon it
 
@@ -30,10 +37,19 @@ struct RunStore::Impl {
         ops.remove(paths.journal);
     }
     void keep_previous();
+    void put_back() noexcept;
     void replace(std::string_view text);
+    void check_file_is_own();
 };
 
 namespace {
+
+/// Nothing also where the system does not say: then the content decides.
+FileStamp stamp_of(FileOps& ops, const fs::path& file) noexcept {
+    struct stat status {};
+    if (ops.status(file, status) != 0) return std::nullopt;
+    return std::tuple{status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
 
 Document load(FileOps& ops, const fs::path& file) { return decode(read_whole(ops, file, state_bytes_limit), file); }
 
@@ -58,16 +74,21 @@ std::string way_back(FileOps& ops, const RunPaths& paths) {
                        status_of(ops, paths.file) ? fmt::format("'mv {0} {0}.damaged', ", file) : "", previous, file);
 }
 
-/// The state and its journal, checked; nothing is changed.
+/// FILE and a journal that is its own, or what is wrong and the way back; nothing is changed. What the system only refuses to read now may
+/// be whole, and the way back would lose its last generation; what is gone is gone.
 Document load_run(FileOps& ops, const RunPaths& paths) {
     try {
-        return explained(fmt::format("'{}' cannot be used", paths.file.string()), [&] {
-            Document document = load(ops, paths.file);
-            scan_lines(ops, paths.journal, document.journal);
-            return document;
-        });
+        Document document = load(ops, paths.file);
+        scan_lines(ops, paths.journal, document.journal);
+        return document;
+    } catch (const OtherVersion&) {
+        throw; // nothing is damaged
     } catch (const StateError& error) {
         throw StateError(error.what() + way_back(ops, paths));
+    } catch (const std::system_error& error) {
+        if (error.code().value() != ENOENT) throw;
+        throw StateError(
+            fmt::format("'{}' cannot be used: {}.{}", paths.file.string(), error.what(), way_back(ops, paths)));
     }
 }
 
@@ -76,6 +97,14 @@ void check_saved(FileOps& ops, const RunPaths& paths) {
     const std::string missing = fmt::format("there is no '{}'", paths.file.string());
     if (status_of(ops, paths.previous)) throw StateError(missing + "." + way_back(ops, paths));
     throw StateError(missing + ", so there is no run to go on with: start it without --resume.");
+}
+
+void visit_journal(FileOps& ops, const RunPaths& paths, const JournalMark& mark,
+                   const std::function<void(const Json&)>& visit) {
+    std::uint64_t number = 0;
+    scan_lines(ops, paths.journal, mark, [&](std::string_view line) {
+        visit(parse_checked(line, fmt::format("line {} of the journal '{}'", ++number, paths.journal.string())));
+    });
 }
 
 /// A file that create() made and nobody saved to.
@@ -132,15 +161,42 @@ void RunStore::Impl::keep_previous() {
         fail("keep as the previous generation", paths.file, errno);
 }
 
+/// Undoes keep_previous() where it had to move FILE: the next try would remove the only generation that there is.
+void RunStore::Impl::put_back() noexcept {
+    struct stat ignored {};
+    if (!saved.run.is_null() && ops.status(paths.file, ignored) != 0 && errno == ENOENT)
+        ops.rename(paths.previous, paths.file);
+}
+
 void RunStore::Impl::replace(std::string_view text) {
     write_whole(ops, paths.temporary, text);
     try {
         keep_previous();
         if (ops.rename(paths.temporary, paths.file) != 0) fail("replace", paths.file, errno);
     } catch (const std::system_error&) {
+        put_back();
         ops.remove(paths.temporary);
         throw;
     }
+    stamp = stamp_of(ops, paths.file);
+}
+
+/// Throws StateError where another process saved to FILE since this one did: its generations would be lost. A FILE that
+/// was removed or only touched is no loss.
+void RunStore::Impl::check_file_is_own() {
+    const FileStamp now = stamp_of(ops, paths.file);
+    if (!now || now == stamp) return;
+    bool same = false;
+    try {
+        const Document found = load(ops, paths.file);
+        same = found.journal == saved.journal && found.run == saved.run;
+    } catch (const StateError&) { // as little ours as any other content
+    }
+    if (!same)
+        throw StateError(fmt::format("'{}' was changed by somebody else while the run was open: nothing was saved. See "
+                                     "who did, and go on from what it holds now with --resume.",
+                                     paths.file.string()));
+    stamp = now;
 }
 
 RunStore RunStore::create(const fs::path& file, FileOps& ops) {
@@ -164,6 +220,7 @@ RunStore RunStore::resume(const fs::path& file, FileOps& ops) {
         check_folder(ops, paths);
         check_saved(ops, paths);
         auto impl = std::make_unique<Impl>(ops, paths);
+        impl->stamp = stamp_of(ops, paths.file); // before the content: who saves in between is noticed
         impl->saved = load_run(ops, paths);
         cut_unsaved(ops, paths.journal, impl->saved.journal);
         ops.remove(paths.temporary);
@@ -195,6 +252,7 @@ void RunStore::save(Json content, std::span<const std::string> journal_lines) {
     explained(fmt::format("cannot save a generation to '{}'; the one before is intact", name), [&] {
         if (!status_of(run.ops, run.paths.folder)) fail("find", run.paths.folder, ENOENT);
         run.lock.check_held();
+        run.check_file_is_own();
         try {
             append_lines(run.ops, run.paths.journal, run.saved.journal, journal_lines);
             run.replace(text);
@@ -225,14 +283,15 @@ Json read_state(const fs::path& file, FileOps& ops) {
     return std::move(document.run);
 }
 
+void RunStore::read_journal(const std::function<void(const Json&)>& visit) const {
+    explained(fmt::format("'{}' cannot be read", impl_->paths.journal.string()),
+              [&] { visit_journal(impl_->ops, impl_->paths, impl_->saved.journal, visit); });
+}
+
 void read_journal(const fs::path& state_file, const std::function<void(const Json&)>& visit, FileOps& ops) {
     const RunPaths paths = paths_of(state_file);
-    explained(fmt::format("'{}' cannot be read", state_file.string()), [&] {
-        std::uint64_t number = 0;
-        scan_lines(ops, paths.journal, load(ops, paths.file).journal, [&](std::string_view line) {
-            visit(parse_checked(line, fmt::format("line {} of the journal '{}'", ++number, paths.journal.string())));
-        });
-    });
+    explained(fmt::format("'{}' cannot be read", state_file.string()),
+              [&] { visit_journal(ops, paths, load(ops, paths.file).journal, visit); });
 }
 
 } // namespace evictlab::state

@@ -76,9 +76,11 @@ public:
     /// Saves a generation: appends the journal lines and flushes them to disk, then replaces FILE (write beside it,
     /// flush, rename, flush the folder). When it returns, the generation survives a power cut. `content` is an object
     /// (move it in where it is not needed any more), each line a JSON object without line breaks: std::invalid_argument
-    /// otherwise. Throws StateError (disk full, folder gone, ...) with the generation saved before intact; the caller
-    /// may try again with the same arguments or stop.
+    /// otherwise. Throws StateError (disk full, folder gone, opened by another host, ...) with the generation saved
+    /// before intact; the caller may try again with the same arguments or stop.
     void save(Json content, std::span<const std::string> journal_lines);
+    /// The journal's lines up to the saved length, as the free function of that name gives them.
+    void read_journal(const std::function<void(const Json&)>& visit) const;
     std::uint64_t journal_bytes() const;
     std::uint64_t journal_lines() const;
     const std::filesystem::path& file() const;

@@ -263,7 +263,8 @@ TEST_CASE("text that is no JSON, too deep or no object is refused with the place
     CHECK_THROWS_WITH(parse_json("{\"a\": 1,\n  oops}", "b.json"),
                       ContainsSubstring("b.json: not JSON: parse error at line 2, column 3"));
     CHECK_THROWS_WITH(parse_json("", "b.json"), ContainsSubstring("b.json: not JSON"));
-    CHECK_THROWS_WITH(parse_json(std::string(100000, '['), "b.json"), "b.json: nested more than 16 levels deep");
+    CHECK_THROWS_WITH(parse_json(std::string(100000, '['), "b.json"),
+                      ContainsSubstring("b.json: nests deeper than 16 levels"));
     CHECK_THROWS_WITH(parse_json("[1e999]", "b.json"), ContainsSubstring("b.json: not JSON"));
     CHECK_THROWS_WITH(bench_from_json(Json(3), "b.json"), "b.json: the top: expected an object, found 3");
 }

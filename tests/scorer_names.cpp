@@ -161,10 +161,20 @@ TEST_CASE("text that is no scorer at all") {
     CHECK(refusal_of("h2o:") == "scorer 'h2o': '' is not param=value");
     CHECK(refusal_of("h2o:window") == "scorer 'h2o': 'window' is not param=value");
     CHECK_THAT(refusal_of("h2o@"), ContainsSubstring("has no preset ''"));
-    CHECK_THAT(refusal_of("/nowhere/x.formula"), ContainsSubstring("'/nowhere/x.formula' cannot be read"));
+    CHECK_THAT(refusal_of("/nowhere/x.formula"), ContainsSubstring("/nowhere/x.formula: cannot be read: No such file"));
     CHECK_THAT(refusal_of("=recent_attn +"), ContainsSubstring("^"));
     const auto bad = formula_file("bad.formula", "recent_attn * nothing");
     CHECK_THAT(refusal_of(bad.string()), ContainsSubstring(bad.string()) && ContainsSubstring("nothing"));
+}
+
+TEST_CASE("hostile names are refused at once") {
+    std::string nested = "snapkv";
+    for (int i = 0; i < 20'000; ++i) nested = nested.insert(0, "adakv(") + ")";
+    CHECK_THAT(refusal_of(nested), ContainsSubstring("more than 8 wrappers around each other"));
+    CHECK_THROWS_AS(split_scorer_list(nested + ",,"), UsageError);
+    std::string ranks;
+    for (int i = 0; i < 1'000'000; ++i) ranks += "rank:";
+    CHECK_THAT(refusal_of("=" + ranks + "position"), ContainsSubstring("is longer than 120 characters"));
 }
 
 TEST_CASE("a list is split between scorers only") {

@@ -5,6 +5,8 @@
 
 #include "state/exchange_journal.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/faulty_files.hpp"
+#include "tests/support/memory_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace evictlab::test;
@@ -99,4 +101,58 @@ TEST_CASE("An answer that the disk does not take is not remembered, and half a l
     disk.full = false;
     journal.remember("c", 1);
     CHECK(bytes_of(file) == before + "{\"key\":\"c\",\"answer\":1}\n");
+}
+
+TEST_CASE("At every fault of a call an answer that was not kept can be kept again, and none is lost") {
+    for (const Fault fault : {Fault::fails, Fault::falls_short, Fault::tears}) {
+        int faults = 0;
+        for (int call = 0; call < 40; ++call) {
+            INFO("call " << call << ", fault " << static_cast<int>(fault));
+            const TemporaryFolder folder;
+            const auto file = folder / "run.exchanges";
+            FaultyFiles files;
+            ExchangeJournal journal = ExchangeJournal::create(file, files);
+            files.arm(call, fault, ENOSPC);
+            for (const char* key : {"a", "b", "c"}) try {
+                    journal.remember(key, 1);
+                } catch (const StateError& error) {
+                    CHECK_THAT(error.what(), ContainsSubstring("an answer cannot be kept in '" + file.string()) &&
+                                                 ContainsSubstring("No space left on device"));
+                    CHECK(journal.find(key) == nullptr);
+                    journal.remember(key, 1);
+                }
+            faults += files.happened() ? 1 : 0;
+            CHECK(ExchangeJournal::resume(file).size() == 3);
+        }
+        CHECK(faults >= 3);
+    }
+}
+
+TEST_CASE("After a power cut at any moment every answer that was remembered is there") {
+    const auto file = std::filesystem::path(MemoryDisk::folder) / "run.exchanges";
+    bool cut = true;
+    for (int changes = 0; cut; ++changes) {
+        MemoryDisk disk;
+        disk.cut_power_after(changes);
+        std::size_t remembered = 0;
+        try {
+            ExchangeJournal journal = ExchangeJournal::resume(file, disk);
+            for (const char* key : {"a", "b", "c"}) {
+                journal.remember(key, 1);
+                ++remembered;
+            }
+        } catch (const StateError&) {
+        }
+        cut = !disk.has_power();
+        using Unflushed = MemoryDisk::Unflushed;
+        for (std::size_t names = 0; names <= disk.unflushed_names(); ++names)
+            for (const Unflushed bytes : {Unflushed::nothing, Unflushed::half, Unflushed::everything}) {
+                INFO("after " << changes << " changes, " << names << " names, bytes " << static_cast<int>(bytes));
+                MemoryDisk after = disk.after_power_cut(names, bytes);
+                ExchangeJournal journal = ExchangeJournal::resume(file, after);
+                CHECK(journal.size() >= remembered);
+                for (const char* key : {"a", "b", "c"}) journal.remember(key, 1);
+                CHECK(ExchangeJournal::resume(file, after).size() == 3);
+            }
+    }
 }

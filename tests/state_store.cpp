@@ -141,13 +141,41 @@ TEST_CASE("Short and interrupted system calls change nothing") {
     CHECK(bytes_of(folder / "stutter.json.journal") == bytes_of(folder / "smooth.json.journal"));
 }
 
+namespace {
+
+struct NoLinks : state::FileOps {
+    bool renames = true;
+    int link(const Path&, const Path&) override {
+        errno = EPERM;
+        return -1;
+    }
+    int rename(const Path& from, const Path& to) override {
+        errno = EIO;
+        return !renames && from.extension() == ".tmp" ? -1 : FileOps::rename(from, to);
+    }
+};
+
+} // namespace
+
+TEST_CASE("Without hard links a save that fails leaves the generation before in its place, however often it is tried") {
+    NoLinks no_links;
+    const TemporaryFolder folder;
+    const auto file = folder / "evolution.json";
+    make_run(file, 3);
+    auto store = RunStore::resume(file, no_links);
+    no_links.renames = false;
+    for (int tries = 0; tries < 3; ++tries) {
+        CHECK_THROWS_WITH(save_generation(store, 4), ContainsSubstring("the one before is intact"));
+        CHECK(state::read_state(file) == made_up_content(3));
+    }
+    no_links.renames = true;
+    save_generation(store, 4);
+    CHECK(state::read_state(file) == made_up_content(4));
+    CHECK(state::read_state(folder / "evolution.json.previous") == made_up_content(3));
+}
+
 TEST_CASE("A file system without hard links keeps the generation before, too") {
-    struct NoLinks : state::FileOps {
-        int link(const Path&, const Path&) override {
-            errno = EPERM;
-            return -1;
-        }
-    } no_links;
+    NoLinks no_links;
     const TemporaryFolder folder;
     const auto file = folder / "evolution.json";
     auto store = RunStore::create(file, no_links);

@@ -363,7 +363,7 @@ TEST_CASE("Each defect of suite.json names its field") {
     suite.edit([](Json& j) { j["made_by"] = {{"tool", 1}}; });
     CHECK(open_message(suite).empty());
     put(suite.folder / "suite.json", std::string(100000, '['));
-    CHECK_THAT(open_message(suite), ContainsSubstring("nested more than"));
+    CHECK_THAT(open_message(suite), ContainsSubstring("nests deeper than 16 levels"));
     put(suite.folder / "suite.json", "{");
     CHECK_THAT(open_message(suite), ContainsSubstring("not JSON"));
 }

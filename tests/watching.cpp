@@ -87,7 +87,7 @@ TEST_CASE("status of a run in progress names its process; killed, it says that, 
     const TemporaryFolder folder;
     const Outcome both = shell(
         "'" EVICTLAB_BINARY "' " + small +
-            "--quiet --generations 1000000 & pid=$!; echo $pid; until grep -qs '\"generation\": [1-9]' run.json; do "
+            "--quiet --generations 1000000 & pid=$!; echo $pid; until grep -Eqs '^  .generation.: [1-9]' run.json; do "
             "sleep "
             "0.05; "
             "done; evictlab status run.json --json > going.json; evictlab status run.json; evictlab log run.json > "

@@ -29,6 +29,9 @@ constexpr std::array<std::pair<std::string_view, std::size_t>, 15> types{{{"BOOL
                                                                           {"I64", 8},
                                                                           {"F64", 8}}};
 
+constexpr std::size_t most_numbers = 8;         // dimensions of a tensor
+constexpr std::size_t most_tensors = 1'000'000; // at about 400 bytes each
+
 /// Takes the events of {"__metadata__": {text: text}, NAME: {"dtype": T, "shape": [..], "data_offsets": [b, e]}}.
 class HeaderEvents final : public nlohmann::json_sax<Json> {
 public:
@@ -43,7 +46,10 @@ public:
 
     bool number_unsigned(number_unsigned_t value) override {
         if (depth_ != 3) return unexpected(fmt::format("{}", value));
-        (field_ == "shape" ? tensor_.shape : offsets_).push_back(value);
+        auto& numbers = field_ == "shape" ? tensor_.shape : offsets_;
+        if (numbers.size() == most_numbers)
+            fail(fmt::format("its field {} has more than {} numbers", quoted_name(field_), most_numbers));
+        numbers.push_back(value);
         return true;
     }
 
@@ -80,6 +86,7 @@ public:
         if (depth_ == 1) {
             name_ = key;
             if (!names_.insert(key).second) fail("is in the header twice");
+            if (names_.size() > most_tensors) on_failure_("", fmt::format("has more than {} tensors", most_tensors));
             return true;
         }
         field_ = key;
@@ -114,8 +121,9 @@ public:
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
         const std::string text = error.what();
         const auto prefix = text.find("] ");
-        on_failure_("", fmt::format("the header is not JSON at byte {}: {}", position,
-                                    prefix == std::string::npos ? text : text.substr(prefix + 2)));
+        const std::string reason = prefix == std::string::npos ? text : text.substr(prefix + 2);
+        on_failure_("", fmt::format("the header is not JSON at byte {}: {}{}", position, reason.substr(0, 300),
+                                    reason.size() > 300 ? "..." : ""));
         return false;
     }
 

@@ -12,7 +12,7 @@
 namespace evictlab {
 namespace {
 
-constexpr std::size_t most_layers = 100'000;
+constexpr std::size_t most_layers = 10'000;
 
 template <class Number>
 std::optional<Number> number_of(std::string_view text) {

@@ -16,6 +16,7 @@ std::vector<ColumnInfo> describe_all(); // written by the build: one entry for e
 
 namespace {
 
+constexpr std::size_t longest_name = 120; // bounds how often a derived column may be of a derived one
 constexpr std::size_t most_columns = std::numeric_limits<ColumnId>::max();
 
 struct Interned {
@@ -65,6 +66,9 @@ ColumnId intern(std::string_view full_name) {
         const std::lock_guard lock(t.mutex);
         if (const auto at = t.ids.find(full_name); at != t.ids.end()) return at->second;
     }
+    if (full_name.size() > longest_name)
+        throw UsageError(
+            fmt::format("the column name '{}...' is longer than {} characters", full_name.substr(0, 40), longest_name));
     const auto colon = full_name.find(':');
     const ColumnInfo* info = find(full_name.substr(0, colon));
     if (!info) throw UsageError(fmt::format("unknown column '{}'; known columns: {}", full_name, known_names()));

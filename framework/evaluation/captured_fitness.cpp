@@ -88,7 +88,10 @@ struct CapturedFitness::Impl {
     /// Of one document, whose layers' responses are summed before they are squared.
     void predict_kl(std::size_t split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
                     BlockScratch& scratch, double* errors) const {
-        const auto layers = std::ranges::equal_range(blocks[split], document, {}, &CapturedBlock::document);
+        const auto& all = blocks[split];
+        const std::span<const CapturedBlock> layers(
+            std::ranges::lower_bound(all, document, {}, &CapturedBlock::document),
+            std::ranges::upper_bound(all, document, {}, &CapturedBlock::document));
         const std::size_t count = layers.front().judge().responses();
         scratch.responses.assign(count * retentions.size(), 0.0F);
         const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };

@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
-#include <sstream>
 
 #include "framework/evaluation/suggestion.hpp"
 #include "framework/plugin/descriptor.hpp"
@@ -128,12 +126,9 @@ void assign(const Plugin& plugin, std::string_view assignment, std::vector<doubl
 
 Scorer from_formula_file(std::string_view text) {
     const fs::path file(text);
-    std::ifstream in(file);
-    if (!in) throw UsageError(fmt::format("formula file '{}' cannot be read", text));
-    std::stringstream content;
-    content << in.rdbuf();
+    const std::string content = formula::read_formula_file(file);
     try {
-        return Scorer::from_formula(file.stem().string(), formula::parse(content.view()));
+        return Scorer::from_formula(file.stem().string(), formula::parse(content));
     } catch (const UsageError& error) {
         throw UsageError(fmt::format("formula file '{}': {}", text, error.what()));
     }
@@ -197,10 +192,12 @@ Rule make_rule(std::string_view text, PluginHost& host) {
     return {plugin->id() + std::string(text.substr(parts.id.size())), plugin, std::move(values)};
 }
 
-} // namespace
+constexpr int most_wrappers = 8; // around each other
 
-Scorer make_scorer(std::string_view text, PluginHost& host) {
+Scorer make_wrapped(std::string_view text, PluginHost& host, int wrappers) {
     text = trimmed(text);
+    if (wrappers > most_wrappers)
+        throw UsageError(fmt::format("more than {} wrappers around each other in a scorer's name", most_wrappers));
     if (text.empty()) throw UsageError("a scorer's name is empty");
     if (text.starts_with('=')) return Scorer::from_formula(std::string(text), formula::parse(text.substr(1)));
     if (text.ends_with(".formula")) return from_formula_file(text);
@@ -218,8 +215,12 @@ Scorer make_scorer(std::string_view text, PluginHost& host) {
     if (!rule.plugin->wrapper())
         throw UsageError(fmt::format("scorer '{}' wraps no other: write it without the parentheses", rule.label));
     return Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
-                                make_scorer(text.substr(open + 1, text.size() - open - 2), host));
+                                make_wrapped(text.substr(open + 1, text.size() - open - 2), host, wrappers + 1));
 }
+
+} // namespace
+
+Scorer make_scorer(std::string_view text, PluginHost& host) { return make_wrapped(text, host, 0); }
 
 std::vector<std::string> split_scorer_list(std::string_view text) {
     std::vector<std::string> parts;

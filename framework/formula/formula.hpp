@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,6 +91,8 @@ struct Limits {
 /// `0.6*recent_attn + if(position < 4, keep, 0)`; '#' starts a comment that runs to the end of its line.
 /// Throws ParseError.
 Formula parse(std::string_view text, const Limits& limits = {});
+/// The text of a .formula file, of at most 4 MiB. Throws UsageError where it cannot be read.
+std::string read_formula_file(const std::filesystem::path& file);
 /// Shortest text that parses back to exactly this formula, with the fewest parentheses.
 std::string print(const Formula& formula);
 /// Several lines that tell a reader what the formula does, column by column.

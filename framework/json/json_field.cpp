@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -12,29 +13,37 @@ namespace evictlab {
 namespace {
 
 /// What is there instead of what was expected, short enough for a message.
-std::string shown(const Json& json) {
+std::string in_short(const Json& json) {
     if (json.is_object()) return "an object";
     if (json.is_array()) return "a list";
     const std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
     return text.size() <= 40 ? text : text.substr(0, 37) + "...";
 }
 
+/// Of text out of a file: control characters as '?', cut where it is long.
+std::string in_short(std::string_view text, std::size_t longest) {
+    std::string line(text.substr(0, longest));
+    std::ranges::replace_if(
+        line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+    return text.size() > longest ? line + "..." : line;
+}
+
 /// The library's message without its own prefix: "parse error at line 1, column 2: ...".
 std::string reason(const std::exception& error) {
     const std::string text = error.what();
     const auto end = text.find("] ");
-    return end == std::string::npos ? text : text.substr(end + 2);
+    return in_short(std::string_view(text).substr(end == std::string::npos ? 0 : end + 2), 300);
 }
 
 } // namespace
 
+std::string JsonField::shown() const { return in_short(json_); }
+
 void JsonField::fail(std::string_view what) const {
-    throw Error(fmt::format("{}: {}: {}", file_, path_.empty() ? "the top" : path_, what));
+    throw Error(fmt::format("{}: {}: {}", file_, path_.empty() ? "the top" : in_short(path_, 200), what));
 }
 
-void JsonField::expected(std::string_view what) const {
-    fail(fmt::format("expected {}, found {}", what, shown(json_)));
-}
+void JsonField::expected(std::string_view what) const { fail(fmt::format("expected {}, found {}", what, shown())); }
 
 const Json& JsonField::object() const {
     if (!json_.is_object()) expected("an object");
@@ -106,13 +115,11 @@ double JsonField::number_between(double low, double high) const {
     return value;
 }
 
-Json parse_json(const std::string& text, const std::string& file, int max_depth) {
-    const auto limit = [&](int depth, Json::parse_event_t, Json&) {
-        if (depth > max_depth) throw Error(fmt::format("{}: nested more than {} levels deep", file, max_depth));
-        return true;
-    };
+Json parse_json(const std::string& text, const std::string& file, const JsonLimits& limits) {
+    if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
+        throw Error(fmt::format("{}: {}: no file that evictlab writes or reads does", file, beyond));
     try {
-        return Json::parse(text, limit);
+        return Json::parse(text);
     } catch (const Json::exception& error) {
         throw Error(fmt::format("{}: not JSON: {}", file, reason(error)));
     }

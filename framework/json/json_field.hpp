@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "framework/error.hpp"
+#include "json/limits.hpp"
 
 namespace evictlab {
 
@@ -41,6 +42,7 @@ public:
     std::vector<std::string> texts() const;
     const Json& object() const;
     const std::string& path() const { return path_; }
+    std::string shown() const;                           ///< for messages: what it is, short and on one line
     [[noreturn]] void fail(std::string_view what) const; ///< Error: file, field, what
 
 private:
@@ -51,8 +53,8 @@ private:
     std::string path_;
 };
 
-/// The text as JSON; Error with the file's name, line and column for anything else, or for nesting beyond max_depth.
-Json parse_json(const std::string& text, const std::string& file, int max_depth = 16);
+/// The text as JSON; Error with the file's name, line and column for anything else, or for what is beyond the limits.
+Json parse_json(const std::string& text, const std::string& file, const JsonLimits& limits = {});
 /// The file's content; Error where it cannot be read or is larger than max_bytes.
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes);
 

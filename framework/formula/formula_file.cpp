@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#include "framework/formula/formula.hpp"
+#include "framework/json/json_field.hpp"
+
+namespace evictlab::formula {
+
+std::string read_formula_file(const std::filesystem::path& file) {
+    try {
+        return read_text(file, std::uintmax_t{4} << 20);
+    } catch (const Error& error) {
+        throw UsageError(error.what());
+    }
+}
+
+} // namespace evictlab::formula

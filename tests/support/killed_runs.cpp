@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/killed_runs.hpp"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "evolution/random.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/small_runs.hpp"
+
+namespace evictlab::test {
+namespace {
+
+namespace fs = std::filesystem;
+using evolution::Purpose;
+using evolution::Rng;
+
+/// Starts the program with its output in a file beside the state, and returns its process id.
+pid_t start(const fs::path& state, const Words& options) {
+    Words arguments{EVICTLAB_BINARY, "evolve", "--state",      state, "--seed", "1",
+                    "--generations", "5",      "--population", "40"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    if (fs::exists(state)) arguments.push_back("--resume");
+    std::vector<char*> pointers;
+    for (auto& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    const std::string log = state.string() + ".log";
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(out, STDOUT_FILENO);
+        dup2(out, STDERR_FILENO);
+        execv(pointers[0], pointers.data());
+        _exit(127);
+    }
+    return child;
+}
+
+/// Waits for the end; -1 where a signal ended it.
+int exit_code(pid_t child) {
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// The command names the state file, which differs.
+std::string outcome(const fs::path& state) { return saved_run(state, {"command"}); }
+
+/// The last generation that the output tells of, -1 where it tells of none: the line of a champion comes once it is
+/// saved.
+int told_generation(const fs::path& state) {
+    int last = -1;
+    std::ifstream log(state.string() + ".log");
+    constexpr std::string_view word = "generation ";
+    for (std::string line; std::getline(log, line) && !log.eof();) // not of a line that the kill cut short
+        if (line.starts_with(word)) last = std::max(last, std::stoi(line.substr(word.size())));
+    return last;
+}
+
+/// -1 where there is none yet.
+int saved_generation(const fs::path& state) {
+    if (!fs::exists(state)) return -1;
+    const Json file = Json::parse(bytes_of(state));
+    return file.at("run").is_null() ? -1 : file.at("run").at("generation").get<int>();
+}
+
+double seconds_of_a_run(const fs::path& state, const Words& options) {
+    const auto began = std::chrono::steady_clock::now();
+    const int code = exit_code(start(state, options));
+    INFO(bytes_of(state.string() + ".log"));
+    REQUIRE(code == 0);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+/// What may never be lost: looked at after each kill.
+class Acknowledged {
+public:
+    Acknowledged(fs::path state, const fs::path& whole)
+        : state_(std::move(state)), whole_journal_(bytes_of(whole.string() + ".journal")) {}
+
+    void check() {
+        const int saved = saved_generation(state_);
+        const int told = told_generation(state_);
+        INFO("saved " << saved << ", the output told of " << told << ", saved before " << saved_before_);
+        REQUIRE(saved >= told);
+        REQUIRE(saved >= saved_before_);
+        saved_before_ = saved;
+        // Lines of a generation that was not saved are made again, so all whole lines are the undisturbed run's.
+        const std::string journal = bytes_of(state_.string() + ".journal");
+        REQUIRE(whole_journal_.starts_with(journal.substr(0, journal.rfind('\n') + 1)));
+    }
+
+private:
+    fs::path state_;
+    std::string whole_journal_;
+    int saved_before_ = -1;
+};
+
+/// Runs, kills and resumes until the run is finished; how often it was killed.
+int run_through_kills(const fs::path& state, const fs::path& whole, const Words& options, double longest_life,
+                      Rng& rng) {
+    Acknowledged acknowledged(state, whole);
+    for (int kills = 0;; ++kills) {
+        const pid_t child = start(state, options);
+        std::this_thread::sleep_for(std::chrono::duration<double>(longest_life * rng.uniform()));
+        ::kill(child, SIGKILL);
+        const int code = exit_code(child);
+        INFO(bytes_of(state.string() + ".log"));
+        REQUIRE((code == -1 || code == 0));
+        acknowledged.check();
+        if (code == 0) return kills;
+        if (kills > 200) FAIL("the run does not get on between kills");
+    }
+}
+
+} // namespace
+
+const Words small_micro_options{"--suite", "micro", "--patterns", "2", "--seq-len", "32", "--layers", "2"};
+
+void check_kills(const TemporaryFolder& folder, const Words& options, int wanted) {
+    const fs::path whole = folder / "whole.json";
+    const double undisturbed = seconds_of_a_run(whole, options);
+    Rng rng(30, 0, 0, Purpose::variation);
+    int kills = 0;
+    for (int run = 0; kills < wanted; ++run) {
+        const fs::path state = folder.path / (std::to_string(run) + ".json");
+        kills += run_through_kills(state, whole, options, 0.6 * undisturbed, rng);
+        CHECK(outcome(state) == outcome(whole));
+        for (const char* ending : {"", ".journal", ".previous", ".lock", ".log"}) fs::remove(state.string() + ending);
+    }
+}
+
+} // namespace evictlab::test
