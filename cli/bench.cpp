@@ -1,9 +1,12 @@
 // evictlab bench: measures scorers on a suite.
 // SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/evaluation/protocol.hpp"
@@ -42,7 +45,7 @@ po::options_description bench_options() {
     options.add_options()("format", po::value<std::string>()->default_value("table")->value_name("F"),
                           "table, json, markdown or csv")("by-trace", "JSON: also the errors of each trace")(
         "output,o", po::value<std::string>()->value_name("FILE"), "write there instead of standard output");
-    add_plugin_options(options);
+    add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
 
@@ -53,7 +56,7 @@ bool has_label(const std::vector<Scorer>& scorers, std::string_view label) {
 /// The scorers asked for, without repetition, and random@seed. A plugin that cannot be used costs its own row only and
 /// is told at once.
 std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, const Suite& suite,
-                                 std::string_view protocol, bool& failed) {
+                                 std::string_view protocol, std::size_t& broken) {
     std::vector<std::string> names;
     if (values.contains("scorers"))
         for (const std::string& list : values["scorers"].as<std::vector<std::string>>())
@@ -73,7 +76,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
                 add(make_scorer(name, host));
         } catch (const PluginError& error) {
             std::cerr << "evictlab: " << error.what() << '\n';
-            failed = true;
+            ++broken;
         }
     }
     return scorers;
@@ -93,9 +96,9 @@ int run(const std::vector<std::string>& arguments) {
     options.interval = number_from<std::size_t>(*values, "interval", "a whole number above 0").value_or(1);
     if (options.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
     if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
-    PluginHost host = host_from(*values);
-    bool failed = !host.problems().empty();
-    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, failed);
+    PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
+    std::size_t broken = host.problems().size();
+    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, broken);
 
     Bench bench;
     {
@@ -109,7 +112,12 @@ int run(const std::vector<std::string>& arguments) {
     else
         std::cout << text;
     for (const PluginError& failure : bench.failures) std::cerr << "evictlab: " << failure.what() << '\n';
-    return failed || !bench.failures.empty() ? exit_failure : exit_ok;
+    broken += bench.failures.size();
+    if (broken == 0) return exit_ok;
+    fmt::print(stderr, "evictlab: {} broke and {} no row; the other {} rows stand\n",
+               broken == 1 ? "1 plugin" : fmt::format("{} plugins", broken), broken == 1 ? "has" : "have",
+               bench.rows.size());
+    return exit_failure;
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 
 #include "cli/interrupt.hpp"
 #include "cli/outside.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
@@ -77,7 +78,7 @@ po::options_description evolve_options() {
     options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
     options.add_options()("quiet,q", "no line a champion");
     add_run_options(options);
-    add_plugin_options(options);
+    add_plugin_options(options, IsolatedByDefault::all);
     return options;
 }
 
@@ -258,7 +259,7 @@ int run(const std::vector<std::string>& arguments) {
 
     std::optional<SearchSuites> typed;
     if (!resume) typed = search_suites_from(*values); // wrong use is told before a file is made
-    PluginHost host = host_from(*values);
+    PluginHost host = host_from(*values, IsolatedByDefault::all);
     check_tune_option(*values, host);
     state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
     const bool has_content = !store.content().is_null();

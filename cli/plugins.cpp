@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "report/table.hpp"
@@ -97,7 +98,7 @@ int write_project(const std::vector<std::string>& words) {
 
 po::options_description plugins_options() {
     po::options_description options("Options");
-    add_plugin_options(options);
+    add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
 
@@ -114,7 +115,7 @@ int run(const std::vector<std::string>& arguments) {
     const bool lists = action == "list" && words.size() <= 1;
     if (!lists && !(action == "describe" && words.size() == 2))
         throw UsageError("expected list, describe ID, columns, or new NAME [DIR]; see --help");
-    PluginHost host = host_from(*values);
+    PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
     if (lists) {
         list(host);
         return host.problems().empty() ? exit_ok : exit_failure;
@@ -123,7 +124,8 @@ int run(const std::vector<std::string>& arguments) {
     if (!plugin)
         throw UsageError(fmt::format("no plugin '{}'; there are: {}", words[1],
                                      joined(host.plugins(), [](const auto& p) { return p->id(); })));
-    fmt::print("file        {}\nsha256      {}\n", plugin->file().string(), plugin->file_sha256());
+    fmt::print("file        {}\nsha256      {}\nruns        {}\n", plugin->file().string(), plugin->file_sha256(),
+               plugin->place());
     for (const auto& rule : plugin->rules()) {
         fmt::print("\n");
         describe(*rule);

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/evaluation/protocol.hpp"
@@ -66,7 +67,7 @@ po::options_description report_options() {
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
         "brief", "Markdown: the test split's figures and the others' averages only");
-    add_plugin_options(options);
+    add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
 
@@ -109,7 +110,7 @@ int run(const Strings& arguments) {
     bool failed = false;
     for (const std::string& file : files("bench")) inputs.push_back({file, report::read_bench(file), {}});
     if (!files("state").empty()) {
-        PluginHost host = host_from(*values);
+        PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
         failed = !host.problems().empty();
         for (const std::string& file : files("state")) {
             inputs.push_back(measured_run(file, host));

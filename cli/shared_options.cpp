@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
 #include "framework/evaluation/protocol.hpp"
 
@@ -97,24 +96,6 @@ std::string suite_options_text(const po::variables_map& values) {
             text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
     if (values.contains("sliding-layers")) text += " --sliding-layers";
     return text;
-}
-
-void add_plugin_options(po::options_description& options) {
-    options.add_options()("plugin-dir", po::value<Strings>()->composing()->value_name("DIR"),
-                          "also look for plugins here, first (may be repeated; so does EVICTLAB_PLUGIN_PATH)");
-}
-
-PluginHost host_from(const po::variables_map& values) {
-    std::vector<std::filesystem::path> folders;
-    if (values.contains("plugin-dir"))
-        for (const std::string& folder : values["plugin-dir"].as<Strings>()) {
-            if (!std::filesystem::is_directory(folder))
-                throw UsageError(fmt::format("--plugin-dir '{}' is not a folder", folder));
-            folders.emplace_back(folder);
-        }
-    PluginHost host(folders);
-    for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
-    return host;
 }
 
 std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol) {

@@ -1,4 +1,4 @@
-// Options that several commands share: which suite, where plugins are, how many threads.
+// Options that several commands share: which suite, how many threads.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <fmt/format.h>
@@ -43,10 +43,6 @@ Suite suite_from(const po::variables_map& values);
 std::vector<Suite> suites_from(const po::variables_map& values); ///< at least one; where several were allowed
 /// The suite options as one would type them again.
 std::string suite_options_text(const po::variables_map& values);
-
-void add_plugin_options(po::options_description& options);
-/// Prints a line for each plugin that cannot be used.
-PluginHost host_from(const po::variables_map& values);
 
 /// What `all` means on a suite: every scorer that the protocol can run there.
 std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol);

@@ -10,7 +10,7 @@ foreach(source IN LISTS scorer_sources)
   list(APPEND built_in_scorers ${name})
 endforeach()
 
-install(TARGETS evictlab RUNTIME DESTINATION bin)
+install(TARGETS evictlab evictlab-worker RUNTIME DESTINATION bin)
 if(built_in_scorers)
   install(TARGETS ${built_in_scorers} LIBRARY DESTINATION lib/evictlab/plugins)
 endif()

@@ -16,4 +16,9 @@ struct UsageError : Error {
     using Error::Error;
 };
 
+/// Somebody asked to stop, by the flag that was handed in. Exit code 130.
+struct Interrupted : Error {
+    using Error::Error;
+};
+
 } // namespace evictlab

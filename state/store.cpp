@@ -74,8 +74,8 @@ std::string way_back(FileOps& ops, const RunPaths& paths) {
                        status_of(ops, paths.file) ? fmt::format("'mv {0} {0}.damaged', ", file) : "", previous, file);
 }
 
-/// FILE and a journal that is its own, or what is wrong and the way back; nothing is changed. What the system only refuses to read now may
-/// be whole, and the way back would lose its last generation; what is gone is gone.
+/// FILE and a journal that is its own, or what is wrong and the way back; nothing is changed. What the system only
+/// refuses to read now may be whole, and the way back would lose its last generation; what is gone is gone.
 Document load_run(FileOps& ops, const RunPaths& paths) {
     try {
         Document document = load(ops, paths.file);

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t million = 1'000'000;
 
 /// "At once": in few seconds of the processor, and without the memory that the file asks for.
-const std::string held = std::string(EVICTLAB_SANITIZE).empty() ? "ulimit -t 10; ulimit -v 3000000; " : "ulimit -t 60; ";
+const std::string held =
+    std::string(EVICTLAB_SANITIZE).empty() ? "ulimit -t 10; ulimit -v 3000000; " : "ulimit -t 60; ";
 
 struct Folder {
     TemporaryFolder folder;
@@ -51,7 +52,7 @@ TEST_CASE("A formula of a million nested parentheses") {
     const std::string wrong = "nested more than 256 levels deep";
     files.refuses("evictlab formula check deep.formula", 2, wrong);
     files.refuses("evictlab bench --suite micro --scorers deep.formula", 2, wrong);
-    files.refuses("evictlab evolve --suite micro --state run.json --start deep.formula", 2, wrong);
+    files.refuses("evictlab evolve --suite micro --state run.json --start deep.formula --no-isolate", 2, wrong);
     files.refuses("evictlab export deep.formula --to formula", 2, wrong);
     CHECK_FALSE(fs::exists(files / "run.json"));
     files.refuses("evictlab formula check \"$(printf '(%.0s' $(seq 50000))\"", 2, wrong);
@@ -96,7 +97,7 @@ TEST_CASE("JSON that nests a million levels deep, or has an object of a million 
     put(files / "bad.json", text);
     files.refuses("evictlab status bad.json", 1, wrong);
     files.refuses("evictlab log bad.json", 1, wrong);
-    files.refuses("evictlab evolve --state bad.json --resume", 1, wrong);
+    files.refuses("evictlab evolve --state bad.json --resume --no-isolate", 1, wrong);
     files.refuses("evictlab export bad.json --to formula", 1, wrong);
     files.refuses("evictlab report --state bad.json", 1, wrong);
     files.refuses("evictlab report --bench bad.json", 1, wrong);
@@ -126,7 +127,7 @@ TEST_CASE("A journal with a line that nests a million levels deep") {
     }
     const std::string wrong = "line 1 of the journal 'bad.json.journal' nests deeper than 64 levels";
     files.refuses("evictlab log bad.json", 1, wrong);
-    files.refuses("evictlab evolve --state bad.json --resume --generations 3", 1, wrong);
+    files.refuses("evictlab evolve --state bad.json --resume --generations 3 --no-isolate", 1, wrong);
 }
 
 TEST_CASE("A safetensors file that claims more than there is") {

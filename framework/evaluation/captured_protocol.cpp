@@ -125,7 +125,20 @@ void CapturedProtocol::create_instances(std::map<std::size_t, PluginError>& fail
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         try {
             auto run = std::make_unique<ScorerRun>(scorers_[s]);
-            if (run->concurrent()) shared_[s] = std::move(run);
+            if (run->concurrent())
+                shared_[s] = std::move(run);
+            else
+                run->end();
+        } catch (const PluginError& error) {
+            failures.emplace(s, error);
+        }
+    }
+}
+
+void CapturedProtocol::end_instances(std::map<std::size_t, PluginError>& failures) {
+    for (std::size_t s = 0; s < scorers_.size(); ++s) {
+        try {
+            if (shared_[s]) shared_[s]->end();
         } catch (const PluginError& error) {
             failures.emplace(s, error);
         }

@@ -74,6 +74,7 @@ public:
     bool keeps_ledger() const override { return true; }
     std::size_t responses(const Trace& trace) const override;
     void create_instances(std::map<std::size_t, PluginError>& failures) override;
+    void end_instances(std::map<std::size_t, PluginError>& failures) override;
     LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const override;
     double cost(const Trace& trace) const override;
 

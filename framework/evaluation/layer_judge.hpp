@@ -22,6 +22,7 @@ public:
     bool keeps_ledger() const override { return false; }
     bool uneven(std::size_t) const override { return false; }
     void create_instances(std::map<std::size_t, PluginError>& failures) override;
+    void end_instances(std::map<std::size_t, PluginError>& failures) override;
     /// Mean errors over the layer's judged rows and heads.
     LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const override;
     double cost(const Trace& trace) const override;

@@ -41,6 +41,7 @@ public:
     std::size_t heads() const { return heads_; }
 
     const double* attention(std::size_t head) const { return attention_ + head * head_stride_; }
+    std::size_t head_stride() const { return head_stride_; } ///< of attention()
     ColumnBoard& columns() { return board_; }
 
 private:

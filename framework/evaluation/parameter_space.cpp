@@ -105,7 +105,7 @@ std::size_t ParameterSpace::changed(std::span<const double> values) const {
 
 Scorer ParameterSpace::scorer(std::span<const double> values) const {
     std::vector<double> all = all_values(values);
-    named_.plugin()->create(all); // the plugin's own words come before those about its columns
+    named_.plugin()->create(all)->end(); // the plugin's own words come before those about its columns
     std::string label = text(values);
     if (!named_.base()) return Scorer::from_plugin(std::move(label), named_.plugin(), std::move(all));
     label.resize(label.size() - named_.base()->label().size() - 2); // from_wrapper() appends the base

@@ -47,6 +47,8 @@ public:
     virtual bool uneven(std::size_t row) const = 0;
     /// Tries create() of every scorer; what fails lands in `failures` by scorer. Called once, before judge().
     virtual void create_instances(std::map<std::size_t, PluginError>& failures) = 0;
+    /// Ends those that are left, behind the last judge(); what fails is added. Called once.
+    virtual void end_instances(std::map<std::size_t, PluginError>& failures) = 0;
     virtual LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const = 0;
     /// Relative cost of judge(), for the order of work and for progress.
     virtual double cost(const Trace& trace) const = 0;

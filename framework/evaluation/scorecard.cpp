@@ -49,6 +49,7 @@ public:
         } else {
             work();
         }
+        protocol_->end_instances(failures_);
         return collect(measures);
     }
 

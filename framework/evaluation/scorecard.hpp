@@ -73,10 +73,6 @@ struct BenchOptions {
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
 };
 
-struct Interrupted : Error {
-    using Error::Error;
-};
-
 /// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
 /// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
 /// that it cannot run.

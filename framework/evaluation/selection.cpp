@@ -47,6 +47,11 @@ bool ScorerRun::concurrent() const {
     return (!instance_ || instance_->plugin().concurrent()) && (!base_ || base_->concurrent());
 }
 
+void ScorerRun::end() {
+    if (instance_) instance_->end();
+    if (base_) base_->end();
+}
+
 void ScorerRun::select(const LayerInput& layer, double removed_fraction, std::vector<double>& scores,
                        std::vector<std::size_t>& kept_per_head) const {
     LayerSelection selection(*this, layer);

@@ -50,6 +50,8 @@ public:
 
     /// Whether several threads may use this run at once.
     bool concurrent() const;
+    /// Ends the instances: as ScorerInstance::end(), and that of the scorer inside as well.
+    void end();
     const Scorer& scorer() const { return *scorer_; }
 
     /// Scores [heads][n] and the tokens that each head keeps when the share c in [0, 1] goes. c = 0 keeps all and runs

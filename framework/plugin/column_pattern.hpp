@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/plugin/host.hpp"
+#include "framework/plugin/plugin.hpp"
 
 namespace evictlab {
 

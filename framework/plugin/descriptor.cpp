@@ -65,17 +65,8 @@ std::vector<std::string> read_columns(const evl_plugin& plugin) {
     return names;
 }
 
-Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
-    Parameter p;
-    p.key = identifier(raw.key, fmt::format("key of parameter {}", index));
+void check_parameter(const Parameter& p) {
     const auto refuse = [&](const std::string& why) { throw Error(fmt::format("parameter '{}': {}", p.key, why)); };
-    p.label = raw.label ? raw.label : "";
-    p.help = raw.help ? raw.help : "";
-    if (p.label.empty()) p.label = p.key;
-    if (raw.type > EVL_BOOLEAN) refuse(fmt::format("unknown type {}", raw.type));
-    p.type = static_cast<evl_param_type>(raw.type);
-    p.min = raw.min, p.max = raw.max, p.default_value = raw.default_value;
-    p.log_scale = raw.log_scale != 0, p.evolvable = raw.evolvable != 0;
     if (!std::isfinite(p.min) || !std::isfinite(p.max) || !std::isfinite(p.default_value))
         refuse(fmt::format("min {}, max {} and default {} must be finite", p.min, p.max, p.default_value));
     if (p.min > p.max) refuse(fmt::format("min {} is above max {}", p.min, p.max));
@@ -87,6 +78,19 @@ Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
     if (const auto why = refusal(p, p.default_value); !why.empty())
         refuse(fmt::format("default {} {}", p.default_value, why));
     if (p.log_scale && p.min <= 0) refuse(fmt::format("a log scale needs min above 0, not {}", p.min));
+}
+
+Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
+    Parameter p;
+    p.key = identifier(raw.key, fmt::format("key of parameter {}", index));
+    p.label = raw.label ? raw.label : "";
+    p.help = raw.help ? raw.help : "";
+    if (p.label.empty()) p.label = p.key;
+    if (raw.type > EVL_BOOLEAN) throw Error(fmt::format("parameter '{}': unknown type {}", p.key, raw.type));
+    p.type = static_cast<evl_param_type>(raw.type);
+    p.min = raw.min, p.max = raw.max, p.default_value = raw.default_value;
+    p.log_scale = raw.log_scale != 0, p.evolvable = raw.evolvable != 0;
+    check_parameter(p);
     return p;
 }
 
@@ -103,14 +107,17 @@ std::vector<Parameter> read_parameters(const evl_plugin& plugin) {
     return parameters;
 }
 
+void check_preset(const Preset& preset, std::span<const Parameter> parameters) {
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+        if (const auto why = refusal(parameters[i], preset.values[i]); !why.empty())
+            throw Error(fmt::format("preset '{}': {}={} {}", preset.name, parameters[i].key, preset.values[i], why));
+}
+
 Preset read_preset(const evl_preset& raw, std::uint64_t index, std::span<const Parameter> parameters) {
     Preset preset{identifier(raw.name, fmt::format("name of preset {}", index)), raw.help ? raw.help : "", {}};
     if (!raw.values && !parameters.empty()) throw Error(fmt::format("preset '{}': values is null", preset.name));
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        if (const auto why = refusal(parameters[i], raw.values[i]); !why.empty())
-            throw Error(fmt::format("preset '{}': {}={} {}", preset.name, parameters[i].key, raw.values[i], why));
-        preset.values.push_back(raw.values[i]);
-    }
+    if (!parameters.empty()) preset.values.assign(raw.values, raw.values + parameters.size());
+    check_preset(preset, parameters);
     return preset;
 }
 
@@ -169,39 +176,56 @@ const Extension* find_extension(const evl_plugin& plugin, const char* id) {
     return plugin.extension ? static_cast<const Extension*>(plugin.extension(id)) : nullptr;
 }
 
-void read_extensions(Descriptor& d) {
-    d.layer_budget = find_extension<evl_layer_budget>(d.plugin, EVL_LAYER_BUDGET);
-    d.head_budgets = find_extension<evl_head_budgets>(d.plugin, EVL_HEAD_BUDGETS);
-    if (d.layer_budget && !d.layer_budget->layer_budget)
+void read_extensions(const evl_plugin& plugin, LoadedRule& rule) {
+    const auto* layers = find_extension<evl_layer_budget>(plugin, EVL_LAYER_BUDGET);
+    const auto* heads = find_extension<evl_head_budgets>(plugin, EVL_HEAD_BUDGETS);
+    if (layers && !layers->layer_budget)
         throw Error(fmt::format("the extension {}: its function is null", EVL_LAYER_BUDGET));
-    if (d.head_budgets && !d.head_budgets->head_budgets)
+    if (heads && !heads->head_budgets)
         throw Error(fmt::format("the extension {}: its function is null", EVL_HEAD_BUDGETS));
-    if (d.plugin.tensor_window > 0 && !(d.plugin.flags & EVL_TENSORS))
-        throw Error(fmt::format("tensor_window is {}, but the flag EVL_TENSORS is not set", d.plugin.tensor_window));
+    if (layers) rule.functions.layer_budget = layers->layer_budget;
+    if (heads) rule.functions.head_budgets = heads->head_budgets;
+    rule.descriptor.budgets_layers = layers;
+    rule.descriptor.budgets_heads = heads;
 }
 
-Descriptor read_descriptor(const void* exported, std::string& id) {
-    const auto frozen = common_prefix<evl_plugin>(exported, frozen_size);
-    check_frozen_fields(frozen);
-    Descriptor d;
-    d.plugin = common_prefix<evl_plugin>(exported, frozen.struct_size);
-    d.id = identifier(d.plugin.id, "id");
-    id = d.id;
-    d.name = text(d.plugin.name, "name");
-    d.version = text(d.plugin.version, "version");
-    d.description = text(d.plugin.description, "description");
-    d.reference = text(d.plugin.reference, "reference");
-    d.columns = read_columns(d.plugin);
-    d.parameters = read_parameters(d.plugin);
-    d.presets = read_presets(d.plugin, d.parameters);
+/// The columns for the defaults, and what goes together.
+void check_whole(const Descriptor& d) {
     std::vector<double> defaults;
     for (const auto& parameter : d.parameters) defaults.push_back(parameter.default_value);
     resolve_columns(d, defaults);
-    if (!d.plugin.create) throw Error("the function create is null");
-    if (!d.plugin.score) throw Error("the function score is null");
-    if (!d.plugin.destroy) throw Error("the function destroy is null");
-    read_extensions(d);
-    return d;
+    if (d.tensor_window > 0 && !(d.flags & EVL_TENSORS))
+        throw Error(fmt::format("tensor_window is {}, but the flag EVL_TENSORS is not set", d.tensor_window));
+}
+
+/// `next`: the exported object of the rule's variant, or null.
+LoadedRule read_rule(const void* exported, std::string& id, const evl_plugin*& next) {
+    const auto frozen = common_prefix<evl_plugin>(exported, frozen_size);
+    check_frozen_fields(frozen);
+    const auto plugin = common_prefix<evl_plugin>(exported, frozen.struct_size);
+    LoadedRule rule;
+    Descriptor& d = rule.descriptor;
+    d.id = identifier(plugin.id, "id");
+    id = d.id;
+    d.name = text(plugin.name, "name");
+    d.version = text(plugin.version, "version");
+    d.description = text(plugin.description, "description");
+    d.reference = text(plugin.reference, "reference");
+    d.flags = plugin.flags;
+    d.tensor_window = plugin.tensor_window;
+    d.columns = read_columns(plugin);
+    d.parameters = read_parameters(plugin);
+    d.presets = read_presets(plugin, d.parameters);
+    check_whole(d);
+    if (!plugin.create) throw Error("the function create is null");
+    if (!plugin.score) throw Error("the function score is null");
+    if (!plugin.destroy) throw Error("the function destroy is null");
+    rule.functions.create = plugin.create;
+    rule.functions.score = plugin.score;
+    rule.functions.destroy = plugin.destroy;
+    read_extensions(plugin, rule);
+    next = plugin.variant;
+    return rule;
 }
 
 void check_variant(const Descriptor& variant, std::span<const Descriptor> before) {
@@ -215,18 +239,45 @@ void check_variant(const Descriptor& variant, std::span<const Descriptor> before
 
 } // namespace
 
-std::vector<Descriptor> read_descriptors(const void* exported, std::string& id) {
-    std::vector<Descriptor> rules;
-    rules.push_back(read_descriptor(exported, id));
-    while (const evl_plugin* next = rules.back().plugin.variant) {
+std::vector<LoadedRule> read_rules(const void* exported, std::string& id) {
+    std::vector<LoadedRule> rules;
+    std::vector<Descriptor> known;
+    for (const void* next = exported; next;) {
         if (rules.size() == most_variants)
             throw Error(fmt::format("more than {} variants: the chain seems not to end", most_variants));
+        const evl_plugin* variant = nullptr;
         std::string unused;
-        Descriptor variant = read_descriptor(next, unused);
-        check_variant(variant, rules);
-        rules.push_back(std::move(variant));
+        rules.push_back(read_rule(next, rules.empty() ? id : unused, variant));
+        if (!known.empty()) check_variant(rules.back().descriptor, known);
+        known.push_back(rules.back().descriptor);
+        next = variant;
     }
     return rules;
+}
+
+void check_descriptors(std::span<const Descriptor> rules) {
+    if (rules.empty() || rules.size() > most_variants) throw Error(fmt::format("{} rules", rules.size()));
+    for (std::size_t r = 0; r < rules.size(); ++r) {
+        const Descriptor& d = rules[r];
+        identifier(d.id.c_str(), "id");
+        for (const Parameter& parameter : d.parameters) {
+            identifier(parameter.key.c_str(), "key of a parameter");
+            check_parameter(parameter);
+            if (std::ranges::count(d.parameters, parameter.key, &Parameter::key) > 1)
+                throw Error(fmt::format("parameter '{}' is declared twice", parameter.key));
+        }
+        for (const Preset& preset : d.presets) {
+            identifier(preset.name.c_str(), "name of a preset");
+            if (preset.values.size() != d.parameters.size())
+                throw Error(fmt::format("preset '{}': {} values for {} parameters", preset.name, preset.values.size(),
+                                        d.parameters.size()));
+            check_preset(preset, d.parameters);
+            if (std::ranges::count(d.presets, preset.name, &Preset::name) > 1)
+                throw Error(fmt::format("preset '{}' is declared twice", preset.name));
+        }
+        check_whole(d);
+        if (r > 0) check_variant(d, rules.first(r));
+    }
 }
 
 } // namespace evictlab

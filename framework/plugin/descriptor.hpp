@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/plugin/host.hpp"
+#include "framework/plugin/plugin.hpp"
 
 namespace evictlab {
 
@@ -20,20 +20,43 @@ Known common_prefix(const void* object, std::size_t size) {
     return known;
 }
 
+/// What a rule says of itself: plain data.
 struct Descriptor {
-    evl_plugin plugin{}; ///< common prefix of the exported object: its functions and flags
     std::string id, name, version, description, reference;
-    std::vector<std::string> columns; ///< as declared
+    std::uint64_t flags = 0;
+    std::uint64_t tensor_window = 0;
+    bool budgets_layers = false, budgets_heads = false; ///< its extensions
+    std::vector<std::string> columns;                   ///< as declared
     std::vector<Parameter> parameters;
     std::vector<Preset> presets;
-    const evl_layer_budget* layer_budget = nullptr; ///< null where the plugin has none
-    const evl_head_budgets* head_budgets = nullptr;
+};
+
+/// Its code.
+struct RuleFunctions {
+    decltype(evl_plugin::create) create = nullptr;
+    decltype(evl_plugin::score) score = nullptr;
+    decltype(evl_plugin::destroy) destroy = nullptr;
+    decltype(evl_layer_budget::layer_budget) layer_budget = nullptr; ///< null where the rule has none
+    decltype(evl_head_budgets::head_budgets) head_budgets = nullptr;
+};
+
+struct LoadedRule {
+    Descriptor descriptor;
+    RuleFunctions functions;
+};
+
+struct Plugin::Rule {
+    Descriptor descriptor;
+    std::shared_ptr<const PluginBackend> backend;
 };
 
 /// Checks the exported object against the contract, the frozen fields first, and so its variants. Throws Error that
 /// says what is wrong; `id` is set as soon as it is known to be good, so that the caller can name the plugin. Gives the
 /// first rule, then its variants.
-std::vector<Descriptor> read_descriptors(const void* exported, std::string& id);
+std::vector<LoadedRule> read_rules(const void* exported, std::string& id);
+
+/// The checks that need no exported object, once more: of descriptors that come from elsewhere. Throws Error.
+void check_descriptors(std::span<const Descriptor> rules);
 
 /// The ids of a descriptor's columns for these values. Throws Error.
 std::vector<ColumnId> resolve_columns(const Descriptor& descriptor, std::span<const double> values);

@@ -49,7 +49,7 @@ fs::path builtin_plugin_folder() {
     return fs::is_directory(installed, error) ? installed : prefix / "plugins";
 }
 
-PluginHost::PluginHost(std::span<const fs::path> plugin_dirs) {
+PluginHost::PluginHost(std::span<const fs::path> plugin_dirs, Loader loader) : loader_(std::move(loader)) {
     for (const auto& folder : plugin_dirs) search(folder);
     for (const auto& folder : folders_of_environment()) search(folder);
     search(builtin_plugin_folder());
@@ -61,7 +61,7 @@ void PluginHost::search(const fs::path& folder) {
     try {
         for (const auto& file : libraries_in(folder)) {
             try {
-                if (!loaded_from(file)) add(Plugin::load(file));
+                if (!loaded_from(file)) add(loader_(file));
             } catch (const PluginError& error) {
                 problems_.push_back(error);
             }
@@ -96,7 +96,7 @@ std::shared_ptr<const Plugin> PluginHost::find(std::string_view id) const {
 
 std::shared_ptr<const Plugin> PluginHost::load(const fs::path& file) {
     if (auto known = loaded_from(file)) return known;
-    auto plugin = Plugin::load(file);
+    auto plugin = loader_(file);
     add(plugin);
     return plugin;
 }

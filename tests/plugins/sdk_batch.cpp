@@ -5,7 +5,7 @@
 struct SdkBatch {
     double calls = 0;
 
-    static constexpr evictlab::Info info{.id = "sdk_batch", .name = "SDK batch"};
+    static constexpr evictlab::Info info{.id = "sdk_batch", .name = "SDK batch", .deterministic = false};
     static constexpr evictlab::Columns columns{"key_norm"};
 
     void score(evictlab::Batch<SdkBatch> batch, std::span<double> scores) {

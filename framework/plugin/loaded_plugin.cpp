@@ -1,0 +1,145 @@
+// Plugins in this process: every call into a library is made here, and nothing thrown there gets further.
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <boost/dll/shared_library.hpp>
+
+#include "framework/plugin/descriptor.hpp"
+#include "framework/plugin/library_file.hpp"
+
+namespace evictlab {
+namespace {
+
+// Boost wraps the loader's words: "boost::dll::...: Exec format error (dlerror system message: WORDS): ...".
+std::string loader_words(std::string_view message) {
+    constexpr std::string_view mark = "dlerror system message: ";
+    const auto begin = message.find(mark);
+    if (begin == std::string_view::npos) return std::string(message);
+    message.remove_prefix(begin + mark.size());
+    const auto end = message.rfind(')');
+    return std::string(message.substr(0, end));
+}
+
+void load_library(boost::dll::shared_library& library, const std::filesystem::path& file) {
+    try {
+        library.load(file.string(), boost::dll::load_mode::rtld_now);
+    } catch (const boost::system::system_error& error) {
+        throw Error("the loader refuses it: " + loader_words(error.what()));
+    }
+    if (!library.has(EVL_SYMBOL))
+        throw Error(fmt::format("the symbol `{}` is missing: not a scorer plugin, or not exported", EVL_SYMBOL));
+}
+
+// Runs one call into a plugin. Gives the reason of a failure, or nothing.
+template <class Call>
+std::string failure(evl_error& error, Call&& call) {
+    try {
+        const evl_status status = call();
+        if (status == EVL_OK) return {};
+        error.text[sizeof error.text - 1] = '\0';
+        return fmt::format("status {}: {}", status, error.text[0] ? error.text : "no text given");
+    } catch (const std::exception& exception) {
+        return fmt::format("an exception escaped: {}", exception.what());
+    } catch (...) {
+        return "an exception escaped that is not a std::exception";
+    }
+}
+
+/// The host's limit on what a budget may be.
+std::string excess(std::uint64_t kept, std::uint32_t tokens) {
+    return kept <= tokens ? "" : fmt::format("{} of {} tokens are to be kept", kept, tokens);
+}
+
+class LoadedInstance final : public ScorerInstance {
+public:
+    LoadedInstance(std::shared_ptr<const Plugin> rule, const RuleFunctions& functions, evl_instance* instance)
+        : ScorerInstance(std::move(rule)), functions_(functions), instance_(instance) {}
+    ~LoadedInstance() override { destroy(); }
+
+    void score(const evl_batch& batch, double* scores) const override {
+        evl_error error{};
+        const auto cause = failure(error, [&] { return functions_.score(instance_, &batch, scores, &error); });
+        if (!cause.empty()) fail("score", batch.layer, cause);
+    }
+
+    std::size_t layer_budget(const evl_budget_query& query) const override {
+        evl_error error{};
+        std::uint64_t kept = query.kept;
+        auto cause = failure(error, [&] { return functions_.layer_budget(instance_, &query, &kept, &error); });
+        if (cause.empty()) cause = excess(kept, query.tokens);
+        if (!cause.empty()) fail("budget", query.layer, cause);
+        return kept;
+    }
+
+    void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const override {
+        evl_error error{};
+        auto cause =
+            failure(error, [&] { return functions_.head_budgets(instance_, &batch, scores, kept.data(), &error); });
+        for (std::size_t head = 0; cause.empty() && head < kept.size(); ++head)
+            if (cause = excess(kept[head], batch.tokens); !cause.empty())
+                cause = fmt::format("head {}: {}", head, cause);
+        if (!cause.empty()) fail("budget", batch.layer, cause);
+    }
+
+    void end() override {
+        if (const auto cause = destroy(); !cause.empty()) throw PluginError(plugin().label(), "destroy", cause);
+    }
+
+private:
+    std::string destroy() {
+        evl_instance* const instance = std::exchange(instance_, nullptr);
+        if (!instance) return {};
+        evl_error unused{};
+        return failure(unused, [&] {
+            functions_.destroy(instance);
+            return EVL_OK;
+        });
+    }
+    [[noreturn]] void fail(std::string_view phase, std::uint32_t layer, const std::string& cause) const {
+        throw PluginError(plugin().label(), phase, fmt::format("layer {}: {}", layer, cause));
+    }
+
+    const RuleFunctions& functions_;
+    evl_instance* instance_;
+};
+
+class LoadedBackend final : public PluginBackend {
+public:
+    LoadedBackend(std::shared_ptr<boost::dll::shared_library> library, RuleFunctions functions)
+        : library_(std::move(library)), functions_(functions) {}
+
+    std::unique_ptr<ScorerInstance> create(std::shared_ptr<const Plugin> rule,
+                                           std::span<const double> values) const override {
+        evl_instance* instance = nullptr;
+        evl_error error{};
+        auto cause = failure(error, [&] { return functions_.create(values.data(), &instance, &error); });
+        if (cause.empty() && !instance) cause = "reported success without an instance";
+        if (!cause.empty()) throw PluginError(rule->label(), "create", cause);
+        return std::make_unique<LoadedInstance>(std::move(rule), functions_, instance);
+    }
+    std::string_view place() const override { return "in this process"; }
+
+private:
+    std::shared_ptr<boost::dll::shared_library> library_; ///< holds what the functions are in
+    RuleFunctions functions_;
+};
+
+} // namespace
+
+std::shared_ptr<const Plugin> Plugin::load(const std::filesystem::path& file) {
+    const auto path = std::filesystem::absolute(file).lexically_normal();
+    std::vector<Rule> rules;
+    std::string id;
+    try {
+        if (const auto defect = library_file_defect(path); !defect.empty()) throw Error(defect);
+        const auto library = std::make_shared<boost::dll::shared_library>();
+        load_library(*library, path);
+        for (auto& rule : read_rules(&library->get<const char>(EVL_SYMBOL), id))
+            rules.push_back({std::move(rule.descriptor), std::make_shared<LoadedBackend>(library, rule.functions)});
+    } catch (const std::exception& error) {
+        throw PluginError(id.empty() ? file.string() : fmt::format("{} ({})", id, file.string()), "load", error.what());
+    }
+    return of(path, std::move(rules));
+}
+
+} // namespace evictlab

@@ -1,0 +1,165 @@
+// A scorer plugin and its instances, wherever its code runs.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <evictlab/scorer.h>
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "framework/columns/column.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab {
+
+/// A plugin broke the contract. what() names plugin, phase and cause.
+struct PluginError : Error {
+    PluginError(std::string_view plugin, std::string_view phase, std::string_view cause);
+    std::string plugin, phase, cause; ///< phase: find, load, create, score, budget, destroy
+};
+
+struct Parameter {
+    std::string key, label, help;
+    evl_param_type type = EVL_REAL;
+    double min = 0, max = 0, default_value = 0;
+    bool log_scale = false, evolvable = false;
+};
+
+struct Preset {
+    std::string name, help;
+    std::vector<double> values; ///< one for each parameter
+};
+
+/// What a wrapper declares for the scores of the scorer that it wraps. No suite gives it, so it is no column of the
+/// registry.
+inline constexpr std::string_view base_score_column = "base_score";
+inline constexpr ColumnId base_score_id = static_cast<ColumnId>(-1);
+
+class Plugin;
+class ScorerInstance;
+
+/// Where a plugin's code runs: in this process, or in others (the module isolation). Thread-safe.
+class PluginBackend {
+public:
+    virtual ~PluginBackend() = default;
+    /// An instance of the rule. Throws PluginError (phase "create").
+    virtual std::unique_ptr<ScorerInstance> create(std::shared_ptr<const Plugin> rule,
+                                                   std::span<const double> values) const = 0;
+    /// Where it runs, in words.
+    virtual std::string_view place() const = 0;
+};
+
+struct Descriptor;
+
+/// One rule of a library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an
+/// instance lives.
+class Plugin : public std::enable_shared_from_this<Plugin> {
+public:
+    /// Loads the library into this process. Throws PluginError (phase "load") for whatever is wrong with the file or
+    /// its descriptor.
+    static std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
+    /// The rules of a library whose descriptors were read and checked, each with the backend that runs it: the first,
+    /// which holds the others.
+    struct Rule;
+    static std::shared_ptr<const Plugin> of(const std::filesystem::path& file, std::vector<Rule> rules);
+
+    const std::string& id() const;
+    const std::string& name() const;
+    const std::string& version() const;
+    const std::string& description() const;
+    const std::string& reference() const;
+    const std::filesystem::path& file() const;
+    std::string_view place() const;         ///< where its code runs, in words
+    std::string label() const;              ///< id and file, as PluginError::plugin has them
+    const std::string& file_sha256() const; ///< content of the library, computed when first asked for; "" if it is gone
+    bool deterministic() const;
+    bool concurrent() const;
+    bool budgeted() const;       ///< scores depend on the budget: EVL_BUDGETED
+    bool wants_tensors() const;  ///< EVL_TENSORS
+    bool wrapper() const;        ///< scores over another scorer's scores
+    bool budgets_layers() const; ///< has the extension EVL_LAYER_BUDGET
+    bool budgets_heads() const;  ///< has the extension EVL_HEAD_BUDGETS
+    std::uint64_t tensor_window() const;
+    std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
+    /// For these values of the parameters, in the order declared; base_score_id where a wrapper wants the base's
+    /// scores. Throws UsageError where the values make a column's name that there is not.
+    std::vector<ColumnId> columns(std::span<const double> values) const;
+    std::vector<double> default_values() const;
+    std::vector<ColumnId> columns() const { return columns(default_values()); }
+    std::span<const Parameter> parameters() const;
+    std::span<const Preset> presets() const;
+    const Preset* preset(std::string_view name) const; ///< null where there is none
+    /// This rule, and behind the library's first one the others under its id, of which a preset's name chooses.
+    std::vector<std::shared_ptr<const Plugin>> rules() const;
+
+    /// One value for each parameter, in range (make_scorer checks what a person types). Throws PluginError (phase
+    /// "create"): a failing status with its text, an exception that escaped, or success without an instance.
+    std::unique_ptr<ScorerInstance> create(std::span<const double> values) const;
+
+    ~Plugin();
+
+private:
+    Plugin();
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Where several queues find the columns of the same rows, so that each is copied once. Not thread-safe.
+class SharedRows {
+public:
+    virtual ~SharedRows() = default;
+    /// The batches that are added from now on are of another row: equal pointers mean other values.
+    virtual void next_row() = 0;
+    /// Forgets all rows. No queue may hold a batch.
+    virtual void clear() = 0;
+};
+
+/// Scores many batches at once, for instances to which each call costs much. Not thread-safe. One after another:
+/// add() as often as wanted, start(), finish(), then scores() of each, clear().
+class BatchQueue {
+public:
+    virtual ~BatchQueue() = default;
+    /// Copies the batch, columns and all.
+    virtual void add(const evl_batch& batch) = 0;
+    /// Sets off the scoring of what was added, in order, and does not wait for it.
+    virtual void start() = 0;
+    /// Waits for it. Throws PluginError, as ScorerInstance::score().
+    virtual void finish() = 0;
+    /// Copies the [heads][tokens] scores of the batch that was added as number `index`.
+    virtual void scores(std::size_t index, double* scores) const = 0;
+    virtual void clear() = 0;
+};
+
+/// One created scorer. Several threads may call it at once only if the plugin is concurrent().
+class ScorerInstance {
+public:
+    explicit ScorerInstance(std::shared_ptr<const Plugin> plugin) : plugin_(std::move(plugin)) {}
+    virtual ~ScorerInstance() = default; ///< ends it, if end() did not, and tells nobody what went wrong in that
+    ScorerInstance(const ScorerInstance&) = delete;
+    ScorerInstance& operator=(const ScorerInstance&) = delete;
+    /// Writes [heads][tokens] scores; batch.columns in the order of plugin().columns(). Throws PluginError (phase
+    /// "score"): a failing status with its text, or an exception that escaped. NaN is looked for by the caller, who
+    /// ranks.
+    virtual void score(const evl_batch& batch, double* scores) const = 0;
+    /// Of a plugin that budgets_layers() or budgets_heads(). Throws PluginError (phase "budget"), also for more tokens
+    /// than there are.
+    virtual std::size_t layer_budget(const evl_budget_query& query) const = 0;
+    virtual void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const = 0;
+    /// A queue of the calling thread's, which must not outlive the instance; null where nothing is gained by one.
+    /// `rows`: what the queues of one thread share; the first queue that can share makes it. Throws as score().
+    virtual std::unique_ptr<BatchQueue> queue([[maybe_unused]] std::shared_ptr<SharedRows>& rows) const {
+        return nullptr;
+    }
+    /// Ends it, after which only the destructor may be called. Throws PluginError (phase "destroy").
+    virtual void end() = 0;
+    const Plugin& plugin() const { return *plugin_; }
+
+private:
+    std::shared_ptr<const Plugin> plugin_;
+};
+
+} // namespace evictlab

@@ -1,0 +1,79 @@
+// What a host and a worker say to each other, in pieces of shared memory:
+//   control  written by both: whose turn it is, which phase the worker is in, what it answers. A plugin can write here,
+//            so the host copies and checks what it reads and believes nothing
+//   input    written by the host alone (sealed; the worker maps it read-only): a Request, and behind it values or
+//            batches as packed_batch.hpp lays them out
+//   rows     columns that several workers read, likewise sealed: one for all workers of a pool (row_memory.hpp)
+//   output   scores and budgets, at the places that the request names
+// One request at a time: the host raises `asked`, the worker answers and sets `answered` to it.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "isolation/futex.hpp"
+#include "isolation/limits.hpp"
+
+namespace evictlab::isolation {
+
+/// The descriptors that a worker begins with, beside 0 (/dev/null) and 1 and 2 (what it says).
+enum WorkerDescriptor : int {
+    control_descriptor = 3,
+    input_descriptor = 4,
+    output_descriptor = 5,
+    rows_descriptor = 6,
+    first_other = 7
+};
+
+enum class Command : std::uint32_t {
+    load,         ///< text: the file. Answers with the descriptors as JSON in `text`
+    create,       ///< values: those of the rule's parameters
+    score,        ///< batches
+    layer_budget, ///< an evl_budget_query; the answer is in `number`
+    head_budgets, ///< a batch with scores; the answers lie in the output, uint64 [heads]
+    destroy,
+};
+
+enum class Phase : std::uint8_t { starting, waiting, loading, creating, scoring, budgeting, destroying };
+
+struct Request {
+    Command command = Command::load;
+    std::uint32_t rule = 0;             ///< of create
+    std::uint64_t count = 0;            ///< batches, values or bytes of text, which begin behind the request
+    std::uint32_t check_repetition = 0; ///< of score: score the first batch twice and compare
+};
+inline constexpr std::size_t request_size = 64; ///< bytes before what follows
+
+enum class Outcome : std::uint32_t { done, failed };
+
+/// What a worker found out about its own death, before it died.
+enum class Crash : std::uint32_t {
+    none,
+    null_pointer,
+    stack_overflow,
+    behind_scores,
+    before_scores,
+    into_input,
+    out_of_memory,
+};
+
+struct Control {
+    Limits limits; ///< set by the host before the worker begins
+    FutexWord asked, answered;
+    std::atomic<std::uint32_t> calls; ///< into the plugin, begun: a new one has all the time again
+    std::atomic<Phase> phase;
+    std::atomic<Crash> crash;
+    Outcome outcome;
+    std::uint64_t number;
+    std::uint32_t contained;                ///< whether system calls are filtered
+    char plugin[1024], at[16], cause[4096]; ///< of a failure: whose, in which phase, why; NUL-terminated
+    std::uint64_t text_size;
+    char text[1]; ///< to the end of the memory
+};
+
+inline constexpr std::size_t control_memory = std::size_t{1} << 20;
+inline constexpr std::size_t input_memory = std::size_t{16} << 30;
+inline constexpr std::size_t output_memory = std::size_t{2} << 30;
+inline constexpr std::size_t text_room = control_memory - offsetof(Control, text);
+
+} // namespace evictlab::isolation

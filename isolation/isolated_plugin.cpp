@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#include "isolation/isolated_plugin.hpp"
+
+#include <cstring>
+#include <vector>
+
+#include "isolation/isolated_library.hpp"
+#include "isolation/packed_batch.hpp"
+
+namespace evictlab::isolation {
+namespace {
+
+using Worker = std::unique_ptr<WorkerProcess>;
+
+class IsolatedInstance;
+
+/// A worker with an instance, for as long as this lives.
+class Lease {
+public:
+    explicit Lease(const IsolatedInstance& owner);
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease();
+    WorkerProcess& worker() const { return *worker_; }
+    /// Throws what the answer says is wrong; a worker that is dead is not given back.
+    void check(const Answer& answer);
+    void drop() { worker_.reset(); }
+
+private:
+    const IsolatedInstance& owner_;
+    Worker worker_;
+};
+
+/// Of a concurrent plugin as many instances as threads ask for, each in a worker of its own; of another one only.
+class IsolatedInstance final : public ScorerInstance {
+public:
+    IsolatedInstance(std::shared_ptr<const Plugin> rule, std::shared_ptr<IsolatedLibrary> library, ScorerKey key)
+        : ScorerInstance(std::move(rule)), library_(std::move(library)), key_(std::move(key)) {
+        free_.push_back(library_->worker_with_instance(key_));
+    }
+    ~IsolatedInstance() override {
+        try {
+            end();
+        } catch (const Error&) { // the scorer is known to be broken, or somebody stopped us
+        }
+    }
+
+    void score(const evl_batch& batch, double* scores) const override;
+    std::size_t layer_budget(const evl_budget_query& query) const override;
+    void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const override;
+    std::unique_ptr<BatchQueue> queue(std::shared_ptr<SharedRows>& rows) const override;
+
+    void end() override {
+        for (std::vector<Worker> left = std::move(free_); !left.empty(); left.pop_back())
+            library_->end_instance(key_, std::move(left.back()));
+    }
+
+    std::size_t columns() const { return plugin().column_patterns().size(); }
+    IsolatedLibrary& library() const { return *library_; }
+    const ScorerKey& key() const { return key_; }
+
+private:
+    friend class Lease;
+    std::shared_ptr<IsolatedLibrary> library_;
+    ScorerKey key_;
+    mutable std::mutex mutex_;
+    mutable std::vector<Worker> free_;
+};
+
+Lease::Lease(const IsolatedInstance& owner) : owner_(owner) {
+    {
+        const std::lock_guard lock(owner.mutex_);
+        if (!owner.free_.empty()) {
+            worker_ = std::move(owner.free_.back());
+            owner.free_.pop_back();
+        }
+    }
+    if (!worker_) worker_ = owner.library_->worker_with_instance(owner.key_);
+}
+
+Lease::~Lease() {
+    if (!worker_) return;
+    const std::lock_guard lock(owner_.mutex_);
+    owner_.free_.push_back(std::move(worker_));
+}
+
+void Lease::check(const Answer& answer) {
+    if (answer.kind == Answer::Kind::dead) drop();
+    owner_.library().check(owner_.key(), answer);
+}
+
+class IsolatedQueue final : public BatchQueue {
+public:
+    explicit IsolatedQueue(const IsolatedInstance& instance, std::shared_ptr<RowMemory> rows = nullptr)
+        : instance_(instance), lease_(instance), rows_(std::move(rows)),
+          writer_(lease_.worker().input(), lease_.worker().output_size(), request_size, rows_.get()) {}
+    ~IsolatedQueue() override {
+        if (started_) lease_.drop(); // it may still be writing
+    }
+
+    void add(const evl_batch& batch) override {
+        try {
+            const std::size_t place = writer_.add(batch, instance_.columns());
+            places_.push_back({place, std::size_t{batch.heads} * batch.tokens});
+        } catch (const PluginError&) {
+            throw;
+        } catch (const Error& error) {
+            throw PluginError(instance_.plugin().label(), "score", error.what());
+        }
+    }
+    void start() override {
+        instance_.library().check_unchanged("score");
+        started_ = true;
+        lease_.worker().start({Command::score, 0, writer_.count(), instance_.plugin().deterministic()});
+    }
+    void finish() override {
+        const Answer answer = lease_.worker().finish();
+        started_ = false;
+        lease_.check(answer);
+    }
+    void scores(std::size_t index, double* scores) const override {
+        const Place& place = places_[index];
+        std::memcpy(scores, lease_.worker().output() + place.at, place.count * sizeof(double));
+    }
+    void clear() override {
+        writer_.clear();
+        places_.clear();
+    }
+
+private:
+    struct Place {
+        std::size_t at, count;
+    };
+    const IsolatedInstance& instance_;
+    Lease lease_;
+    std::shared_ptr<RowMemory> rows_; ///< null where it shares none
+    BatchWriter writer_;
+    std::vector<Place> places_;
+    bool started_ = false;
+};
+
+void IsolatedInstance::score(const evl_batch& batch, double* scores) const {
+    IsolatedQueue queue(*this);
+    queue.add(batch);
+    queue.start();
+    queue.finish();
+    queue.scores(0, scores);
+}
+
+std::unique_ptr<BatchQueue> IsolatedInstance::queue(std::shared_ptr<SharedRows>& rows) const {
+    if (!rows) rows = RowMemory::make(library_->rows());
+    auto memory = std::dynamic_pointer_cast<RowMemory>(rows);
+    if (memory && &memory->slots() != library_->rows().get()) memory = nullptr; // its workers do not have that
+    return std::make_unique<IsolatedQueue>(*this, std::move(memory));
+}
+
+std::size_t IsolatedInstance::layer_budget(const evl_budget_query& query) const {
+    Lease lease(*this);
+    write_behind_request(lease.worker(), &query, sizeof query);
+    lease.check(lease.worker().ask({Command::layer_budget, 0, 1}));
+    return std::min<std::uint64_t>(lease.worker().number(), query.tokens);
+}
+
+void IsolatedInstance::head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const {
+    Lease lease(*this);
+    BatchWriter writer(lease.worker().input(), lease.worker().output_size(), request_size);
+    const std::size_t place = writer.add(batch, columns(), scores);
+    lease.check(lease.worker().ask({Command::head_budgets, 0, 1}));
+    std::memcpy(kept.data(), lease.worker().output() + place, kept.size_bytes());
+    for (std::uint64_t& tokens : kept) tokens = std::min<std::uint64_t>(tokens, batch.tokens);
+}
+
+class IsolatedBackend final : public PluginBackend {
+public:
+    IsolatedBackend(std::shared_ptr<IsolatedLibrary> library, std::uint32_t rule)
+        : library_(std::move(library)), rule_(rule) {}
+    std::unique_ptr<ScorerInstance> create(std::shared_ptr<const Plugin> rule,
+                                           std::span<const double> values) const override {
+        return std::make_unique<IsolatedInstance>(std::move(rule), library_, library_->key(rule_, values));
+    }
+    std::string_view place() const override {
+        return library_->filtered() ? "in a process of its own, its system calls filtered"
+                                    : "in a process of its own; this build or kernel filters no system calls";
+    }
+
+private:
+    std::shared_ptr<IsolatedLibrary> library_;
+    std::uint32_t rule_;
+};
+
+} // namespace
+
+std::shared_ptr<const Plugin> load_isolated(const std::filesystem::path& file, std::shared_ptr<WorkerPool> pool) {
+    const auto library = std::make_shared<IsolatedLibrary>(file, std::move(pool));
+    std::vector<Plugin::Rule> rules;
+    std::uint32_t number = 0;
+    for (Descriptor& descriptor : library->descriptors())
+        rules.push_back({std::move(descriptor), std::make_shared<IsolatedBackend>(library, number++)});
+    auto plugin = Plugin::of(library->file(), std::move(rules));
+    plugin->file_sha256(); // while it is the file that was loaded
+    return plugin;
+}
+
+} // namespace evictlab::isolation

@@ -1,0 +1,45 @@
+// Memory that two processes share: an unnamed file (memfd) of a fixed size whose pages take room when first touched.
+// Linux frees it with the last process that holds it, however that one ended.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+
+namespace evictlab::isolation {
+
+/// Descriptors of the host that a worker is started with are no lower, so that they are not those that it is given
+/// (control.hpp).
+inline constexpr int lowest_of_host = 10;
+
+class SharedMemory {
+public:
+    enum class Access { read_only, read_write };
+
+    /// Of `size` bytes, a whole number of pages; mapped here for reading and writing. With `read_only` nobody else can
+    /// map it for writing any more (F_SEAL_FUTURE_WRITE). Throws Error.
+    SharedMemory(const char* name, std::size_t size, Access access_of_others);
+    /// One that another process made, by its descriptor, which is closed; between pages that nobody may touch. Throws
+    /// Error.
+    SharedMemory(int descriptor, Access access);
+    SharedMemory(const SharedMemory&) = delete;
+    SharedMemory& operator=(const SharedMemory&) = delete;
+    ~SharedMemory();
+
+    std::byte* data() const { return data_; }
+    std::size_t size() const { return size_; }
+    int descriptor() const { return descriptor_; } ///< of its maker: at least 10, closed in children that exec; else -1
+    bool holds(const void* address) const { return address >= data_ && address < data_ + size_; }
+    bool guards_begin(const void* address) const { return guards_ && address >= guards_ && address < data_; }
+    bool guards_end(const void* address) const {
+        return guards_ && address >= data_ + size_ && address < data_ + size_ + guard;
+    }
+    static constexpr std::size_t guard = std::size_t{1} << 20; ///< bytes before and behind, of what another made
+
+private:
+    void map(void* where, int protection);
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+    int descriptor_ = -1;
+    std::byte* guards_ = nullptr; ///< the whole of guards and data
+};
+
+} // namespace evictlab::isolation

@@ -1,0 +1,52 @@
+// Starts workers from a thread of its own. A worker asks the kernel to be killed when its parent ends, and to the
+// kernel the parent is the thread that started it: threads of TBB may end before the program does, this one does not.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "isolation/shared_memory.hpp"
+
+namespace evictlab::isolation {
+
+/// What a worker begins with.
+struct WorkerMemory {
+    const SharedMemory& control;
+    const SharedMemory& input;
+    const SharedMemory& output;
+    const SharedMemory& rows;
+    const SharedMemory& said; ///< its standard output and error
+};
+
+/// Thread-safe. Must live longer than the workers.
+class Spawner {
+public:
+    /// Holds the program, so that all workers are of one build however long the run; that it is not there is told by
+    /// spawn().
+    explicit Spawner(const std::filesystem::path& program);
+    Spawner(const Spawner&) = delete;
+    Spawner& operator=(const Spawner&) = delete;
+    ~Spawner();
+    /// `evictlab-worker HOST`, in a process group of its own, by posix_spawn: no copy of this process, whose threads
+    /// may hold any lock, ever runs. Throws Error.
+    pid_t spawn(const WorkerMemory& memory);
+
+private:
+    void run();
+    std::filesystem::path program_;
+    int descriptor_ = -1; ///< of the program
+    int open_error_ = 0;
+    std::mutex callers_; ///< one at a time
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::function<void()> work_;
+    bool ends_ = false;
+    std::thread thread_;
+};
+
+} // namespace evictlab::isolation

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "isolation/worker_pool.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace evictlab::isolation {
+
+WorkerPool::WorkerPool(Settings settings)
+    : settings_(std::move(settings)), spawner_(settings_.program),
+      most_idle_(std::size_t{2} * std::max(2u, std::thread::hardware_concurrency())) {}
+
+std::unique_ptr<WorkerProcess> WorkerPool::make() {
+    return std::make_unique<WorkerProcess>(settings_, spawner_, rows_->memory());
+}
+
+std::unique_ptr<WorkerProcess> WorkerPool::take(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::ranges::find(idle_, key, &Idle::key);
+    if (at == idle_.end()) return nullptr;
+    auto worker = std::move(at->worker);
+    idle_.erase(at);
+    return worker;
+}
+
+void WorkerPool::put(const std::string& key, std::unique_ptr<WorkerProcess> worker) {
+    std::list<Idle> gone; // ends behind the lock: killing and reaping take their time
+    const std::lock_guard lock(mutex_);
+    idle_.push_front({key, std::move(worker)});
+    if (idle_.size() > most_idle_) gone.splice(gone.begin(), idle_, std::prev(idle_.end()));
+}
+
+} // namespace evictlab::isolation

@@ -1,0 +1,39 @@
+// Workers that wait for more to do.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "isolation/row_memory.hpp"
+#include "isolation/worker_process.hpp"
+
+namespace evictlab::isolation {
+
+/// Thread-safe. Of the workers in it only a few are kept, those that were used last.
+class WorkerPool {
+public:
+    explicit WorkerPool(Settings settings);
+    const Settings& settings() const { return settings_; }
+    const std::shared_ptr<RowSlots>& rows() const { return rows_; }
+    /// A new process, in which nothing is loaded. Throws Error.
+    std::unique_ptr<WorkerProcess> make();
+    /// One that was put in under the key, or null.
+    std::unique_ptr<WorkerProcess> take(const std::string& key);
+    void put(const std::string& key, std::unique_ptr<WorkerProcess> worker);
+
+private:
+    struct Idle {
+        std::string key;
+        std::unique_ptr<WorkerProcess> worker;
+    };
+    Settings settings_;
+    Spawner spawner_;
+    std::shared_ptr<RowSlots> rows_ = std::make_shared<RowSlots>();
+    std::size_t most_idle_;
+    std::mutex mutex_;
+    std::list<Idle> idle_; ///< the latest first
+};
+
+} // namespace evictlab::isolation

@@ -1,0 +1,26 @@
+// A worker's last act: noting why it dies, where that can be seen from inside, for the host to tell.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "isolation/control.hpp"
+#include "isolation/shared_memory.hpp"
+#include "worker/guarded_scores.hpp"
+
+namespace evictlab::isolation {
+
+/// What a worker has mapped, for a faulting address to be found in.
+struct Mapped {
+    const SharedMemory& input;
+    const SharedMemory& rows;
+    const SharedMemory& output;
+    const GuardedScores& scores;
+};
+
+/// Handles the signals of crashes on a stack of its own, and operator new's running out of memory. All must live as
+/// long as the process. With more than `full` bytes of address space a crash is for want of memory; 0: never. Once in
+/// a process.
+void note_crashes(Control& control, const Mapped& mapped, std::size_t full);
+
+/// Bytes of address space that the process has.
+std::size_t address_space_in_use();
+
+} // namespace evictlab::isolation

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "worker/worker.hpp"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <memory>
+
+#include "isolation/control.hpp"
+#include "isolation/descriptor_json.hpp"
+#include "isolation/packed_batch.hpp"
+#include "worker/confinement.hpp"
+#include "worker/crash_notes.hpp"
+#include "worker/environment.hpp"
+#include "worker/guarded_scores.hpp"
+
+namespace evictlab::isolation {
+namespace {
+
+constexpr int no_host = 3; // exit code of a worker that nobody waits for
+
+/// Nothing may outlive the host, however it ends.
+void die_with(pid_t host) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != host) ::_exit(no_host); // it has ended already
+}
+
+void take_signals() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+    std::signal(SIGXFSZ, SIG_IGN); // printing too much fails, and does not kill
+}
+
+class Worker {
+public:
+    Worker(Control& control, const Mapped& memory, GuardedScores& scores)
+        : control_(control), memory_(memory), scores_(scores) {}
+
+    [[noreturn]] void run(pid_t host) {
+        for (std::uint32_t done = 0;;) {
+            enter(Phase::waiting);
+            while (control_.asked.load(std::memory_order_acquire) == done) {
+                wait_while_equal(control_.asked, done, std::chrono::seconds(5));
+                if (::getppid() != host) ::_exit(no_host);
+            }
+            done = control_.asked.load(std::memory_order_acquire);
+            answer();
+            control_.answered.store(done, std::memory_order_release);
+            wake_all(control_.answered);
+        }
+    }
+
+private:
+    const Request& request() const { return *reinterpret_cast<const Request*>(memory_.input.data()); }
+    const std::byte* behind_request() const { return memory_.input.data() + request_size; }
+    void enter(Phase phase) { control_.phase.store(phase, std::memory_order_relaxed); }
+    void call(Phase phase) {
+        enter(phase);
+        control_.calls.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    void answer() {
+        try {
+            obey();
+            control_.outcome = Outcome::done;
+        } catch (const PluginError& error) {
+            fail(error.plugin, error.phase, error.cause);
+        } catch (const std::exception& error) {
+            fail("", "", error.what());
+        }
+    }
+
+    template <std::size_t size>
+    static void write(char (&memory)[size], std::string_view text) {
+        const std::size_t count = std::min(text.size(), size - 1);
+        std::memcpy(memory, text.data(), count);
+        memory[count] = '\0';
+    }
+
+    void fail(std::string_view plugin, std::string_view phase, std::string_view cause) {
+        write(control_.plugin, plugin);
+        write(control_.at, phase);
+        write(control_.cause, cause);
+        control_.outcome = Outcome::failed;
+    }
+
+    void obey() {
+        switch (request().command) {
+        case Command::load:
+            return load();
+        case Command::create:
+            return create();
+        case Command::score:
+            return score();
+        case Command::layer_budget:
+            return layer_budget();
+        case Command::head_budgets:
+            return head_budgets();
+        case Command::destroy:
+            call(Phase::destroying);
+            instance_->end();
+            instance_.reset();
+            return refuse_changes("destroy");
+        }
+    }
+
+    void refuse_changes(std::string_view phase) {
+        if (const std::string changed = environment_.restore(); !changed.empty())
+            throw PluginError(plugin_->label(), phase, changed);
+    }
+
+    void load() {
+        const std::string file(reinterpret_cast<const char*>(behind_request()), request().count);
+        call(Phase::loading);
+        plugin_ = Plugin::load(file);
+        rules_ = plugin_->rules();
+        refuse_changes("load");
+        const std::string text = descriptors_to_json(*plugin_);
+        if (text.size() > text_room)
+            throw PluginError(plugin_->label(), "load",
+                              fmt::format("what it says of itself has {} bytes, more than {}", text.size(), text_room));
+        std::memcpy(control_.text, text.data(), text.size());
+        control_.text_size = text.size();
+    }
+
+    void create() {
+        const std::span values(reinterpret_cast<const double*>(behind_request()), request().count);
+        instance_.reset();
+        call(Phase::creating);
+        instance_ = rules_.at(request().rule)->create(values);
+        refuse_changes("create");
+    }
+
+    /// The first batch is watched closely, which costs more than the scoring; the others by what lies next to their
+    /// scores, and by the last score of each head.
+    void score() {
+        BatchReader reader(memory_.input.data(), memory_.rows.data());
+        std::size_t next = request_size;
+        for (std::uint64_t i = 0; i < request().count; ++i) {
+            next = reader.read(next);
+            const std::span scores(reinterpret_cast<double*>(memory_.output.data() + reader.packed().scores_out),
+                                   reader.score_count());
+            if (i == 0)
+                score_first(reader, scores);
+            else
+                score_next(reader, scores);
+        }
+        refuse_changes("score");
+    }
+
+    void score_first(const BatchReader& reader, std::span<double> scores) {
+        std::ranges::copy(score_guarded(reader), scores.begin());
+        if (request().check_repetition == 0) return;
+        const std::span<const double> again = score_guarded(reader);
+        for (std::size_t i = 0; i < again.size(); ++i)
+            if (std::memcmp(&scores[i], &again[i], sizeof(double)) != 0)
+                fail_score(reader.batch(),
+                           fmt::format("it says that it is deterministic, but two calls on one batch differ at {}",
+                                       place(reader, i)));
+    }
+
+    std::span<const double> score_guarded(const BatchReader& reader) {
+        const std::span<double> scores = scores_.take(reader.score_count());
+        call(Phase::scoring);
+        instance_->score(reader.batch(), scores.data());
+        if (!scores_.begins_intact()) fail_score(reader.batch(), "wrote outside its buffer, before its scores");
+        if (const auto at = std::ranges::find_if(scores, is_marked); at != scores.end())
+            fail_unwritten(reader, static_cast<std::size_t>(at - scores.begin()));
+        return scores;
+    }
+
+    void score_next(const BatchReader& reader, std::span<double> scores) {
+        const std::size_t n = reader.batch().tokens;
+        for (std::size_t last = n - 1; last < scores.size(); last += n) mark(scores.subspan(last, 1));
+        mark(before(scores));
+        mark(behind(scores));
+        call(Phase::scoring);
+        instance_->score(reader.batch(), scores.data());
+        if (!std::ranges::all_of(before(scores), is_marked))
+            fail_score(reader.batch(), "wrote outside its buffer, before its scores");
+        if (!std::ranges::all_of(behind(scores), is_marked))
+            fail_score(reader.batch(), "wrote outside its buffer, behind its scores");
+        for (std::size_t last = n - 1; last < scores.size(); last += n)
+            if (is_marked(scores[last])) fail_unwritten(reader, last);
+    }
+
+    static constexpr std::size_t margin = 2; ///< scores on either side that are looked at
+    static_assert(margin * sizeof(double) <= output_margin);
+    static std::span<double> behind(std::span<double> scores) { return {scores.data() + scores.size(), margin}; }
+    static std::span<double> before(std::span<double> scores) { return {scores.data() - margin, margin}; }
+
+    static std::string place(const BatchReader& reader, std::size_t index) {
+        return fmt::format("head {}, position {}", index / reader.batch().tokens, index % reader.batch().tokens);
+    }
+    [[noreturn]] void fail_unwritten(const BatchReader& reader, std::size_t index) const {
+        fail_score(reader.batch(), fmt::format("left scores unwritten, the first at {}", place(reader, index)));
+    }
+    [[noreturn]] void fail_score(const evl_batch& batch, const std::string& cause) const {
+        throw PluginError(plugin_->label(), "score", fmt::format("layer {}: {}", batch.layer, cause));
+    }
+
+    void layer_budget() {
+        evl_budget_query query{};
+        std::memcpy(&query, behind_request(), sizeof query);
+        call(Phase::budgeting);
+        control_.number = instance_->layer_budget(query);
+        refuse_changes("budget");
+    }
+
+    void head_budgets() {
+        BatchReader reader(memory_.input.data(), memory_.rows.data());
+        reader.read(request_size);
+        std::vector<std::uint64_t> kept(reader.batch().heads, reader.batch().kept);
+        call(Phase::budgeting);
+        instance_->head_budgets(reader.batch(), reader.scores_in(), kept);
+        std::memcpy(memory_.output.data() + reader.packed().scores_out, kept.data(), kept.size() * sizeof(kept[0]));
+        refuse_changes("budget");
+    }
+
+    Control& control_;
+    const Mapped& memory_;
+    GuardedScores& scores_;
+    Environment environment_;
+    std::shared_ptr<const Plugin> plugin_;
+    std::vector<std::shared_ptr<const Plugin>> rules_;
+    std::unique_ptr<ScorerInstance> instance_;
+};
+
+} // namespace
+
+void run_worker(pid_t host) {
+    die_with(host);
+    take_signals();
+    static const SharedMemory control(control_descriptor, SharedMemory::Access::read_write);
+    static const SharedMemory input(input_descriptor, SharedMemory::Access::read_only);
+    static const SharedMemory output(output_descriptor, SharedMemory::Access::read_write);
+    static const SharedMemory rows(rows_descriptor, SharedMemory::Access::read_only);
+    static GuardedScores scores;
+    static const Mapped mapped{input, rows, output, scores};
+    ::syscall(SYS_close_range, static_cast<unsigned>(first_other), ~0U, 0U);
+    auto& shared = *reinterpret_cast<Control*>(control.data());
+    note_crashes(shared, mapped, limit_resources(shared.limits));
+    shared.contained = filter_system_calls() ? 1 : 0;
+    Worker(shared, mapped, scores).run(host);
+}
+
+} // namespace evictlab::isolation
