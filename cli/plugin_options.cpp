@@ -24,7 +24,9 @@ Isolated isolated_from(const po::variables_map& values, IsolatedByDefault by_def
     return on || by_default == IsolatedByDefault::all ? Isolated::all : Isolated::not_built_in;
 }
 
-isolation::Settings settings_from(const po::variables_map& values) {
+} // namespace
+
+isolation::Settings worker_settings_from(const po::variables_map& values) {
     isolation::Settings settings;
     constexpr const char *seconds = "a number of seconds above 0", *mebibytes = "a number of MiB from 16 to 1048576";
     read_number<double>(values, "plugin-timeout", seconds, settings.limits.timeout);
@@ -38,6 +40,8 @@ isolation::Settings settings_from(const po::variables_map& values) {
     return settings;
 }
 
+namespace {
+
 bool is_built_in(const fs::path& file) {
     std::error_code error;
     return fs::equivalent(fs::absolute(file).parent_path(), builtin_plugin_folder(), error);
@@ -47,7 +51,7 @@ PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefaul
     const Isolated isolated = isolated_from(values, by_default);
     if (isolated == Isolated::none) return Plugin::load;
     std::shared_ptr<isolation::WorkerPool> pool; // takes address space, so it is made for the first that needs it
-    return [isolated, settings = settings_from(values), pool](const fs::path& file) mutable {
+    return [isolated, settings = worker_settings_from(values), pool](const fs::path& file) mutable {
         if (isolated == Isolated::not_built_in && is_built_in(file)) return Plugin::load(file);
         if (!pool) pool = std::make_shared<isolation::WorkerPool>(settings);
         return isolation::load_isolated(file, pool);
@@ -56,30 +60,52 @@ PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefaul
 
 } // namespace
 
-void add_plugin_options(po::options_description& options, IsolatedByDefault by_default) {
+void add_plugin_folders(po::options_description& options) {
     options.add_options()("plugin-dir", po::value<std::vector<std::string>>()->composing()->value_name("DIR"),
                           "also look for plugins here, first (may be repeated; so does EVICTLAB_PLUGIN_PATH)");
-    options.add_options()("isolate", by_default == IsolatedByDefault::all
-                                         ? "run plugins in processes of their own (default)"
-                                         : "run all plugins in processes of their own (default: all but the built-in "
-                                           "ones)");
-    options.add_options()("no-isolate", "run all plugins in this process: faster, and what breaks one breaks all");
+}
+
+void add_worker_options(po::options_description& options) {
     options.add_options()("plugin-timeout", po::value<std::string>()->value_name("S"),
                           "seconds that a call into an isolated plugin may take (10)");
     options.add_options()("plugin-memory", po::value<std::string>()->value_name("MIB"),
                           "memory that an isolated plugin's process may have (2048)");
 }
 
-PluginHost host_from(const po::variables_map& values, IsolatedByDefault by_default) {
+void add_plugin_options(po::options_description& options, IsolatedByDefault by_default) {
+    add_plugin_folders(options);
+    options.add_options()("isolate", by_default == IsolatedByDefault::all
+                                         ? "run plugins in processes of their own (default)"
+                                         : "run all plugins in processes of their own (default: all but the built-in "
+                                           "ones)");
+    options.add_options()("no-isolate", "run all plugins in this process: faster, and what breaks one breaks all");
+    add_worker_options(options);
+}
+
+namespace {
+
+PluginHost host_with(const po::variables_map& values, PluginHost::Loader loader) {
     std::vector<fs::path> folders;
     if (values.contains("plugin-dir"))
         for (const std::string& folder : values["plugin-dir"].as<std::vector<std::string>>()) {
             if (!fs::is_directory(folder)) throw UsageError(fmt::format("--plugin-dir '{}' is not a folder", folder));
             folders.emplace_back(folder);
         }
-    PluginHost host(folders, loader_from(values, by_default));
+    PluginHost host(folders, std::move(loader));
     for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
     return host;
+}
+
+} // namespace
+
+PluginHost host_from(const po::variables_map& values, IsolatedByDefault by_default) {
+    return host_with(values, loader_from(values, by_default));
+}
+
+PluginHost isolated_host_from(const po::variables_map& values, const isolation::Settings& settings) {
+    return host_with(values, [pool = std::make_shared<isolation::WorkerPool>(settings)](const fs::path& file) {
+        return isolation::load_isolated(file, pool);
+    });
 }
 
 } // namespace evictlab::cli

@@ -32,6 +32,8 @@ enum class Command : std::uint32_t {
     layer_budget, ///< an evl_budget_query; the answer is in `number`
     head_budgets, ///< a batch with scores; the answers lie in the output, uint64 [heads]
     destroy,
+    check, ///< text: the name of a test of conformance/, a line break, the file. Answers with the verdict in `number`
+           ///< and what was seen in `text`
 };
 
 enum class Phase : std::uint8_t { starting, waiting, loading, creating, scoring, budgeting, destroying };
@@ -54,6 +56,7 @@ enum class Crash : std::uint32_t {
     behind_scores,
     before_scores,
     into_input,
+    undeclared_column,
     out_of_memory,
 };
 

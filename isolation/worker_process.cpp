@@ -35,6 +35,8 @@ std::string_view phase_of(Command command) {
     case Command::layer_budget:
     case Command::head_budgets:
         return "budget";
+    case Command::check:
+        return "check";
     case Command::destroy:
         break;
     }
@@ -190,6 +192,8 @@ std::string WorkerProcess::words_of_signal(int signal) const {
         return fmt::format("wrote outside its buffer, before its scores ({} in a guard page)", signal_name(signal));
     case Crash::into_input:
         return fmt::format("wrote into its columns, which are read-only ({})", signal_name(signal));
+    case Crash::undeclared_column:
+        return "read a column that it did not declare";
     case Crash::out_of_memory:
         return fmt::format("ran into the memory limit of {} MiB (--plugin-memory; {})", settings_.limits.memory,
                            signal_name(signal));

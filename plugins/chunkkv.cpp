@@ -3,6 +3,7 @@
 #include <evictlab/scorer.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -16,6 +17,7 @@ void score_chunks(evictlab::Batch<Scorer> batch, std::size_t chunk, std::size_t 
         double value = 0;
         for (std::size_t h = 0; h < batch.heads(); ++h)
             for (std::size_t i = begin; i < end; ++i) value += batch.head(h)["base_score"][i];
+        if (std::isnan(value)) value = evictlab::keep; // +inf and -inf: what is always kept wins
         if (mean) value /= static_cast<double>(end - begin);
         for (std::size_t h = 0; h < batch.heads(); ++h)
             std::ranges::fill(batch.row(scores, h).subspan(begin, end - begin), value);

@@ -40,7 +40,8 @@ void check_wrong_use(const std::string& command, const std::string& message) {
 TEST_CASE("Every command has help with examples") {
     const Outcome all = shell("evictlab --help");
     CHECK(all.code == 0);
-    for (const std::string command : {"bench", "evolve", "status", "log", "export", "report", "plugins", "formula"}) {
+    for (const std::string command :
+         {"bench", "evolve", "status", "log", "export", "report", "plugins", "check", "formula"}) {
         CHECK_THAT(all.out, ContainsSubstring(command));
         const Outcome help = shell("evictlab " + command + " --help");
         CHECK(help.code == 0);

@@ -46,6 +46,7 @@ Crash reason(int signal, const siginfo_t& info, const void* context) {
     if (fault && (mapped.scores.guards_begin(info.si_addr) || mapped.output.guards_begin(info.si_addr)))
         return Crash::before_scores;
     if (fault && (mapped.input.holds(info.si_addr) || mapped.rows.holds(info.si_addr))) return Crash::into_input;
+    if (fault && mapped.is_undeclared(info.si_addr)) return Crash::undeclared_column;
     if (memory_is_gone()) return Crash::out_of_memory;
     const std::uintptr_t top = stack_pointer(context);
     if (fault && address + near_stack > top && address < top + near_stack) return Crash::stack_overflow;

@@ -1,6 +1,8 @@
 // A worker's last act: noting why it dies, where that can be seen from inside, for the host to tell.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <span>
+
 #include "isolation/control.hpp"
 #include "isolation/shared_memory.hpp"
 #include "worker/guarded_scores.hpp"
@@ -13,6 +15,11 @@ struct Mapped {
     const SharedMemory& rows;
     const SharedMemory& output;
     const GuardedScores& scores;
+    std::span<const std::byte> undeclared; ///< who reads there reads a column that it did not declare
+
+    bool is_undeclared(const void* address) const {
+        return address >= undeclared.data() && address < undeclared.data() + undeclared.size();
+    }
 };
 
 /// Handles the signals of crashes on a stack of its own, and operator new's running out of memory. All must live as

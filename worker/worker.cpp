@@ -14,6 +14,7 @@
 #include "isolation/control.hpp"
 #include "isolation/descriptor_json.hpp"
 #include "isolation/packed_batch.hpp"
+#include "worker/checked_process.hpp"
 #include "worker/confinement.hpp"
 #include "worker/crash_notes.hpp"
 #include "worker/environment.hpp"
@@ -37,7 +38,7 @@ void take_signals() {
 
 class Worker {
 public:
-    Worker(Control& control, const Mapped& memory, GuardedScores& scores)
+    Worker(Control& control, Mapped& memory, GuardedScores& scores)
         : control_(control), memory_(memory), scores_(scores) {}
 
     [[noreturn]] void run(pid_t host) {
@@ -105,6 +106,8 @@ private:
             instance_->end();
             instance_.reset();
             return refuse_changes("destroy");
+        case Command::check:
+            return check();
         }
     }
 
@@ -113,8 +116,17 @@ private:
             throw PluginError(plugin_->label(), phase, changed);
     }
 
+    std::string text_behind_request() const {
+        return {reinterpret_cast<const char*>(behind_request()), request().count};
+    }
+
+    void answer_text(std::string_view text) {
+        std::memcpy(control_.text, text.data(), text.size());
+        control_.text_size = text.size();
+    }
+
     void load() {
-        const std::string file(reinterpret_cast<const char*>(behind_request()), request().count);
+        const std::string file = text_behind_request();
         call(Phase::loading);
         plugin_ = Plugin::load(file);
         rules_ = plugin_->rules();
@@ -123,8 +135,7 @@ private:
         if (text.size() > text_room)
             throw PluginError(plugin_->label(), "load",
                               fmt::format("what it says of itself has {} bytes, more than {}", text.size(), text_room));
-        std::memcpy(control_.text, text.data(), text.size());
-        control_.text_size = text.size();
+        answer_text(text);
     }
 
     void create() {
@@ -221,8 +232,20 @@ private:
         refuse_changes("budget");
     }
 
+    void check() {
+        CheckedProcess process(control_, memory_, scores_);
+        const std::string text = text_behind_request();
+        const auto line = text.find('\n');
+        const conformance::Test* const test = conformance::find_test(text.substr(0, line));
+        if (!test) throw Error(fmt::format("no test '{}'", text.substr(0, line)));
+        enter(Phase::scoring);
+        const conformance::Finding finding = conformance::run_test(*test, text.substr(line + 1), process);
+        answer_text(std::string_view(finding.seen).substr(0, 2000));
+        control_.number = static_cast<std::uint64_t>(finding.verdict);
+    }
+
     Control& control_;
-    const Mapped& memory_;
+    Mapped& memory_;
     GuardedScores& scores_;
     Environment environment_;
     std::shared_ptr<const Plugin> plugin_;
@@ -240,7 +263,7 @@ void run_worker(pid_t host) {
     static const SharedMemory output(output_descriptor, SharedMemory::Access::read_write);
     static const SharedMemory rows(rows_descriptor, SharedMemory::Access::read_only);
     static GuardedScores scores;
-    static const Mapped mapped{input, rows, output, scores};
+    static Mapped mapped{input, rows, output, scores, {}};
     ::syscall(SYS_close_range, static_cast<unsigned>(first_other), ~0U, 0U);
     auto& shared = *reinterpret_cast<Control*>(control.data());
     note_crashes(shared, mapped, limit_resources(shared.limits));

@@ -70,16 +70,21 @@ A KV-cache eviction scorer for Evictlab. Build it and see where it stands:
     cmake --build build
     evictlab bench --suite micro --scorers @NAME@,h2o@seed,streaming_llm@seed --plugin-dir build
 
-Other parameters or the preset: `@NAME@:window=32,power=0.5`, `@NAME@@no_window`. The rule is in `@NAME@.cpp`. `./check`
-does all of the above and fails if anything is wrong; it suits a CI job.
+Other parameters or the preset: `@NAME@:window=32,power=0.5`, `@NAME@@no_window`. The rule is in `@NAME@.cpp`. Whether it
+keeps the contract with the host, and how to mend what does not:
+
+    evictlab check build/@NAME@.so
+
+`./check` does all of the above and fails if anything is wrong; it suits a CI job.
 )";
 
 constexpr std::string_view check = R"sh(#!/bin/sh
-# Builds the scorer and measures it once. PREFIX=... names an Evictlab installation that is not in the usual places.
+# Builds the scorer, tests that it keeps the contract and measures it once. PREFIX=... names an Evictlab installation that is not in the usual places.
 set -eu
 cd "$(dirname "$0")"
 cmake -S . -B build ${PREFIX:+-DCMAKE_PREFIX_PATH="$PREFIX"} > /dev/null
 cmake --build build
+"${PREFIX:+$PREFIX/bin/}evictlab" check build/@NAME@.so
 "${PREFIX:+$PREFIX/bin/}evictlab" bench --suite micro --scorers @NAME@ --plugin-dir build
 echo "@NAME@: all is well"
 )sh";

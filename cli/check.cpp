@@ -1,0 +1,109 @@
+// evictlab check: whether a plugin keeps the contract.
+// SPDX-License-Identifier: MIT
+#include "conformance/check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "cli/plugin_options.hpp"
+#include "framework/error.hpp"
+
+namespace evictlab::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using conformance::Verdict;
+
+constexpr std::string_view usage =
+    "Usage: evictlab check PLUGIN [--only TEST]... [--json]\n\n"
+    "Tests whether a plugin keeps the contract of evictlab/scorer.h: a library by its path, or one that `evictlab\n"
+    "plugins` lists by its id. Each test runs in a process of its own; what fails is told with what was expected, "
+    "what\n"
+    "was seen and how to mend it. Exit code 1 where a test failed; a warning is none.";
+
+constexpr std::string_view examples = "  evictlab check build/my_scorer.so\n"
+                                      "  evictlab check h2o\n"
+                                      "  evictlab check build/my_scorer.so --only zeros --only one-token\n"
+                                      "  evictlab check build/my_scorer.so --json > check.json\n"
+                                      "  evictlab check --list\n";
+
+po::options_description check_options() {
+    po::options_description options("Options");
+    options.add_options()("only", po::value<std::vector<std::string>>()->composing()->value_name("TEST"),
+                          "run this test, and those without which it says nothing (may be repeated)")(
+        "json", "the result as JSON")("list", "list the tests, and run none");
+    add_plugin_folders(options);
+    add_worker_options(options);
+    return options;
+}
+
+void list() {
+    for (const conformance::Test& test : conformance::tests()) fmt::print("{:<20} {}\n", test.name, test.expected);
+}
+
+std::vector<std::string> tests_from(const po::variables_map& values) {
+    if (!values.contains("only")) return {};
+    const auto& names = values["only"].as<std::vector<std::string>>();
+    for (const std::string& name : names)
+        if (!conformance::find_test(name))
+            throw UsageError(fmt::format("--only '{}' is no test; evictlab check --list lists them", name));
+    return names;
+}
+
+fs::path file_from(const std::string& word, const po::variables_map& values, const isolation::Settings& settings) {
+    if (word.ends_with(".so") || word.find('/') != std::string::npos) {
+        if (!fs::exists(word)) throw UsageError(fmt::format("'{}': no such file", word));
+        return word;
+    }
+    const PluginHost host = isolated_host_from(values, settings);
+    const auto plugin = host.find(word);
+    if (!plugin)
+        throw UsageError(
+            fmt::format("no plugin '{}': name a library by its path, or one that `evictlab plugins` lists", word));
+    return plugin->file();
+}
+
+void tell(const conformance::Result& result) { std::cout << conformance::text_of(result) << std::flush; }
+
+void summarise(const fs::path& file, const std::vector<conformance::Result>& results) {
+    const auto part = [&](Verdict verdict, std::string_view word) {
+        const std::size_t number = conformance::count(results, verdict);
+        return number == 0 ? std::string() : fmt::format(", {} {}", number, word);
+    };
+    const std::size_t failed = conformance::count(results, Verdict::failed);
+    fmt::print("\n{}: {} of {} tests failed{}{}\n", file.filename().string(),
+               failed == 0 ? "none" : std::to_string(failed), results.size(), part(Verdict::warned, "warned"),
+               part(Verdict::skipped, "skipped"));
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const auto values = parse_options(arguments, check_options(), "plugin", usage, examples);
+    if (!values) return exit_ok;
+    const auto& words = (*values)["plugin"].as<std::vector<std::string>>();
+    if (values->contains("list")) {
+        list();
+        return exit_ok;
+    }
+    if (words.size() != 1) throw UsageError("expected one PLUGIN, a library or an id; see --help");
+    const std::vector<std::string> only = tests_from(*values);
+    const isolation::Settings settings = worker_settings_from(*values);
+    const fs::path file = file_from(words[0], *values, settings);
+    const bool json = values->contains("json");
+    isolation::WorkerPool pool(settings);
+    const auto results = conformance::check_plugin(file, pool, only, [json](const conformance::Result& result) {
+        if (!json) tell(result);
+    });
+    if (json)
+        std::cout << conformance::json_of(file, results);
+    else
+        summarise(file, results);
+    return conformance::count(results, Verdict::failed) == 0 ? exit_ok : exit_failure;
+}
+
+} // namespace
+
+const Command check_command{"check", "test whether a plugin keeps the contract", run, check_options, "plugin"};
+
+} // namespace evictlab::cli

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace evictlab::conformance {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view words[] = {"passed", "warned", "failed", "skipped"};
+
+std::string_view to_string(Verdict verdict) { return words[static_cast<std::size_t>(verdict)]; }
+
+/// With all that those need, and again what these need.
+std::set<std::string_view> wanted_tests(const std::vector<std::string>& only) {
+    std::set<std::string_view> wanted;
+    for (const Test& test : tests())
+        if (only.empty() || std::ranges::count(only, test.name) > 0)
+            for (const Test* needed = &test; needed; needed = find_test(needed->needs)) wanted.insert(needed->name);
+    return wanted;
+}
+
+Finding ask(isolation::WorkerPool& pool, const Test& test, const std::string& file) {
+    const auto worker = pool.make();
+    const std::string text = fmt::format("{}\n{}", test.name, file);
+    if (text.size() > worker->input().size() - isolation::request_size) return failed("its file's name is too long");
+    std::memcpy(worker->input().data() + isolation::request_size, text.data(), text.size());
+    const isolation::Answer answer = worker->ask({isolation::Command::check, 0, text.size()});
+    if (answer.kind != isolation::Answer::Kind::done) return failed(answer.cause);
+    const std::uint64_t verdict = worker->number();
+    if (verdict > static_cast<std::uint64_t>(Verdict::skipped))
+        return failed("wrote over what it shares with the host");
+    return {static_cast<Verdict>(verdict), worker->text()};
+}
+
+} // namespace
+
+std::vector<Result> check_plugin(const std::filesystem::path& file, isolation::WorkerPool& pool,
+                                 const std::vector<std::string>& only, const std::function<void(const Result&)>& told) {
+    const std::set<std::string_view> wanted = wanted_tests(only);
+    const std::string path = std::filesystem::absolute(file).lexically_normal();
+    std::vector<Result> results;
+    std::set<std::string_view> broken;
+    for (const Test& test : tests()) {
+        if (!wanted.contains(test.name)) continue;
+        const bool possible = !broken.contains(test.needs);
+        results.push_back({&test, possible ? ask(pool, test, path)
+                                           : skipped(fmt::format("without '{}' it says nothing", test.needs))});
+        if (!possible || results.back().finding.verdict == Verdict::failed) broken.insert(test.name);
+        told(results.back());
+    }
+    return results;
+}
+
+std::size_t count(const std::vector<Result>& results, Verdict verdict) {
+    return static_cast<std::size_t>(
+        std::ranges::count(results, verdict, [](const Result& result) { return result.finding.verdict; }));
+}
+
+std::string text_of(const Result& result) {
+    const auto& [test, finding] = result;
+    const std::string_view word = to_string(finding.verdict);
+    if (finding.verdict == Verdict::passed) return fmt::format("{:<8} {}\n", word, test->name);
+    if (finding.verdict == Verdict::skipped) return fmt::format("{:<8} {}: {}\n", word, test->name, finding.seen);
+    return fmt::format("{:<8} {}\n         expected  {}\n         seen      {}\n         mend      {}\n", word,
+                       test->name, test->expected, finding.seen, test->mend);
+}
+
+std::string json_of(const std::filesystem::path& file, const std::vector<Result>& results) {
+    Json json{{"schema", "evictlab-check/1"}, {"file", file.string()}};
+    for (const Verdict verdict : {Verdict::passed, Verdict::warned, Verdict::failed, Verdict::skipped})
+        json[std::string(to_string(verdict))] = count(results, verdict);
+    json["tests"] = Json::array();
+    for (const auto& [test, finding] : results) {
+        Json entry{{"name", test->name}, {"verdict", to_string(finding.verdict)}, {"expected", test->expected}};
+        if (!finding.seen.empty()) entry["seen"] = finding.seen;
+        const bool amiss = finding.verdict == Verdict::failed || finding.verdict == Verdict::warned;
+        if (amiss) entry["mend"] = test->mend;
+        json["tests"].push_back(std::move(entry));
+    }
+    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+} // namespace evictlab::conformance

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "conformance/subject.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/dll/shared_library.hpp>
+#include <cmath>
+#include <cstring>
+
+namespace evictlab::conformance {
+
+const evl_plugin& Subject::exported() const {
+    static boost::dll::shared_library library; // until the process ends
+    process->calling();
+    if (!library.is_loaded()) library.load(file, boost::dll::load_mode::rtld_now);
+    return library.get<const evl_plugin>(EVL_SYMBOL);
+}
+
+const std::vector<std::shared_ptr<const Plugin>>& Subject::rules() const {
+    process->calling();
+    if (loaded.empty()) loaded = Plugin::load(file)->rules();
+    return loaded;
+}
+
+std::vector<Setting> Subject::settings() const {
+    std::vector<Setting> settings;
+    for (const auto& rule : rules()) {
+        settings.push_back({rule, rule->id(), rule->default_values()});
+        for (const Preset& preset : rule->presets())
+            settings.push_back({rule, fmt::format("{}@{}", rule->id(), preset.name), preset.values});
+    }
+    return settings;
+}
+
+std::unique_ptr<ScorerInstance> Subject::create(const Setting& setting) const {
+    process->calling();
+    return setting.rule->create(setting.values);
+}
+
+std::vector<double> Subject::score(const ScorerInstance& instance, const evl_batch& batch) const {
+    const auto fail = [&](const std::string& cause) { throw PluginError(instance.plugin().label(), "score", cause); };
+    const std::span<double> scores = process->scores(std::size_t{batch.heads} * batch.tokens);
+    process->calling();
+    instance.score(batch, scores.data());
+    if (process->wrote_before_scores()) fail("wrote outside its buffer, before its scores");
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+        if (process->is_unwritten(scores[i])) fail(place(batch, i) + ": no score was written");
+        if (std::isnan(scores[i])) fail(place(batch, i) + ": the score is NaN");
+    }
+    return {scores.begin(), scores.end()};
+}
+
+std::vector<double> Subject::scores_of(const Setting& setting, const MadeBatch& batch) const {
+    return score(*create(setting), batch.batch());
+}
+
+bool refused_in_words(const PluginError& error) {
+    return error.cause.find("status ") != std::string::npos && error.cause.find("no text given") == std::string::npos;
+}
+
+std::string place(const evl_batch& batch, std::size_t index) {
+    return fmt::format("{} tokens, head {}, position {}", batch.tokens, index / batch.tokens, index % batch.tokens);
+}
+
+std::size_t first_difference(std::span<const double> a, std::span<const double> b) {
+    std::size_t i = 0;
+    while (i < a.size() && std::memcmp(&a[i], &b[i], sizeof(double)) == 0) ++i;
+    return i;
+}
+
+} // namespace evictlab::conformance

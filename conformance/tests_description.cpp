@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/dll/shared_library.hpp>
+#include <regex>
+
+#include "conformance/tests.hpp"
+#include "framework/plugin/descriptor.hpp"
+#include "framework/plugin/library_file.hpp"
+
+namespace evictlab::conformance {
+namespace {
+
+constexpr std::size_t longest_line = 200;
+
+/// What is wrong with a text for people, or nothing.
+std::string defect(const std::string& text) {
+    if (text.empty()) return "is empty";
+    if (text.find('\n') != std::string::npos) return "has more than one line";
+    if (text.size() > longest_line) return fmt::format("has {} bytes, more than {}", text.size(), longest_line);
+    return {};
+}
+
+} // namespace
+
+Finding library(const Subject& subject) {
+    if (const std::string wrong = library_file_defect(subject.file); !wrong.empty()) return failed(wrong);
+    subject.process->calling();
+    boost::dll::shared_library loaded;
+    boost::system::error_code error;
+    loaded.load(subject.file, error, boost::dll::load_mode::rtld_now);
+    return error ? failed("the loader refuses it: " + error.message()) : passed();
+}
+
+Finding symbol(const Subject& subject) {
+    subject.process->calling();
+    boost::dll::shared_library loaded(subject.file, boost::dll::load_mode::rtld_now);
+    return loaded.has(EVL_SYMBOL) ? passed() : failed("there is no symbol " EVL_SYMBOL);
+}
+
+Finding header(const Subject& subject) {
+    const evl_plugin& plugin = subject.exported();
+    if (plugin.magic != EVL_MAGIC) return failed(fmt::format("the magic number is {:#x}", plugin.magic));
+    if (plugin.abi_major != EVL_ABI_MAJOR)
+        return failed(fmt::format("it is of ABI {}.{}", plugin.abi_major, plugin.abi_minor));
+    if (plugin.struct_size > 1 << 20) return failed(fmt::format("struct_size is {}", plugin.struct_size));
+    if (plugin.abi_minor > EVL_ABI_MINOR)
+        return warned(
+            fmt::format("it is of ABI {}.{}: what is new there is not looked at", plugin.abi_major, plugin.abi_minor));
+    return passed();
+}
+
+Finding descriptor(const Subject& subject) {
+    subject.rules();
+    return passed();
+}
+
+Finding version(const Subject& subject) {
+    static const std::regex semantic(
+        R"((0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)");
+    const std::string text = subject.rules()[0]->version();
+    return std::regex_match(text, semantic) ? passed() : failed(fmt::format("its version is '{}'", text));
+}
+
+Finding texts(const Subject& subject) {
+    for (const auto& rule : subject.rules()) {
+        const auto wrong = [&](const std::string& what, const std::string& text) -> std::string {
+            const std::string found = defect(text);
+            return found.empty() ? "" : fmt::format("{}'s {} {}", rule->id(), what, found);
+        };
+        std::string found = wrong("name", rule->name());
+        if (found.empty()) found = wrong("description", rule->description());
+        for (const Parameter& parameter : rule->parameters())
+            if (found.empty()) found = wrong(fmt::format("help of parameter '{}'", parameter.key), parameter.help);
+        for (const Preset& preset : rule->presets())
+            if (found.empty()) found = wrong(fmt::format("help of preset '{}'", preset.name), preset.help);
+        if (!found.empty()) return warned(found);
+    }
+    return passed();
+}
+
+Finding columns_known(const Subject& subject) {
+    return for_each_setting(subject, [](const Setting& setting) {
+        std::vector<ColumnId> ids = setting.rule->columns(setting.values); // throws for one that there is not
+        std::ranges::sort(ids);
+        const auto twice = std::ranges::adjacent_find(ids);
+        if (twice == ids.end()) return passed();
+        return warned(fmt::format("declares the column '{}' twice",
+                                  *twice == base_score_id ? base_score_column : columns::name(*twice)));
+    });
+}
+
+Finding unknown_extension(const Subject& subject) {
+    for (const evl_plugin* rule = &subject.exported(); rule;) {
+        const auto plugin = common_prefix<evl_plugin>(rule, rule->struct_size);
+        subject.process->calling();
+        if (plugin.extension && plugin.extension("evictlab.no_such_extension/1"))
+            return failed("extension() gives something for the id 'evictlab.no_such_extension/1'");
+        rule = plugin.variant;
+    }
+    return passed();
+}
+
+} // namespace evictlab::conformance
