@@ -11,8 +11,7 @@
 #include "framework/evaluation/selection.hpp"
 
 /// Thread-safe.
-class evl_memory {
-public:
+struct evl_memory {
     /// LayerInput::columns for these ids, ascending: those that it does not hold are computed from the view. The values
     /// stay valid as long as the function that is returned. UsageError where the view is of another layer than before.
     std::function<evictlab::ColumnValues(evictlab::ColumnId)> columns(const evictlab::LayerView& view,

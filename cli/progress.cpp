@@ -84,7 +84,7 @@ void ProgressBar::draw(double fraction, double seconds, const std::string& note,
     for (const std::string& line : lines) text += fmt::format("{}\033[K\n", fitting(line, columns));
     drawn_ = lines.size();
     fmt::print(stderr, "{}\033[J", text);
-    std::fflush(stderr);
+    (void)std::fflush(stderr);
 }
 
 void ProgressBar::print_line(double fraction, double seconds, const std::string& note) {

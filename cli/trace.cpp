@@ -79,7 +79,7 @@ int info(const Strings& files) {
     bool failed = false;
     for (std::size_t i = 0; i < files.size(); ++i) {
         if (i > 0) fmt::print("\n");
-        std::fflush(stdout);
+        (void)std::fflush(stdout);
         try {
             print_trace(files[i]);
         } catch (const Error& error) { // the other files are shown all the same

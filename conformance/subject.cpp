@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <bit>
 #include <boost/dll/shared_library.hpp>
 #include <cmath>
-#include <cstring>
 
 namespace evictlab::conformance {
 
@@ -65,7 +64,7 @@ std::string place(const evl_batch& batch, std::size_t index) {
 
 std::size_t first_difference(std::span<const double> a, std::span<const double> b) {
     std::size_t i = 0;
-    while (i < a.size() && std::memcmp(&a[i], &b[i], sizeof(double)) == 0) ++i;
+    while (i < a.size() && std::bit_cast<std::uint64_t>(a[i]) == std::bit_cast<std::uint64_t>(b[i])) ++i;
     return i;
 }
 

@@ -70,6 +70,7 @@ Finding many_instances(const Subject& subject) {
     return for_each_setting(subject, [&](const Setting& setting) {
         const MadeBatch batch(*setting.rule, setting.values, {});
         std::vector<std::unique_ptr<ScorerInstance>> all;
+        all.reserve(cycles);
         for (int i = 0; i < cycles; ++i) all.push_back(subject.create(setting));
         subject.score(*all.front(), batch.batch());
         while (!all.empty()) {
@@ -112,7 +113,7 @@ Finding nothing_left_behind(const Subject& subject) {
 
 Finding quiet(const Subject& subject) {
     const auto written = [] {
-        std::fflush(nullptr);
+        (void)std::fflush(nullptr);
         return ::lseek(STDOUT_FILENO, 0, SEEK_CUR); // standard output and error are one file, which the host keeps
     };
     const off_t before = written();

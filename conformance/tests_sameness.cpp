@@ -41,8 +41,10 @@ template <class Work>
 std::string in_threads(Work&& work) {
     std::mutex mutex;
     std::string wrong;
+    constexpr int count = 4;
     std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
+    threads.reserve(count);
+    for (int t = 0; t < count; ++t)
         threads.emplace_back([&] {
             try {
                 work();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # An animal is one file: tests/zoo/NAME.c or .cpp becomes build/tests/zoo/NAME.so. Those in filtered/ are held by nothing
-# but the filter of system calls; those in careless/ harm nobody, and `evictlab check` tells them what is wrong.
-foreach(cage "" filtered/ careless/)
+# but the filter of system calls; those in careless/ harm nobody, and `evictlab check` tells them what is wrong; that in long_run/ is for bench/long_run.
+foreach(cage "" filtered/ careless/ long_run/)
   file(GLOB animals CONFIGURE_DEPENDS zoo/${cage}*.c zoo/${cage}*.cpp)
   foreach(source IN LISTS animals)
     get_filename_component(name ${source} NAME_WE)
