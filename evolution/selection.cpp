@@ -28,6 +28,7 @@ void drop_neutral_variants(std::vector<Member>& members) {
 
 std::vector<const Member*> pointers_to(const std::vector<Member>& members) {
     std::vector<const Member*> pointers;
+    pointers.reserve(members.size());
     for (const Member& member : members) pointers.push_back(&member);
     return pointers;
 }

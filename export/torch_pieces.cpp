@@ -45,7 +45,7 @@ void add_functions(std::string_view text, std::set<std::string_view>& seen, std:
 
 std::string torch_refusal(ColumnId column) {
     if (const auto base = columns::base(column))
-        if (const std::string why = torch_refusal(*base); !why.empty()) return why;
+        if (std::string why = torch_refusal(*base); !why.empty()) return why;
     const auto file = torch_files().find(column_file(column));
     if (file == torch_files().end())
         return fmt::format("it has no PyTorch form yet; export/torch/{} is the place for it", column_file(column));

@@ -23,6 +23,7 @@ const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(con
 void put_in_order(LeaderboardTable& table) {
     const std::vector<LeaderboardRow> merged = std::exchange(table.uniform.rows, {});
     std::vector<ScorecardRow> scorecards;
+    scorecards.reserve(merged.size());
     for (const auto& row : merged) scorecards.push_back(row.scorecard);
     for (const auto& [scorecard, rank] : rank_rows(scorecards, table.retentions)) {
         auto& group = has_uneven_budgets(*scorecard) ? table.uneven : table.uniform;

@@ -66,7 +66,7 @@ Style style_of(const LeaderboardTable& table, const ScorecardRow& row, const std
 
 std::string short_name(const std::string& name) {
     constexpr std::size_t longest = 29;
-    const std::string text = printable(name);
+    std::string text = printable(name);
     if (display_width(text) <= longest) return text;
     std::string cut = text.substr(0, longest - 1);
     while (!cut.empty() && (static_cast<unsigned char>(text[cut.size()]) & 0xC0) == 0x80) cut.pop_back();

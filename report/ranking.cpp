@@ -47,10 +47,10 @@ bool overshoots(std::span<const double> used, std::span<const double> asked) {
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions) {
     std::vector<RankedRow> ranked;
     for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
-    const auto uneven =
-        std::ranges::stable_partition(ranked, [](const RankedRow& entry) { return !has_uneven_budgets(*entry.row); });
-    rank_group({ranked.begin(), uneven.begin()}, retentions);
-    rank_group({uneven.begin(), uneven.end()}, retentions);
+    const auto uneven = std::stable_partition( // that of std::ranges is beyond clang 14
+        ranked.begin(), ranked.end(), [](const RankedRow& entry) { return !has_uneven_budgets(*entry.row); });
+    rank_group({ranked.begin(), uneven}, retentions);
+    rank_group({uneven, ranked.end()}, retentions);
     return ranked;
 }
 

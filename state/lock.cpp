@@ -26,7 +26,7 @@ std::string holder() {
     std::tm utc{};
     ::gmtime_r(&now, &utc);
     std::array<char, 32> since{};
-    std::strftime(since.data(), since.size(), time_format, &utc);
+    (void)std::strftime(since.data(), since.size(), time_format, &utc);
     // Two hosts may have one name, and processes of one number that began in one second: the second line differs.
     std::random_device random;
     return fmt::format("process {} on {} since {}\n{:08x}{:08x}\n", ::getpid(), host.data(), since.data(), random(),

@@ -291,10 +291,10 @@ TEST_CASE("a stop from outside ends a bench although a plugin hangs") {
 }
 
 TEST_CASE("where the first Ctrl-C cannot end it, because a plugin hangs in this process, the second does at once") {
-    const Outcome outcome =
-        shell("'" EVICTLAB_BINARY "' bench --suite micro --no-isolate --scorers '" + (zoo / "loop_in_score.so").string() +
-              "' & pid=$!; until grep -q loop_in_score /proc/$pid/maps; do sleep 0.02; done; kill -INT $pid; sleep 0.3; "
-              "kill -0 $pid && echo still there; kill -INT $pid; wait $pid");
+    const Outcome outcome = shell(
+        "'" EVICTLAB_BINARY "' bench --suite micro --no-isolate --scorers '" + (zoo / "loop_in_score.so").string() +
+        "' & pid=$!; until grep -q loop_in_score /proc/$pid/maps; do sleep 0.02; done; kill -INT $pid; sleep 0.3; "
+        "kill -0 $pid && echo still there; kill -INT $pid; wait $pid");
     CHECK(outcome.out == "still there\n");
     CHECK(outcome.code == 130);
 }

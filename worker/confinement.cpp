@@ -163,29 +163,34 @@ constexpr const char* folders[] = {"creat",
                                    "open_by_handle_at",
                                    "name_to_handle_at"};
 
+/// A comparison of an argument of the system call. The library's own macros for it are C.
+scmp_arg_cmp argument(unsigned index, scmp_compare how, scmp_datum_t value, scmp_datum_t masked = 0) {
+    return {index, how, value, masked};
+}
+
 void refuse_writing(Filter& filter) {
     for (const char* name : folders) filter.refuse(EPERM, name);
     filter.refuse(ENOSYS, "openat2"); // its flags lie in memory, where a filter cannot look; callers know older calls
     for (const scmp_datum_t flag : {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC}) {
-        filter.refuse(EACCES, "open", SCMP_A1(SCMP_CMP_MASKED_EQ, flag, flag));
-        filter.refuse(EACCES, "openat", SCMP_A2(SCMP_CMP_MASKED_EQ, flag, flag));
+        filter.refuse(EACCES, "open", argument(1, SCMP_CMP_MASKED_EQ, flag, flag));
+        filter.refuse(EACCES, "openat", argument(2, SCMP_CMP_MASKED_EQ, flag, flag));
     }
 }
 
 void refuse_processes(Filter& filter) {
     for (const char* name : processes) filter.refuse(EPERM, name);
     filter.refuse(ENOSYS, "clone3"); // likewise; the C library falls back to clone
-    filter.refuse(EPERM, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    filter.refuse(EPERM, "clone", argument(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 }
 
 /// abort() signals its own process; nobody else's is to be reached.
 void refuse_others(Filter& filter) {
     for (const char* name : others) filter.refuse(EPERM, name);
     const auto self = static_cast<scmp_datum_t>(::getpid());
-    filter.refuse(EPERM, "kill", SCMP_A0(SCMP_CMP_NE, self));
-    filter.refuse(EPERM, "tgkill", SCMP_A0(SCMP_CMP_NE, self));
-    filter.refuse(EPERM, "prlimit64", SCMP_A2(SCMP_CMP_NE, 0));
-    filter.refuse(EPERM, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG));
+    filter.refuse(EPERM, "kill", argument(0, SCMP_CMP_NE, self));
+    filter.refuse(EPERM, "tgkill", argument(0, SCMP_CMP_NE, self));
+    filter.refuse(EPERM, "prlimit64", argument(2, SCMP_CMP_NE, 0));
+    filter.refuse(EPERM, "prctl", argument(0, SCMP_CMP_EQ, PR_SET_PDEATHSIG));
 }
 
 } // namespace

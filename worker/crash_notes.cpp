@@ -61,7 +61,7 @@ void on_crash(int signal, siginfo_t* info, void* context) {
     struct sigaction usual {};
     usual.sa_handler = SIG_DFL;
     ::sigaction(signal, &usual, nullptr);
-    ::raise(signal); // takes effect when this returns
+    (void)::raise(signal); // takes effect when this returns
 }
 
 void on_no_memory() {

@@ -42,7 +42,7 @@ std::string Environment::restore() {
     }
     if (const char* now = std::setlocale(LC_ALL, nullptr); locale_ != now) {
         changed = changed.empty() ? "changed the process's locale to " + std::string(now) : changed;
-        std::setlocale(LC_ALL, locale_.c_str());
+        (void)std::setlocale(LC_ALL, locale_.c_str());
     }
     return changed;
 }

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
     pid_t number = 0;
     const auto [end, error] = std::from_chars(host.data(), host.data() + host.size(), number);
     if (host.empty() || error != std::errc{} || end != host.data() + host.size()) {
-        std::fputs("evictlab-worker is for evictlab's own use: it runs plugins (--isolate)\n", stderr);
+        (void)std::fputs("evictlab-worker is for evictlab's own use: it runs plugins (--isolate)\n", stderr);
         return 2;
     }
     evictlab::isolation::run_worker(number);

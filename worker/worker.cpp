@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <csignal>
 #include <cstring>
 #include <memory>
@@ -168,7 +169,7 @@ private:
         if (request().check_repetition == 0) return;
         const std::span<const double> again = score_guarded(reader);
         for (std::size_t i = 0; i < again.size(); ++i)
-            if (std::memcmp(&scores[i], &again[i], sizeof(double)) != 0)
+            if (std::bit_cast<std::uint64_t>(scores[i]) != std::bit_cast<std::uint64_t>(again[i]))
                 fail_score(reader.batch(),
                            fmt::format("it says that it is deterministic, but two calls on one batch differ at {}",
                                        place(reader, i)));
