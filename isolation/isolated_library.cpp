@@ -12,6 +12,8 @@
 namespace evictlab::isolation {
 namespace {
 
+constexpr std::size_t most_broken = 1000; // scorers whose end is remembered
+
 std::string bytes_of(std::span<const double> values) {
     std::string bytes(values.size_bytes(), '\0');
     if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
@@ -100,6 +102,7 @@ void IsolatedLibrary::check(const ScorerKey& key, const Answer& answer) {
     const PluginError error(label(), answer.phase, answer.cause);
     if (answer.kind == Answer::Kind::dead) {
         const std::lock_guard lock(mutex_);
+        if (broken_.size() == most_broken) broken_.erase(broken_.begin()); // a long search breaks thousands
         throw PluginError(broken_.emplace(key.text, error).first->second);
     }
     throw PluginError(error);

@@ -22,6 +22,8 @@ using state::RunStore;
 namespace {
 
 constexpr std::uint32_t last_generation = 3;
+/// Every call; with a sanitizer, where a process takes ten times as long, some of them.
+const int stride = std::string_view(EVICTLAB_SANITIZE).empty() ? 1 : 9;
 
 /// What a process that ran said of it.
 struct Report {
@@ -197,7 +199,7 @@ void try_every_fault(const Plan& base, bool resumes, int least_calls,
     prepare(faultless / "run.json");
     const int calls = run_in_a_process(faultless / "run.json", resumes, base).calls;
     int faults = 0, refusals = 0;
-    for (int call = 0; call < calls; ++call)
+    for (int call = 0; call < calls; call += stride)
         for (const Fault fault : all_faults) {
             const TemporaryFolder folder;
             const fs::path file = folder / "run.json";
@@ -224,8 +226,8 @@ void try_every_fault(const Plan& base, bool resumes, int least_calls,
             CHECK_FALSE(fs::exists(file.string() + ".tmp"));
         }
     CHECK(calls > least_calls);
-    CHECK(faults > calls);
-    CHECK(refusals > calls / 2);
+    CHECK(faults > calls / stride);
+    CHECK(refusals > calls / stride / 2);
 }
 
 } // namespace

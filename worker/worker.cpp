@@ -33,8 +33,8 @@ void die_with(pid_t host) {
 }
 
 void take_signals() {
-    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-    std::signal(SIGXFSZ, SIG_IGN); // printing too much fails, and does not kill
+    for (const int signal : {SIGINT, SIGTERM}) (void)std::signal(signal, SIG_DFL);
+    (void)std::signal(SIGXFSZ, SIG_IGN); // printing too much fails, and does not kill
 }
 
 class Worker {

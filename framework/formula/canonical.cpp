@@ -203,6 +203,7 @@ Nodes canonical_product(View tree) {
     std::sort(factors.begin(), factors.end(), before);
     numbers = fold(std::move(numbers), Op::mul, 1);
     std::vector<Nodes> all;
+    all.reserve(numbers.size() + factors.size());
     for (const double number : numbers) all.push_back(constant(number));
     std::move(factors.begin(), factors.end(), std::back_inserter(all));
     if (all.empty()) return constant(negative ? -1 : 1);
