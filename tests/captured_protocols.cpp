@@ -128,7 +128,7 @@ TEST_CASE("a bench by prefill is the mean over layers of what the slow judge fin
     const std::size_t n = made.trace().prompt_len();
     for (std::size_t r = 0; r < retentions.size(); ++r) {
         const auto kept_count = static_cast<std::size_t>(static_cast<double>(n) * (1.0 - (1.0 - retentions[r])));
-        SlowDamage sum, oracle;
+        SlowDamage sum;
         for (const std::size_t number : {0, 3}) {
             const LayerTensors tensors = made.trace().load_layer(number);
             const SlowLayer slow = slow_layer(made.trace(), tensors, number);
