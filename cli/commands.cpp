@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
 #include <iostream>
 #include <optional>
@@ -13,6 +14,11 @@ std::span<const Command> commands() {
                                 report_command, plugins_command, check_command,  formula_command, trace_command};
     return all;
 }
+
+/// Boost puts texts into its message until none of its placeholders is left: one that holds %value%, or the like, never
+/// ends.
+constexpr const char* percent_hides =
+    "an option is unknown or its value is wrong; which one is not shown, because an argument has a '%'; see --help";
 
 std::optional<po::variables_map> parse_options(const std::vector<std::string>& arguments,
                                                const po::options_description& options, const char* positional,
@@ -37,6 +43,8 @@ std::optional<po::variables_map> parse_options(const std::vector<std::string>& a
     } catch (const po::too_many_positional_options_error&) {
         throw UsageError("this command takes no arguments other than options; see --help");
     } catch (const po::error& wrong) {
+        if (std::ranges::any_of(arguments, [](const std::string& word) { return word.find('%') != word.npos; }))
+            throw UsageError(percent_hides);
         throw UsageError(std::string(wrong.what()) + "; see --help");
     }
     return values;

@@ -79,6 +79,13 @@ TEST_CASE("Names of scorers and columns that are nested without end") {
     files.refuses("evictlab formula check ranks.formula", 2, "is longer than 120 characters");
 }
 
+TEST_CASE("An argument that is a placeholder of the library that words the message") {
+    const Folder files;
+    for (const std::string command :
+         {"bench '-%original_token%'", "formula '--%option%'", "evolve --seed='%value%' --x"})
+        files.refuses("evictlab " + command, 2, "an argument has a '%'");
+}
+
 TEST_CASE("JSON that nests a million levels deep, or has an object of a million members") {
     const Folder files;
     std::string wrong, text;

@@ -115,7 +115,7 @@ TEST_CASE("a file that is no whole library is refused before it is mapped") {
     std::ofstream(folder / "empty.so").flush();
     std::ofstream(folder / "magic_only.so") << "\177ELF";
     fs::copy_file(builtin_plugin_folder() / "h2o.so", folder / "half.so");
-    fs::resize_file(folder / "half.so", fs::file_size(folder / "half.so") / 3);
+    fs::resize_file(folder / "half.so", 8192); // before the end of what is mapped
     CHECK(cause("text.so") == "not a shared library");
     CHECK(cause("empty.so") == "the file is empty");
     CHECK_THAT(cause("magic_only.so"), ContainsSubstring("truncated: it ends after 4 bytes"));
