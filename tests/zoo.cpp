@@ -135,6 +135,7 @@ TEST_CASE("each animal that breaks is told by its name, phase and cause") {
     }));
     INFO(name);
     if (sanitized && hungry.contains(name)) return;
+    if (name == "double_free" && std::string(EVICTLAB_SANITIZE) == "thread") return; // whose allocator does not look
     const Verdicts& verdicts = whole_zoo().verdicts;
     REQUIRE(verdicts.contains(name));
     const PluginError& verdict = verdicts.at(name);
