@@ -52,12 +52,13 @@ std::vector<std::string> tests_from(const po::variables_map& values) {
     return names;
 }
 
-fs::path file_from(const std::string& word, const po::variables_map& values, const isolation::Settings& settings) {
+fs::path file_from(const std::string& word, const po::variables_map& values,
+                   const std::shared_ptr<isolation::WorkerPool>& pool) {
     if (word.ends_with(".so") || word.find('/') != std::string::npos) {
         if (!fs::exists(word)) throw UsageError(fmt::format("'{}': no such file", word));
         return word;
     }
-    const PluginHost host = isolated_host_from(values, settings);
+    const PluginHost host = isolated_host_from(values, pool);
     const auto plugin = host.find(word);
     if (!plugin)
         throw UsageError(
@@ -88,11 +89,10 @@ int run(const std::vector<std::string>& arguments) {
     }
     if (words.size() != 1) throw UsageError("expected one PLUGIN, a library or an id; see --help");
     const std::vector<std::string> only = tests_from(*values);
-    const isolation::Settings settings = worker_settings_from(*values);
-    const fs::path file = file_from(words[0], *values, settings);
+    const auto pool = std::make_shared<isolation::WorkerPool>(worker_settings_from(*values));
+    const fs::path file = file_from(words[0], *values, pool);
     const bool json = values->contains("json");
-    isolation::WorkerPool pool(settings);
-    const auto results = conformance::check_plugin(file, pool, only, [json](const conformance::Result& result) {
+    const auto results = conformance::check_plugin(file, *pool, only, [json](const conformance::Result& result) {
         if (!json) tell(result);
     });
     if (json)

@@ -24,24 +24,6 @@ Isolated isolated_from(const po::variables_map& values, IsolatedByDefault by_def
     return on || by_default == IsolatedByDefault::all ? Isolated::all : Isolated::not_built_in;
 }
 
-} // namespace
-
-isolation::Settings worker_settings_from(const po::variables_map& values) {
-    isolation::Settings settings;
-    constexpr const char *seconds = "a number of seconds above 0", *mebibytes = "a number of MiB from 16 to 1048576";
-    read_number<double>(values, "plugin-timeout", seconds, settings.limits.timeout);
-    read_number<std::size_t>(values, "plugin-memory", mebibytes, settings.limits.memory);
-    if (!(settings.limits.timeout > 0 && settings.limits.timeout <= 1e6))
-        throw UsageError(fmt::format("--plugin-timeout {} must be {}", settings.limits.timeout, seconds));
-    if (settings.limits.memory < 16 || settings.limits.memory > 1048576)
-        throw UsageError(fmt::format("--plugin-memory {} must be {}", settings.limits.memory, mebibytes));
-    settings.program = own_file().parent_path() / "evictlab-worker";
-    settings.stop = &interrupted();
-    return settings;
-}
-
-namespace {
-
 bool is_built_in(const fs::path& file) {
     std::error_code error;
     return fs::equivalent(fs::absolute(file).parent_path(), builtin_plugin_folder(), error);
@@ -56,6 +38,18 @@ PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefaul
         if (!pool) pool = std::make_shared<isolation::WorkerPool>(settings);
         return isolation::load_isolated(file, pool);
     };
+}
+
+PluginHost host_with(const po::variables_map& values, PluginHost::Loader loader) {
+    std::vector<fs::path> folders;
+    if (values.contains("plugin-dir"))
+        for (const std::string& folder : values["plugin-dir"].as<std::vector<std::string>>()) {
+            if (!fs::is_directory(folder)) throw UsageError(fmt::format("--plugin-dir '{}' is not a folder", folder));
+            folders.emplace_back(folder);
+        }
+    PluginHost host(folders, std::move(loader));
+    for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
+    return host;
 }
 
 } // namespace
@@ -82,30 +76,27 @@ void add_plugin_options(po::options_description& options, IsolatedByDefault by_d
     add_worker_options(options);
 }
 
-namespace {
-
-PluginHost host_with(const po::variables_map& values, PluginHost::Loader loader) {
-    std::vector<fs::path> folders;
-    if (values.contains("plugin-dir"))
-        for (const std::string& folder : values["plugin-dir"].as<std::vector<std::string>>()) {
-            if (!fs::is_directory(folder)) throw UsageError(fmt::format("--plugin-dir '{}' is not a folder", folder));
-            folders.emplace_back(folder);
-        }
-    PluginHost host(folders, std::move(loader));
-    for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
-    return host;
+isolation::Settings worker_settings_from(const po::variables_map& values) {
+    isolation::Settings settings;
+    constexpr const char *seconds = "a number of seconds above 0", *mebibytes = "a number of MiB from 16 to 1048576";
+    read_number<double>(values, "plugin-timeout", seconds, settings.limits.timeout);
+    read_number<std::size_t>(values, "plugin-memory", mebibytes, settings.limits.memory);
+    if (!(settings.limits.timeout > 0 && settings.limits.timeout <= 1e6))
+        throw UsageError(fmt::format("--plugin-timeout {} must be {}", settings.limits.timeout, seconds));
+    if (settings.limits.memory < 16 || settings.limits.memory > 1048576)
+        throw UsageError(fmt::format("--plugin-memory {} must be {}", settings.limits.memory, mebibytes));
+    settings.program = own_file().parent_path() / "evictlab-worker";
+    settings.stop = &interrupted();
+    return settings;
 }
-
-} // namespace
 
 PluginHost host_from(const po::variables_map& values, IsolatedByDefault by_default) {
     return host_with(values, loader_from(values, by_default));
 }
 
-PluginHost isolated_host_from(const po::variables_map& values, const isolation::Settings& settings) {
-    return host_with(values, [pool = std::make_shared<isolation::WorkerPool>(settings)](const fs::path& file) {
-        return isolation::load_isolated(file, pool);
-    });
+PluginHost isolated_host_from(const po::variables_map& values, std::shared_ptr<isolation::WorkerPool> pool) {
+    return host_with(values,
+                     [pool = std::move(pool)](const fs::path& file) { return isolation::load_isolated(file, pool); });
 }
 
 } // namespace evictlab::cli

@@ -20,7 +20,7 @@ isolation::Settings worker_settings_from(const po::variables_map& values);
 void add_plugin_options(po::options_description& options, IsolatedByDefault by_default);
 /// Prints a line for each plugin that cannot be used.
 PluginHost host_from(const po::variables_map& values, IsolatedByDefault by_default);
-/// The same, with every plugin in processes of its own.
-PluginHost isolated_host_from(const po::variables_map& values, const isolation::Settings& settings);
+/// The same, with every plugin in processes of its own, which are the pool's.
+PluginHost isolated_host_from(const po::variables_map& values, std::shared_ptr<isolation::WorkerPool> pool);
 
 } // namespace evictlab::cli

@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "isolation/isolated_library.hpp"
 
 namespace evictlab::conformance {
 namespace {
@@ -29,8 +30,7 @@ std::set<std::string_view> wanted_tests(const std::vector<std::string>& only) {
 Finding ask(isolation::WorkerPool& pool, const Test& test, const std::string& file) {
     const auto worker = pool.make();
     const std::string text = fmt::format("{}\n{}", test.name, file);
-    if (text.size() > worker->input().size() - isolation::request_size) return failed("its file's name is too long");
-    std::memcpy(worker->input().data() + isolation::request_size, text.data(), text.size());
+    isolation::write_behind_request(*worker, text.data(), text.size());
     const isolation::Answer answer = worker->ask({isolation::Command::check, 0, text.size()});
     if (answer.kind != isolation::Answer::Kind::done) return failed(answer.cause);
     const std::uint64_t verdict = worker->number();

@@ -24,14 +24,14 @@ std::optional<std::string> difference(const evl_batch& batch, std::span<const do
     return fmt::format("{}: {} and {}", place(batch, i), a[i], b[i]);
 }
 
-/// Scores each setting of a deterministic plugin twice, as the functions say, and compares.
-template <class First, class Second>
-Finding compare(const Subject& subject, First&& first, Second&& second) {
+/// Of a deterministic plugin: the usual batch's scores of each setting are the same where `again` scores it.
+template <class Again>
+Finding compare(const Subject& subject, Again&& again) {
     if (!subject.rules()[0]->deterministic()) return skipped(not_deterministic);
     return for_each_setting(subject, [&](const Setting& setting) {
         const MadeBatch batch(*setting.rule, setting.values, usual);
-        const std::vector<double> a = first(setting, batch), b = second(setting, batch);
-        const auto found = difference(batch.batch(), a, b);
+        const std::vector<double> expected = subject.scores_of(setting, batch), scores = again(setting, batch);
+        const auto found = difference(batch.batch(), expected, scores);
         return found ? failed(*found) : passed();
     });
 }
@@ -102,35 +102,29 @@ bool reads(const Subject& subject, const Setting& setting, std::size_t column) {
 } // namespace
 
 Finding deterministic(const Subject& subject) {
-    const auto score = [&](const Setting& setting, const MadeBatch& batch) {
-        return subject.scores_of(setting, batch);
-    };
-    return compare(subject, score, score);
+    return compare(subject,
+                   [&](const Setting& setting, const MadeBatch& batch) { return subject.scores_of(setting, batch); });
 }
 
 Finding no_history(const Subject& subject) {
-    return compare(
-        subject, [&](const Setting& setting, const MadeBatch& batch) { return subject.scores_of(setting, batch); },
-        [&](const Setting& setting, const MadeBatch& batch) {
-            const auto instance = subject.create(setting);
-            for (const Shape& other : {Shape{1, 17, 0, 4}, Shape{3, 500, 3, 4}}) {
-                try {
-                    subject.score(*instance, MadeBatch(*setting.rule, setting.values, other).batch());
-                } catch (const PluginError& error) {
-                    if (!refused_in_words(error)) throw;
-                }
+    return compare(subject, [&](const Setting& setting, const MadeBatch& batch) {
+        const auto instance = subject.create(setting);
+        for (const Shape& other : {Shape{1, 17, 0, 4}, Shape{3, 500, 3, 4}}) {
+            try {
+                subject.score(*instance, MadeBatch(*setting.rule, setting.values, other).batch());
+            } catch (const PluginError& error) {
+                if (!refused_in_words(error)) throw;
             }
-            return subject.score(*instance, batch.batch());
-        });
+        }
+        return subject.score(*instance, batch.batch());
+    });
 }
 
 Finding layout(const Subject& subject) {
-    return compare(
-        subject, [&](const Setting& setting, const MadeBatch& batch) { return subject.scores_of(setting, batch); },
-        [&](const Setting& setting, const MadeBatch&) {
-            return subject.scores_of(
-                setting, MadeBatch(*setting.rule, setting.values, usual, Filling::ordinary, Layout::shared));
-        });
+    return compare(subject, [&](const Setting& setting, const MadeBatch&) {
+        return subject.scores_of(setting,
+                                 MadeBatch(*setting.rule, setting.values, usual, Filling::ordinary, Layout::shared));
+    });
 }
 
 Finding newer_host(const Subject& subject) {
@@ -138,14 +132,12 @@ Finding newer_host(const Subject& subject) {
         evl_batch known;
         std::byte appended[64];
     };
-    return compare(
-        subject, [&](const Setting& setting, const MadeBatch& batch) { return subject.scores_of(setting, batch); },
-        [&](const Setting& setting, const MadeBatch& batch) {
-            LaterBatch later{batch.batch(), {}};
-            std::ranges::fill(later.appended, std::byte{0xa5});
-            later.known.struct_size = sizeof later;
-            return subject.score(*subject.create(setting), later.known);
-        });
+    return compare(subject, [&](const Setting& setting, const MadeBatch& batch) {
+        LaterBatch later{batch.batch(), {}};
+        std::ranges::fill(later.appended, std::byte{0xa5});
+        later.known.struct_size = sizeof later;
+        return subject.score(*subject.create(setting), later.known);
+    });
 }
 
 Finding concurrent(const Subject& subject) {

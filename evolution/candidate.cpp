@@ -27,10 +27,6 @@ Status status_from_json(const JsonField& field) {
     field.fail(fmt::format("expected champion, accepted or rejected, found {}", field.shown()));
 }
 
-} // namespace
-
-namespace {
-
 std::optional<std::uint64_t> number_of_hash(const std::string& hash) {
     std::uint64_t number = 0;
     const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <string>
 
 #include "framework/error.hpp"
+#include "framework/spawn_plan.hpp"
 #include "isolation/control.hpp"
 
 extern char** environ;
@@ -20,35 +20,15 @@ extern char** environ;
 namespace evictlab::isolation {
 namespace {
 
-struct SpawnPlan {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-
-    explicit SpawnPlan(const WorkerMemory& memory) {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, memory.said.descriptor(), STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, memory.said.descriptor(), STDERR_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, memory.control.descriptor(), control_descriptor);
-        posix_spawn_file_actions_adddup2(&actions, memory.input.descriptor(), input_descriptor);
-        posix_spawn_file_actions_adddup2(&actions, memory.output.descriptor(), output_descriptor);
-        posix_spawn_file_actions_adddup2(&actions, memory.rows.descriptor(), rows_descriptor);
-        sigset_t none, all;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawnattr_init(&attributes);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-    ~SpawnPlan() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-    }
-};
+void give(SpawnPlan& plan, const WorkerMemory& memory) {
+    plan.open_null(STDIN_FILENO, O_RDONLY);
+    plan.give(memory.said.descriptor(), STDOUT_FILENO);
+    plan.give(memory.said.descriptor(), STDERR_FILENO);
+    plan.give(memory.control.descriptor(), control_descriptor);
+    plan.give(memory.input.descriptor(), input_descriptor);
+    plan.give(memory.output.descriptor(), output_descriptor);
+    plan.give(memory.rows.descriptor(), rows_descriptor);
+}
 
 } // namespace
 
@@ -83,7 +63,8 @@ void Spawner::run() {
 }
 
 pid_t Spawner::spawn(const WorkerMemory& memory) {
-    const SpawnPlan plan(memory);
+    SpawnPlan plan;
+    give(plan, memory);
     const std::string file = fmt::format("/proc/self/fd/{}", descriptor_);
     std::string name = "evictlab-worker", host = std::to_string(::getpid());
     const std::array<char*, 3> arguments{name.data(), host.data(), nullptr};

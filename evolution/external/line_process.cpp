@@ -9,11 +9,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+
+#include "framework/spawn_plan.hpp"
 
 extern char** environ;
 
@@ -51,32 +52,6 @@ struct Pipe {
     static int take(int& end) {
         ::fcntl(end, F_SETFL, O_NONBLOCK);
         return std::exchange(end, -1);
-    }
-};
-
-/// How the child begins: these ends as its stdin and stdout, a group of its own, no signal blocked or ignored.
-struct SpawnPlan {
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-
-    SpawnPlan(int child_input, int child_output) {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, child_input, STDIN_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, child_output, STDOUT_FILENO);
-        sigset_t none, all;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawnattr_init(&attributes);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-    ~SpawnPlan() {
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
     }
 };
 
@@ -120,7 +95,9 @@ std::string in_words(const siginfo_t& end) {
 
 LineProcess::LineProcess(const std::string& command) {
     Pipe input(command), output(command);
-    const SpawnPlan plan(input.read_end, output.write_end);
+    SpawnPlan plan;
+    plan.give(input.read_end, STDIN_FILENO);
+    plan.give(output.write_end, STDOUT_FILENO);
     std::string shell = "sh", option = "-c", text = command;
     const std::array<char*, 4> arguments{shell.data(), option.data(), text.data(), nullptr};
     const int error = ::posix_spawn(&pid_, "/bin/sh", &plan.actions, &plan.attributes, arguments.data(), environ);

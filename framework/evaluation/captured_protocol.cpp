@@ -122,27 +122,19 @@ std::size_t CapturedProtocol::responses(const Trace& trace) const {
 }
 
 void CapturedProtocol::create_instances(std::map<std::size_t, PluginError>& failures) {
-    for (std::size_t s = 0; s < scorers_.size(); ++s) {
-        try {
-            auto run = std::make_unique<ScorerRun>(scorers_[s]);
-            if (run->concurrent())
-                shared_[s] = std::move(run);
-            else
-                run->end();
-        } catch (const PluginError& error) {
-            failures.emplace(s, error);
-        }
-    }
+    for_each_scorer(scorers_.size(), failures, [this](std::size_t s) {
+        auto run = std::make_unique<ScorerRun>(scorers_[s]);
+        if (run->concurrent())
+            shared_[s] = std::move(run);
+        else
+            run->end();
+    });
 }
 
 void CapturedProtocol::end_instances(std::map<std::size_t, PluginError>& failures) {
-    for (std::size_t s = 0; s < scorers_.size(); ++s) {
-        try {
-            if (shared_[s]) shared_[s]->end();
-        } catch (const PluginError& error) {
-            failures.emplace(s, error);
-        }
-    }
+    for_each_scorer(scorers_.size(), failures, [this](std::size_t s) {
+        if (shared_[s]) shared_[s]->end();
+    });
 }
 
 double CapturedProtocol::cost(const Trace& trace) const {

@@ -23,28 +23,20 @@ LayerJudge::LayerJudge(std::span<const Scorer> scorers, std::span<const double> 
 }
 
 void LayerJudge::create_instances(std::map<std::size_t, PluginError>& failures) {
-    for (std::size_t s = 0; s < scorers_.size(); ++s) {
-        if (scorers_[s].is_formula()) continue;
-        try {
-            auto instance = scorers_[s].plugin()->create(scorers_[s].values());
-            if (scorers_[s].plugin()->concurrent())
-                shared_[s] = std::move(instance);
-            else
-                instance->end();
-        } catch (const PluginError& error) {
-            failures.emplace(s, error);
-        }
-    }
+    for_each_scorer(scorers_.size(), failures, [this](std::size_t s) {
+        if (scorers_[s].is_formula()) return;
+        auto instance = scorers_[s].plugin()->create(scorers_[s].values());
+        if (scorers_[s].plugin()->concurrent())
+            shared_[s] = std::move(instance);
+        else
+            instance->end();
+    });
 }
 
 void LayerJudge::end_instances(std::map<std::size_t, PluginError>& failures) {
-    for (std::size_t s = 0; s < scorers_.size(); ++s) {
-        try {
-            if (shared_[s]) shared_[s]->end();
-        } catch (const PluginError& error) {
-            failures.emplace(s, error);
-        }
-    }
+    for_each_scorer(scorers_.size(), failures, [this](std::size_t s) {
+        if (shared_[s]) shared_[s]->end();
+    });
 }
 
 /// The state of one call of judge().

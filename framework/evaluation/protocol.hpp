@@ -54,6 +54,18 @@ public:
     virtual double cost(const Trace& trace) const = 0;
 };
 
+/// Does `step` for each of `count` scorers; one that throws PluginError lands in `failures` and stops no other.
+template <class Step>
+void for_each_scorer(std::size_t count, std::map<std::size_t, PluginError>& failures, Step&& step) {
+    for (std::size_t s = 0; s < count; ++s) {
+        try {
+            step(s);
+        } catch (const PluginError& error) {
+            failures.emplace(s, error);
+        }
+    }
+}
+
 /// The columns of all scorers, ascending and without repetition.
 std::vector<ColumnId> columns_of(std::span<const Scorer> scorers);
 

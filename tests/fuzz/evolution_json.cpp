@@ -4,8 +4,7 @@
 #include "evolution/setup.hpp"
 #include "state/document.hpp"
 #include "state/store.hpp"
-#include "tests/fuzz/target.hpp"
-#include "tests/support/memory_disk.hpp"
+#include "tests/fuzz/disk_target.hpp"
 
 using namespace evictlab;
 namespace fs = std::filesystem;
@@ -34,17 +33,6 @@ void open(test::MemoryDisk& disk) {
     fuzz::require(store.file() == file, "a run that was opened");
 }
 
-template <class Read>
-void with_errors(test::MemoryDisk& disk, Read read) {
-    try {
-        read(disk);
-    } catch (const state::StateError& error) {
-        fuzz::check_message(error);
-    } catch (const Error& error) {
-        fuzz::check_message(error);
-    }
-}
-
 } // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -52,8 +40,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     test::MemoryDisk disk;
     disk.put(file, text);
     disk.put(file.string() + ".journal", "");
-    with_errors(disk, read_as_a_run);
-    with_errors(disk, open);
+    fuzz::with_errors(disk, read_as_a_run);
+    fuzz::with_errors(disk, open);
     try {
         state::Document document;
         document.run = state::parse_checked(text, "the input");
@@ -61,7 +49,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     } catch (const state::StateError&) {
         return 0;
     }
-    with_errors(disk, read_as_a_run);
-    with_errors(disk, open);
+    fuzz::with_errors(disk, read_as_a_run);
+    fuzz::with_errors(disk, open);
     return 0;
 }

@@ -4,8 +4,7 @@
 #include "state/document.hpp"
 #include "state/exchange_journal.hpp"
 #include "state/store.hpp"
-#include "tests/fuzz/target.hpp"
-#include "tests/support/memory_disk.hpp"
+#include "tests/fuzz/disk_target.hpp"
 
 using namespace evictlab;
 namespace fs = std::filesystem;
@@ -37,17 +36,6 @@ void read_answers(test::MemoryDisk& disk) {
     fuzz::require(state::ExchangeJournal::resume(journal, disk).size() == before + 1, "an answer is remembered");
 }
 
-template <class Read>
-void with_errors(test::MemoryDisk& disk, Read read) {
-    try {
-        read(disk);
-    } catch (const state::StateError& error) {
-        fuzz::check_message(error);
-    } catch (const Error& error) {
-        fuzz::check_message(error);
-    }
-}
-
 } // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -56,9 +44,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     state::Document document{mark_of(text), {{"generation", 1}}};
     disk.put(file, state::encode(document, file));
     disk.put(journal, std::string(text));
-    with_errors(disk, read_candidates);
-    with_errors(disk, [](test::MemoryDisk& on) { state::RunStore::resume(file, on); });
+    fuzz::with_errors(disk, read_candidates);
+    fuzz::with_errors(disk, [](test::MemoryDisk& on) { state::RunStore::resume(file, on); });
     disk.put(journal, std::string(text));
-    with_errors(disk, read_answers);
+    fuzz::with_errors(disk, read_answers);
     return 0;
 }
