@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "framework/aligned.hpp"
 #include "isolation/isolated_library.hpp"
 #include "isolation/packed_batch.hpp"
 
@@ -35,7 +36,8 @@ private:
 class IsolatedInstance final : public ScorerInstance {
 public:
     IsolatedInstance(std::shared_ptr<const Plugin> rule, std::shared_ptr<IsolatedLibrary> library, ScorerKey key)
-        : ScorerInstance(std::move(rule)), library_(std::move(library)), key_(std::move(key)) {
+        : ScorerInstance(std::move(rule)), library_(std::move(library)), key_(std::move(key)),
+          columns_(plugin().column_patterns().size()) {
         free_.push_back(library_->worker_with_instance(key_));
     }
     ~IsolatedInstance() override {
@@ -55,7 +57,7 @@ public:
             library_->end_instance(key_, std::move(left.back()));
     }
 
-    std::size_t columns() const { return plugin().column_patterns().size(); }
+    std::size_t columns() const { return columns_; }
     IsolatedLibrary& library() const { return *library_; }
     const ScorerKey& key() const { return key_; }
 
@@ -63,6 +65,7 @@ private:
     friend class Lease;
     std::shared_ptr<IsolatedLibrary> library_;
     ScorerKey key_;
+    std::size_t columns_;
     mutable std::mutex mutex_;
     mutable std::vector<Worker> free_;
 };
@@ -121,6 +124,7 @@ public:
     void scores(std::size_t index, double* scores) const override {
         const Place& place = places_[index];
         std::memcpy(scores, lease_.worker().output() + place.at, place.count * sizeof(double));
+        if (index + 1 < places_.size()) prefetch(places_[index + 1]); // while these are judged
     }
     void clear() override {
         writer_.clear();
@@ -131,6 +135,11 @@ private:
     struct Place {
         std::size_t at, count;
     };
+    /// The worker's processor core has them.
+    void prefetch(const Place& place) const {
+        const std::byte* const begin = lease_.worker().output() + place.at;
+        for (std::size_t at = 0; at < place.count * sizeof(double); at += cache_line) __builtin_prefetch(begin + at);
+    }
     const IsolatedInstance& instance_;
     Lease lease_;
     std::shared_ptr<RowMemory> rows_; ///< null where it shares none

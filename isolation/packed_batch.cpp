@@ -47,10 +47,12 @@ std::size_t BatchWriter::copy(const T* values, std::size_t heads, std::ptrdiff_t
     return place;
 }
 
-PackedColumn BatchWriter::column(const double* values, std::size_t heads, std::ptrdiff_t stride, std::size_t n) {
-    if (rows_)
-        if (const auto place = rows_->place_of(values, heads, stride, n)) return {*place, 1, stride};
-    return {copy(values, heads, stride, n), 0, stride};
+void BatchWriter::add_column(PackedColumn& column, const double* values, std::size_t heads, std::ptrdiff_t stride,
+                             std::size_t n) {
+    const auto in_rows = rows_ ? rows_->place_of(values, heads, stride, n) : std::nullopt;
+    column.at = in_rows ? *in_rows : copy(values, heads, stride, n);
+    column.in_rows = in_rows ? 1 : 0;
+    column.stride = stride;
 }
 
 std::size_t BatchWriter::add_tensors(const evl_tensors& t) {
@@ -74,7 +76,7 @@ std::size_t BatchWriter::add(const evl_batch& batch, std::size_t columns, const 
                                 output_size_ >> 20));
     auto* const packed_columns = reinterpret_cast<PackedColumn*>(input_.data() + place + sizeof(PackedBatch));
     for (std::size_t i = 0; i < columns; ++i)
-        packed_columns[i] = column(batch.columns[i], heads, batch.head_stride[i], n);
+        add_column(packed_columns[i], batch.columns[i], heads, batch.head_stride[i], n);
     const std::size_t tensors = batch.tensors ? add_tensors(*batch.tensors) : 0;
     const std::size_t scores_in = scores ? copy(scores, 1, 0, heads * n) : 0;
     new (input_.data() + place) PackedBatch{batch.layer,

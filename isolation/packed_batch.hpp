@@ -54,7 +54,8 @@ public:
 
 private:
     std::size_t take(std::size_t bytes);
-    PackedColumn column(const double* values, std::size_t heads, std::ptrdiff_t stride, std::size_t n);
+    void add_column(PackedColumn& column, const double* values, std::size_t heads, std::ptrdiff_t stride,
+                    std::size_t n);
     std::size_t add_tensors(const evl_tensors& tensors);
     template <class T>
     std::size_t copy(const T* values, std::size_t heads, std::ptrdiff_t stride, std::size_t n);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <thread>
 
 #include "framework/aligned.hpp"
@@ -44,7 +45,30 @@ RowMemory::~RowMemory() { slots_->give_back(slot_); }
 
 void RowMemory::clear() {
     known_.clear();
-    used_ = 0;
+    used_ = used_by_held_;
+}
+
+void RowMemory::hold(std::span<const double> values) {
+    const auto place = take(values.size_bytes());
+    if (!place) return;
+    std::memcpy(slots_->memory().data() + *place, values.data(), values.size_bytes());
+    held_.push_back({values, *place});
+    used_by_held_ = used_;
+}
+
+std::optional<std::size_t> RowMemory::take(std::size_t bytes) {
+    if (bytes > RowSlots::slot_size - used_) return std::nullopt;
+    const std::size_t place = slot_ * RowSlots::slot_size + used_;
+    used_ = std::min(RowSlots::slot_size, (used_ + bytes + cache_line - 1) / cache_line * cache_line);
+    return place;
+}
+
+std::optional<std::size_t> RowMemory::place_in_held(const double* values, std::size_t count) const {
+    for (const Held& held : held_)
+        if (std::greater_equal<>()(values, held.values.data()) &&
+            std::less_equal<>()(values + count, held.values.data() + held.values.size()))
+            return held.place + static_cast<std::size_t>(values - held.values.data()) * sizeof(double);
+    return std::nullopt;
 }
 
 std::optional<std::size_t> RowMemory::place_of(const double* values, std::size_t heads, std::ptrdiff_t stride,
@@ -52,10 +76,11 @@ std::optional<std::size_t> RowMemory::place_of(const double* values, std::size_t
     for (const Known& known : known_)
         if (known.values == values && known.stride == stride) return known.place;
     const std::size_t copies = stride == 0 ? 1 : heads;
-    const std::size_t bytes = ((copies - 1) * static_cast<std::size_t>(stride) + n) * sizeof(double);
-    if (bytes > RowSlots::slot_size - used_) return std::nullopt;
-    const std::size_t place = slot_ * RowSlots::slot_size + used_;
-    std::byte* const to = slots_->memory().data() + place;
+    const std::size_t count = (copies - 1) * static_cast<std::size_t>(stride) + n, bytes = count * sizeof(double);
+    if (const auto held = place_in_held(values, count)) return held;
+    const auto place = take(bytes);
+    if (!place) return std::nullopt;
+    std::byte* const to = slots_->memory().data() + *place;
     if (stride == 0 || static_cast<std::size_t>(stride) == n)
         std::memcpy(to, values, bytes);
     else
@@ -63,8 +88,7 @@ std::optional<std::size_t> RowMemory::place_of(const double* values, std::size_t
             const std::size_t step = h * static_cast<std::size_t>(stride);
             std::memcpy(to + step * sizeof(double), values + step, n * sizeof(double));
         }
-    used_ = std::min(RowSlots::slot_size, (used_ + bytes + cache_line - 1) / cache_line * cache_line);
-    known_.push_back({values, stride, place});
+    known_.push_back({values, stride, *place});
     return place;
 }
 

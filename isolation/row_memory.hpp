@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "framework/plugin/plugin.hpp"
@@ -34,6 +35,7 @@ public:
     static std::shared_ptr<RowMemory> make(std::shared_ptr<RowSlots> slots);
     ~RowMemory() override;
 
+    void hold(std::span<const double> values) override;
     void next_row() override { known_.clear(); }
     void clear() override;
     /// Where the column lies, bytes from the beginning of the memory: copied there if this row has not had it yet. As
@@ -47,9 +49,17 @@ private:
         std::ptrdiff_t stride;
         std::size_t place;
     };
+    struct Held {
+        std::span<const double> values;
+        std::size_t place;
+    };
     RowMemory(std::shared_ptr<RowSlots> slots, std::size_t slot);
+    std::optional<std::size_t> take(std::size_t bytes);
+    std::optional<std::size_t> place_in_held(const double* values, std::size_t count) const;
+
     std::shared_ptr<RowSlots> slots_;
-    std::size_t slot_, used_ = 0;
+    std::size_t slot_, used_ = 0, used_by_held_ = 0;
+    std::vector<Held> held_;
     std::vector<Known> known_; ///< of this row
 };
 

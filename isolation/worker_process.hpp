@@ -58,7 +58,7 @@ private:
     Control& control() const { return *reinterpret_cast<Control*>(control_.data()); }
     bool answered() const { return control().answered.load(std::memory_order_acquire) == asked_; }
     bool late(Clock::time_point& since, std::uint32_t& calls, Clock::time_point started) const;
-    void allow_processor_time() const;
+    void allow_processor_time();
     Answer failed_answer();
     Answer dead(std::string cause);
     Answer autopsy();
@@ -72,6 +72,7 @@ private:
     SharedMemory control_, input_, output_, said_;
     pid_t pid_ = -1;
     std::uint32_t asked_ = 0;
+    Clock::time_point allow_again_;
     Request request_;
 };
 

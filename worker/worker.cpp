@@ -62,7 +62,8 @@ private:
     void enter(Phase phase) { control_.phase.store(phase, std::memory_order_relaxed); }
     void call(Phase phase) {
         enter(phase);
-        control_.calls.fetch_add(1, std::memory_order_relaxed);
+        // Nobody else counts. fetch_add would wait for the scores' marks to leave the processor's core, at every batch.
+        control_.calls.store(control_.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
 
     void answer() {

@@ -5,10 +5,10 @@
 
 namespace evictlab {
 
-void HeldRows::add(const JudgedRow& row) {
+void HeldRows::add(const JudgedRow& row, std::size_t heads) {
     rows_.push_back({row.query, row.tokens, kept_.size(), mass_.size()});
     kept_.insert(kept_.end(), row.kept.begin(), row.kept.end());
-    for (std::size_t head = 0; head < heads_; ++head) {
+    for (std::size_t head = 0; head < heads; ++head) {
         const double* mass = row.mass + head * row.mass_stride;
         mass_.insert(mass_.end(), mass, mass + padded(row.tokens));
     }

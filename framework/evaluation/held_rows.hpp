@@ -15,11 +15,10 @@ struct JudgedRow {
     std::size_t mass_stride = 0;
 };
 
-/// Copies of rows.
+/// Copies of rows. Keeps its memory, so that a thread that judges layer after layer touches new pages once.
 class HeldRows {
 public:
-    explicit HeldRows(std::size_t heads) : heads_(heads) {}
-    void add(const JudgedRow& row);
+    void add(const JudgedRow& row, std::size_t heads);
     std::size_t size() const { return rows_.size(); }
     /// Until the next add() or clear().
     JudgedRow operator[](std::size_t index) const;
@@ -32,7 +31,6 @@ private:
     struct Row {
         std::size_t query, tokens, kept_at, mass_at;
     };
-    std::size_t heads_;
     std::vector<Row> rows_;
     std::vector<std::size_t> kept_;
     std::vector<double> mass_;

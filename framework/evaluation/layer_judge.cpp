@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "framework/evaluation/held_rows.hpp"
 #include "framework/evaluation/layer_pass.hpp"
 #include "framework/evaluation/rank.hpp"
 #include "framework/evaluation/rank_kernels.hpp"
@@ -47,13 +46,16 @@ public:
           kept_(judge.retentions_.size()), kept_mass_(kept_.size()),
           scores_(trace.heads() * padded(trace.seq_len()) + row_padding),
           errors_((judge.scorers_.size() + 1) * kept_.size()), runners_(judge.scorers_.size() + 1),
-          held_(trace.heads()) {
+          held_(judge.held_.local()) {
+        held_.clear(); // of a run that threw
         for (Runner& runner : runners_) runner.rankers.assign(trace.heads(), Ranker(kept_.size()));
         for (std::size_t s = 0; s < judge.scorers_.size(); ++s)
             if (hooks.skip(s))
                 runners_[s].active = false;
             else
                 guarded(s, [&] { make_ready(s); });
+        if (rows_shared_)
+            for (const auto& values : pass_.lasting_arrays()) rows_shared_->hold(values);
     }
 
     void run() {
@@ -151,7 +153,7 @@ private:
     }
 
     void hold(const JudgedRow& row) {
-        held_.add(row);
+        held_.add(row, trace_.heads());
         if (rows_shared_) rows_shared_->next_row();
         if (held_.full()) score_held();
     }
@@ -215,7 +217,7 @@ private:
     formula::Workspace workspace_;
     std::vector<const double*> pointers_;
     std::vector<std::ptrdiff_t> strides_;
-    HeldRows held_;
+    HeldRows& held_;
     std::size_t queued_ = 0; ///< scorers with a queue
     std::shared_ptr<SharedRows> rows_shared_;
     std::size_t rows_ = 0;

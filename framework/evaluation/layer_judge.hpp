@@ -1,11 +1,14 @@
 // The protocol `rescore` on one layer.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <tbb/enumerable_thread_specific.h>
+
 #include <map>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "framework/evaluation/held_rows.hpp"
 #include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
@@ -34,6 +37,7 @@ private:
     std::vector<ColumnId> columns_;                      ///< of all scorers, without repetition
     std::vector<std::vector<std::size_t>> column_index_; ///< [scorer] its columns' places in columns_
     std::vector<std::unique_ptr<ScorerInstance>> shared_;
+    mutable tbb::enumerable_thread_specific<HeldRows> held_;
 };
 
 } // namespace evictlab

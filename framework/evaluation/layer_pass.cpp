@@ -20,6 +20,11 @@ LayerPass::LayerPass(const Trace& trace, std::size_t layer, std::span<const Colu
     if (heads_ > 1 && demand_of(columns).layer_history > 0) layer_attention_.resize(padded(seq_len_));
 }
 
+std::vector<std::span<const double>> LayerPass::lasting_arrays() const {
+    const auto ages = ages_.arrays();
+    return {ages[0], ages[1], {reader_->key_norm(), (heads_ - 1) * head_stride_ + padded(seq_len_)}};
+}
+
 bool LayerPass::advance() {
     if (next_query_ == seq_len_) return false;
     row_.query = next_query_++;

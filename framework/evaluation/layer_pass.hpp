@@ -1,6 +1,7 @@
 // One pass over the rows of one layer: reads each row once and keeps the asked-for columns up to date.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <array>
 #include <memory>
 #include <span>
 #include <vector>
@@ -20,6 +21,7 @@ public:
     const double* position() const { return positions_.data(); }
     /// query - position for positions 0 .. query.
     const double* relative_pos(std::size_t query) const { return ages_.data() + (tokens_ - 1 - query); }
+    std::array<std::span<const double>, 2> arrays() const { return {positions_, ages_}; } ///< that those point into
 
 private:
     std::size_t tokens_;
@@ -43,6 +45,8 @@ public:
     const double* attention(std::size_t head) const { return attention_ + head * head_stride_; }
     std::size_t head_stride() const { return head_stride_; } ///< of attention()
     ColumnBoard& columns() { return board_; }
+    /// Arrays that columns point into and that stay as they are from row to row.
+    std::vector<std::span<const double>> lasting_arrays() const;
 
 private:
     std::unique_ptr<LayerReader> reader_;

@@ -112,9 +112,12 @@ private:
 class SharedRows {
 public:
     virtual ~SharedRows() = default;
+    /// These stay as they are for as long as this lives: columns that lie in them are copied once, not once a row.
+    /// Called before the first batch is added.
+    virtual void hold(std::span<const double> values) = 0;
     /// The batches that are added from now on are of another row: equal pointers mean other values.
     virtual void next_row() = 0;
-    /// Forgets all rows. No queue may hold a batch.
+    /// Forgets all rows, but not what hold() was given. No queue may hold a batch.
     virtual void clear() = 0;
 };
 
