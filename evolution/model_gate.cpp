@@ -21,12 +21,17 @@ constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
 using Divergences = std::span<const std::vector<double>>; // [document][retention]
 
-/// Of each of `own` documents: the mean logarithm of its ratio to `other`'s.
-std::vector<double> log_ratios(Divergences own, Divergences other) {
-    if (own.size() != other.size())
+/// The divergences of a verdict on all of the judge's documents.
+Divergences complete(const FormulaErrors& verdict, std::size_t documents) {
+    if (verdict.by_document.size() != documents)
         throw Error(fmt::format("a saved verdict is of {} documents, but the judge's are {}: the run's state was not "
                                 "written by evictlab",
-                                other.size(), own.size()));
+                                verdict.by_document.size(), documents));
+    return verdict.by_document;
+}
+
+/// Of each of `own` documents: the mean logarithm of its ratio to `other`'s, which may have more behind them.
+std::vector<double> log_ratios(Divergences own, Divergences other) {
     std::vector<double> logs;
     for (std::size_t d = 0; d < own.size(); ++d) logs.push_back(mean_log(own[d]) - mean_log(other[d]));
     return logs;
@@ -58,7 +63,7 @@ std::vector<Candidate*> best_of(const Candidate& champion, std::vector<Candidate
 double PairedRatio::ratio() const { return std::exp(mean_log); }
 
 PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other) {
-    const std::vector<double> logs = log_ratios(verdict.by_document, other.by_document);
+    const std::vector<double> logs = log_ratios(verdict.by_document, complete(other, verdict.by_document.size()));
     const auto count = static_cast<double>(logs.size());
     PairedRatio out{mean(logs), 0};
     double squares = 0;
@@ -118,6 +123,7 @@ void ModelGate::judge_start(Candidate& start) {
 
 void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion) {
     const std::vector<std::string> all = documents(SearchSplit::train);
+    const Divergences of_champion = complete(champion, all.size());
     std::size_t first = 0;
     for (std::size_t heat = 0; first < all.size(); ++heat) {
         const std::size_t left = all.size() - first;
@@ -127,7 +133,7 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
         first += count;
         for (Contender& contender : contenders) {
             if (!contender.out.empty()) continue;
-            const double by = mean(log_ratios(contender.kl, champion.by_document));
+            const double by = mean(log_ratios(contender.kl, of_champion));
             if (by >= (first < all.size() ? heat_margin : 0))
                 contender.out = fmt::format(
                     "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);
@@ -137,6 +143,7 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
 
 double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& champion, std::size_t round) {
     const std::vector<std::string> all = documents(SearchSplit::train);
+    const Divergences of_champion = complete(champion, all.size());
     std::vector<std::vector<double>> own, other;
     double by = 0;
     while (own.size() < all.size() && by <= 0) {
@@ -144,7 +151,7 @@ double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& ch
         for (std::size_t i = own.size(); i < std::min(own.size() + tuning_heat, all.size()); ++i) {
             const std::size_t document = (round * tuning_heat + i) % all.size();
             question.documents.push_back(all[document]);
-            other.push_back(champion.by_document[document]);
+            other.push_back(of_champion[document]);
         }
         Verdict verdict = std::move(verdicts({&question, 1}).front());
         if (!verdict.failure.empty()) return refused_ratio;

@@ -61,7 +61,8 @@ inline const std::vector<std::string> captured_columns = {"position",          "
                                                           "expected_attn",     "window_attn:64:pool=5:avg",
                                                           "key_norm",          "value_norm",
                                                           "key_cos",           "replayed_attn:64:rms",
-                                                          "replayed_attn:all", "replayed_attn:all:rms"};
+                                                          "replayed_attn:all", "replayed_attn:all:rms",
+                                                          "rank:wov_norm",     "rank:lag_value"};
 
 /// One more suite of a run on several.
 struct SearchedSuite {

@@ -104,6 +104,21 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
     CHECK(vetoed > 0); // better by error, worse inside the model
 }
 
+TEST_CASE("candidates are raced over train documents, and those that fall behind are asked no more") {
+    OutsideRun run;
+    run.judge_manner = "has many";
+    run.verdict_tuning = 8;
+    const RunResult result = run.run(4);
+    CHECK(result.state.champions.size() > 1);
+    CHECK(result.state.champion().verdict->train.by_document.size() == 5);
+    const auto all = run.candidates();
+    const auto out_after = [&](const char* heat) {
+        return std::ranges::any_of(all,
+                                   [&](const Candidate& one) { return one.reason.find(heat) != std::string::npos; });
+    };
+    CHECK(out_after("of the champion's on 2 train documents"));
+}
+
 TEST_CASE("two verdicts are compared document by document") {
     const FormulaErrors one = summarise_verdict({{0.2, 0.4}, {0.1, 0.1}, {3, 1}}),
                         other = summarise_verdict({{0.1, 0.2}, {0.1, 0.1}, {1.5, 0.5}});

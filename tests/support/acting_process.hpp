@@ -24,6 +24,8 @@ if manner == "hangs at once": time.sleep(60)
 if manner == "chats first": say("Loading the weights ...")
 documents = [{"name": name, "kind": "prose", "split": split}
              for name, split in [("emma", "valid"), ("dorian", "train"), ("alice", "valid")]]
+if manner == "has many":
+    documents += [{"name": name, "kind": "prose", "split": "train"} for name in ("carmilla", "persuasion", "ulysses", "villette")]
 if manner == "shows test": documents.append({"name": "secret", "kind": "prose", "split": "test"})
 say({"protocol": "evictlab-verdict/1", "judge": "another model" if manner == "another" else "a model",
      "documents": documents})
