@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <tbb/global_control.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "cli/interrupt.hpp"
@@ -36,11 +37,13 @@ constexpr std::string_view usage =
     "the last generation is saved.";
 
 /// Where a search on real attention begins: what published methods rank by and what replayed queries attend to, summed,
-/// with the sinks kept and the newest tokens rewarded.
-constexpr const char* captured_start =
+/// with the sinks kept and the newest tokens rewarded. Among tokens that nothing attends to, those go first whose
+/// values are short behind the output projection or like their neighbours'.
+constexpr std::string_view captured_start =
     "if(position < 4, keep, observed_attn^1.1 + 1.2*expected_attn + 0.5*window_attn:64 + "
-    "0.5*window_attn:64:pool=5:avg + 0.2*replayed_attn:64:rms + 0.2*replayed_attn:256:rms + "
-    "0.2*replayed_attn:all:rms + 0.05/(relative_pos + 1))";
+    "1.5*window_attn:64:pool=5:avg + 0.16*replayed_attn:64:rms + 0.16*replayed_attn:256:rms + "
+    "0.16*replayed_attn:all:rms + 0.05/(relative_pos + 1){})";
+constexpr std::string_view by_values = " + 0.006*min(rank:wov_norm, 0.35) + 0.001*rank:lag_value";
 
 constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
@@ -186,9 +189,14 @@ void read_setup(const po::variables_map& values, const SearchSuites& search, Plu
     setup.identity.build = version;
 }
 
+std::string start_on(const SearchSuites& captured) {
+    const bool has_projections = std::ranges::count(captured.columns(), "rank:wov_norm") > 0;
+    return fmt::format(captured_start, has_projections ? by_values : "");
+}
+
 evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup;
-    if (search.suites.size() == 1 && search.relative()) setup.config.start = captured_start;
+    if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search);
     if (search.relative()) { // an output error takes milliseconds, so a generation is smaller
         setup.config.population = 100;
         setup.config.tuned = 2;

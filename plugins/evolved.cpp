@@ -47,14 +47,17 @@ struct Evolved {
 };
 
 // What past queries attended to, what the next ones are expected to, and what those of the past would if they were
-// asked again at the positions that follow. The sums are in the formula's order.
+// asked again at the positions that follow; among tokens that nothing attends to, those go first whose values are short
+// behind the output projection or like their neighbours'. The sums are in the formula's order.
 struct EvolvedReal {
     int sinks = 4;
 
     static constexpr evictlab::Info info{
         .id = "evolved",
         .name = "Evolved (real attention)",
-        .description = "observed, window, expected and replayed attention and recency, weighted; the sinks kept",
+        .description =
+            "observed, window, expected and replayed attention, recency and what the value does, weighted; the "
+            "sinks kept",
         .reference = "docs/results/evolved-real.md: evolved on traces of SmolLM2-135M-Instruct"};
     static constexpr evictlab::Columns columns{"position",
                                                "relative_pos",
@@ -64,7 +67,9 @@ struct EvolvedReal {
                                                "window_attn:64:pool=5:avg",
                                                "replayed_attn:64:rms",
                                                "replayed_attn:256:rms",
-                                               "replayed_attn:all:rms"};
+                                               "replayed_attn:all:rms",
+                                               "rank:wov_norm",
+                                               "rank:lag_value"};
     static constexpr evictlab::Parameter<EvolvedReal> parameters[] = {
         {&EvolvedReal::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}}};
     static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
@@ -74,12 +79,11 @@ struct EvolvedReal {
         const auto expected = head["expected_attn"], window = head["window_attn:64"];
         const auto pooled = head["window_attn:64:pool=5:avg"], replayed = head["replayed_attn:64:rms"];
         const auto replayed_256 = head["replayed_attn:256:rms"], replayed_all = head["replayed_attn:all:rms"];
-        const double depth = head.layer_ratio();
+        const auto value = head["rank:wov_norm"], apart = head["rank:lag_value"];
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double score = 0.2 * replayed[i] + 0.5 * window[i] + 0.5 * pooled[i] + 1.2 * expected[i] +
-                                 std::pow(observed[i], 1.1) + 0.05 / (age[i] + 1) +
-                                 0.2 * replayed_256[i] * (0.5102 * depth + 1) +
-                                 0.2 * replayed_all[i] * (0.6283 * depth + 1);
+            const double score = 0.001 * apart[i] + 0.16 * replayed_256[i] + 0.16 * replayed[i] +
+                                 0.16 * replayed_all[i] + 0.5 * window[i] + 1.2 * expected[i] + 1.5 * pooled[i] +
+                                 std::pow(observed[i], 1.1) + 0.006 * std::min(value[i], 0.35) + 0.05 / (age[i] + 1);
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }
     }

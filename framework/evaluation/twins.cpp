@@ -37,9 +37,9 @@ constexpr Twin twins[] = {
      "(0.3 + 0.2*layer_ratio)*cumulative_attn*((position + 1)/sequence_len)^(0.25 + 0.1*layer_ratio) + "
      "(0.15 + 0.1*layer_ratio)*max(0, 1 - relative_pos/128) - 0.1*min(key_norm, 2)))"},
     {"evolved", "real",
-     "if(position < 4, keep, 0.2*replayed_attn:64:rms + 0.5*window_attn:64 + 0.5*window_attn:64:pool=5:avg + "
-     "1.2*expected_attn + observed_attn^1.1 + 0.05/(relative_pos + 1) + "
-     "0.2*replayed_attn:256:rms*(0.5102*layer_ratio + 1) + 0.2*replayed_attn:all:rms*(0.6283*layer_ratio + 1))"},
+     "if(position < 4, keep, 0.001*rank:lag_value + 0.16*replayed_attn:256:rms + 0.16*replayed_attn:64:rms + "
+     "0.16*replayed_attn:all:rms + 0.5*window_attn:64 + 1.2*expected_attn + 1.5*window_attn:64:pool=5:avg + "
+     "observed_attn^1.1 + 0.006*min(rank:wov_norm, 0.35) + 0.05/(relative_pos + 1))"},
 };
 
 } // namespace
