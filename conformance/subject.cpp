@@ -18,7 +18,12 @@ const evl_plugin& Subject::exported() const {
 
 const std::vector<std::shared_ptr<const Plugin>>& Subject::rules() const {
     process->calling();
-    if (loaded.empty()) loaded = Plugin::load(file)->rules();
+    if (loaded.empty()) {
+        loaded = Plugin::load(file)->rules();
+        // Until the process ends: a thread that the plugin left behind must not lose its code before that is told.
+        static auto& kept = *new std::vector<std::shared_ptr<const Plugin>>;
+        kept.insert(kept.end(), loaded.begin(), loaded.end());
+    }
     return loaded;
 }
 
