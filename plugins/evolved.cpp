@@ -1,5 +1,5 @@
-// Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and that of a search on
-// real attention, which a model's KL divergence on documents to validate chose.
+// Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and the one on real
+// attention, composed by a model's KL divergence on documents to train on.
 // SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
@@ -58,7 +58,7 @@ struct EvolvedReal {
         .description =
             "observed, window, expected and replayed attention, recency and what the value does, weighted; the "
             "sinks kept",
-        .reference = "docs/results/evolved-real.md: evolved on traces of SmolLM2-135M-Instruct"};
+        .reference = "docs/results/evolved-real.md: composed on traces of SmolLM2-135M-Instruct"};
     static constexpr evictlab::Columns columns{"position",
                                                "relative_pos",
                                                "observed_attn",
