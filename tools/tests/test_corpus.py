@@ -14,6 +14,7 @@ from conftest import TOKENIZER
 from evictlab_tools.corpus.catalogue import CATALOGUE, of_second_model, select, shipped
 from evictlab_tools.corpus.command import parse_counts, write_corpus
 from evictlab_tools.corpus.extract import extract
+from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import STYLES, make_lookup
 from evictlab_tools.documents import read_manifest
 from evictlab_tools.errors import ToolError, UsageError
@@ -57,6 +58,16 @@ def test_splits_share_no_work_and_each_has_kinds() -> None:
     for wrong in ("8/4", "0/1/2", "17/4/16"):
         with pytest.raises(UsageError):
             parse_counts(wrong)
+
+
+def test_fresh_documents_are_none_of_the_suites() -> None:
+    assert len(FRESH) == 32 and {entry.split for entry in FRESH} == {"test"}
+    known = [(entry.package, entry.path, entry.start) for entry in CATALOGUE]
+    fresh = [(entry.package, entry.path, entry.start) for entry in FRESH]
+    assert len({*known, *fresh}) == len(known) + len(fresh)
+    assert len({entry.document for entry in (*CATALOGUE, *FRESH)}) == len(known) + len(fresh)
+    assert {package for package, _, _ in fresh} <= {package for package, _, _ in known}
+    assert len({entry.kind for entry in FRESH}) >= 5
 
 
 def test_corpus_is_a_manifest_that_capture_reads(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from evictlab_tools.corpus.catalogue import Entry, debian_packages, of_second_model, select, shipped
 from evictlab_tools.corpus.extract import extract
+from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import make_lookup
 from evictlab_tools.documents import MANIFEST_FORMAT
 from evictlab_tools.errors import UsageError, run_command
@@ -95,9 +96,17 @@ def parser() -> argparse.ArgumentParser:
     add("--documents", default="8/4/16", help="how many of TRAIN/VALID/TEST (default 8/4/16)")
     add("--shipped", action="store_true", help="the shipped suite's documents, with its layers")
     add("--second-model", action="store_true", help="the test documents alone, as split test_other_model")
+    add("--fresh", action="store_true", help="the documents that no suite holds, for a last judgement of a scorer")
     add("--prompt", type=int, default=1024, help="tokens of the prompt, in which the generated lists end")
     add("--continuation", type=int, default=128, help="tokens after it")
     return result
+
+
+def chosen(given: argparse.Namespace) -> Sequence[Entry]:
+    if given.fresh:
+        return FRESH
+    entries = shipped() if given.shipped else select(*parse_counts(given.documents))
+    return of_second_model(entries) if given.second_model else entries
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
@@ -107,9 +116,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         return
     if given.root is None or given.out is None or given.model is None:
         raise UsageError("--root, --out and --model are needed")
-    entries = shipped() if given.shipped else select(*parse_counts(given.documents))
-    if given.second_model:
-        entries = of_second_model(entries)
+    entries = chosen(given)
     write_corpus(
         entries,
         given.root,
