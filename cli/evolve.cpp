@@ -1,5 +1,6 @@
 // evictlab evolve: searches for better formulas, and goes on where it stopped.
 // SPDX-License-Identifier: MIT
+#include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 #include <tbb/global_control.h>
 
@@ -36,15 +37,6 @@ constexpr std::string_view usage =
     "or cut from power goes on with --resume to the same bits as one that never was. Ctrl-C stops within a second;\n"
     "the last generation is saved.";
 
-/// Where a search on real attention begins: what published methods rank by and what replayed queries attend to, summed,
-/// with the sinks kept and the newest tokens rewarded. Among tokens that nothing attends to, those go first whose
-/// values are short behind the output projection or like their neighbours'.
-constexpr std::string_view captured_start =
-    "if(position < 4, keep, observed_attn^1.1 + 1.2*expected_attn + 0.5*window_attn:64 + "
-    "1.5*window_attn:64:pool=5:avg + 0.16*replayed_attn:64:rms + 0.16*replayed_attn:256:rms + "
-    "0.16*replayed_attn:all:rms + 0.05/(relative_pos + 1){})";
-constexpr std::string_view by_values = " + 0.006*min(rank:wov_norm, 0.35) + 0.001*rank:lag_value";
-
 constexpr std::string_view examples =
     "  evictlab evolve --suite micro --state evolution.json --start hybrid_start --seed 1 --max-seconds 60\n"
     "  evictlab evolve --state evolution.json --resume --max-seconds 600\n"
@@ -65,8 +57,7 @@ po::options_description evolve_options() {
     options.add_options()("resume", "go on with the run in FILE");
     options.add_options()(
         "start", text("WHAT"),
-        "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites a sum of what "
-        "published methods rank by and what past queries would attend to next)");
+        "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites evolved@real)");
     add_tune_option(options);
     options.add_options()("seed", text("N"), "of the run's random numbers (1)");
     options.add_options()("population", text("N"),
@@ -189,9 +180,13 @@ void read_setup(const po::variables_map& values, const SearchSuites& search, Plu
     setup.identity.build = version;
 }
 
+/// Where a search on real attention begins: at the champion of the last one. A suite without output projections has the
+/// values' own norms.
 std::string start_on(const SearchSuites& captured) {
-    const bool has_projections = std::ranges::count(captured.columns(), "rank:wov_norm") > 0;
-    return fmt::format(captured_start, has_projections ? by_values : "");
+    std::string start = formula_twin("evolved@real").value();
+    if (std::ranges::count(captured.columns(), "rank:wov_norm") == 0)
+        boost::replace_all(start, "rank:wov_norm", "rank:value_norm");
+    return start;
 }
 
 evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {

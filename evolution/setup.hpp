@@ -62,7 +62,8 @@ inline const std::vector<std::string> captured_columns = {"position",          "
                                                           "key_norm",          "value_norm",
                                                           "key_cos",           "replayed_attn:64:rms",
                                                           "replayed_attn:all", "replayed_attn:all:rms",
-                                                          "rank:wov_norm",     "rank:lag_value"};
+                                                          "rank:wov_norm",     "rank:lag_value",
+                                                          "rank:key_cos"};
 
 /// One more suite of a run on several.
 struct SearchedSuite {

@@ -48,7 +48,8 @@ struct Evolved {
 
 // What past queries attended to, what the next ones are expected to, and what those of the past would if they were
 // asked again at the positions that follow; among tokens that nothing attends to, those go first whose values are short
-// behind the output projection or like their neighbours'. The sums are in the formula's order.
+// behind the output projection or like their neighbours', or whose keys are like all others. The sums are in the
+// formula's order.
 struct EvolvedReal {
     int sinks = 4;
 
@@ -56,8 +57,8 @@ struct EvolvedReal {
         .id = "evolved",
         .name = "Evolved (real attention)",
         .description =
-            "observed, window, expected and replayed attention, recency and what the value does, weighted; the "
-            "sinks kept",
+            "observed, window, expected and replayed attention, recency, what the value does and how rare the key "
+            "is, weighted; the sinks kept",
         .reference = "docs/results/evolved-real.md: composed on traces of SmolLM2-135M-Instruct"};
     static constexpr evictlab::Columns columns{"position",
                                                "relative_pos",
@@ -69,7 +70,8 @@ struct EvolvedReal {
                                                "replayed_attn:256:rms",
                                                "replayed_attn:all:rms",
                                                "rank:wov_norm",
-                                               "rank:lag_value"};
+                                               "rank:lag_value",
+                                               "rank:key_cos"};
     static constexpr evictlab::Parameter<EvolvedReal> parameters[] = {
         {&EvolvedReal::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}}};
     static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
@@ -79,11 +81,12 @@ struct EvolvedReal {
         const auto expected = head["expected_attn"], window = head["window_attn:64"];
         const auto pooled = head["window_attn:64:pool=5:avg"], replayed = head["replayed_attn:64:rms"];
         const auto replayed_256 = head["replayed_attn:256:rms"], replayed_all = head["replayed_attn:all:rms"];
-        const auto value = head["rank:wov_norm"], apart = head["rank:lag_value"];
+        const auto value = head["rank:wov_norm"], apart = head["rank:lag_value"], common = head["rank:key_cos"];
         for (std::size_t i = 0; i < out.size(); ++i) {
             const double score = 0.001 * apart[i] + 0.16 * replayed_256[i] + 0.16 * replayed[i] +
                                  0.16 * replayed_all[i] + 0.5 * window[i] + 1.2 * expected[i] + 1.5 * pooled[i] +
-                                 std::pow(observed[i], 1.1) + 0.006 * std::min(value[i], 0.35) + 0.05 / (age[i] + 1);
+                                 std::pow(observed[i], 1.1) + 0.006 * std::min(value[i], 0.35) + 0.05 / (age[i] + 1) +
+                                 2 * std::sqrt(expected[i] * replayed_256[i]) - 0.002 * common[i];
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }
     }

@@ -39,7 +39,8 @@ constexpr Twin twins[] = {
     {"evolved", "real",
      "if(position < 4, keep, 0.001*rank:lag_value + 0.16*replayed_attn:256:rms + 0.16*replayed_attn:64:rms + "
      "0.16*replayed_attn:all:rms + 0.5*window_attn:64 + 1.2*expected_attn + 1.5*window_attn:64:pool=5:avg + "
-     "observed_attn^1.1 + 0.006*min(rank:wov_norm, 0.35) + 0.05/(relative_pos + 1))"},
+     "observed_attn^1.1 + 0.006*min(rank:wov_norm, 0.35) + 0.05/(relative_pos + 1) + "
+     "2*sqrt(expected_attn*replayed_attn:256:rms) - 0.002*rank:key_cos)"},
 };
 
 } // namespace

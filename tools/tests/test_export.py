@@ -86,7 +86,7 @@ RULES = [
     "if(position < 4, keep, if(relative_pos < 16, keep, observed_attn^0.7*wov_norm + 0.01*expected_attn*value_norm))",
     "window_max:32 + 0.3*window_std:32 - 0.01*key_cos + exp(-relative_pos/30)*last_attn",
     "if(position < 4, keep, observed_attn + 0.16*replayed_attn:64:rms + 0.006*min(rank:wov_norm, 0.35) "
-    "+ 0.001*rank:lag_value)",
+    "+ 0.001*rank:lag_value - 0.002*rank:key_cos + 2*sqrt(expected_attn*replayed_attn:256:rms))",
 ]
 TOKENS = 150
 
