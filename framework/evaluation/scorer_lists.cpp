@@ -43,8 +43,9 @@ Scorer of_defaults(const std::shared_ptr<const Plugin>& plugin) {
     return Scorer::from_plugin(plugin->id(), plugin, plugin->default_values());
 }
 
-// Wrappers are shown over the bases that their authors and kvpress use.
+// Wrappers are shown over the bases that their authors and kvpress use, and the plainest over what was found by search.
 constexpr std::string_view wrapped_rows[] = {
+    "adakv@kvpress(evolved@real)",
     "adakv@kvpress(snapkv@kvpress)",
     "adakv@kvpress(expected_attention@kvpress)",
     "adakv@paper(snapkv@paper)",

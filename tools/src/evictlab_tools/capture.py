@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection, recording, run
@@ -22,6 +21,7 @@ from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_name
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.models import ModelSource, open_model
+from evictlab_tools.progress import Progress
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
@@ -183,10 +183,12 @@ def capture_suite(
     check_names(documents)
     capture = Capture(source, settings, tokenise(documents, source, settings))
     suite = SuiteFolder(folder)
-    for item in tqdm(capture.documents, desc=source.name, unit="document", disable=None):
-        parameters = trace_parameters(capture, item)
-        if not suite.is_finished(item.document.file_name, parameters):
-            suite.write(item.document.file_name, parameters, make_trace(capture, item))
+    with Progress(source.name, len(capture.documents), unit="document") as progress:
+        for item in capture.documents:
+            parameters = trace_parameters(capture, item)
+            if not suite.is_finished(item.document.file_name, parameters):
+                suite.write(item.document.file_name, parameters, make_trace(capture, item))
+            progress.advance()
     files = [item.document.file_name for item in capture.documents]
     description: dict[str, Any] = {
         "name": name,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,9 @@ def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:
 
 
 def _load_weights(model: str, attention: str, **options: Any) -> torch.nn.Module:
+    if not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()
+
     def load() -> torch.nn.Module:
         try:
             loaded: torch.nn.Module = AutoModelForCausalLM.from_pretrained(

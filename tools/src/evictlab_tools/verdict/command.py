@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from evictlab_tools import __version__
 from evictlab_tools.documents import SPLITS
@@ -22,6 +21,7 @@ from evictlab_tools.files import write_whole
 from evictlab_tools.library import Lab, Library, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
+from evictlab_tools.progress import Progress
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite, read_texts
@@ -63,32 +63,32 @@ class Verdicts:
     def run(self) -> None:
         total = len(self.documents.documents) * len(self.rows) * len(self.retentions)
         missing = sum(len(self._missing(d, row)) for d in self.documents.documents for row in self.rows)
-        with tqdm(total=total, initial=total - missing, unit="run", disable=None) as bar:
+        with Progress(self.documents.suite, total, done=total - missing, unit="run") as progress:
             for document in self.documents.documents:
                 if not any(self._missing(document, row) for row in self.rows):
                     continue
-                bar.set_description(document.name)
+                progress.at(document.name)
                 run = self.judge.read(document)
                 for row in self.rows:
-                    self._run_row(run, row, bar)
+                    self._run_row(run, row, progress)
 
-    def _run_row(self, run: DocumentRun, row: str, bar: tqdm[None]) -> None:
+    def _run_row(self, run: DocumentRun, row: str, progress: Progress) -> None:
         missing = self._missing(run.document, row)
         if not missing or row in self.failures:
-            bar.update(len(missing))
+            progress.advance(len(missing))
             return
         removed = [1.0 - retention for retention in missing]
         try:
             kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
         except ToolError as error:
             self.failures[row] = f"{row} on {run.document.name}: {error}"
-            tqdm.write(f"error: {self.failures[row]}; its row is left out", file=sys.stderr)
-            bar.update(len(missing))
+            progress.say(f"error: {self.failures[row]}; its row is left out")
+            progress.advance(len(missing))
             return
         names = {"document": run.document.name, "scorer": row}
         for retention, figures in zip(missing, run.measure(kept), strict=True):
             self.journal.add((run.document.hash, self._hash(row), retention), names, figures)
-        bar.update(len(missing))
+        progress.advance(len(missing))
 
     def verdict(self) -> Verdict:
         rows = tuple(self._row(row) for row in self.rows if row not in self.failures)
