@@ -10,9 +10,9 @@
 #include "cli/interrupt.hpp"
 #include "cli/outside.hpp"
 #include "cli/plugin_options.hpp"
-#include "cli/progress.hpp"
 #include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
+#include "cli/search_progress.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/tuned_scorer.hpp"
 #include "cli/version.hpp"
@@ -218,17 +218,10 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
                                 const evolution::Outside& outside, bool quiet) {
-    ProgressBar bar("evolve " + setup.identity.suite);
+    SearchProgress shown(setup.identity.suite, quiet);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
-    const report::Glyphs glyphs = report::glyphs_of_environment();
-    hooks.on_generation = [&bar, quiet, glyphs](const evolution::RunProgress& p) {
-        if (p.new_champion && !quiet)
-            bar.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
-                                p.champion_train, p.champion_valid,
-                                p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
-        bar.update(p.fraction, report::progress_note(p), report::progress_block(p, glyphs));
-    };
+    hooks.on_generation = [&shown](const evolution::RunProgress& progress) { shown.show(progress); };
     return evolution::run_evolution(setup, fitness, store, hooks, outside);
 }
 

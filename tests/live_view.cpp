@@ -137,6 +137,20 @@ TEST_CASE("a run's live view shows it in a few lines, which a Ctrl-C takes away"
     CHECK(screen.unknown.empty());
 }
 
+TEST_CASE("a generation that takes long shows that it is being made") {
+    const TemporaryFolder folder;
+    Screen screen(100);
+    bool told = false;
+    const int code = on_terminal(evolve(folder, "--verdict 'exec sleep 600'"), screen, 100, [&](pid_t child) {
+        if (told || screen.text().find("generation 0 is being made") == std::string::npos) return;
+        told = true;
+        ::kill(child, SIGINT);
+    });
+    CHECK(told);
+    CHECK(code == 130);
+    CHECK_THAT(screen.text(), !ContainsSubstring("being made"));
+}
+
 TEST_CASE("a live view fits a narrow terminal, and goes before the outcome is told") {
     const TemporaryFolder folder;
     Screen screen(30);
