@@ -309,7 +309,7 @@ TEST_CASE("a judge and a proposer are asked from the command line, and what they
     put(folder / "judge.py", acting_judge);
     put(folder / "proposer.py", acting_proposer);
     const std::string run = "evictlab evolve --suite smollm2 --patterns 1 --population 8 --seed 2 --state run.json "
-                            "--verdict \"python3 judge.py 'is plain' judge.log\" --judged 2 "
+                            "--start 'window_attn:64' --verdict \"python3 judge.py 'is plain' judge.log\" --judged 2 "
                             "--proposer \"python3 proposer.py 'is plain' proposer.log\" --proposals 3 ";
     const Outcome outcome = shell(run + "--generations 2 --quiet", in);
     INFO(outcome.err);
