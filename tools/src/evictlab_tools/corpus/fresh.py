@@ -1,7 +1,8 @@
 """Thirty-two more documents, to judge a scorer by once all else is decided: no suite holds them, and no search and no
 choice of a formula has seen them. Texts alone, for evictlab-verdict, which takes them as they are.
 
-Works that train or valid documents come from are left out; chapters of the test documents' works are not.
+Works that train or valid documents come from are left out, but for essays of the jargon file, whose lexicon is a valid
+document; chapters of the test documents' works are not.
 """
 # SPDX-License-Identifier: MIT
 
