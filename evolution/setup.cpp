@@ -39,7 +39,7 @@ Json config_json(const RunConfig& config) {
 ParentSelection parents_from_json(const JsonField& field) {
     for (const ParentSelection selection : {ParentSelection::tournament, ParentSelection::lexicase})
         if (field.text() == to_string(selection)) return selection;
-    field.fail(fmt::format("expected tournament or lexicase, found \"{}\"", field.text()));
+    field.fail(fmt::format("expected tournament or lexicase, found {}", field.shown()));
 }
 
 RunConfig config_from_json(const JsonField& field) {
