@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/setup.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "evolution/candidate.hpp"
@@ -188,10 +189,13 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
         for (const auto& [path, before] : before_flat.items()) {
             const Json after = now_flat.contains(path) ? now_flat[path] : Json("nothing");
             if (before == after) continue;
+            std::string place = path.substr(0, 200);
+            std::ranges::replace_if(
+                place, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
             throw Error(
                 fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run with "
                             "another --state file",
-                            section, path, before.dump(), after.dump(), advice(section)));
+                            section, place, before.dump(), after.dump(), advice(section)));
         }
     }
 }
