@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/setup.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
