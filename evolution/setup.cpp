@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
+#include "state/document.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -190,13 +189,10 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
         for (const auto& [path, before] : before_flat.items()) {
             const Json after = now_flat.contains(path) ? now_flat[path] : Json("nothing");
             if (before == after) continue;
-            std::string place = path.substr(0, 200);
-            std::ranges::replace_if(
-                place, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
             throw Error(
                 fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run with "
                             "another --state file",
-                            section, place, before.dump(), after.dump(), advice(section)));
+                            section, state::shown(path), before.dump(), after.dump(), advice(section)));
         }
     }
 }
