@@ -180,6 +180,7 @@ RunSetup saved_setup(const JsonField& content) {
 }
 
 void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const double> retentions) {
+    constexpr std::size_t longest = 500; // a formula may be a setting
     const Json now = to_json(wanted, retentions);
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
@@ -192,7 +193,8 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
             throw Error(
                 fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run with "
                             "another --state file",
-                            section, state::shown(path), before.dump(), after.dump(), advice(section)));
+                            section, state::shown(path), state::shown(before.dump(), longest),
+                            state::shown(after.dump(), longest), advice(section)));
         }
     }
 }

@@ -68,8 +68,7 @@ Json parse_checked(std::string_view text, const std::string& where) {
     }
 }
 
-std::string shown(std::string_view text) {
-    constexpr std::size_t longest = 80;
+std::string shown(std::string_view text, std::size_t longest) {
     std::string line(text.substr(0, longest));
     std::ranges::replace_if(
         line, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');

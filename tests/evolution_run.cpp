@@ -243,11 +243,13 @@ TEST_CASE("a resumed run must agree in everything but its limits") {
     SECTION("columns") { other.config.columns.pop_back(), named = "config/columns"; }
     SECTION("start") { other.config.start_formula = formula::parse("recent_attn"), named = "config/start_formula"; }
     SECTION("build") { other.identity.build = "later", named = "build/evictlab"; }
+    SECTION("a long build") { other.identity.build = std::string(5000, 'b'), named = "bbb..."; }
     SECTION("plugin") { other.identity.plugins["h2o"] = "bb", named = "plugins/h2o"; }
     SECTION("plugin gone") { other.identity.plugins.clear(), named = "plugins/h2o"; }
     const std::string message = error_of([&] { run_on(other, file); });
     CHECK_THAT(message, ContainsSubstring(named));
     CHECK_THAT(message, ContainsSubstring("cannot resume"));
+    CHECK(message.size() < 1500);
     CHECK_THAT(message, ContainsSubstring("start a new run with another --state file"));
     CHECK(saved_run(file) == before);
 }

@@ -1,6 +1,6 @@
 // Runs a fuzz target without libFuzzer, for the tests: every file of a corpus, and seeded mutations of them.
 //   replay_TARGET CORPUS-FOLDER [MUTATIONS [SEED]]
-// Where an input breaks the target, a copy of it is left as broken-TARGET-input in the folder that it runs in.
+// Where an input breaks the target, a copy of it is left as broken-TARGET-input in the build folder.
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <charconv>
@@ -23,7 +23,7 @@ using Bytes = std::vector<std::uint8_t>;
 const Bytes* current = nullptr; // for the signal handler
 
 void leave_input(int signal) {
-    const int file = ::open("broken-" FUZZ_TARGET "-input", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    const int file = ::open(FUZZ_BROKEN_INPUT, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (file >= 0 && current && ::write(file, current->data(), current->size()) >= 0) ::close(file);
     std::signal(signal, SIG_DFL);
     ::raise(signal);
