@@ -156,10 +156,13 @@ def test_kinds_of_pieces_and_special_ones(written: tuple[Any, ModelSource], tmp_
     assert open_model(str(tmp_path / "no-bos.gguf")).tokenizer.encode("at") == [id_of("at")]
 
 
-def test_weights_and_layers_are_the_ones_that_were_written(written: tuple[Any, ModelSource]) -> None:
+def test_weights_and_layers_are_the_ones_that_were_written(
+    written: tuple[Any, ModelSource], capsys: pytest.CaptureFixture[str]
+) -> None:
     model, source = written
     assert source.num_layers == 6
     loaded = source.load(ATTENTION)
+    assert capsys.readouterr().err == ""  # no terminal, no bar
     ids = [BOS, *range(260, 276)]
     with torch.no_grad():
         expected, found = (m(input_ids=torch.tensor([ids])).logits for m in (model, loaded))

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from tqdm import tqdm
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes, sha256_of_file
@@ -57,8 +58,8 @@ def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:
 
 
 def _load_weights(model: str, attention: str, **options: Any) -> torch.nn.Module:
-    if not sys.stderr.isatty():
-        transformers.utils.logging.disable_progress_bar()
+    # Of GGUF's tensors transformers draws a bar whatever its switch says; None hides it where there is no terminal.
+    modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=None)
 
     def load() -> torch.nn.Module:
         try:
