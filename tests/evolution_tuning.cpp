@@ -1,6 +1,7 @@
 // Tuning of constants: it finds minima, never loses the start, and gives the same bits for the same seed.
 // SPDX-License-Identifier: MIT
-#include <atomic>
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "evolution/tuning.hpp"
@@ -56,6 +57,20 @@ TEST_CASE("the same seed gives the same bits, another seed another way") {
     };
     CHECK(tuned(9).values == tuned(9).values);
     CHECK(tuned(9).values != tuned(10).values);
+}
+
+TEST_CASE("small constants move in steps of their own size, however large the others are") {
+    const std::vector<double> start{-0.001, 50, 0};
+    double farthest = 0;
+    bool zero_moved = false;
+    tune_constants(start, 1, {3, 40, 0.15}, [&](auto values) {
+        farthest = std::max(farthest, std::abs(values[0] - start[0]));
+        zero_moved = zero_moved || values[2] != 0;
+        return 2.0;
+    });
+    CHECK(farthest > 0.0001);
+    CHECK(farthest < 0.001);
+    CHECK(zero_moved);
 }
 
 TEST_CASE("one constant, and none") {
