@@ -47,7 +47,7 @@ void add_outside_options(po::options_description& options) {
     options.add_options()("verdict", text("COMMAND"),
                           "judge the best candidates inside the model by this process (docs/evolution.md), such as "
                           "'evictlab-verdict MODEL SUITE --serve'; promotion then needs its verdict");
-    options.add_options()("judged", text("N"), "candidates a generation that the judge is asked about (3)");
+    options.add_options()("judged", text("N"), "candidates a generation that the judge is asked about (16)");
     options.add_options()(
         "verdict-tuning", text("N"),
         "evaluations a generation by which CMA-ES tunes the champion's constants inside the model (0)");
@@ -69,7 +69,7 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     constexpr const char* whole = "a whole number";
     if (values.contains("verdict")) {
         setup.identity.judge_command = values["verdict"].as<std::string>();
-        const std::uint32_t before = setup.config.judged > 0 ? setup.config.judged : 3;
+        const std::uint32_t before = setup.config.judged > 0 ? setup.config.judged : 16;
         setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(before);
         if (setup.config.judged == 0)
             throw UsageError("--judged must be at least 1; leave --verdict away for no judge");

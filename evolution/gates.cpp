@@ -17,6 +17,16 @@ Judgement judge_train(const Candidate& candidate, const Reference& parent, doubl
     return {false, fmt::format("train {:.6f} is not below its parent's {:.6f}", train, parent.train)};
 }
 
+Judgement judge_nearness(const Candidate& candidate, const Candidate& champion) {
+    const double train = candidate.train.average;
+    const double most = (1 + offline_slack) * champion.train.average;
+    if (train > most)
+        return {false, fmt::format("train {:.6f} is neither below its parent's nor near the champion's {:.6f}", train,
+                                   champion.train.average)};
+    return {true, fmt::format("train {:.6f} is near the champion's {:.6f}, where the model decides", train,
+                              champion.train.average)};
+}
+
 Judgement judge_promotion(const Candidate& candidate, const Candidate& champion) {
     const double train = candidate.train.average;
     const double best_train = champion.train.average;

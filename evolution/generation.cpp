@@ -63,8 +63,8 @@ std::string refusal_reason(const std::string& failure) {
 }
 
 /// Measures new candidates on train, as far as they stay in the race against their island's rival, and those that pass
-/// the first gate on valid.
-void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals) {
+/// the first gate on valid. `judged` is the champion that a judge chose, null without one.
+void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals, const Candidate* judged) {
     std::vector<Measurable> all;
     std::vector<const Rival*> rival;
     for (const Bred& bred : brood) {
@@ -80,6 +80,7 @@ void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals)
         if (!candidate.train.failure.empty()) candidate.reason = refusal_reason(candidate.train.failure);
         if (!candidate.reason.empty()) continue;
         Judgement judgement = judge_train(candidate, brood[i].parent, bench.node_price);
+        if (!judgement.passed && judged) judgement = judge_nearness(candidate, *judged);
         candidate.reason = std::move(judgement.reason);
         candidate.status = judgement.passed ? Status::accepted : Status::rejected;
         if (judgement.passed) passed.push_back(&candidate);
@@ -171,7 +172,7 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, bench.config, bench.fitness);
         tuned.push_back(std::move(bred));
     }
-    pass_gates(bench, tuned, nullptr);
+    pass_gates(bench, tuned, nullptr, bench.outside.judge ? &state.champion() : nullptr);
     state.counters.evaluations += tuned.size();
     admit(bench, generation, std::move(tuned));
 }
@@ -268,7 +269,7 @@ Generation next_generation(const RunState& before, const RunConfig& config, cons
     generation.state.counters.semantic_duplicates += brood.semantic_duplicates;
     generation.state.counters.evaluations += brood.bred.size();
     const Rivals rivals(before, config, fitness);
-    pass_gates(bench, brood.bred, &rivals);
+    pass_gates(bench, brood.bred, &rivals, outside.judge ? &before.champion() : nullptr);
     admit(bench, generation, std::move(brood.bred));
     tune_best(bench, generation, before.seen);
     if (config.islands > 1 && generation.state.generation % config.migration == 0) {

@@ -7,16 +7,18 @@
 #include <cmath>
 #include <iterator>
 #include <numeric>
+#include <tuple>
 
+#include "evolution/gates.hpp"
 #include "framework/evaluation/geometric_mean.hpp"
 
 namespace evictlab::evolution {
 namespace {
 
-constexpr std::size_t heats[] = {2, 2}; // documents of the first heats; the rest is the last one
-constexpr double heat_margin = 0.05;    // in the mean logarithm, that a heat forgives: it is of few documents
-constexpr std::size_t tuning_heat = 4;  // documents that a setting of constants is judged on at a time
-constexpr double refused_ratio = 10;    // what a scorer that cannot be judged counts as: far worse, but a number
+constexpr std::size_t heats[] = {2, 2, 4, 4}; // documents of the first heats; the rest is the last one
+constexpr double heat_margin = 0.1;           // in the sum of logarithms, that a heat forgives: it is of few documents
+constexpr std::size_t tuning_heat = 4;        // documents that a setting of constants is judged on at a time
+constexpr double refused_ratio = 10;          // what a scorer that cannot be judged counts as: far worse, but a number
 constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
 using Divergences = std::span<const std::vector<double>>; // [document][retention]
@@ -41,21 +43,25 @@ double mean(std::span<const double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-/// The best by train error first; ids make the order total.
-std::vector<Candidate*> best_of(const Candidate& champion, std::vector<Candidate>& candidates, std::size_t count) {
+/// What the judge is asked about: the proposer's candidates, then the champion's own offspring in the order of slots,
+/// then the best by train error. Near the champion errors say little of the model, and the lowest are more often worse
+/// there.
+std::vector<Candidate*> chosen_of(const Candidate& champion, std::vector<Candidate>& candidates, std::size_t count) {
     constexpr double most = 1 + offline_slack;
-    std::vector<Candidate*> best;
+    std::vector<Candidate*> chosen;
     for (Candidate& candidate : candidates) {
         if (candidate.status != Status::accepted || !candidate.valid) continue;
         if (candidate.train.average > most * champion.train.average) continue;
         if (candidate.valid->average > most * champion.valid->average) continue;
-        best.push_back(&candidate);
+        chosen.push_back(&candidate);
     }
-    std::ranges::sort(best, [](const Candidate* a, const Candidate* b) {
-        return std::pair(a->train.average, a->slot) < std::pair(b->train.average, b->slot);
+    std::ranges::sort(chosen, {}, [&](const Candidate* one) {
+        const bool offspring = std::ranges::find(one->parents, champion.id) != one->parents.end();
+        const int turn = one->op == "proposer" ? 0 : offspring ? 1 : 2;
+        return std::tuple(turn, turn < 2 ? 0 : one->train.average, one->slot);
     });
-    best.resize(std::min(best.size(), count));
-    return best;
+    chosen.resize(std::min(chosen.size(), count));
+    return chosen;
 }
 
 } // namespace
@@ -134,7 +140,7 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
         for (Contender& contender : contenders) {
             if (!contender.out.empty()) continue;
             const double by = mean(log_ratios(contender.kl, of_champion));
-            if (by >= (first < all.size() ? heat_margin : 0))
+            if (by >= (first < all.size() ? heat_margin / static_cast<double>(first) : 0))
                 contender.out = fmt::format(
                     "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);
         }
@@ -163,7 +169,8 @@ double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& ch
 
 void ModelGate::judge(RunState& state, std::vector<Candidate>& candidates, std::size_t count) {
     std::vector<Contender> contenders;
-    for (Candidate* candidate : best_of(state.champion(), candidates, count)) contenders.push_back({candidate, {}, ""});
+    for (Candidate* candidate : chosen_of(state.champion(), candidates, count))
+        contenders.push_back({candidate, {}, ""});
     if (!contenders.empty()) judge(state, std::move(contenders));
 }
 

@@ -20,10 +20,6 @@ struct JudgeLost : Error {
 /// Geometric means of KL divergences [document][retention]: by_retention over documents, average over retentions too.
 FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl);
 
-/// How much worse than the champion's an offline error may be for the model to be asked, as a share: what the offline
-/// measure tells apart less well than this, the model decides.
-inline constexpr double offline_slack = 0.02;
-
 /// The mean logarithm of the ratio of two verdicts on the same documents, and its standard error over documents.
 struct PairedRatio {
     double mean_log = 0, error = 0;

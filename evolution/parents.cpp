@@ -8,7 +8,7 @@ namespace {
 
 constexpr int tries_for_accepted = 8;
 constexpr int tournament_rounds = 3;
-constexpr double champions_share = 0.25; ///< of the parents, where a judge chose the champion
+constexpr double champions_share = 0.7; ///< of the parents, where a judge chose the champion: errors mislead near it
 
 Member as_member(const Candidate& champion) {
     return {champion.id, champion.formula,      champion.hash,      champion.train, true, 0,

@@ -63,7 +63,9 @@ inline const std::vector<std::string> captured_columns = {"position",          "
                                                           "key_cos",           "replayed_attn:64:rms",
                                                           "replayed_attn:all", "replayed_attn:all:rms",
                                                           "rank:wov_norm",     "rank:lag_value",
-                                                          "rank:key_cos"};
+                                                          "rank:key_cos",      "rank:value_norm",
+                                                          "rank:lag_key",      "rank:key_norm",
+                                                          "window_std:64",     "replayed_attn:256:rms"};
 
 /// One more suite of a run on several.
 struct SearchedSuite {

@@ -104,6 +104,28 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
     CHECK(vetoed > 0); // better by error, worse inside the model
 }
 
+TEST_CASE("near the champion the model decides, whatever errors say, and without a judge errors do") {
+    const auto near = [](OutsideRun& run) {
+        auto all = run.candidates();
+        std::erase_if(
+            all, [](const Candidate& one) { return one.reason.find("where the model decides") == one.reason.npos; });
+        return all;
+    };
+    OutsideRun judged, alone;
+    judged.judge_manner = "likes small constants";
+    const RunResult result = judged.run(8);
+    bool promoted = false;
+    for (const Candidate& candidate : near(judged)) {
+        CHECK(candidate.status != Status::rejected);
+        promoted = promoted || candidate.status == Status::champion;
+        CHECK(candidate.valid);
+    }
+    CHECK(promoted);
+    alone.judge_manner = "";
+    alone.run(8);
+    CHECK(near(alone).empty());
+}
+
 TEST_CASE("candidates are raced over train documents, and those that fall behind are asked no more") {
     OutsideRun run;
     run.judge_manner = "has many";

@@ -13,7 +13,7 @@ namespace evictlab::evolution {
 
 /// Raised whenever an operator is added, removed or changed: a run made with other operators cannot be resumed to the
 /// same bits, and is refused.
-inline constexpr int operators_version = 1;
+inline constexpr int operators_version = 2;
 
 struct VariationContext {
     std::span<const ColumnId> columns; ///< that new subtrees may read
@@ -57,5 +57,6 @@ std::span<const Operator> structural_operators();
 std::span<const Operator> constant_operators();
 std::span<const Operator> seed_strategies();
 std::span<const Operator> domain_strategies();
+std::span<const Operator> alike_operators();
 
 } // namespace evictlab::evolution
