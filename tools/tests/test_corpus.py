@@ -16,6 +16,7 @@ from evictlab_tools.corpus.command import parse_counts, write_corpus
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import STYLES, make_lookup
+from evictlab_tools.corpus.more import MORE
 from evictlab_tools.documents import read_manifest
 from evictlab_tools.errors import ToolError, UsageError
 
@@ -68,6 +69,17 @@ def test_fresh_documents_are_none_of_the_suites() -> None:
     assert len({entry.document for entry in (*CATALOGUE, *FRESH)}) == len(known) + len(fresh)
     assert {package for package, _, _ in fresh} <= {package for package, _, _ in known}
     assert len({entry.kind for entry in FRESH}) >= 5
+
+
+def test_more_documents_to_train_on_share_no_work_with_those_that_judge() -> None:
+    assert len(MORE) == 48 and {entry.split for entry in MORE} == {"train"}
+    judging = [entry for entry in (*CATALOGUE, *FRESH) if entry.split != "train"]
+    novels = "r-cran-janeaustenr"  # one file holds all, train's two among them
+    assert not {entry.path for entry in MORE if entry.package != novels} & {entry.path for entry in judging}
+    works = {entry.document.split("_")[0] for entry in MORE if entry.package == novels}
+    assert works == {"emma", "pride"}
+    known = {entry.document for entry in (*CATALOGUE, *FRESH)}
+    assert len(known | {entry.document for entry in MORE}) == len(known) + 48
 
 
 def test_corpus_is_a_manifest_that_capture_reads(tmp_path: Path) -> None:

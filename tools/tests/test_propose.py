@@ -21,6 +21,7 @@ from evictlab_tools.errors import UsageError
 from evictlab_tools.lines import LineWriter
 from evictlab_tools.propose.command import Proposer, command, formula_check
 from evictlab_tools.propose.endpoint import Endpoint
+from evictlab_tools.propose.serve import serve
 
 REQUEST = {
     "id": 12,
@@ -98,7 +99,7 @@ def stub() -> Iterator[Stub]:
 
 def answer_to(proposer: Proposer, file: Path, line: bytes = json.dumps(REQUEST).encode()) -> dict[str, Any]:
     with file.open("wb") as out:
-        proposer.serve([line], LineWriter(out.fileno()))
+        serve([line], LineWriter(out.fileno()), proposer.propose)
     answer: dict[str, Any] = json.loads(file.read_text())
     return answer
 

@@ -15,6 +15,7 @@ from evictlab_tools.corpus.catalogue import Entry, debian_packages, of_second_mo
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import make_lookup
+from evictlab_tools.corpus.more import MORE
 from evictlab_tools.documents import MANIFEST_FORMAT
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import write_json, write_whole
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add("--shipped", action="store_true", help="the shipped suite's documents, with its layers")
     add("--second-model", action="store_true", help="the test documents alone, as split test_other_model")
     add("--fresh", action="store_true", help="the documents that no suite holds, for a last judgement of a scorer")
+    add("--more", action="store_true", help="more documents to train on, which no suite holds")
     add("--prompt", type=int, default=1024, help="tokens of the prompt, in which the generated lists end")
     add("--continuation", type=int, default=128, help="tokens after it")
     return result
@@ -105,6 +107,8 @@ def parser() -> argparse.ArgumentParser:
 def chosen(given: argparse.Namespace) -> Sequence[Entry]:
     if given.fresh:
         return FRESH
+    if given.more:
+        return MORE
     entries = shipped() if given.shipped else select(*parse_counts(given.documents))
     return of_second_model(entries) if given.second_model else entries
 

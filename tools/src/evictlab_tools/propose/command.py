@@ -8,18 +8,17 @@ import os
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from evictlab_tools import __version__
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.library import Lab
-from evictlab_tools.lines import LineWriter, own_stdout, parse_request
+from evictlab_tools.lines import own_stdout
 from evictlab_tools.propose.endpoint import Endpoint
 from evictlab_tools.propose.prompt import messages, parse
+from evictlab_tools.propose.serve import TIMEOUT, Proposals, greeting, serve
 
-PROTOCOL = "evictlab-proposer/1"
-TIMEOUT = 110.0  # seconds; evolve waits 120
 Check = Callable[[str], str | None]  # why a formula is refused
 
 
@@ -47,24 +46,7 @@ class Proposer:
     def __init__(self, endpoint: Endpoint, check: Check, timeout: float = TIMEOUT) -> None:
         self._endpoint, self._check, self._timeout = endpoint, check, timeout
 
-    def greeting(self) -> dict[str, Any]:
-        return {"protocol": PROTOCOL, "proposer": f"{self._endpoint.model} (evictlab-propose {__version__})"}
-
-    def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
-        for line in requests:
-            if line.strip():
-                answers.write(self._answer(line))
-
-    def _answer(self, line: bytes) -> dict[str, Any]:
-        name: Any = None
-        try:
-            request = parse_request(line)
-            name = request.get("id")
-            return {"id": name, "proposals": self.propose(request)}
-        except ToolError as error:
-            return {"id": name, "error": str(error)}
-
-    def propose(self, request: Mapping[str, Any]) -> list[dict[str, str]]:
+    def propose(self, request: Mapping[str, Any]) -> Proposals:
         chat = messages(request)
         deadline = time.monotonic() + self._timeout
         said = self._endpoint.complete(chat, self._timeout)
@@ -81,7 +63,7 @@ class Proposer:
             raise ToolError(f"no formula of the model's answer can be used: {refused[0]}")
         return good
 
-    def _sorted_out(self, said: str) -> tuple[list[dict[str, str]], list[str]]:
+    def _sorted_out(self, said: str) -> tuple[Proposals, list[str]]:
         """Those that can be used, and of the others why not."""
         good, refused = [], []
         for proposal in parse(said):
@@ -126,8 +108,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
     endpoint = _endpoint(given)
     with own_stdout() as answers:
         proposer = Proposer(endpoint, formula_check(), given.timeout)
-        answers.write(proposer.greeting())
-        proposer.serve(sys.stdin.buffer, answers)
+        answers.write(greeting(f"{endpoint.model} (evictlab-propose {__version__})"))
+        serve(sys.stdin.buffer, answers, proposer.propose)
 
 
 def main() -> None:

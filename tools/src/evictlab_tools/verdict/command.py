@@ -24,7 +24,7 @@ from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
-from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite, read_texts
+from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
 from evictlab_tools.verdict.serve import Server
@@ -166,31 +166,17 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _names_suite(given: argparse.Namespace) -> bool:
-    """A folder with a suite, or no file at all: the name of one."""
-    first: Path = given.inputs[0]
-    return (first / SUITE_FILE).is_file() or not first.exists()
-
-
 def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> DocumentSet:
-    if _names_suite(given):
-        if len(given.inputs) > 1:
-            raise UsageError("give one suite, or texts that exist")
-        try:
-            folder = library.suite_folder(str(given.inputs[0]))
-        except UsageError as error:
-            raise UsageError(f"{given.inputs[0]}: there is no such file or folder, and {error}") from None
-        documents = read_suite(folder, judge.source, library)
-    else:
-        documents = read_texts(
-            given.inputs,
-            judge.source,
-            prompt=given.prompt,
-            continuation=given.continuation,
-            kind=given.kind,
-            split="test",
-        )
-    return documents
+    if names_suite(given.inputs):
+        return read_named_suite(given.inputs, judge.source, library)
+    return read_texts(
+        given.inputs,
+        judge.source,
+        prompt=given.prompt,
+        continuation=given.continuation,
+        kind=given.kind,
+        split="test",
+    )
 
 
 def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
@@ -214,7 +200,7 @@ def _serve(given: argparse.Namespace) -> None:
     for option in ("scorers", "split", "journal", "correlate"):
         if getattr(given, option) is not None:
             raise UsageError(f"--{option} has no meaning with --serve: requests say what is judged")
-    if not _names_suite(given):
+    if not names_suite(given.inputs):
         raise UsageError(f"--serve needs a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
     threads = given.threads or 1
     workers = given.workers or max(1, (os.cpu_count() or 1) // threads)

@@ -85,3 +85,18 @@ def read_texts(
     )
     digest = sha256_of_bytes("".join(document.hash for document in documents).encode())
     return DocumentSet(inputs[0].stem, f"sha256:{digest}", documents)
+
+
+def names_suite(inputs: Sequence[Path]) -> bool:
+    """Whether these are a folder with a suite, or no file at all: the name of one."""
+    return (inputs[0] / SUITE_FILE).is_file() or not inputs[0].exists()
+
+
+def read_named_suite(inputs: Sequence[Path], source: ModelSource, library: Library) -> DocumentSet:
+    if len(inputs) > 1:
+        raise UsageError("give one suite, or texts that exist")
+    try:
+        folder = library.suite_folder(str(inputs[0]))
+    except UsageError as error:
+        raise UsageError(f"{inputs[0]}: there is no such file or folder, and {error}") from None
+    return read_suite(folder, source, library)

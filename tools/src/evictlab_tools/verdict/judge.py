@@ -156,14 +156,17 @@ class DocumentRun:
         by_layer = list(self.judge.pool.map(of_layer, range(len(self.layers))))
         return [[masks[budget] for masks in by_layer] for budget in range(budgets)]
 
-    def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
-        """What a scorer keeps at each removed fraction."""
-        # The lazy parts are made here, where one thread runs.
+    def prepare(self, scorer: Scorer) -> None:
+        """Makes the lazy parts of the scorer's layer inputs, so that threads may then ask for these."""
         if scorer.needs.may_use_wov_norm:
             for number in range(len(self.layers)):
                 self._wov_norm(number)
         if scorer.needs.token_type:
             assert self.token_types is not None
+
+    def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
+        """What a scorer keeps at each removed fraction."""
+        self.prepare(scorer)
         return self._by_layer(len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed).mask)
 
     def trimmed(self) -> DocumentRun:

@@ -1,0 +1,64 @@
+"""Which tokens stand at the boundary of what is kept, and how a change of scores moves them over it.
+
+A top-K set has no derivative, so each token gets a weight: the slope of a sigmoid of its score about the threshold that
+lies between the K-th and the next. It is as wide as the scores of a share of K tokens on each side, whatever their
+scale.
+
+What a token is worth is compared with tokens of its own side alone. At the margin an evicted token is worth more than
+an equal one that is kept, for what that one mends is mended; compared with each other they would only say that all
+differences between scores should be smaller.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 0.1  # of K: how many tokens on each side make the width of the sigmoid
+NOISE = 0.5  # of a sigmoid's width, on scores, so that not always the same tokens stand at the boundary
+REACH = 1.5  # of K: tokens that are looked at; further ones have weights that are nearly 0
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Of one layer and budget."""
+
+    places: NDArray[np.int64]  # [H_kv][c]
+    kept: NDArray[np.bool_]  # [H_kv][c]
+    weights: Doubles  # [H_kv][c]: by how much the token's being kept grows with its score
+
+
+def boundary(scores: Doubles, count: int, random: np.random.Generator) -> Boundary:
+    """Of scores [H_kv][n], `count` of which are kept in each head."""
+    n = scores.shape[-1]
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    ranked = np.take_along_axis(scores, order, -1)
+    side = max(1, int(SIDE * count))
+    low, high = min(count, n - 1), count - 1
+    with np.errstate(invalid="ignore"):
+        width = (ranked[:, max(high - side, 0)] - ranked[:, min(low + side, n - 1)])[:, None] / 2
+    middle = (ranked[:, [high]] + ranked[:, [low]]) / 2
+    usable = np.isfinite(width) & (width > 0) & np.isfinite(middle)  # else all are kept, or kept anyway, or alike
+    width, middle = np.where(usable, width, 1.0), np.where(usable, middle, 0.0)
+    noisy = scores + NOISE * width * random.logistic(size=scores.shape)
+    places = np.argsort(-noisy, axis=-1, kind="stable")[:, : min(n, int(REACH * count) + 1)]
+    kept = np.broadcast_to(np.arange(places.shape[1]) < count, places.shape)
+    distance = (np.take_along_axis(scores, places, -1) - middle) / width
+    weights = np.where(usable, 0.25 / np.cosh(np.clip(distance, -50, 50) / 2) ** 2 / width, 0.0)
+    return Boundary(places, kept, weights)
+
+
+def side_deviations(at: Boundary, values: Doubles) -> Doubles:
+    """Values [...][H_kv][c] less their mean, by the tokens' weights, over each head's tokens of the same side."""
+    deviations = np.zeros_like(values)
+    for side in (at.kept, ~at.kept):
+        weights = np.where(side, at.weights, 0.0)
+        total = weights.sum(-1, keepdims=True)
+        mean = (weights * values).sum(-1, keepdims=True) / np.where(total > 0, total, 1.0)
+        deviations += np.where(side, values - mean, 0.0)
+    return deviations

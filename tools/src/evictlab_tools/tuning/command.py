@@ -1,0 +1,175 @@
+"""evictlab-tune: moves a formula's constants to where the model's own KL divergence is lower."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evictlab_tools import __version__
+from evictlab_tools.errors import UsageError, run_command
+from evictlab_tools.files import write_whole
+from evictlab_tools.library import Lab
+from evictlab_tools.lines import LineWriter, own_stdout
+from evictlab_tools.models import open_model
+from evictlab_tools.propose.serve import TIMEOUT, greeting, serve
+from evictlab_tools.tuning.directions import TERMS
+from evictlab_tools.tuning.proposer import GradientProposer
+from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
+from evictlab_tools.verdict.command import RETENTIONS, parse_retentions
+from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
+from evictlab_tools.verdict.judge import Judge
+from evictlab_tools.verdict.statistics import Estimate, ratio
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="evictlab-tune",
+        description="Tunes a formula by gradients of the model's KL divergence: its constants, how they change with "
+        "the layer, and terms that it lacks. Train documents and texts say where to go, a suite's valid documents "
+        "whether it is better there.",
+        epilog="example: evictlab-tune SmolLM2.gguf suites/smollm2 --formula start.formula --output tuned.formula",
+    )
+    add = result.add_argument
+    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
+    add("inputs", nargs="+", type=Path, help="captured suites, by folder or name; manifests of documents; text files")
+    add("--formula", help="a .formula file, or the formula itself")
+    add(
+        "--propose", action="store_true", help="instead propose steps from the champion to `evictlab evolve --proposer`"
+    )
+    add("--seconds", type=float, default=TIMEOUT - 10, help="with --propose: for reading documents, a request "
+        f"({TIMEOUT - 10:g})")  # fmt: skip
+    add("--rounds", type=int, default=1, help="each goes on from what the last found, while that is better (1)")
+    add("--grow", type=int, default=16, metavar="N", help="terms, and changes with the layer, that a round may bring "
+        "into the formula; with 0 only its constants move (16)")  # fmt: skip
+    add("--terms", type=Path, metavar="FILE", help="terms that may come in, a formula a line (default: a list of "
+        "signals, combinations of them and ranks)")  # fmt: skip
+    add("--seed", type=int, default=1, help="of the noise at the boundary (1)")
+    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
+    add("--weights", help="of the retentions (default: all alike)")
+    add("--tried", type=int, default=32, metavar="N", help="train documents that choose the length of a step (32)")
+    add("--output", "-o", type=Path, help="also write the formula to this file")
+    add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
+    add("--revision", help="commit, branch or tag on the hub")
+    add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
+    add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
+    add("--threads", type=int, help="threads (default: one a core)")
+    return result
+
+
+def _formula(given: str) -> str:
+    path = Path(given)
+    return path.read_text(encoding="utf-8").strip() if given.endswith(".formula") else given
+
+
+def _documents(given: argparse.Namespace, judge: Judge, lab: Lab) -> list[TokenDocument]:
+    """Of suites all splits that a search may see; of texts all."""
+    documents: list[TokenDocument] = []
+    for item in given.inputs:
+        found = (
+            read_named_suite([item], judge.source, lab.library)
+            if names_suite([item])
+            else read_texts(
+                [item], judge.source, prompt=given.prompt, continuation=given.continuation, kind="text", split="train"
+            )
+        )
+        documents += [document for document in found.documents if document.split in ("train", "valid")]
+    return documents
+
+
+def _weights(text: str | None, retentions: Sequence[float]) -> tuple[float, ...]:
+    if text is None:
+        return tuple(1.0 for _ in retentions)
+    try:
+        weights = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        weights = ()
+    if len(weights) != len(retentions) or min(weights) < 0 or sum(weights) <= 0:
+        raise UsageError(
+            f"--weights {text}: not {len(retentions)} numbers of at least 0 with commas between, as 1,1,1,0.5"
+        )
+    return weights
+
+
+def _text(estimate: Estimate) -> str:
+    interval = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f}{interval}"
+
+
+def _print_round(number: int, found: Round, retentions: Sequence[float]) -> None:
+    verdict = "better" if found.better else "no better, and left out"
+    print(f"round {number}: {verdict}")
+    if len(found.before):
+        print("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
+        for at, retention in enumerate(retentions):
+            print(f"  {retention:g}: {_text(ratio(np.exp(found.after[:, at]), np.exp(found.before[:, at])))}")
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    for option, least in (("threads", 1), ("rounds", 1), ("tried", 1), ("grow", 0)):
+        if getattr(given, option) is not None and getattr(given, option) < least:
+            raise UsageError(f"--{option} is at least {least}")
+    retentions = parse_retentions(given.retentions)
+    weights = _weights(given.weights, retentions)
+    threads = given.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    terms = TERMS if given.terms is None else _lines(given.terms)
+    settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
+    if given.propose == (given.formula is not None):
+        raise UsageError("give either --formula or --propose")
+    if given.propose:
+        with own_stdout() as answers:
+            _propose(given, settings, threads, answers)
+    else:
+        _tune(given, settings, threads)
+
+
+def _opened(given: argparse.Namespace, lab: Lab, threads: int) -> tuple[Judge, list[TokenDocument]]:
+    judge = judge_of(open_model(given.model, given.revision), sliding_layers=given.sliding_layers, threads=threads)
+    documents = _documents(given, judge, lab)
+    if not any(document.split == "train" for document in documents):
+        raise UsageError("none of the inputs has documents of the split train")
+    return judge, documents
+
+
+def _propose(given: argparse.Namespace, settings: Settings, threads: int, answers: LineWriter) -> None:
+    lab = Lab()
+    judge, documents = _opened(given, lab, threads)
+    train = [document for document in documents if document.split == "train"]
+    proposer = GradientProposer(judge, lab, train, settings, given.seconds)
+    judge.load(train[0])
+    answers.write(greeting(f"gradients of {judge.source.name} (evictlab-tune {__version__})"))
+    serve(sys.stdin.buffer, answers, proposer.propose)
+
+
+def _tune(given: argparse.Namespace, settings: Settings, threads: int) -> None:
+    lab = Lab()
+    formula = _formula(given.formula)
+    lab.open("=" + formula)
+    judge, documents = _opened(given, lab, threads)
+    train = [document for document in documents if document.split == "train"]
+    valid = [document for document in documents if document.split == "valid"]
+    tuner = Tuner(judge, lab, train, valid, settings)
+    for number in range(1, given.rounds + 1):
+        found = tuner.round(formula, number)
+        _print_round(number, found, settings.retentions)
+        if not found.better:
+            break
+        formula = found.formula
+        print(f"  {formula}", flush=True)
+        if given.output is not None:
+            write_whole(given.output, f"{formula}\n".encode())
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def main() -> None:
+    sys.exit(run_command(command))

@@ -1,0 +1,48 @@
+"""The step that lowers the divergence most for the tokens that it moves over the boundary: a natural gradient.
+
+Directions resemble each other (all attention does), so slopes alone would follow what they share. The metric, as the
+Fisher matrix elsewhere, measures a step by what it does to the kept sets instead.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evictlab_tools.tuning.boundary import Doubles
+from evictlab_tools.tuning.pull import Pull
+
+RIDGE = 1.0  # of each direction's own metric: how much evidence a direction needs
+
+
+def steepest(pulls: Sequence[Pull], weights: Sequence[float], first: Sequence[int], grow: int) -> Doubles:
+    """[direction], of length 1 by the mean metric: along `first` and the `grow` others that add most, each in turn.
+
+    The logarithms of the retentions' divergences count by `weights`. All 0 where nothing along `first` changes a score.
+    """
+    share = np.array(weights) / np.sum(weights)
+    slopes = np.mean([share @ pull.slopes for pull in pulls], 0)
+    metric = np.mean([np.einsum("r,rij->ij", share, pull.metric) for pull in pulls], 0)
+    size = np.sqrt(np.diag(metric))
+    known = size > 0
+    scale = np.where(known, size, 1.0)
+    slopes, metric = slopes / scale, metric / scale[:, None] / scale[None]
+    taken = [at for at in first if known[at]]
+
+    def solved(at: list[int]) -> Doubles:
+        ridged = metric[np.ix_(at, at)] + RIDGE * np.eye(len(at))
+        found: Doubles = np.linalg.solve(ridged, slopes[at])
+        return found
+
+    for _ in range(grow):
+        left = [at for at in range(len(slopes)) if known[at] and at not in taken]
+        if left:
+            taken.append(max(left, key=lambda at: float(slopes[[*taken, at]] @ solved([*taken, at]))))
+    step = np.zeros(len(slopes))
+    if taken:
+        step[taken] = -solved(taken)
+        length = np.sqrt(step @ metric @ step)
+        step = step / scale / (length if length > 0 else 1.0)
+    return step

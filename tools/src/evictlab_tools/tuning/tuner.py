@@ -1,0 +1,106 @@
+"""Rounds of tuning: all train documents say where to go, some of them how far, and valid documents whether to.
+
+The gradient goes through the model (through_model.py) to what is kept, through the boundary of what is kept
+(boundary.py) to scores, and through these to a formula's constants and to terms that it does not have yet
+(directions.py).
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from evictlab_tools.library import Lab
+from evictlab_tools.models import ModelSource
+from evictlab_tools.progress import Progress
+from evictlab_tools.tuning.boundary import Doubles
+from evictlab_tools.tuning.directions import Directions
+from evictlab_tools.tuning.pull import SMALLEST, pull_of
+from evictlab_tools.tuning.step import steepest
+from evictlab_tools.tuning.through_model import ATTENTION
+from evictlab_tools.verdict.documents import TokenDocument
+from evictlab_tools.verdict.judge import DocumentRun, Judge
+
+LENGTHS = (0.1, 0.2, 0.4, 0.8)  # of the steps that are tried
+
+
+def judge_of(source: ModelSource, *, sliding_layers: bool, threads: int) -> Judge:
+    """A judge whose documents can be tuned by."""
+    through = replace(source, load=lambda _attention: source.load(ATTENTION))
+    return Judge(through, sliding_layers=sliding_layers, threads=threads)
+
+
+def read_run(judge: Judge, document: TokenDocument) -> DocumentRun:
+    run = judge.read(document).trimmed()
+    run.model.requires_grad_(False)
+    return run
+
+
+@dataclass(frozen=True)
+class Settings:
+    retentions: tuple[float, ...]
+    weights: tuple[float, ...]  # of the retentions' logarithms of the divergence
+    terms: tuple[str, ...]  # that may come in
+    grow: int  # how many of them, or of constants' and terms' changes with the layer, a round may take
+    tried: int = 32  # train documents by which the length of a step is chosen
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round found: logarithms of KL divergences [valid document][retention], of what was and of what is new."""
+
+    formula: str
+    before: Doubles
+    after: Doubles
+    better: bool
+
+
+@dataclass
+class Tuner:
+    judge: Judge
+    lab: Lab
+    train: Sequence[TokenDocument]
+    valid: Sequence[TokenDocument]
+    settings: Settings
+    _judged: dict[tuple[str, str], Doubles] = field(default_factory=dict)  # by formula and document
+
+    def round(self, formula: str, number: int) -> Round:
+        """`number` is of the noise's draws. Without valid documents what the train documents chose is better."""
+        directions = Directions(self.lab, formula, self.settings.terms)
+        pulls = []
+        with Progress(f"round {number}: gradients", len(self.train), unit="document") as progress:
+            for at, document in enumerate(self.train):
+                run = read_run(self.judge, document)
+                pulls.append(pull_of(run, directions, self.settings.retentions, (self.settings.seed, number, at)))
+                progress.advance()
+        step = steepest(pulls, self.settings.weights, directions.moving, self.settings.grow)
+        candidates = [directions.along(step, length) for length in LENGTHS]
+        tried = self._verdicts((formula, *candidates), self.train[: self.settings.tried], f"round {number}: lengths")
+        figures = [self._figure(logs) for logs in tried]
+        best = (formula, *candidates)[int(np.argmin(figures))]
+        before, after = self._verdicts((formula, best), self.valid, f"round {number}: valid documents")
+        better = best != formula and (not self.valid or self._figure(after) < self._figure(before))
+        return Round(best, before, after, better)
+
+    def _figure(self, logs: Doubles) -> float:
+        return float(np.average(logs.mean(0), weights=self.settings.weights))
+
+    def _verdicts(self, formulas: Sequence[str], documents: Sequence[TokenDocument], label: str) -> list[Doubles]:
+        """The judge's logarithms of divergences [document][retention] of each formula."""
+        scorers = {formula: self.lab.open("=" + formula) for formula in formulas}
+        removed = [1.0 - retention for retention in self.settings.retentions]
+        with Progress(label, len(documents), unit="document") as progress:
+            for document in documents:
+                missing = [formula for formula in scorers if (formula, document.name) not in self._judged]
+                run = read_run(self.judge, document) if missing else None
+                for formula in missing:
+                    assert run is not None
+                    kl = [figures.kl for figures in run.measure(run.keep(scorers[formula], removed))]
+                    self._judged[formula, document.name] = np.log(np.maximum(kl, SMALLEST))
+                progress.advance()
+        shape = (len(documents), len(removed))
+        return [np.array([self._judged[each, one.name] for one in documents]).reshape(shape) for each in formulas]

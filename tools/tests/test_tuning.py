@@ -1,0 +1,251 @@
+"""Tuning by gradients: the derivatives are what single tokens do, and constants go where the model is better off."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import STANDARD, make_source
+from test_verdict import KINDS, PROMPT, TEXTS, document
+
+from evictlab_tools.capture import Settings as CaptureSettings
+from evictlab_tools.capture import capture_suite
+from evictlab_tools.documents import Document
+from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.library import Lab
+from evictlab_tools.tuning import command as command_module
+from evictlab_tools.tuning.boundary import boundary, side_deviations
+from evictlab_tools.tuning.command import command
+from evictlab_tools.tuning.constants import Constants
+from evictlab_tools.tuning.directions import Direction, Directions
+from evictlab_tools.tuning.proposer import GradientProposer
+from evictlab_tools.tuning.pull import Pull
+from evictlab_tools.tuning.step import steepest
+from evictlab_tools.tuning.through_model import Chosen, attend, divergences
+from evictlab_tools.tuning.tuner import Settings, Tuner, judge_of
+from evictlab_tools.verdict.judge import DocumentRun
+from evictlab_tools.verdict.masked import PromptLayer
+
+BAD_START = "0.2*observed_attn - 0.5*rank:window_attn:8"  # throws away first what the model looks at
+
+
+def read(model: str, text: int = 0) -> DocumentRun:
+    return judge_of(make_source(model), sliding_layers=False, threads=1).read(document(text))
+
+
+def all_tokens(run: DocumentRun, masks: list[np.ndarray]) -> list[Chosen]:
+    places = torch.arange(run.prompt).expand(2, -1)
+    return [Chosen(places, torch.tensor(mask, dtype=torch.float32, requires_grad=True)) for mask in masks]
+
+
+def test_constants_are_the_numbers_outside_of_names_and_comments() -> None:
+    text = "if(position < 4, keep, 0.5*window_attn:64:pool=5:avg # 7 of 9\n - 2e-3*rank:key_cos^1.5) + log2_x3 # end"
+    constants = Constants.of(text)
+    assert constants.values == (4, 0.5, 0.002, 1.5)
+    again = constants.formula(["4", "-0.25", "0.001", "1"])
+    assert again == "if(position < 4, keep, (-0.25)*window_attn:64:pool=5:avg \n - 0.001*rank:key_cos^1) + log2_x3"
+
+
+def test_a_step_moves_constants_and_brings_in_terms_and_layers() -> None:
+    directions = Directions(
+        Lab(), "if(position < 4, keep, 0.25*observed_attn + 3*rank:key_norm)", ["wov_norm", "last_attn"]
+    )
+    step = {
+        Direction(1, False): 0.5,
+        Direction(1, True): 0.2,
+        Direction("wov_norm", True): -0.01,
+        Direction("last_attn", False): 2,
+    }
+    expected = "if(position < 4, keep, (0.75 + 0.2*(layer_ratio - 0.5))*observed_attn + 3*rank:key_norm)"
+    expected += " - 0.01*(layer_ratio - 0.5)*wov_norm + 2*last_attn"
+    run, lab = read("llama"), Lab()
+    ours, theirs = lab.open("=" + directions.formula(step)), lab.open("=" + expected)
+    for layer in range(4):
+        run.prepare(ours)
+        first, second = (one.score(run.layer_input(layer, one)) for one in (ours, theirs))
+        assert np.allclose(first, second)
+
+
+def test_slopes_are_what_a_step_changes() -> None:
+    formula = "if(position < 4, keep, 0.25*observed_attn^1.5 - 3*rank:key_norm)"
+    run, lab = read("llama"), Lab()
+    directions = Directions(lab, formula, ["last_attn"])
+    directions.prepare(run)
+    for at, one in enumerate(directions.all):
+        length = 0.01
+        moved = lab.open("=" + directions.formula({one: length}))
+        for layer in (0, 3):
+            own = directions.scorer.score(run.layer_input(layer, directions.scorer))
+            slopes = directions.slopes(run, layer, own)[at]
+            with np.errstate(invalid="ignore"):
+                changed = (moved.score(run.layer_input(layer, moved)) - own) / length
+            assert np.allclose(slopes[np.isfinite(changed)], changed[np.isfinite(changed)], atol=5e-3)
+
+
+@pytest.mark.parametrize("model", STANDARD)
+def test_divergences_are_the_judges(model: str) -> None:
+    run = read(model)
+    draw = np.random.default_rng(3)
+    masks = [[draw.random((2, run.prompt)) < share for _ in range(4)] for share in (0.5, 0.8)]
+    found = divergences(run, [all_tokens(run, of_budget) for of_budget in masks])
+    assert found.tolist() == pytest.approx([figures.kl for figures in run.measure(masks)], rel=1e-3)
+
+
+def test_a_derivative_is_what_the_token_alone_changes_of_the_output() -> None:
+    draw = torch.Generator().manual_seed(4)
+    prompt, dim = 12, 5
+    keys, cached = 0.5 * torch.randn(2, 2, prompt, dim, generator=draw)
+    layer = PromptLayer(keys, cached, 0.7, 0)
+    q = torch.randn(4, 1, dim, generator=draw)
+    own = torch.randn(2, 2, 1, dim, generator=draw)
+    kept = (torch.rand(2, prompt, generator=draw) < 0.5).float()
+    places = torch.arange(prompt).expand(2, -1)
+
+    def output(kept: torch.Tensor) -> torch.Tensor:
+        return attend(Chosen(places, kept), layer, prompt, q, *own)
+
+    slopes = torch.autograd.functional.jacobian(output, kept)  # type: ignore[no-untyped-call] # [H_q][1][d][H_kv][n]
+    for head in range(2):
+        for token in range(prompt):
+            other = kept.clone()
+            other[head, token] = 1 - kept[head, token]
+            foretold = slopes[..., head, token] * (other - kept)[head, token]
+            assert torch.allclose(foretold, output(other) - output(kept), atol=1e-5)
+
+
+def test_derivatives_of_the_divergence_tell_tokens_apart() -> None:
+    run = read("llama")
+    draw = np.random.default_rng(4)
+    masks = [draw.random((2, run.prompt)) < 0.5 for _ in range(4)]
+    chosen = all_tokens(run, masks)
+    slopes = torch.autograd.grad(divergences(run, [chosen])[0], chosen[2].kept)[0].numpy()
+    before = run.measure([masks])[0].kl
+    changed = []
+    for token in range(run.prompt):
+        other = [mask.copy() for mask in masks]
+        other[2][1, token] ^= True
+        changed.append(run.measure([other])[0].kl - before)
+    assert np.corrcoef(slopes[1] * np.where(masks[2][1], -1, 1), changed)[0, 1] > 0.8
+
+
+def test_the_boundary_keeps_k_and_asks_nothing_of_the_scale() -> None:
+    scores = np.random.default_rng(5).normal(size=(3, 60))
+    scores[0, :2] = np.inf
+    one = boundary(scores, 20, np.random.default_rng(1))
+    other = boundary(7 * scores - 3, 20, np.random.default_rng(1))
+    assert (one.kept.sum(1) == 20).all() and (one.places == other.places).all()
+    assert np.allclose(one.weights, 7 * other.weights)
+    assert one.weights.max() < np.inf and {0, 1} <= set(one.places[0][one.kept[0]])
+
+
+def test_values_are_compared_within_a_side() -> None:
+    at = boundary(np.random.default_rng(5).normal(size=(1, 60)), 20, np.random.default_rng(1))
+    assert side_deviations(at, np.where(at.kept, -1.0, -3.0)) == pytest.approx(0, abs=1e-12)
+    values = np.random.default_rng(6).normal(size=at.weights.shape)
+    deviations = side_deviations(at, values)
+    assert (deviations * at.weights)[at.kept].sum() == pytest.approx(0, abs=1e-12)
+    assert np.ptp((values - deviations)[at.kept]) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_step_follows_evidence_of_all_documents_and_not_what_directions_share() -> None:
+    metric = np.array([[1.0, 0.99, 0], [0.99, 1.0, 0], [0, 0, 0]])[None]
+    slopes = np.array([[1.0, 0.5, 5.0]])
+    step = steepest([Pull(slopes, metric), Pull(slopes, metric)], [1.0], [0, 1, 2], 0)
+    assert step[0] < 0 and abs(step[1]) < 0.05 * abs(step[0])  # the second only shares what the first has
+    assert step[2] == 0  # changes no score
+    assert step @ metric[0] @ step == pytest.approx(1)
+    grown = steepest([Pull(np.array([[0.0, 0.1, 0.5]]), np.eye(3)[None])], [1.0], [0], 1)
+    assert grown[1] == 0 > grown[2]
+
+
+def test_all_kept_and_equal_scores_have_no_boundary() -> None:
+    for scores, count in ((np.ones((1, 9)), 4), (np.full((1, 9), np.inf), 4), (np.arange(9.0)[None], 9)):
+        at = boundary(scores, count, np.random.default_rng(1))
+        assert at.kept.sum() == count and np.isfinite(at.weights).all()
+
+
+def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = ()) -> Tuner:
+    judge = judge_of(make_source("llama"), sliding_layers=False, threads=2)
+    settings = Settings((0.25, 0.5), (1.0, 1.0), terms, 3)
+    return Tuner(judge, Lab(), [document(i) for i in train], [document(i) for i in valid], settings)
+
+
+def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by() -> None:
+    ours, formula, before = tuner([0, 1], [2]), BAD_START, 0.0
+    for number in range(3):
+        found = ours.round(formula, number)
+        before = before or found.before.mean()
+        formula = found.formula if found.better else formula
+    assert found.after.mean() < before - 0.2
+
+
+def test_a_missing_term_comes_in() -> None:
+    found = tuner([0, 1], [2], ("observed_attn", "token_type")).round("0.001*position", 1)
+    assert "observed_attn" in found.formula and found.better
+    assert found.after.mean() < found.before.mean() - 0.1
+
+
+def test_the_same_seed_gives_the_same_formula() -> None:
+    first, again = (tuner([0], [1]).round(BAD_START, 1) for _ in range(2))
+    assert first.formula == again.formula != BAD_START
+    assert (first.after == again.after).all()
+
+
+def test_what_is_no_better_on_valid_documents_is_said_to_be_so() -> None:
+    found = tuner([0], [1]).round("1*position", 1)  # no scale can change what it keeps
+    assert not found.better or (found.after.mean() < found.before.mean())
+
+
+def test_the_command_tunes_on_train_and_judges_on_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [
+        Document(f"text {i}", kind, split, text, "test", "MIT")
+        for i, (text, kind, split) in enumerate(zip(TEXTS, KINDS, ["train", "valid", "test"], strict=True))
+    ]
+    suite, out = tmp_path / "tiny", tmp_path / "tuned.formula"
+    capture_suite(
+        make_source("llama"), texts, CaptureSettings(PROMPT, 24, dtype="f32"), suite, name="tiny", licence="MIT"
+    )
+    monkeypatch.setattr(command_module, "open_model", lambda *_: make_source("llama"))
+    (tmp_path / "start.formula").write_text(BAD_START + "  # bad\n")
+    (tmp_path / "terms").write_text("window_attn:8\n\nrank:key_norm\n")
+    given = ["model", str(suite), "--formula", str(tmp_path / "start.formula"), "--terms", str(tmp_path / "terms")]
+    command([*given, "--rounds", "2", "--grow", "2", "-o", str(out)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "round 1: better" and len(printed[2:6]) == 4
+    assert out.read_text().strip() in [line.strip() for line in printed]
+    for wrong, message in (
+        (["--rounds", "0"], "rounds is at least 1"),
+        (["--weights", "1,2"], "--weights 1,2: not 4 numbers"),
+        (["--grow", "-1"], "grow is at least 0"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            command([*given, *wrong])
+    (tmp_path / "terms").write_text("window_atn:8\n")
+    with pytest.raises(ToolError, match="term window_atn:8"):
+        command(given)
+
+
+def test_the_proposer_goes_on_from_what_it_has_read_while_the_champion_stays(tmp_path: Path) -> None:
+    judge = judge_of(make_source("llama"), sliding_layers=False, threads=1)
+    settings = Settings((0.25, 0.5), (1.0, 1.0), ("observed_attn", "token_type"), 3)
+    proposer = GradientProposer(judge, Lab(), [document(0), document(1)], settings, 0)
+    request = {"champions": [{"formula": BAD_START}], "wanted": 2, "max_nodes": 40}
+    first, second = proposer.propose(request), proposer.propose(request)
+    assert [each["hypothesis"] for each in first] == [
+        "the model's own gradient over 1 train documents, step 0.1",
+        "the model's own gradient over 1 train documents, step 0.2",
+    ]
+    assert "over 2 train documents" in second[0]["hypothesis"] and second[0]["formula"] != first[0]["formula"]
+    other = proposer.propose({**request, "champions": [{"formula": second[1]["formula"]}], "wanted": 9})
+    assert "over 1 train documents" in other[0]["hypothesis"] and len(other) == 4
+    small = proposer.propose({**request, "max_nodes": 7})
+    assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]
+    with pytest.raises(ToolError, match="champions"):
+        proposer.propose({"wanted": 1, "max_nodes": 9})
+    for each in (*first, *second, *other, *small):
+        Lab().open("=" + each["formula"])
