@@ -196,7 +196,7 @@ evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuite
         setup.config.population = 100;
         setup.config.tuned = 2;
         setup.config.tuning_evaluations = 80;
-        setup.config.max_nodes = 100; // what it starts from has some 60
+        setup.config.max_nodes = 200; // what it starts from has some 150
     }
     if (values.contains("tune")) { // measured by a bench, which is slower than a formula's columns in memory
         setup.config.population = 24;

@@ -31,7 +31,7 @@ void add_search_options(po::options_description& options) {
                           "of the parents come out of an archive of the best of each kind (0: none is kept)");
     options.add_options()("semantic-duplicates", text("HOW"),
                           "formulas that keep what one no larger keeps: measure or skip (measure)");
-    options.add_options()("max-nodes", text("N"), "operators and operands of a formula, at most (60; captured: 100)");
+    options.add_options()("max-nodes", text("N"), "operators and operands of a formula, at most (60; captured: 200)");
     options.add_options()("tuned", text("N"),
                           "structures a generation whose constants CMA-ES tunes (8; captured: 2; --tune: 1)");
     options.add_options()("tuning-evaluations", text("N"),

@@ -13,8 +13,6 @@
 namespace evictlab::evolution {
 namespace {
 
-constexpr double zero_size = 0.02; // what a constant of 0 counts as
-
 /// What the copies that pagmo makes of the problem share. CMA-ES may lose its best point; this keeps it.
 struct Search {
     const Objective* objective = nullptr;
@@ -55,7 +53,7 @@ TuningResult tune_constants(std::span<const double> start, double start_error, c
     search.start.assign(start.begin(), start.end());
     search.best = {search.start, start_error, 0};
     if (start.empty()) return search.best;
-    for (const double value : start) search.scale.push_back(value == 0 ? zero_size : std::abs(value));
+    for (const double value : start) search.scale.push_back(size_of(value));
 
     const std::size_t individuals =
         std::max<std::size_t>(6, 4 + static_cast<std::size_t>(3 * std::log(static_cast<double>(start.size()))));

@@ -1,5 +1,5 @@
 // Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and the one on real
-// attention, composed by a model's KL divergence on documents to train on.
+// attention, found by gradients of a model's KL divergence on documents to train on.
 // SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
@@ -47,9 +47,10 @@ struct Evolved {
 };
 
 // What past queries attended to, what the next ones are expected to, and what those of the past would if they were
-// asked again at the positions that follow; among tokens that nothing attends to, those go first whose values are short
-// behind the output projection or like their neighbours', or whose keys are like all others. The sums are in the
-// formula's order.
+// asked again at the positions that follow. Ranks tell apart what nothing attends to: by what the value does behind the
+// output projection and beside its neighbours', and by how rare the key is. Half the model shifts the weight of
+// expected attention to words, to common values and to small keys; the other half away. The sums are in the formula's
+// order.
 struct EvolvedReal {
     int sinks = 4;
 
@@ -58,35 +59,56 @@ struct EvolvedReal {
         .name = "Evolved (real attention)",
         .description =
             "observed, window, expected and replayed attention, recency, what the value does and how rare the key "
-            "is, weighted; the sinks kept",
-        .reference = "docs/results/evolved-real.md: composed on traces of SmolLM2-135M-Instruct"};
+            "is, weighted, some by the layer; the sinks kept",
+        .reference = "docs/results/evolved-real.md: found by gradients through SmolLM2-135M-Instruct"};
     static constexpr evictlab::Columns columns{"position",
                                                "relative_pos",
+                                               "token_type",
                                                "observed_attn",
+                                               "attn_entropy",
                                                "expected_attn",
-                                               "window_attn:64",
                                                "window_attn:64:pool=5:avg",
+                                               "window_std:256",
                                                "replayed_attn:64:rms",
                                                "replayed_attn:256:rms",
                                                "replayed_attn:all:rms",
+                                               "rank:observed_attn",
+                                               "rank:cumulative_attn",
+                                               "rank:expected_attn",
+                                               "rank:window_attn:64:pool=5:avg",
                                                "rank:wov_norm",
                                                "rank:lag_value",
+                                               "rank:lag_value:32",
+                                               "rank:key_norm",
                                                "rank:key_cos"};
     static constexpr evictlab::Parameter<EvolvedReal> parameters[] = {
         {&EvolvedReal::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}}};
     static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
 
     void score(evictlab::Head<EvolvedReal> head, std::span<double> out) const {
-        const auto position = head["position"], age = head["relative_pos"], observed = head["observed_attn"];
-        const auto expected = head["expected_attn"], window = head["window_attn:64"];
-        const auto pooled = head["window_attn:64:pool=5:avg"], replayed = head["replayed_attn:64:rms"];
-        const auto replayed_256 = head["replayed_attn:256:rms"], replayed_all = head["replayed_attn:all:rms"];
-        const auto value = head["rank:wov_norm"], apart = head["rank:lag_value"], common = head["rank:key_cos"];
+        const auto position = head["position"], age = head["relative_pos"], type = head["token_type"];
+        const auto observed = head["observed_attn"], entropy = head["attn_entropy"], expected = head["expected_attn"];
+        const auto pooled = head["window_attn:64:pool=5:avg"], spread = head["window_std:256"];
+        const auto replayed = head["replayed_attn:64:rms"], replayed_256 = head["replayed_attn:256:rms"];
+        const auto replayed_all = head["replayed_attn:all:rms"];
+        const auto observed_rank = head["rank:observed_attn"], cumulative_rank = head["rank:cumulative_attn"];
+        const auto expected_rank = head["rank:expected_attn"], pooled_rank = head["rank:window_attn:64:pool=5:avg"];
+        const auto value = head["rank:wov_norm"], apart = head["rank:lag_value"], apart_32 = head["rank:lag_value:32"];
+        const auto key = head["rank:key_norm"], common = head["rank:key_cos"];
+        const double layer = head.layer_ratio();
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double score = 0.001 * apart[i] + 0.16 * replayed_256[i] + 0.16 * replayed[i] +
-                                 0.16 * replayed_all[i] + 0.5 * window[i] + 1.2 * expected[i] + 1.5 * pooled[i] +
-                                 std::pow(observed[i], 1.1) + 0.006 * std::min(value[i], 0.35) + 0.05 / (age[i] + 1) +
-                                 2 * std::sqrt(expected[i] * replayed_256[i]) - 0.002 * common[i];
+            const double word = type[i] == 0 ? 1 : 0, mark = type[i] == 1 ? 1 : 0;
+            const double shift =
+                key[i] * (8.2 * layer - 6.2) + value[i] * (6.49 * layer - 3.25) + word * (3.45 - 6.89 * layer);
+            const double score =
+                0.000799 * apart_32[i] + 0.00124 * apart[i] + 0.00127 * cumulative_rank[i] + 0.00127 * pooled_rank[i] +
+                0.00199 * expected_rank[i] + 0.0423 * spread[i] + 0.152 * replayed_all[i] + 0.179 * replayed_256[i] +
+                0.296 * replayed[i] + 1.27 * expected[i] + 1.72 * pooled[i] + 0.0276 * std::sqrt(observed[i]) +
+                0.00548 * std::min(value[i], 0.35) + 0.0512 / (age[i] + 1) + 0.745 * std::pow(observed[i], 1.1) +
+                2.62 * std::sqrt(expected[i] * replayed_256[i]) + 0.00384 * std::max(key[i] - 0.8, 0.0) +
+                entropy[i] * (0.000799 * layer - 0.000672) + observed_rank[i] * value[i] * (0.0058 * layer - 0.0029) +
+                std::sqrt(expected[i] * pooled[i]) * (3.95 - 7.9 * layer) + expected[i] * shift - 0.000709 * mark -
+                common[i] * (0.00428 * layer + 0.000279);
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }
     }

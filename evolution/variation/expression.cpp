@@ -30,6 +30,8 @@ double tidy(double value) {
     return value;
 }
 
+double size_of(double constant) { return constant == 0 ? 0.02 : std::abs(constant); }
+
 Formula constant(double value) { return Formula({{.op = Op::constant, .value = tidy(value)}}); }
 Formula column(ColumnId id) { return Formula({{.op = Op::column, .column = id}}); }
 Formula column(std::string_view name) { return column(columns::intern(name)); }

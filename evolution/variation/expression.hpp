@@ -23,6 +23,9 @@ Formula apply(Op op, const Formula& first, const Formula& second, const Formula&
 /// Four significant digits, so that formulas stay readable; finite and at most 1e9 in size.
 double tidy(double value);
 
+/// What changes of a constant are measured by: its absolute value; of 0, 0.02.
+double size_of(double constant);
+
 /// Roots of the operands of the node at `root`, first to last.
 std::vector<std::size_t> operands(const Formula& formula, std::size_t root);
 /// The root of what is scored once all guards are passed: in `if(position < 4, keep, BODY)`, of BODY.

@@ -67,7 +67,7 @@ Offspring layer_coefficient(Parents parents, Rng& rng, const VariationContext&) 
     if (places.empty()) return {};
     const std::size_t at = rng.any(places);
     const double base = parent.nodes()[at].value;
-    const double slope = tidy((base == 0 ? 0.02 : std::abs(base)) * 0.5 * rng.normal());
+    const double slope = tidy(size_of(base) * 0.5 * rng.normal());
     const Formula layered = apply(Op::add, constant(base), apply(Op::mul, constant(slope), column("layer_ratio")));
     return {replaced(parent, at, layered),
             fmt::format("lets {} go to {} in the last layer (PyramidKV): late layers are more focused", base,
