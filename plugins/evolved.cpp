@@ -97,18 +97,17 @@ struct EvolvedReal {
         const auto key = head["rank:key_norm"], common = head["rank:key_cos"];
         const double layer = head.layer_ratio();
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double word = type[i] == 0 ? 1 : 0, mark = type[i] == 1 ? 1 : 0;
-            const double shift =
-                key[i] * (8.2 * layer - 6.2) + value[i] * (6.49 * layer - 3.25) + word * (3.45 - 6.89 * layer);
+            const double word = type[i] == 0 ? 1 : 0;
+            const double shift = 0.548 * value[i] + key[i] * (4.75 * layer - 4.2) + word * (2.67 - 5.48 * layer);
             const double score =
-                0.000799 * apart_32[i] + 0.00124 * apart[i] + 0.00127 * cumulative_rank[i] + 0.00127 * pooled_rank[i] +
-                0.00199 * expected_rank[i] + 0.0423 * spread[i] + 0.152 * replayed_all[i] + 0.179 * replayed_256[i] +
-                0.296 * replayed[i] + 1.27 * expected[i] + 1.72 * pooled[i] + 0.0276 * std::sqrt(observed[i]) +
-                0.00548 * std::min(value[i], 0.35) + 0.0512 / (age[i] + 1) + 0.745 * std::pow(observed[i], 1.1) +
-                2.62 * std::sqrt(expected[i] * replayed_256[i]) + 0.00384 * std::max(key[i] - 0.8, 0.0) +
-                entropy[i] * (0.000799 * layer - 0.000672) + observed_rank[i] * value[i] * (0.0058 * layer - 0.0029) +
-                std::sqrt(expected[i] * pooled[i]) * (3.95 - 7.9 * layer) + expected[i] * shift - 0.000709 * mark -
-                common[i] * (0.00428 * layer + 0.000279);
+                0.00109 * apart_32[i] + 0.0018 * cumulative_rank[i] + 0.00186 * apart[i] + 0.00314 * pooled_rank[i] +
+                0.00382 * expected_rank[i] + 0.0861 * spread[i] + 0.184 * replayed_256[i] + 0.36 * replayed_all[i] +
+                0.46 * replayed[i] + 1.15 * expected[i] + 1.7 * pooled[i] + 0.0241 * std::sqrt(observed[i]) +
+                0.00594 * std::min(value[i], 0.35) + 0.0523 / (age[i] + 1) + 0.559 * std::pow(observed[i], 1.1) +
+                3.1 * std::sqrt(expected[i] * replayed_256[i]) + 0.00525 * std::max(key[i] - 0.8, 0.0) +
+                entropy[i] * (0.00119 * layer - 0.000973) + observed_rank[i] * value[i] * (0.0049 * layer - 0.00105) +
+                std::sqrt(expected[i] * pooled[i]) * (5.23 - 9.85 * layer) + expected[i] * shift -
+                common[i] * (0.0033 * layer + 0.00139);
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }
     }

@@ -26,17 +26,17 @@ MIDDLE = 0.5  # of layer_ratio
 
 # What a term may be: signals in their own units, combinations of two that the units allow, and ranks for what has none.
 TERMS = """
-observed_attn  attn_entropy  expected_attn:mean  window_attn:16  window_attn:256  window_attn:64:pool=15:avg
-window_max:64  window_std:64  window_std:256  last_attn:all  replayed_attn:64  replayed_attn:all
-sqrt(observed_attn*expected_attn)  sqrt(window_attn:64:pool=5:avg*expected_attn)
-min(expected_attn,window_attn:64)  min(window_attn:64,observed_attn)
-observed_attn*rank:wov_norm  expected_attn*rank:wov_norm  replayed_attn:256:rms*rank:wov_norm
-observed_attn*rank:value_norm  observed_attn*rank:lag_value  expected_attn*rank:key_norm  expected_attn*rank:key_cos
-(token_type==0)*expected_attn  (token_type==1)*observed_attn  (token_type==3)*observed_attn
-rank:wov_norm  rank:value_norm  rank:key_norm  rank:lag_key  rank:key_cos^2  rank:observed_attn  rank:expected_attn
-rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observed_attn
-max(rank:key_norm-0.8,0)  max(0.2-rank:key_norm,0)  token_type==1  token_type==3  relative_age
-exp(-relative_pos/32)  exp(-relative_pos/200)  relative_pos<64  1/(position+1)
+observed_attn  sqrt(observed_attn)  attn_entropy  expected_attn:mean  window_attn:16  window_attn:256
+window_attn:64:pool=15:avg  window_max:64  window_std:64  window_std:256  last_attn:all  replayed_attn:64
+replayed_attn:all  sqrt(observed_attn*expected_attn)  sqrt(window_attn:64:pool=5:avg*expected_attn)
+min(expected_attn,window_attn:64)  min(window_attn:64,observed_attn)  observed_attn*rank:wov_norm
+expected_attn*rank:wov_norm  replayed_attn:256:rms*rank:wov_norm  observed_attn*rank:value_norm
+observed_attn*rank:lag_value  expected_attn*rank:key_norm  expected_attn*rank:key_cos  (token_type==0)*expected_attn
+(token_type==1)*observed_attn  (token_type==3)*observed_attn  rank:wov_norm  rank:value_norm  rank:key_norm
+rank:lag_key  rank:lag_value:32  rank:key_cos^2  rank:observed_attn  rank:expected_attn
+rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observed_attn  max(rank:key_norm-0.8,0)
+max(0.2-rank:key_norm,0)  token_type==1  token_type==3  relative_age  exp(-relative_pos/32)  exp(-relative_pos/200)
+relative_pos<64  1/(position+1)
 """.split()
 
 Doubles = NDArray[np.float64]
