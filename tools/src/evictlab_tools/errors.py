@@ -15,8 +15,8 @@ class UsageError(ToolError):
     """The command was used wrongly; exit code 2."""
 
 
-def run_command(command: Callable[[], None]) -> int:
-    """Runs a command and returns its exit code, its errors printed as one line."""
+def run_command(command: Callable[[], None], stopped: str = "the same command goes on from here") -> int:
+    """Runs a command and returns its exit code, its errors printed as one line. `stopped` is what Ctrl-C leaves."""
     try:
         command()
     except UsageError as error:
@@ -26,6 +26,6 @@ def run_command(command: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print(f"stopped; {stopped}", file=sys.stderr)
         return 130
     return 0

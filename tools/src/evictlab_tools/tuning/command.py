@@ -172,4 +172,4 @@ def _lines(path: Path) -> list[str]:
 
 
 def main() -> None:
-    sys.exit(run_command(command))
+    sys.exit(run_command(command, "what whole rounds found is in the file that --output names"))
