@@ -48,9 +48,8 @@ struct Evolved {
 
 // What past queries attended to, what the next ones are expected to, and what those of the past would if they were
 // asked again at the positions that follow. Ranks tell apart what nothing attends to: by what the value does behind the
-// output projection and beside its neighbours', and by how rare the key is. Half the model shifts the weight of
-// expected attention to words, to common values and to small keys; the other half away. The sums are in the formula's
-// order.
+// output projection and beside its neighbours', and by how rare the key is. Expected attention counts more in the first
+// half of the model, and where the window agrees. The sums are in the formula's order.
 struct EvolvedReal {
     int sinks = 4;
 
@@ -63,7 +62,6 @@ struct EvolvedReal {
         .reference = "docs/results/evolved-real.md: found by gradients through SmolLM2-135M-Instruct"};
     static constexpr evictlab::Columns columns{"position",
                                                "relative_pos",
-                                               "token_type",
                                                "observed_attn",
                                                "attn_entropy",
                                                "expected_attn",
@@ -86,7 +84,7 @@ struct EvolvedReal {
     static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
 
     void score(evictlab::Head<EvolvedReal> head, std::span<double> out) const {
-        const auto position = head["position"], age = head["relative_pos"], type = head["token_type"];
+        const auto position = head["position"], age = head["relative_pos"];
         const auto observed = head["observed_attn"], entropy = head["attn_entropy"], expected = head["expected_attn"];
         const auto pooled = head["window_attn:64:pool=5:avg"], spread = head["window_std:256"];
         const auto replayed = head["replayed_attn:64:rms"], replayed_256 = head["replayed_attn:256:rms"];
@@ -97,16 +95,15 @@ struct EvolvedReal {
         const auto key = head["rank:key_norm"], common = head["rank:key_cos"];
         const double layer = head.layer_ratio();
         for (std::size_t i = 0; i < out.size(); ++i) {
-            const double word = type[i] == 0 ? 1 : 0;
-            const double shift = 0.548 * value[i] + key[i] * (4.75 * layer - 4.2) + word * (2.67 - 5.48 * layer);
+            const double worth = 3.15 + 0.548 * value[i] + key[i] * (4.75 * layer - 4.2) - 4.11 * layer;
             const double score =
                 0.00109 * apart_32[i] + 0.0018 * cumulative_rank[i] + 0.00186 * apart[i] + 0.00314 * pooled_rank[i] +
                 0.00382 * expected_rank[i] + 0.0861 * spread[i] + 0.184 * replayed_256[i] + 0.36 * replayed_all[i] +
-                0.46 * replayed[i] + 1.15 * expected[i] + 1.7 * pooled[i] + 0.0241 * std::sqrt(observed[i]) +
+                0.46 * replayed[i] + 1.7 * pooled[i] + 0.0241 * std::sqrt(observed[i]) +
                 0.00594 * std::min(value[i], 0.35) + 0.0523 / (age[i] + 1) + 0.559 * std::pow(observed[i], 1.1) +
                 3.1 * std::sqrt(expected[i] * replayed_256[i]) + 0.00525 * std::max(key[i] - 0.8, 0.0) +
                 entropy[i] * (0.00119 * layer - 0.000973) + observed_rank[i] * value[i] * (0.0049 * layer - 0.00105) +
-                std::sqrt(expected[i] * pooled[i]) * (5.23 - 9.85 * layer) + expected[i] * shift -
+                std::sqrt(expected[i] * pooled[i]) * (5.23 - 9.85 * layer) + expected[i] * worth -
                 common[i] * (0.0033 * layer + 0.00139);
             out[i] = position[i] < sinks ? evictlab::keep : score;
         }

@@ -40,13 +40,13 @@ constexpr Twin twins[] = {
      "if(position < 4, keep, 0.00109*rank:lag_value:32 + 0.0018*rank:cumulative_attn + 0.00186*rank:lag_value "
      "+ 0.00314*rank:window_attn:64:pool=5:avg + 0.00382*rank:expected_attn + 0.0861*window_std:256 + "
      "0.184*replayed_attn:256:rms + 0.36*replayed_attn:all:rms + 0.46*replayed_attn:64:rms + "
-     "1.15*expected_attn + 1.7*window_attn:64:pool=5:avg + 0.0241*sqrt(observed_attn) + "
-     "0.00594*min(rank:wov_norm, 0.35) + 0.0523/(relative_pos + 1) + 0.559*observed_attn^1.1 + "
-     "3.1*sqrt(expected_attn*replayed_attn:256:rms) + 0.00525*max(rank:key_norm - 0.8, 0) + "
-     "attn_entropy*(0.00119*layer_ratio - 0.000973) + rank:observed_attn*rank:wov_norm*(0.0049*layer_ratio - "
-     "0.00105) + sqrt(expected_attn*window_attn:64:pool=5:avg)*(5.23 - 9.85*layer_ratio) + "
-     "expected_attn*(0.548*rank:wov_norm + rank:key_norm*(4.75*layer_ratio - 4.2) + (0 == token_type)*(2.67 - "
-     "5.48*layer_ratio)) - rank:key_cos*(0.0033*layer_ratio + 0.00139))"},
+     "1.7*window_attn:64:pool=5:avg + 0.0241*sqrt(observed_attn) + 0.00594*min(rank:wov_norm, 0.35) + "
+     "0.0523/(relative_pos + 1) + 0.559*observed_attn^1.1 + 3.1*sqrt(expected_attn*replayed_attn:256:rms) + "
+     "0.00525*max(rank:key_norm - 0.8, 0) + attn_entropy*(0.00119*layer_ratio - 0.000973) + "
+     "rank:observed_attn*rank:wov_norm*(0.0049*layer_ratio - 0.00105) + "
+     "sqrt(expected_attn*window_attn:64:pool=5:avg)*(5.23 - 9.85*layer_ratio) + "
+     "expected_attn*(0.548*rank:wov_norm + rank:key_norm*(4.75*layer_ratio - 4.2) + 3.15 - 4.11*layer_ratio) - "
+     "rank:key_cos*(0.0033*layer_ratio + 0.00139))"},
 };
 
 } // namespace
