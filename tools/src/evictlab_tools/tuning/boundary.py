@@ -36,8 +36,7 @@ class Boundary:
 def boundary(scores: Doubles, count: int, random: np.random.Generator) -> Boundary:
     """Of scores [H_kv][n], `count` of which are kept in each head."""
     n = scores.shape[-1]
-    order = np.argsort(-scores, axis=-1, kind="stable")
-    ranked = np.take_along_axis(scores, order, -1)
+    ranked = -np.sort(-scores, axis=-1)
     side = max(1, int(SIDE * count))
     low, high = min(count, n - 1), count - 1
     with np.errstate(invalid="ignore"):

@@ -24,7 +24,9 @@ from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.verdict.command import RETENTIONS, parse_retentions
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.statistics import Estimate, ratio
+from evictlab_tools.verdict.serve import SPLITS as SEARCHED
+from evictlab_tools.verdict.statistics import ratio
+from evictlab_tools.verdict.summary import with_interval
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,7 +80,7 @@ def _documents(given: argparse.Namespace, judge: Judge, lab: Lab) -> list[TokenD
                 [item], judge.source, prompt=given.prompt, continuation=given.continuation, kind="text", split="train"
             )
         )
-        documents += [document for document in found.documents if document.split in ("train", "valid")]
+        documents += [document for document in found.documents if document.split in SEARCHED]
     return documents
 
 
@@ -96,18 +98,14 @@ def _weights(text: str | None, retentions: Sequence[float]) -> tuple[float, ...]
     return weights
 
 
-def _text(estimate: Estimate) -> str:
-    interval = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.value:.3f}{interval}"
-
-
 def _print_round(number: int, found: Round, retentions: Sequence[float]) -> None:
     verdict = "better" if found.better else "no better, and left out"
     print(f"round {number}: {verdict}")
     if len(found.before):
         print("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
         for at, retention in enumerate(retentions):
-            print(f"  {retention:g}: {_text(ratio(np.exp(found.after[:, at]), np.exp(found.before[:, at])))}")
+            change = ratio(np.exp(found.after[:, at]), np.exp(found.before[:, at]))
+            print(f"  {retention:g}: {with_interval(change, '.3f')}")
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
@@ -130,18 +128,21 @@ def command(arguments: Sequence[str] | None = None) -> None:
         _tune(given, settings, threads)
 
 
-def _opened(given: argparse.Namespace, lab: Lab, threads: int) -> tuple[Judge, list[TokenDocument]]:
+def _opened(
+    given: argparse.Namespace, lab: Lab, threads: int
+) -> tuple[Judge, list[TokenDocument], list[TokenDocument]]:
+    """The judge, and the documents to train and to validate on."""
     judge = judge_of(open_model(given.model, given.revision), sliding_layers=given.sliding_layers, threads=threads)
     documents = _documents(given, judge, lab)
-    if not any(document.split == "train" for document in documents):
+    train, valid = ([document for document in documents if document.split == split] for split in SEARCHED)
+    if not train:
         raise UsageError("none of the inputs has documents of the split train")
-    return judge, documents
+    return judge, train, valid
 
 
 def _propose(given: argparse.Namespace, settings: Settings, threads: int, answers: LineWriter) -> None:
     lab = Lab()
-    judge, documents = _opened(given, lab, threads)
-    train = [document for document in documents if document.split == "train"]
+    judge, train, _ = _opened(given, lab, threads)
     proposer = GradientProposer(judge, lab, train, settings, given.seconds)
     judge.load(train[0])
     answers.write(greeting(f"gradients of {judge.source.name} (evictlab-tune {__version__})"))
@@ -152,9 +153,7 @@ def _tune(given: argparse.Namespace, settings: Settings, threads: int) -> None:
     lab = Lab()
     formula = _formula(given.formula)
     lab.open("=" + formula)
-    judge, documents = _opened(given, lab, threads)
-    train = [document for document in documents if document.split == "train"]
-    valid = [document for document in documents if document.split == "valid"]
+    judge, train, valid = _opened(given, lab, threads)
     tuner = Tuner(judge, lab, train, valid, settings)
     for number in range(1, given.rounds + 1):
         found = tuner.round(formula, number)

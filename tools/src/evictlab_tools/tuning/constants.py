@@ -7,11 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"(?P<comment>#[^\n]*)"
-    r"|(?P<name>[A-Za-z_]\w*(?::[\w.=]+)*)"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-)
+_NAME = r"[A-Za-z_]\w*(?::[\w.=]+)*"  # a column's, with its parameters, or a function's
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_TOKEN = re.compile(rf"(?P<comment>#[^\n]*)|(?P<name>{_NAME})|(?P<number>{_NUMBER})")
+_NODE = re.compile(rf"{_NAME}|{_NUMBER}|<=|>=|==|[-+*/^<>]")
+
+
+def nodes_of(formula: str) -> int:
+    """About how many operators and operands a formula without comments has, and rather more than fewer."""
+    return len(_NODE.findall(formula))
 
 
 def number(value: float, digits: int | None = None) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import Lab, Scorer
+from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.constants import Constants, number
 from evictlab_tools.verdict.judge import DocumentRun
 
@@ -38,8 +38,6 @@ rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observe
 max(0.2-rank:key_norm,0)  token_type==1  token_type==3  relative_age  exp(-relative_pos/32)  exp(-relative_pos/200)
 relative_pos<64  1/(position+1)
 """.split()
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import Lab
 from evictlab_tools.propose.serve import Proposals
+from evictlab_tools.tuning.constants import nodes_of
 from evictlab_tools.tuning.directions import Directions
 from evictlab_tools.tuning.pull import Pull, pull_of
 from evictlab_tools.tuning.step import steepest
@@ -19,7 +19,6 @@ from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
 
 FEWER = 4  # by so many fewer a step grows where its formula is too large
-_NODE = re.compile(r"[A-Za-z_]\w*(?::[\w.=]+)*|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|<=|>=|==|[-+*/^<>]")
 
 
 class GradientProposer:
@@ -46,7 +45,7 @@ class GradientProposer:
         grow = self._settings.grow
         while True:
             formulas = self._formulas(self._directions, grow, wanted)
-            if grow <= 0 or all(len(_NODE.findall(formula)) <= most for formula in formulas):
+            if grow <= 0 or all(nodes_of(formula) <= most for formula in formulas):
                 break
             grow = max(0, grow - FEWER)
         why = f"the model's own gradient over {min(len(self._pulls), len(self._documents))} train documents, step "

@@ -24,7 +24,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.verdict.judge import DocumentRun
 from evictlab_tools.verdict.masked import ATTENTION as MASKED
-from evictlab_tools.verdict.masked import PromptLayer, visible
+from evictlab_tools.verdict.masked import PromptLayer, logits_of_copies, visible
 
 ATTENTION = "evictlab_multiplied"  # as the judge's, but for what runs under `_multiplying`
 LEAST_LEFT = 0.1  # of Z, that evicting one token is taken to leave: else o changes without bound
@@ -110,11 +110,7 @@ def divergences(run: DocumentRun, chosen: Sequence[Sequence[Chosen]]) -> Tensor:
     """
     document = run.document
     with _multiplying(_Multiplied(run.prompt_layers, chosen, document.prompt)):
-        logits: Tensor = run.model(
-            input_ids=torch.tensor([document.ids[document.prompt :]]).expand(len(chosen), -1),
-            position_ids=torch.arange(document.prompt, len(document.ids)).expand(len(chosen), -1),
-            use_cache=False,
-        ).logits.float()
+        logits = logits_of_copies(run.model, document.ids, document.prompt, len(chosen)).float()
     full = run.predictions.logits.float().log_softmax(-1)
     p = full.exp()
     entropy = -(p * full).sum(-1)

@@ -17,7 +17,7 @@ from evictlab_tools.files import read_json
 from evictlab_tools.library import Library
 from evictlab_tools.verdict.judge import BOUNDS
 from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
-from evictlab_tools.verdict.summary import Row, Verdict, table
+from evictlab_tools.verdict.summary import Row, Verdict, table, with_interval
 
 SPLITS = ("train", "valid", "test")
 
@@ -135,8 +135,7 @@ def correlations_to_text(correlations: Sequence[Correlation], *, markdown: bool 
     for measure in measures:
         row = [measure]
         for retention in retentions:
-            e = cells[measure, retention]
-            row.append(f"{e.value:.2f}" if e.low is None else f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]")
+            row.append(with_interval(cells[measure, retention], ".2f"))
         body.append(row)
     if markdown:
         lines = [header, ["---"] * len(header), *body]

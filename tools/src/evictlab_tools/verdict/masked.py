@@ -133,11 +133,16 @@ def continue_with(
     `added` [1][m][H_q][d], by layer, is added to what the heads put out.
     """
     with _hiding(_Hidden(layers, kept, added)):
-        output = model(
-            input_ids=torch.tensor([list(ids[prompt:])]).expand(len(kept), -1),
-            position_ids=torch.arange(prompt, len(ids)).expand(len(kept), -1),
-            use_cache=False,
-        )
+        return logits_of_copies(model, ids, prompt, len(kept))
+
+
+def logits_of_copies(model: torch.nn.Module, ids: Sequence[int], prompt: int, copies: int) -> Tensor:
+    """[copies][m][vocabulary]: the continuation alone, at its true positions, so many times in one batch."""
+    output = model(
+        input_ids=torch.tensor([list(ids[prompt:])]).expand(copies, -1),
+        position_ids=torch.arange(prompt, len(ids)).expand(copies, -1),
+        use_cache=False,
+    )
     logits: Tensor = output.logits
     return logits
 

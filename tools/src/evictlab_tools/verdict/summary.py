@@ -154,7 +154,7 @@ def _figure(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _with_interval(estimate: Estimate, form: str) -> str:
+def with_interval(estimate: Estimate, form: str) -> str:
     text = format(estimate.value, form)
     return text if estimate.low is None else f"{text} [{estimate.low:{form}}, {estimate.high:{form}}]"
 
@@ -179,7 +179,7 @@ def to_text(verdict: Verdict) -> str:
             and not verdict.overshoots(row)
             and row.scorer not in BOUNDS
         )
-        return _with_interval(estimate, ".2f") + (" *" if wins else "  ")
+        return with_interval(estimate, ".2f") + (" *" if wins else "  ")
 
     best = [row.scorer if (row := verdict.best_published(r)) else "none" for r in range(len(verdict.retentions))]
     count = len(verdict.documents.documents)
@@ -195,10 +195,10 @@ def to_text(verdict: Verdict) -> str:
             f"({', '.join(best)}); * where the interval lies below 1",
             ratio_cell,
         ),
-        by_retention("KL divergence, arithmetic mean", lambda row, r: _with_interval(mean(row.kl[:, r]), ".4f")),
+        by_retention("KL divergence, arithmetic mean", lambda row, r: with_interval(mean(row.kl[:, r]), ".4f")),
         by_retention(
             "Change of the mean negative log-likelihood",
-            lambda row, r: _with_interval(mean(row.delta_nll[:, r]), "+.4f"),
+            lambda row, r: with_interval(mean(row.delta_nll[:, r]), "+.4f"),
         ),
         _kinds(verdict, rows),
     ]
