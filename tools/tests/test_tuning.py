@@ -17,19 +17,23 @@ from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab
 from evictlab_tools.tuning import command as command_module
-from evictlab_tools.tuning.boundary import boundary, side_deviations
+from evictlab_tools.tuning.boundary import boundary, side_deviations, standing
 from evictlab_tools.tuning.command import command
 from evictlab_tools.tuning.constants import Constants
-from evictlab_tools.tuning.directions import Direction, Directions
+from evictlab_tools.tuning.directions import Direction, Directions, Point, layer_factor
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.pull import Pull
-from evictlab_tools.tuning.step import steepest
+from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import Chosen, attend, divergences
 from evictlab_tools.tuning.tuner import Settings, Tuner, judge_of
 from evictlab_tools.verdict.judge import DocumentRun
 from evictlab_tools.verdict.masked import PromptLayer
 
 BAD_START = "0.2*observed_attn - 0.5*rank:window_attn:8"  # throws away first what the model looks at
+
+
+def position(directions: Directions, step: dict[Direction, float]) -> np.ndarray:
+    return np.array([step.get(one, 0.0) for one in directions.all])
 
 
 def read(model: str, text: int = 0) -> DocumentRun:
@@ -62,7 +66,7 @@ def test_a_step_moves_constants_and_brings_in_terms_and_layers() -> None:
     expected = "if(position < 4, keep, (0.75 + 0.2*(layer_ratio - 0.5))*observed_attn + 3*rank:key_norm)"
     expected += " - 0.01*(layer_ratio - 0.5)*wov_norm + 2*last_attn"
     run, lab = read("llama"), Lab()
-    ours, theirs = lab.open("=" + directions.formula(step)), lab.open("=" + expected)
+    ours, theirs = lab.open("=" + directions.formula(position(directions, step))), lab.open("=" + expected)
     for layer in range(4):
         run.prepare(ours)
         first, second = (one.score(run.layer_input(layer, one)) for one in (ours, theirs))
@@ -73,13 +77,16 @@ def test_slopes_are_what_a_step_changes() -> None:
     formula = "if(position < 4, keep, 0.25*observed_attn^1.5 - 3*rank:key_norm)"
     run, lab = read("llama"), Lab()
     directions = Directions(lab, formula, ["last_attn"])
-    directions.prepare(run)
+    away = 0.1 * np.arange(len(directions.all)) / len(directions.all)
+    point = directions.at(away)
+    point.prepare(run)
     for at, one in enumerate(directions.all):
         length = 0.01
-        moved = lab.open("=" + directions.formula({one: length}))
+        moved = lab.open("=" + directions.formula(away + position(directions, {one: length}), None))
         for layer in (0, 3):
-            own = directions.scorer.score(run.layer_input(layer, directions.scorer))
-            slopes = directions.slopes(run, layer, own)[at]
+            own = point.scorer.score(run.layer_input(layer, point.scorer))
+            plain = point.slopes(run, layer, own)
+            slopes = np.concatenate((plain, layer_factor(run, layer) * plain))[at]
             with np.errstate(invalid="ignore"):
                 changed = (moved.score(run.layer_input(layer, moved)) - own) / length
             assert np.allclose(slopes[np.isfinite(changed)], changed[np.isfinite(changed)], atol=5e-3)
@@ -116,6 +123,33 @@ def test_a_derivative_is_what_the_token_alone_changes_of_the_output() -> None:
             assert torch.allclose(foretold, output(other) - output(kept), atol=1e-5)
 
 
+def test_other_derivatives_of_the_output_are_as_of_the_plain_sum() -> None:
+    draw = torch.Generator().manual_seed(5)
+    keys, cached = torch.randn(2, 2, 12, 5, generator=draw)
+    layer = PromptLayer(keys, cached, 0.7, 0)
+    kept = (torch.rand(2, 12, generator=draw) < 0.5).float()
+    places = torch.stack([torch.randperm(12, generator=draw) for _ in range(2)])
+    given = [torch.randn(heads, 3, 5, generator=draw, requires_grad=True) for heads in (4, 2, 2)]
+    towards = torch.randn(4, 3, 5, generator=draw)
+
+    def plain(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        found = []
+        for head in range(4):
+            own, there = head // 2, places[head // 2][kept[head // 2] > 0]
+            keys = torch.cat((layer.k[own, there], k[own]))
+            logits = 0.7 * q[head] @ keys.T
+            later = torch.cat((torch.zeros(3, len(there)), torch.ones(3, 3).triu(1)), 1) > 0
+            weights = logits.masked_fill(later, float("-inf")).softmax(-1)
+            found.append(weights @ torch.cat((layer.v[own, there], v[own])))
+        return torch.stack(found)
+
+    outputs = attend(Chosen(places, kept), layer, 12, *given), plain(*given)
+    assert torch.allclose(*outputs, atol=1e-5)
+    ours, theirs = (torch.autograd.grad((output * towards).sum(), given) for output in outputs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
 def test_derivatives_of_the_divergence_tell_tokens_apart() -> None:
     run = read("llama")
     draw = np.random.default_rng(4)
@@ -142,22 +176,26 @@ def test_the_boundary_keeps_k_and_asks_nothing_of_the_scale() -> None:
 
 
 def test_values_are_compared_within_a_side() -> None:
-    at = boundary(np.random.default_rng(5).normal(size=(1, 60)), 20, np.random.default_rng(1))
-    assert side_deviations(at, np.where(at.kept, -1.0, -3.0)) == pytest.approx(0, abs=1e-12)
+    at = standing(boundary(np.random.default_rng(5).normal(size=(2, 60)), 20, np.random.default_rng(1)))
+    kept = at.sides[:, 1::2].sum(1) > 0
+    assert side_deviations(at, np.where(kept, -1.0, -3.0) + 5 * at.heads) == pytest.approx(0, abs=1e-12)
     values = np.random.default_rng(6).normal(size=at.weights.shape)
     deviations = side_deviations(at, values)
-    assert (deviations * at.weights)[at.kept].sum() == pytest.approx(0, abs=1e-12)
-    assert np.ptp((values - deviations)[at.kept]) == pytest.approx(0, abs=1e-12)
+    of_side = kept & (at.heads == 1)
+    assert 0 < of_side.sum() < kept.sum()
+    assert (deviations * at.weights)[of_side].sum() == pytest.approx(0, abs=1e-12)
+    assert np.ptp((values - deviations)[of_side]) == pytest.approx(0, abs=1e-12)
 
 
 def test_a_step_follows_evidence_of_all_documents_and_not_what_directions_share() -> None:
     metric = np.array([[1.0, 0.99, 0], [0.99, 1.0, 0], [0, 0, 0]])[None]
     slopes = np.array([[1.0, 0.5, 5.0]])
-    step = steepest([Pull(slopes, metric), Pull(slopes, metric)], [1.0], [0, 1, 2], 0)
+    pulls = [Pull(2 * slopes, metric), Pull(0 * slopes, metric), Pull(-9 * slopes, metric)]
+    step = steepest(Field.of(pulls, [1.0], [1, 1, 0]), [0, 1, 2], 0)
     assert step[0] < 0 and abs(step[1]) < 0.05 * abs(step[0])  # the second only shares what the first has
     assert step[2] == 0  # changes no score
     assert step @ metric[0] @ step == pytest.approx(1)
-    grown = steepest([Pull(np.array([[0.0, 0.1, 0.5]]), np.eye(3)[None])], [1.0], [0], 1)
+    grown = steepest(Field(np.array([0.0, 0.1, 0.5]), np.eye(3)), [0], 1)
     assert grown[1] == 0 > grown[2]
 
 
@@ -167,6 +205,11 @@ def test_all_kept_and_equal_scores_have_no_boundary() -> None:
         assert at.kept.sum() == count and np.isfinite(at.weights).all()
 
 
+def start_of(ours: Tuner, formula: str) -> Point:
+    directions = Directions(ours.lab, formula, ours.settings.terms)
+    return directions.at(directions.origin)
+
+
 def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = ()) -> Tuner:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=2)
     settings = Settings((0.25, 0.5), (1.0, 1.0), terms, 3)
@@ -174,28 +217,31 @@ def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = ()) -> Tu
 
 
 def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by() -> None:
-    ours, formula, before = tuner([0, 1], [2]), BAD_START, 0.0
+    ours, before = tuner([0, 1], [2]), 0.0
+    point = start_of(ours, BAD_START)
     for number in range(3):
-        found = ours.round(formula, number)
+        found = ours.round(point, number)
         before = before or found.before.mean()
-        formula = found.formula if found.better else formula
+        point = found.point if found.better else point
     assert found.after.mean() < before - 0.2
 
 
 def test_a_missing_term_comes_in() -> None:
-    found = tuner([0, 1], [2], ("observed_attn", "token_type")).round("0.001*position", 1)
-    assert "observed_attn" in found.formula and found.better
+    ours = tuner([0, 1], [2], ("observed_attn", "token_type"))
+    found = ours.round(start_of(ours, "0.001*position"), 1)
+    assert "observed_attn" in found.point.formula and found.better
     assert found.after.mean() < found.before.mean() - 0.1
 
 
 def test_the_same_seed_gives_the_same_formula() -> None:
-    first, again = (tuner([0], [1]).round(BAD_START, 1) for _ in range(2))
-    assert first.formula == again.formula != BAD_START
+    first, again = (ours.round(start_of(ours, BAD_START), 1) for ours in (tuner([0], [1]), tuner([0], [1])))
+    assert first.point.formula == again.point.formula != BAD_START
     assert (first.after == again.after).all()
 
 
 def test_what_is_no_better_on_valid_documents_is_said_to_be_so() -> None:
-    found = tuner([0], [1]).round("1*position", 1)  # no scale can change what it keeps
+    ours = tuner([0], [1])
+    found = ours.round(start_of(ours, "1*position"), 1)  # no scale can change what it keeps
     assert not found.better or (found.after.mean() < found.before.mean())
 
 
@@ -230,22 +276,30 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
         command(given)
 
 
-def test_the_proposer_goes_on_from_what_it_has_read_while_the_champion_stays(tmp_path: Path) -> None:
+def test_the_proposer_goes_on_from_what_it_has_read(tmp_path: Path) -> None:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=1)
     settings = Settings((0.25, 0.5), (1.0, 1.0), ("observed_attn", "token_type"), 3)
     proposer = GradientProposer(judge, Lab(), [document(0), document(1)], settings, 0)
-    request = {"champions": [{"formula": BAD_START}], "wanted": 2, "max_nodes": 40}
-    first, second = proposer.propose(request), proposer.propose(request)
+
+    def asked(id: str, formula: str, hypothesis: str = "", nodes: int = 40) -> list[dict[str, str]]:
+        champion = {"id": id, "formula": formula, "hypothesis": hypothesis}
+        return proposer.propose({"champions": [champion], "wanted": 2, "max_nodes": nodes})
+
+    first, second = asked("g0-s0", BAD_START), asked("g0-s0", BAD_START)
     assert [each["hypothesis"] for each in first] == [
-        "the model's own gradient over 1 train documents, step 0.1",
-        "the model's own gradient over 1 train documents, step 0.2",
+        "the model's own gradient at g0-s0 over 1 documents, step 0.1",
+        "the model's own gradient at g0-s0 over 1 documents, step 0.2",
     ]
-    assert "over 2 train documents" in second[0]["hypothesis"] and second[0]["formula"] != first[0]["formula"]
-    other = proposer.propose({**request, "champions": [{"formula": second[1]["formula"]}], "wanted": 9})
-    assert "over 1 train documents" in other[0]["hypothesis"] and len(other) == 4
-    small = proposer.propose({**request, "max_nodes": 7})
+    assert "over 2 documents" in second[0]["hypothesis"] and second[0]["formula"] != first[0]["formula"]
+    in_other_words = f"0 + 1*({second[1]['formula']})"  # evolve writes formulas in its own way
+    own = asked("g2-s8", in_other_words, second[1]["hypothesis"])
+    assert "at g2-s8 over 3 documents" in own[0]["hypothesis"] and len(own) == 2
+    assert own[0]["formula"].startswith("((") and "1*(" not in own[0]["formula"]
+    other = asked("g3-s4", "0.3*observed_attn", "by another")
+    assert "at g3-s4 over 1 documents" in other[0]["hypothesis"] and "window_attn" not in other[0]["formula"]
+    small = asked("g4-s1", BAD_START, nodes=7)
     assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]
     with pytest.raises(ToolError, match="champions"):
         proposer.propose({"wanted": 1, "max_nodes": 9})
-    for each in (*first, *second, *other, *small):
+    for each in (*first, *second, *own, *other, *small):
         Lab().open("=" + each["formula"])

@@ -78,7 +78,7 @@ EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t inde
 EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
 
 /* Columns of one layer of one document, kept from call to call: who scores the same layer with many scorers need not
- * compute a column anew for each. Holds at most 32 columns, 8 bytes a KV head and token each. */
+ * compute a column anew for each. Holds at most 64 columns, 8 bytes a KV head and token each. */
 typedef struct evl_memory evl_memory;
 EVL_EXPORT evl_status evl_memory_open(evl_memory** memory, evl_failure* failure);
 EVL_EXPORT void evl_memory_close(evl_memory* memory); /* NULL is nothing to do */

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 SIDE = 0.1  # of K: how many tokens on each side make the width of the sigmoid
 NOISE = 0.5  # of a sigmoid's width, on scores, so that not always the same tokens stand at the boundary
 REACH = 1.5  # of K: tokens that are looked at; further ones have weights that are nearly 0
+LEAST = 1e-3  # of a head's largest weight: smaller ones count as 0
 
 Doubles = NDArray[np.float64]
 
@@ -52,12 +53,27 @@ def boundary(scores: Doubles, count: int, random: np.random.Generator) -> Bounda
     return Boundary(places, kept, weights)
 
 
-def side_deviations(at: Boundary, values: Doubles) -> Doubles:
-    """Values [...][H_kv][c] less their mean, by the tokens' weights, over each head's tokens of the same side."""
-    deviations = np.zeros_like(values)
-    for side in (at.kept, ~at.kept):
-        weights = np.where(side, at.weights, 0.0)
-        total = weights.sum(-1, keepdims=True)
-        mean = (weights * values).sum(-1, keepdims=True) / np.where(total > 0, total, 1.0)
-        deviations += np.where(side, values - mean, 0.0)
+@dataclass(frozen=True)
+class Standing:
+    """The tokens of all heads whose weights count, one after another [t]."""
+
+    near: NDArray[np.bool_]  # [H_kv][c], of the boundary's: which they are
+    heads: NDArray[np.int64]
+    places: NDArray[np.int64]
+    weights: Doubles
+    sides: Doubles  # [t][2 * H_kv]: 1 where the token is of that head and side, else 0
+
+
+def standing(at: Boundary) -> Standing:
+    near = at.weights > LEAST * at.weights.max(-1, keepdims=True)
+    heads, _ = np.nonzero(near)
+    sides = np.eye(2 * len(near))[2 * heads + at.kept[near]]
+    return Standing(near, heads, at.places[near], at.weights[near], sides)
+
+
+def side_deviations(at: Standing, values: Doubles) -> Doubles:
+    """Values [...][t] less their mean, by the tokens' weights, over each head's tokens of the same side."""
+    shares = at.sides * at.weights[:, None]
+    total = shares.sum(0)
+    deviations: Doubles = values - (values @ (shares / np.where(total > 0, total, 1.0))) @ at.sides.T
     return deviations

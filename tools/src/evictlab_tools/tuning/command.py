@@ -18,7 +18,7 @@ from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import TIMEOUT, greeting, serve
-from evictlab_tools.tuning.directions import TERMS
+from evictlab_tools.tuning.directions import TERMS, Directions
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.verdict.command import RETENTIONS, parse_retentions
@@ -152,18 +152,20 @@ def _propose(given: argparse.Namespace, settings: Settings, threads: int, answer
 def _tune(given: argparse.Namespace, settings: Settings, threads: int) -> None:
     lab = Lab()
     formula = _formula(given.formula)
-    lab.open("=" + formula)
+    lab.open("=" + formula)  # before the model, which takes longer
     judge, train, valid = _opened(given, lab, threads)
     tuner = Tuner(judge, lab, train, valid, settings)
+    directions = Directions(lab, formula, settings.terms)
+    point = directions.at(directions.origin)
     for number in range(1, given.rounds + 1):
-        found = tuner.round(formula, number)
+        found = tuner.round(point, number)
         _print_round(number, found, settings.retentions)
         if not found.better:
             break
-        formula = found.formula
-        print(f"  {formula}", flush=True)
+        point = found.point
+        print(f"  {point.formula}", flush=True)
         if given.output is not None:
-            write_whole(given.output, f"{formula}\n".encode())
+            write_whole(given.output, f"{point.formula}\n".encode())
 
 
 def _lines(path: Path) -> list[str]:

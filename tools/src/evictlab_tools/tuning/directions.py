@@ -8,7 +8,7 @@ of the model is not paid for in the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +25,17 @@ DIGITS = 4  # significant, of what is written
 MIDDLE = 0.5  # of layer_ratio
 
 # What a term may be: signals in their own units, combinations of two that the units allow, and ranks for what has none.
+# The token's type is not among them: a kvpress press is not told it.
 TERMS = """
 observed_attn  sqrt(observed_attn)  attn_entropy  expected_attn:mean  window_attn:16  window_attn:256
 window_attn:64:pool=15:avg  window_max:64  window_std:64  window_std:256  last_attn:all  replayed_attn:64
 replayed_attn:all  sqrt(observed_attn*expected_attn)  sqrt(window_attn:64:pool=5:avg*expected_attn)
 min(expected_attn,window_attn:64)  min(window_attn:64,observed_attn)  observed_attn*rank:wov_norm
 expected_attn*rank:wov_norm  replayed_attn:256:rms*rank:wov_norm  observed_attn*rank:value_norm
-observed_attn*rank:lag_value  expected_attn*rank:key_norm  expected_attn*rank:key_cos  (token_type==0)*expected_attn
-(token_type==1)*observed_attn  (token_type==3)*observed_attn  rank:wov_norm  rank:value_norm  rank:key_norm
-rank:lag_key  rank:lag_value:32  rank:key_cos^2  rank:observed_attn  rank:expected_attn
-rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observed_attn  max(rank:key_norm-0.8,0)
-max(0.2-rank:key_norm,0)  token_type==1  token_type==3  relative_age  exp(-relative_pos/32)  exp(-relative_pos/200)
+observed_attn*rank:lag_value  expected_attn*rank:key_norm  expected_attn*rank:key_cos  rank:wov_norm
+rank:value_norm  rank:key_norm  rank:lag_key  rank:lag_value:32  rank:key_cos^2  rank:observed_attn
+rank:expected_attn  rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observed_attn
+max(rank:key_norm-0.8,0)  max(0.2-rank:key_norm,0)  relative_age  exp(-relative_pos/32)  exp(-relative_pos/200)
 relative_pos<64  1/(position+1)
 """.split()
 
@@ -49,63 +49,92 @@ class Direction:
 
 
 class Directions:
-    """All that one formula has. Threads may share it once it is made."""
+    """All that one formula has. A position [direction] says how far the formula is moved along each: (0, 0, ...) is the
+    formula itself. Positions stay comparable however far one goes, and so do slopes at them.
+    """
 
     def __init__(self, lab: Lab, formula: str, terms: Sequence[str]) -> None:
+        self._lab = lab
         self._constants = Constants.of(formula)
-        values = self._constants.values
-        whats: list[int | str] = [*range(len(values)), *dict.fromkeys(terms)]
+        self._count = len(self._constants.values)
+        whats: list[int | str] = [*range(self._count), *dict.fromkeys(terms)]
         self.all = [Direction(what, layer) for layer in (False, True) for what in whats]
-        self._steps = [DIFFERENCE * (abs(value) or ZERO) for value in values]
-        moved = [[value + step * (i == at) for i, value in enumerate(values)] for at, step in enumerate(self._steps)]
-        self.scorer = lab.open("=" + formula)
-        self._moved = [lab.open("=" + self._constants.formula([number(v) for v in each])) for each in moved]
-        self._terms = [_open_term(lab, what) for what in whats if isinstance(what, str)]
+        self.terms = [_open_term(lab, what) for what in whats if isinstance(what, str)]
 
     @property
-    def moving(self) -> list[int]:
-        """The constants, in `all`: they take part in every step."""
-        return list(range(len(self._moved)))
+    def origin(self) -> Doubles:
+        return np.zeros(len(self.all))
 
-    def along(self, step: Doubles, length: float) -> str:
-        """The formula after a step [direction], `length` times."""
-        return self.formula({one: length * by for one, by in zip(self.all, step, strict=True) if by != 0})
+    def taken(self, position: Doubles) -> list[int]:
+        """The directions that take part in every step from there: the constants alone, and what has come in."""
+        return [at for at, moved in enumerate(position) if at < self._count or moved != 0]
 
-    def prepare(self, run: DocumentRun) -> None:
-        for scorer in (self.scorer, *self._terms):
-            run.prepare(scorer)
-
-    def slopes(self, run: DocumentRun, layer: int, scores: Doubles) -> Doubles:
-        """Of one layer: derivatives along `all` [direction][H_kv][n] of the formula's scores [H_kv][n]."""
-
-        def scored(scorer: Scorer) -> Doubles:
-            return scorer.score(run.layer_input(layer, scorer))
-
-        with np.errstate(invalid="ignore"):
-            moved = [(scored(one) - scores) / step for one, step in zip(self._moved, self._steps, strict=True)]
-        plain = np.stack([*moved, *map(scored, self._terms)])
-        plain[~np.isfinite(plain)] = 0.0  # where tokens are kept or evicted whatever the constants are
-        return np.concatenate((plain, (layer / run.judge.source.num_layers - MIDDLE) * plain))
-
-    def formula(self, step: Mapping[Direction, float]) -> str:
-        """With each constant and term moved by so much."""
+    def formula(self, position: Doubles, digits: int | None = DIGITS) -> str:
+        """In so many significant digits of what is moved; None: in all."""
+        step = {one: by for one, by in zip(self.all, position.tolist(), strict=True) if by != 0}
 
         def written(what: int | str, value: float) -> str:
             slope = step.get(Direction(what, True), 0.0)
             moved = value + step.get(Direction(what, False), 0.0) - MIDDLE * slope
             if moved == value and slope == 0:
                 return number(value)
-            value = moved
-            return number(value, DIGITS) if slope == 0 else f"({number(value, DIGITS)}{slope:+.{DIGITS}g}*layer_ratio)"
+            sign = "" if slope < 0 else "+"
+            return number(moved, digits) + (f"{sign}{number(slope, digits)}*layer_ratio" if slope != 0 else "")
 
-        text = self._constants.formula([written(i, value) for i, value in enumerate(self._constants.values)])
+        def factor(text: str) -> str:
+            return f"({text})" if "layer_ratio" in text else text
+
+        text = self._constants.formula([factor(written(i, value)) for i, value in enumerate(self._constants.values)])
         new = dict.fromkeys(direction.what for direction in step if isinstance(direction.what, str))
-        terms = [f"{_in_parentheses(written(what, 0.0))}*({what})" for what in new]
-        return " + ".join([_in_parentheses(text) if new else text, *terms])
+        terms = [f"({written(what, 0.0)})*({what})" for what in new]
+        return " + ".join([f"({text})" if new else text, *terms])
+
+    def at(self, position: Doubles) -> Point:
+        return Point(self._lab, self, position)
+
+    def differences(self, position: Doubles) -> list[tuple[str, float]]:
+        """By constant: the formula where it is a little larger, and how much."""
+        moved = []
+        for at, value in enumerate(self._constants.values):
+            other = position.copy()
+            step = DIFFERENCE * (abs(value + position[at]) or ZERO)
+            other[at] += step
+            moved.append((self.formula(other, None), step))
+        return moved
 
 
-def _in_parentheses(text: str) -> str:
-    return text if text.startswith("(") and text.endswith(")") and ")" not in text[1:-1] else f"({text})"
+class Point:
+    """A position with what derivatives there need. Threads may share it."""
+
+    def __init__(self, lab: Lab, directions: Directions, position: Doubles) -> None:
+        self.directions, self.position = directions, position
+        self.scorer = lab.open("=" + directions.formula(position, None))
+        self._moved = [(lab.open("=" + formula), step) for formula, step in directions.differences(position)]
+
+    @property
+    def formula(self) -> str:
+        return self.directions.formula(self.position)
+
+    def prepare(self, run: DocumentRun) -> None:
+        for scorer in (self.scorer, *self.directions.terms):
+            run.prepare(scorer)
+
+    def slopes(self, run: DocumentRun, layer: int, scores: Doubles) -> Doubles:
+        """Of one layer: derivatives along the first half of `all` [direction][H_kv][n] of the formula's scores
+        [H_kv][n]. Those along the other half are layer_factor times these."""
+
+        def scored(scorer: Scorer) -> Doubles:
+            return scorer.score(run.layer_input(layer, scorer))
+
+        with np.errstate(invalid="ignore"):
+            moved = [(scored(scorer) - scores) / step for scorer, step in self._moved]
+        found = np.stack([*moved, *map(scored, self.directions.terms)])
+        found[~np.isfinite(found)] = 0.0  # where tokens are kept or evicted whatever the constants are
+        return found
+
+
+def layer_factor(run: DocumentRun, layer: int) -> float:
+    return layer / run.judge.source.num_layers - MIDDLE
 
 
 def _open_term(lab: Lab, text: str) -> Scorer:

@@ -5,26 +5,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import Lab
 from evictlab_tools.propose.serve import Proposals
+from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.constants import nodes_of
-from evictlab_tools.tuning.directions import Directions
+from evictlab_tools.tuning.directions import Directions, Point
 from evictlab_tools.tuning.pull import Pull, pull_of
-from evictlab_tools.tuning.step import steepest
+from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.tuner import LENGTHS, Settings, read_run
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
 
+FADING = 0.5  # by this, what was read counts less with each step that was taken since
 FEWER = 4  # by so many fewer a step grows where its formula is too large
 
 
 class GradientProposer:
-    """Reads documents for as long as a request may take, and goes on with the next request while the champion stays.
-
-    Once it has read all, it reads them again with other noise.
+    """Reads documents for as long as a request may take, in an order that the seed draws, and with the next request the
+    ones that follow; once it has read all, it reads them again with other noise. While the champion stays, all that was
+    read counts. Where one of its own proposals became champion, what was read before counts by half.
     """
 
     def __init__(
@@ -32,48 +37,76 @@ class GradientProposer:
     ) -> None:
         self._judge, self._lab, self._documents, self._settings = judge, lab, documents, settings
         self._seconds = seconds
-        self._champion = ""
-        self._directions: Directions | None = None
+        self._order = np.random.default_rng(settings.seed).permutation(len(documents))
+        self._reads = 0
+        self._proposed: dict[str, Doubles] = {}  # positions by hypothesis
+        self._champion = ""  # its id
+        self._point: Point | None = None
         self._pulls: list[Pull] = []
+        self._counts: list[float] = []
 
     def propose(self, request: Mapping[str, Any]) -> Proposals:
         champion, wanted, most = _asked(request)
-        if self._directions is None or self._champion != champion:
-            self._champion, self._pulls = champion, []
-            self._directions = Directions(self._lab, champion, self._settings.terms)
-        self._read(self._directions)
-        grow = self._settings.grow
-        while True:
-            formulas = self._formulas(self._directions, grow, wanted)
-            if grow <= 0 or all(nodes_of(formula) <= most for formula in formulas):
-                break
-            grow = max(0, grow - FEWER)
-        why = f"the model's own gradient over {min(len(self._pulls), len(self._documents))} train documents, step "
-        return [
-            {"formula": formula, "hypothesis": f"{why}{length:g}"}
-            for formula, length in zip(formulas, LENGTHS, strict=False)
-        ]
+        point = self._point = self._at(champion)
+        self._read(point)
+        why = f"the model's own gradient at {champion.id} over {len(self._pulls)} documents, step "
+        positions = self._positions(point, most)[:wanted]
+        steps = {f"{why}{length:g}": to for length, to in zip(LENGTHS, positions, strict=False)}
+        self._proposed.update(steps)
+        return [{"formula": point.directions.formula(to), "hypothesis": each} for each, to in steps.items()]
 
-    def _read(self, directions: Directions) -> None:
+    def _at(self, champion: _Champion) -> Point:
+        if self._point is not None and champion.id == self._champion:
+            return self._point
+        self._champion = champion.id
+        position = self._proposed.get(champion.hypothesis)
+        if self._point is None or position is None:
+            self._pulls, self._counts, self._proposed = [], [], {}
+            directions = Directions(self._lab, champion.formula, self._settings.terms)
+            return directions.at(directions.origin)
+        self._counts = [FADING * count for count in self._counts]
+        return self._point.directions.at(position)
+
+    def _read(self, point: Point) -> None:
         begin = time.monotonic()
         slowest = 0.0
         while slowest == 0.0 or time.monotonic() - begin + slowest < self._seconds:
-            started, count = time.monotonic(), len(self._pulls)
-            run = read_run(self._judge, self._documents[count % len(self._documents)])
-            self._pulls.append(pull_of(run, directions, self._settings.retentions, (self._settings.seed, count)))
+            started = time.monotonic()
+            run = read_run(self._judge, self._documents[self._order[self._reads % len(self._order)]])
+            self._pulls.append(pull_of(run, point, self._settings.retentions, (self._settings.seed, self._reads)))
+            self._counts.append(1.0)
+            self._reads += 1
             slowest = max(slowest, time.monotonic() - started)
 
-    def _formulas(self, directions: Directions, grow: int, wanted: int) -> list[str]:
-        step = steepest(self._pulls, self._settings.weights, directions.moving, grow)
-        return [directions.along(step, length) for length in LENGTHS[:wanted]]
+    def _positions(self, point: Point, most: int) -> list[Doubles]:
+        """After steps of all lengths, with fewer new terms where formulas have more than `most` nodes."""
+        field = Field.of(self._pulls, self._settings.weights, self._counts)
+        directions, grow = point.directions, self._settings.grow
+        while True:
+            step = steepest(field, directions.taken(point.position), grow)
+            positions = [point.position + length * step for length in LENGTHS]
+            if grow <= 0 or all(nodes_of(directions.formula(position)) <= most for position in positions):
+                return positions
+            grow = max(0, grow - FEWER)
 
 
-def _asked(request: Mapping[str, Any]) -> tuple[str, int, int]:
-    """The champion's formula, how many are wanted, and how many nodes each may have."""
+@dataclass(frozen=True)
+class _Champion:
+    id: str
+    formula: str
+    hypothesis: str  # the proposer's own words where it was its proposal
+
+
+def _asked(request: Mapping[str, Any]) -> tuple[_Champion, int, int]:
+    """The champion, how many are wanted, and how many nodes each may have."""
     try:
-        champion, wanted, most = request["champions"][-1]["formula"], request["wanted"], request["max_nodes"]
+        last, wanted, most = request["champions"][-1], request["wanted"], request["max_nodes"]
+        champion = _Champion(last["id"], last["formula"], last["hypothesis"])
     except (KeyError, IndexError, TypeError):
-        raise ToolError('the request has no "champions" with formulas, "wanted" and "max_nodes"') from None
-    if not isinstance(champion, str) or not isinstance(wanted, int) or not isinstance(most, int) or wanted < 1:
-        raise ToolError('"formula" of the champion is a text, "wanted" and "max_nodes" are numbers above 0')
+        raise ToolError(
+            'the request has no "champions" with "id", "formula" and "hypothesis", "wanted" and "max_nodes"'
+        ) from None
+    texts = (champion.id, champion.formula, champion.hypothesis)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(wanted, int) or not isinstance(most, int):
+        raise ToolError('what the request says of the champion is texts, "wanted" and "max_nodes" are numbers')
     return champion, wanted, most

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from evictlab_tools.errors import ToolError
-from evictlab_tools.tuning.boundary import Boundary, Doubles, boundary, side_deviations
-from evictlab_tools.tuning.directions import Directions
+from evictlab_tools.tuning.boundary import Boundary, Doubles, boundary, side_deviations, standing
+from evictlab_tools.tuning.directions import Point, layer_factor
 from evictlab_tools.tuning.through_model import Chosen, divergences
 from evictlab_tools.verdict.judge import DocumentRun, kept_count
 
@@ -27,14 +27,14 @@ class Pull:
     metric: Doubles
 
 
-def pull_of(run: DocumentRun, directions: Directions, retentions: Sequence[float], seed: Sequence[int]) -> Pull:
+def pull_of(run: DocumentRun, point: Point, retentions: Sequence[float], seed: Sequence[int]) -> Pull:
     """`seed` is of the noise at the boundary. ToolError where a figure is not finite."""
-    directions.prepare(run)
+    point.prepare(run)
     random = np.random.default_rng(list(seed))
     layers = [number for number in range(len(run.layers)) if run.is_evicted(number)]
 
     def scored(number: int) -> Doubles:
-        return directions.scorer.score(run.layer_input(number, directions.scorer))
+        return point.scorer.score(run.layer_input(number, point.scorer))
 
     own = dict(zip(layers, run.judge.pool.map(scored, layers), strict=True))
     bounds = [
@@ -44,16 +44,18 @@ def pull_of(run: DocumentRun, directions: Directions, retentions: Sequence[float
     worths = _worths(run, bounds)
 
     def of_layer(number: int) -> tuple[Doubles, Doubles]:
-        by_direction = directions.slopes(run, number, own[number])
+        by_direction = point.slopes(run, number, own[number])
         found = [
             _of_boundary(by_retention[number], worth[number], by_direction)
             for by_retention, worth in zip(bounds, worths, strict=True)
         ]
-        return np.stack([slopes for slopes, _ in found]), np.stack([metric for _, metric in found])
+        factors = np.array([1.0, layer_factor(run, number)])
+        slopes, metric = (np.stack(each) for each in zip(*found, strict=True))
+        return np.kron(factors, slopes), np.kron(np.outer(factors, factors), metric)
 
     total: list[Doubles] = [sum(parts) for parts in zip(*run.judge.pool.map(of_layer, layers), strict=True)]
     if not all(np.isfinite(each).all() for each in total):
-        raise ToolError(f"{directions.scorer.text} on {run.document.name}: a derivative is no finite number")
+        raise ToolError(f"{point.scorer.text} on {run.document.name}: a derivative is no finite number")
     heads = sum(own[number].shape[0] for number in layers)
     counts = np.array([kept_count(run.prompt, 1 - retention) for retention in retentions])
     return Pull(total[0], total[1] / (heads * counts)[:, None, None])
@@ -77,6 +79,6 @@ def _chosen(run: DocumentRun, bounds: dict[int, Boundary], number: int) -> Chose
 
 
 def _of_boundary(at: Boundary, worth: Doubles, by_direction: Doubles) -> tuple[Doubles, Doubles]:
-    moved = side_deviations(at, np.take_along_axis(by_direction, at.places[None], -1))
-    flat = (moved * at.weights).reshape(len(moved), -1)
-    return flat @ worth.ravel(), flat @ flat.T
+    tokens = standing(at)
+    moved = side_deviations(tokens, by_direction[:, tokens.heads, tokens.places]) * tokens.weights
+    return moved @ worth[tokens.near], moved @ moved.T

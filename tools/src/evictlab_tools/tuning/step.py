@@ -8,6 +8,7 @@ Fisher matrix elsewhere, measures a step by what it does to the kept sets instea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,32 +18,45 @@ from evictlab_tools.tuning.pull import Pull
 RIDGE = 1.0  # of each direction's own metric: how much evidence a direction needs
 
 
-def steepest(pulls: Sequence[Pull], weights: Sequence[float], first: Sequence[int], grow: int) -> Doubles:
-    """[direction], of length 1 by the mean metric: along `first` and the `grow` others that add most, each in turn.
+@dataclass(frozen=True)
+class Field:
+    """What pulls say together: `slopes` [direction] and `metric` [direction][direction]."""
 
-    The logarithms of the retentions' divergences count by `weights`. All 0 where nothing along `first` changes a score.
+    slopes: Doubles
+    metric: Doubles
+
+    @staticmethod
+    def of(pulls: Sequence[Pull], weights: Sequence[float], counts: Sequence[float] | None = None) -> Field:
+        """The logarithms of the retentions' divergences count by `weights`, pulls by `counts`."""
+        share = np.array(weights) / np.sum(weights)
+        slopes: Doubles = np.average([share @ pull.slopes for pull in pulls], 0, weights=counts)
+        metric: Doubles = np.average([np.einsum("r,rij->ij", share, pull.metric) for pull in pulls], 0, weights=counts)
+        return Field(slopes, metric)
+
+
+def steepest(field: Field, first: Sequence[int], grow: int) -> Doubles:
+    """[direction], of length 1 by the metric: along `first` and the `grow` others that add most, each in turn.
+
+    All 0 where nothing along `first` changes a score.
     """
-    share = np.array(weights) / np.sum(weights)
-    slopes = np.mean([share @ pull.slopes for pull in pulls], 0)
-    metric = np.mean([np.einsum("r,rij->ij", share, pull.metric) for pull in pulls], 0)
-    size = np.sqrt(np.diag(metric))
+    size: Doubles = np.sqrt(np.diag(field.metric))
     known = size > 0
-    scale = np.where(known, size, 1.0)
-    slopes, metric = slopes / scale, metric / scale[:, None] / scale[None]
+    scale: Doubles = np.where(known, size, 1.0)
+    slopes, metric = field.slopes / scale, field.metric / scale[:, None] / scale[None]
     taken = [at for at in first if known[at]]
 
     def solved(at: list[int]) -> Doubles:
         ridged = metric[np.ix_(at, at)] + RIDGE * np.eye(len(at))
-        found: Doubles = np.linalg.solve(ridged, slopes[at])
+        found: Doubles = np.asarray(np.linalg.solve(ridged, slopes[at]), np.float64)
         return found
 
     for _ in range(grow):
         left = [at for at in range(len(slopes)) if known[at] and at not in taken]
         if left:
             taken.append(max(left, key=lambda at: float(slopes[[*taken, at]] @ solved([*taken, at]))))
-    step = np.zeros(len(slopes))
+    step: Doubles = np.zeros(len(slopes))
     if taken:
         step[taken] = -solved(taken)
         length = np.sqrt(step @ metric @ step)
-        step = step / scale / (length if length > 0 else 1.0)
+        step /= scale * (float(length) or 1.0)
     return step

@@ -63,25 +63,44 @@ def attend(chosen: Chosen, layer: PromptLayer, prompt: int, q: Tensor, k: Tensor
     kv_heads, places = chosen.places.shape
     group = heads // kv_heads
     index = chosen.places[:, :, None].expand(-1, -1, dim)
-    cached = layer.v.gather(1, index)
-    keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((cached, v), 1)
+    keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((layer.v.gather(1, index), v), 1)
     counts = torch.full((kv_heads,), places)
     seen = visible(chosen.places, counts, prompt, continuation, layer.window).repeat(1, group, 1)
-    logits = layer.scale * (q.reshape(kv_heads, group * continuation, dim) @ keys.transpose(1, 2))
-    logits = logits.masked_fill(~seen, float("-inf"))
-    alone = (logits - logits.detach().amax(-1, keepdim=True)).exp()
-    kept = chosen.kept.detach()
-    weights = alone * torch.cat((kept, torch.ones(kv_heads, continuation)), 1)[:, None]
-    total = weights.sum(-1, keepdim=True)
-    output = weights @ values / total
-    if chosen.kept.requires_grad:
-        with torch.no_grad():
-            alone, total = alone[..., :places], total.detach()
-            left = torch.where(kept[:, None] > 0, (total - alone).clamp_min(LEAST_LEFT * total), total + alone)
-            share = alone / left
-        moved = share * (chosen.kept - kept)[:, None]
-        output = output + moved @ cached - moved.sum(-1, keepdim=True) * output.detach()
+    queries = q.reshape(kv_heads, group * continuation, dim)
+    output: Tensor = _Multiplication.apply(  # type: ignore[no-untyped-call]
+        layer.scale * queries, keys, values, chosen.kept, ~seen
+    )
     return output.reshape(heads, continuation, dim)
+
+
+class _Multiplication(torch.autograd.Function):
+    """Of queries [H][r][d], already scaled, keys and values [H][c + m][d], the multiplicities [H][c] of the first c,
+    and what is hidden, bool [H][r][c + m]."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, kept: Tensor, hidden: Tensor) -> Tensor:
+        logits = (queries @ keys.transpose(1, 2)).masked_fill_(hidden, float("-inf"))
+        alone = logits.sub_(logits.amax(-1, keepdim=True)).exp_()
+        cached = alone[..., : kept.shape[-1]]
+        unweighted = cached.clone() if kept.requires_grad else None
+        cached.mul_(kept[:, None])
+        total = alone.sum(-1, keepdim=True)
+        output = (alone @ values).div_(total)
+        ctx.save_for_backward(queries, keys, values, kept, alone, unweighted, total, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, values, kept, weights, alone, total, output = ctx.saved_tensors
+        changed = slope @ values.transpose(1, 2)
+        changed -= (slope * output).sum(-1, keepdim=True)  # [H][r][c + m]: what v - o would do
+        of_values = (weights / total).transpose(1, 2) @ slope if ctx.needs_input_grad[2] else None
+        of_kept = None
+        if ctx.needs_input_grad[3]:
+            left = torch.where(kept[:, None] > 0, (total - alone).clamp_min_(LEAST_LEFT * total), total + alone)
+            of_kept = (alone / left).mul_(changed[..., : kept.shape[-1]]).sum(1)
+        of_logits = changed.mul_(weights).div_(total)
+        return of_logits @ keys, of_logits.transpose(1, 2) @ queries, of_values, of_kept, None
 
 
 def _attention(

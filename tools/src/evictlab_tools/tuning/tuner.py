@@ -17,9 +17,9 @@ from evictlab_tools.library import Lab
 from evictlab_tools.models import ModelSource
 from evictlab_tools.progress import Progress
 from evictlab_tools.tuning.boundary import Doubles
-from evictlab_tools.tuning.directions import Directions
+from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.pull import SMALLEST, pull_of
-from evictlab_tools.tuning.step import steepest
+from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import ATTENTION
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
@@ -53,7 +53,7 @@ class Settings:
 class Round:
     """What a round found: logarithms of KL divergences [valid document][retention], of what was and of what is new."""
 
-    formula: str
+    point: Point
     before: Doubles
     after: Doubles
     better: bool
@@ -68,23 +68,23 @@ class Tuner:
     settings: Settings
     _judged: dict[tuple[str, str], Doubles] = field(default_factory=dict)  # by formula and document
 
-    def round(self, formula: str, number: int) -> Round:
+    def round(self, start: Point, number: int) -> Round:
         """`number` is of the noise's draws. Without valid documents what the train documents chose is better."""
-        directions = Directions(self.lab, formula, self.settings.terms)
-        pulls = []
+        directions, pulls = start.directions, []
         with Progress(f"round {number}: gradients", len(self.train), unit="document") as progress:
             for at, document in enumerate(self.train):
                 run = read_run(self.judge, document)
-                pulls.append(pull_of(run, directions, self.settings.retentions, (self.settings.seed, number, at)))
+                pulls.append(pull_of(run, start, self.settings.retentions, (self.settings.seed, number, at)))
                 progress.advance()
-        step = steepest(pulls, self.settings.weights, directions.moving, self.settings.grow)
-        candidates = [directions.along(step, length) for length in LENGTHS]
-        tried = self._verdicts((formula, *candidates), self.train[: self.settings.tried], f"round {number}: lengths")
-        figures = [self._figure(logs) for logs in tried]
-        best = (formula, *candidates)[int(np.argmin(figures))]
-        before, after = self._verdicts((formula, best), self.valid, f"round {number}: valid documents")
-        better = best != formula and (not self.valid or self._figure(after) < self._figure(before))
-        return Round(best, before, after, better)
+        field = Field.of(pulls, self.settings.weights)
+        step = steepest(field, directions.taken(start.position), self.settings.grow)
+        positions = [start.position + length * step for length in (0.0, *LENGTHS)]
+        formulas = [directions.formula(position) for position in positions]
+        tried = self._verdicts(formulas, self.train[: self.settings.tried], f"round {number}: lengths")
+        best = int(np.argmin([self._figure(logs) for logs in tried]))
+        before, after = self._verdicts((formulas[0], formulas[best]), self.valid, f"round {number}: valid documents")
+        better = best > 0 and (not self.valid or self._figure(after) < self._figure(before))
+        return Round(directions.at(positions[best]), before, after, better)
 
     def _figure(self, logs: Doubles) -> float:
         return float(np.average(logs.mean(0), weights=self.settings.weights))
