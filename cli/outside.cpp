@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 #include "framework/columns/column.hpp"
 
 namespace evictlab::cli {
@@ -28,8 +30,11 @@ evolution::ProposalRequest about(const evolution::RunSetup& setup, const SearchS
     request.measure = setup.identity.measure;
     for (const auto& retentions : search.retentions)
         request.retentions.insert(request.retentions.end(), retentions.begin(), retentions.end());
-    for (const std::string& name : setup.config.columns)
-        request.columns.push_back({name, columns::info(columns::intern(name)).help});
+    std::vector<std::string> names = setup.config.columns;
+    for (const ColumnId id : setup.config.start_formula.columns()) names.push_back(columns::name(id));
+    std::unordered_set<std::string> offered;
+    for (const std::string& name : names)
+        if (offered.insert(name).second) request.columns.push_back({name, columns::info(columns::intern(name)).help});
     return request;
 }
 

@@ -325,3 +325,26 @@ TEST_CASE("a judge and a proposer are asked from the command line, and what they
     CHECK_THAT(broken.err, ContainsSubstring("judge"));
     CHECK(state::read_state(folder / "run.json").at("generation") == 2);
 }
+
+TEST_CASE("a proposer may use what the start formula reads, be it among the columns of new subtrees or not") {
+    const TemporaryFolder folder;
+    put(folder / "proposer.py", R"(import json, sys
+print(json.dumps({"protocol": "evictlab-proposer/1", "proposer": "one"}), flush=True)
+for line in sys.stdin:
+    formulas = ["2*window_attn:48 + observed_attn", "window_attn:47"]
+    answers = [{"formula": formula, "hypothesis": "why not"} for formula in formulas]
+    print(json.dumps({"id": json.loads(line)["id"], "proposals": answers}), flush=True)
+)");
+    REQUIRE(shell("evictlab evolve --suite smollm2 --patterns 1 --population 8 --seed 2 --state run.json --start "
+                  "'window_attn:48' --tuned 0 --proposer 'python3 proposer.py' --generations 1 --quiet",
+                  folder.path.string())
+                .code == 0);
+    const Json run = state::read_state(folder / "run.json");
+    const Json& outcomes = run.at("proposal_outcomes");
+    REQUIRE(!outcomes.empty());
+    CHECK_THAT(outcomes.back().at("reason").get<std::string>(),
+               ContainsSubstring("reads the column window_attn:47, which this run does not offer"));
+    for (const Json& outcome : outcomes)
+        CHECK_THAT(outcome.dump(), !ContainsSubstring("window_attn:48, which this run does not offer"));
+    CHECK(run.at("counters").at("candidates") == 10); // the start, eight bred, and the one that could be measured
+}

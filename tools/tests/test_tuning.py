@@ -283,7 +283,8 @@ def test_the_proposer_goes_on_from_what_it_has_read(tmp_path: Path) -> None:
 
     def asked(id: str, formula: str, hypothesis: str = "", nodes: int = 40) -> list[dict[str, str]]:
         champion = {"id": id, "formula": formula, "hypothesis": hypothesis}
-        return proposer.propose({"champions": [champion], "wanted": 2, "max_nodes": nodes})
+        columns = [{"name": name} for name in ("observed_attn", "layer_ratio")]
+        return proposer.propose({"champions": [champion], "wanted": 2, "max_nodes": nodes, "columns": columns})
 
     first, second = asked("g0-s0", BAD_START), asked("g0-s0", BAD_START)
     assert [each["hypothesis"] for each in first] == [
@@ -297,6 +298,7 @@ def test_the_proposer_goes_on_from_what_it_has_read(tmp_path: Path) -> None:
     assert own[0]["formula"].startswith("((") and "1*(" not in own[0]["formula"]
     other = asked("g3-s4", "0.3*observed_attn", "by another")
     assert "at g3-s4 over 1 documents" in other[0]["hypothesis"] and "window_attn" not in other[0]["formula"]
+    assert not any("token_type" in each["formula"] for each in (*first, *second, *own, *other))  # not offered
     small = asked("g4-s1", BAD_START, nodes=7)
     assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]
     with pytest.raises(ToolError, match="champions"):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class GradientProposer:
 
     def propose(self, request: Mapping[str, Any]) -> Proposals:
         champion, wanted, most = _asked(request)
-        point = self._point = self._at(champion)
+        point = self._point = self._at(champion, {column["name"] for column in request.get("columns", [])})
         self._read(point)
         why = f"the model's own gradient at {champion.id} over {len(self._pulls)} documents, step "
         positions = self._positions(point, most)[:wanted]
@@ -55,14 +55,16 @@ class GradientProposer:
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": each} for each, to in steps.items()]
 
-    def _at(self, champion: _Champion) -> Point:
+    def _at(self, champion: _Champion, offered: Collection[str]) -> Point:
+        """Terms that read more than the run offers do not come in."""
         if self._point is not None and champion.id == self._champion:
             return self._point
         self._champion = champion.id
         position = self._proposed.get(champion.hypothesis)
         if self._point is None or position is None:
             self._pulls, self._counts, self._proposed = [], [], {}
-            directions = Directions(self._lab, champion.formula, self._settings.terms)
+            terms = [term for term in self._settings.terms if set(self._lab.open("=" + term).columns) <= set(offered)]
+            directions = Directions(self._lab, champion.formula, terms)
             return directions.at(directions.origin)
         self._counts = [FADING * count for count in self._counts]
         return self._point.directions.at(position)
