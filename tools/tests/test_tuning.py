@@ -303,5 +303,8 @@ def test_the_proposer_goes_on_from_what_it_has_read(tmp_path: Path) -> None:
     assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]
     with pytest.raises(ToolError, match="champions"):
         proposer.propose({"wanted": 1, "max_nodes": 9})
+    champion = {"id": "g0-s0", "formula": BAD_START, "hypothesis": ""}
+    with pytest.raises(ToolError, match="above 0"):
+        proposer.propose({"champions": [champion], "wanted": 0, "max_nodes": 9, "columns": []})
     for each in (*first, *second, *own, *other, *small):
         Lab().open("=" + each["formula"])

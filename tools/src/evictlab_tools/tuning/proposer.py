@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,25 +46,25 @@ class GradientProposer:
         self._counts: list[float] = []
 
     def propose(self, request: Mapping[str, Any]) -> Proposals:
-        champion, wanted, most = _asked(request)
-        point = self._point = self._at(champion, {column["name"] for column in request.get("columns", [])})
+        asked = _asked(request)
+        point = self._point = self._at(asked)
         self._read(point)
-        why = f"the model's own gradient at {champion.id} over {len(self._pulls)} documents, step "
-        positions = self._positions(point, most)[:wanted]
+        why = f"the model's own gradient at {asked.id} over {len(self._pulls)} documents, step "
+        positions = self._positions(point, asked.max_nodes)[: asked.wanted]
         steps = {f"{why}{length:g}": to for length, to in zip(LENGTHS, positions, strict=False)}
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": each} for each, to in steps.items()]
 
-    def _at(self, champion: _Champion, offered: Collection[str]) -> Point:
-        """Terms that read more than the run offers do not come in."""
-        if self._point is not None and champion.id == self._champion:
+    def _at(self, asked: _Asked) -> Point:
+        """Where the champion is. Terms that read more than the run offers do not come in."""
+        if self._point is not None and asked.id == self._champion:
             return self._point
-        self._champion = champion.id
-        position = self._proposed.get(champion.hypothesis)
+        self._champion = asked.id
+        position = self._proposed.get(asked.hypothesis)
         if self._point is None or position is None:
             self._pulls, self._counts, self._proposed = [], [], {}
-            terms = [term for term in self._settings.terms if set(self._lab.open("=" + term).columns) <= set(offered)]
-            directions = Directions(self._lab, champion.formula, terms)
+            terms = [one for one in self._settings.terms if asked.columns.issuperset(self._lab.open("=" + one).columns)]
+            directions = Directions(self._lab, asked.formula, terms)
             return directions.at(directions.origin)
         self._counts = [FADING * count for count in self._counts]
         return self._point.directions.at(position)
@@ -93,22 +93,26 @@ class GradientProposer:
 
 
 @dataclass(frozen=True)
-class _Champion:
-    id: str
+class _Asked:
+    id: str  # the champion's, as its formula and hypothesis
     formula: str
     hypothesis: str  # the proposer's own words where it was its proposal
+    wanted: int
+    max_nodes: int
+    columns: frozenset[str]
 
 
-def _asked(request: Mapping[str, Any]) -> tuple[_Champion, int, int]:
-    """The champion, how many are wanted, and how many nodes each may have."""
+def _asked(request: Mapping[str, Any]) -> _Asked:
     try:
-        last, wanted, most = request["champions"][-1], request["wanted"], request["max_nodes"]
-        champion = _Champion(last["id"], last["formula"], last["hypothesis"])
+        champion, wanted, most = request["champions"][-1], request["wanted"], request["max_nodes"]
+        texts = champion["id"], champion["formula"], champion["hypothesis"]
+        columns = frozenset(column["name"] for column in request["columns"])
     except (KeyError, IndexError, TypeError):
         raise ToolError(
-            'the request has no "champions" with "id", "formula" and "hypothesis", "wanted" and "max_nodes"'
+            'the request has no "champions" with "id", "formula" and "hypothesis", "columns" with names, "wanted" and '
+            '"max_nodes"'
         ) from None
-    texts = (champion.id, champion.formula, champion.hypothesis)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(wanted, int) or not isinstance(most, int):
-        raise ToolError('what the request says of the champion is texts, "wanted" and "max_nodes" are numbers')
-    return champion, wanted, most
+    whole = isinstance(wanted, int) and isinstance(most, int) and wanted >= 1
+    if not all(isinstance(text, str) for text in texts) or not whole:
+        raise ToolError('what the request says of the champion is texts, "wanted" and "max_nodes" are numbers above 0')
+    return _Asked(*texts, wanted, most, columns)
