@@ -2,28 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
-#include <span>
 
 #include "capi/column_memory.hpp"
 #include "capi/guard.hpp"
 #include "capi/open_scorer.hpp"
+#include "framework/capture/stored_types.hpp"
 #include "framework/evaluation/captured_protocol.hpp"
 
 using namespace evictlab;
 
 namespace {
-
-bool all_finite(std::span<const float> values) {
-    constexpr std::uint32_t exponent = 0x7F800000; // all ones in infinities and NaN alone
-    std::uint32_t found = 0;                       // integers, for sums of floats may not be vectorised
-    for (const float value : values) found |= (std::bit_cast<std::uint32_t>(value) & exponent) == exponent;
-    return found == 0;
-}
 
 /// One of q, k and v: `rows` vectors of `dim` a head, read where they lie or packed.
 struct HeadRows {
@@ -40,7 +31,7 @@ struct HeadRows {
             for (std::size_t i = 0; i < rows; ++i) {
                 const float* row =
                     from + static_cast<std::ptrdiff_t>(h) * head_stride + static_cast<std::ptrdiff_t>(i) * token_stride;
-                if (!all_finite({row, dim}))
+                if (!all_finite(row, dim))
                     throw Error(fmt::format("{} has a value that is not finite at head {}, row {}", name, h, i));
                 if (!dense) std::copy_n(row, dim, packed.data() + (h * rows + i) * dim);
             }

@@ -276,7 +276,7 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
         command(given)
 
 
-def test_the_proposer_goes_on_from_what_it_has_read(tmp_path: Path) -> None:
+def test_the_proposer_goes_on_from_what_it_has_read() -> None:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=1)
     settings = Settings((0.25, 0.5), (1.0, 1.0), ("observed_attn", "token_type"), 3)
     proposer = GradientProposer(judge, Lab(), [document(0), document(1)], settings, 0)

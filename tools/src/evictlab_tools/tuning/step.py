@@ -47,8 +47,7 @@ def steepest(field: Field, first: Sequence[int], grow: int) -> Doubles:
 
     def solved(at: list[int]) -> Doubles:
         ridged = metric[np.ix_(at, at)] + RIDGE * np.eye(len(at))
-        found: Doubles = np.asarray(np.linalg.solve(ridged, slopes[at]), np.float64)
-        return found
+        return np.asarray(np.linalg.solve(ridged, slopes[at]), np.float64)
 
     for _ in range(grow):
         left = [at for at in range(len(slopes)) if known[at] and at not in taken]
