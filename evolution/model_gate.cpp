@@ -15,10 +15,9 @@
 namespace evictlab::evolution {
 namespace {
 
-constexpr std::size_t heats[] = {2, 2, 4, 4}; // documents of the first heats; the rest is the last one
-constexpr double heat_margin = 0.1;           // in the sum of logarithms, that a heat forgives: it is of few documents
-constexpr std::size_t tuning_heat = 4;        // documents that a setting of constants is judged on at a time
-constexpr double refused_ratio = 10;          // what a scorer that cannot be judged counts as: far worse, but a number
+constexpr std::size_t heat_size = 4; // documents that are asked about at a time
+constexpr double heat_margin = 0.2;  // in the sum of logarithms, that a heat forgives: it is of few documents
+constexpr double refused_ratio = 10; // what a scorer that cannot be judged counts as: far worse, but a number
 constexpr const char* split_names[] = {"train", "valid"}; // by SearchSplit
 
 using Divergences = std::span<const std::vector<double>>; // [document][retention]
@@ -127,16 +126,18 @@ void ModelGate::judge_start(Candidate& start) {
     }
 }
 
+/// The race begins at other documents in each generation: no few of them shall decide for all that is tried.
 void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion) {
-    const std::vector<std::string> all = documents(SearchSplit::train);
-    const Divergences of_champion = complete(champion, all.size());
-    std::size_t first = 0;
-    for (std::size_t heat = 0; first < all.size(); ++heat) {
-        const std::size_t left = all.size() - first;
-        const std::size_t count = heat < std::size(heats) ? std::min(heats[heat], left) : left;
-        const auto begin = all.begin() + static_cast<std::ptrdiff_t>(first);
-        ask(contenders, {begin, begin + static_cast<std::ptrdiff_t>(count)});
-        first += count;
+    std::vector<std::string> all = documents(SearchSplit::train);
+    const Divergences in_order = complete(champion, all.size());
+    std::vector<std::vector<double>> of_champion(in_order.begin(), in_order.end());
+    const auto begin = static_cast<std::ptrdiff_t>(contenders.front().candidate->generation * heat_size % all.size());
+    std::ranges::rotate(all, all.begin() + begin);
+    std::ranges::rotate(of_champion, of_champion.begin() + begin);
+    for (std::size_t first = 0; first < all.size();) {
+        const auto heat = std::span(all).subspan(first, std::min(heat_size, all.size() - first));
+        ask(contenders, {heat.begin(), heat.end()});
+        first += heat.size();
         for (Contender& contender : contenders) {
             if (!contender.out.empty()) continue;
             const double by = mean(log_ratios(contender.kl, of_champion));
@@ -145,6 +146,8 @@ void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaE
                     "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);
         }
     }
+    for (Contender& contender : contenders)
+        if (contender.out.empty()) std::ranges::rotate(contender.kl, contender.kl.end() - begin);
 }
 
 double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& champion, std::size_t round) {
@@ -154,8 +157,8 @@ double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& ch
     double by = 0;
     while (own.size() < all.size() && by <= 0) {
         VerdictQuestion question{scorer, {}};
-        for (std::size_t i = own.size(); i < std::min(own.size() + tuning_heat, all.size()); ++i) {
-            const std::size_t document = (round * tuning_heat + i) % all.size();
+        for (std::size_t i = own.size(); i < std::min(own.size() + heat_size, all.size()); ++i) {
+            const std::size_t document = (round * heat_size + i) % all.size();
             question.documents.push_back(all[document]);
             other.push_back(of_champion[document]);
         }

@@ -18,12 +18,13 @@ from evictlab_tools.tuning.constants import nodes_of
 from evictlab_tools.tuning.directions import Directions, Point
 from evictlab_tools.tuning.pull import Pull, pull_of
 from evictlab_tools.tuning.step import Field, steepest
-from evictlab_tools.tuning.tuner import LENGTHS, Settings, read_run
+from evictlab_tools.tuning.tuner import Settings, read_run
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
 
 FADING = 0.5  # by this, what was read counts less with each step that was taken since
 FEWER = 4  # by so many fewer a step grows where its formula is too large
+STEPS = ((0.1, True), (0.2, True), (0.05, True), (0.2, False))  # proposed: how long, and whether new terms come in
 
 
 class GradientProposer:
@@ -49,11 +50,14 @@ class GradientProposer:
         asked = _asked(request)
         point = self._point = self._at(asked)
         self._read(point)
-        why = f"the model's own gradient at {asked.id} over {len(self._pulls)} documents, step "
-        positions = self._positions(point, asked.max_nodes)[: asked.wanted]
-        steps = {f"{why}{length:g}": to for length, to in zip(LENGTHS, positions, strict=False)}
+        field = Field.of(self._pulls, self._settings.weights, self._counts)
+        steps = {}
+        for length, grows in STEPS[: asked.wanted]:
+            step = f"step {length:g}" if grows else f"step {length:g} without new terms"
+            why = f"the model's own gradient at {asked.id} over {len(self._pulls)} documents, {step}"
+            steps[why] = self._stepped(point, field, length, self._settings.grow if grows else 0, asked.max_nodes)
         self._proposed.update(steps)
-        return [{"formula": point.directions.formula(to), "hypothesis": each} for each, to in steps.items()]
+        return [{"formula": point.directions.formula(to), "hypothesis": why} for why, to in steps.items()]
 
     def _at(self, asked: _Asked) -> Point:
         """Where the champion is. Terms that read more than the run offers do not come in."""
@@ -80,15 +84,14 @@ class GradientProposer:
             self._reads += 1
             slowest = max(slowest, time.monotonic() - started)
 
-    def _positions(self, point: Point, most: int) -> list[Doubles]:
-        """After steps of all lengths, with fewer new terms where formulas have more than `most` nodes."""
-        field = Field.of(self._pulls, self._settings.weights, self._counts)
-        directions, grow = point.directions, self._settings.grow
+    @staticmethod
+    def _stepped(point: Point, field: Field, length: float, grow: int, most: int) -> Doubles:
+        """The position after a step, with fewer new terms where the formula would have more than `most` nodes."""
+        directions = point.directions
         while True:
-            step = steepest(field, directions.taken(point.position), grow)
-            positions = [point.position + length * step for length in LENGTHS]
-            if grow <= 0 or all(nodes_of(directions.formula(position)) <= most for position in positions):
-                return positions
+            position = point.position + length * steepest(field, directions.taken(point.position), grow)
+            if grow <= 0 or nodes_of(directions.formula(position)) <= most:
+                return position
             grow = max(0, grow - FEWER)
 
 
