@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
-
 #include "framework/columns/column.hpp"
 
 namespace evictlab::cli {
@@ -30,11 +28,8 @@ evolution::ProposalRequest about(const evolution::RunSetup& setup, const SearchS
     request.measure = setup.identity.measure;
     for (const auto& retentions : search.retentions)
         request.retentions.insert(request.retentions.end(), retentions.begin(), retentions.end());
-    std::vector<std::string> names = setup.config.columns;
-    for (const ColumnId id : setup.config.start_formula.columns()) names.push_back(columns::name(id));
-    std::unordered_set<std::string> offered;
-    for (const std::string& name : names)
-        if (offered.insert(name).second) request.columns.push_back({name, columns::info(columns::intern(name)).help});
+    for (const ColumnId id : setup.config.readable())
+        request.columns.push_back({columns::name(id), columns::info(id).help});
     return request;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "cli/interrupt.hpp"
@@ -64,12 +65,9 @@ std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measu
 
 /// All that formulas of the run may read.
 std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const evolution::RunConfig& config) {
-    std::vector<ColumnId> columns;
-    if (search.relative()) {
-        columns = columns::of_the_seed(); // the opening strategies read them
-        for (const std::string& name : config.columns) columns.push_back(columns::intern(name));
-    }
-    for (const ColumnId id : config.start_formula.columns()) columns.push_back(id);
+    std::vector<ColumnId> columns = config.readable();
+    if (search.relative())
+        std::ranges::copy(columns::of_the_seed(), std::back_inserter(columns)); // opening strategies read them
     return columns;
 }
 

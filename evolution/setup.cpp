@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
 #include "state/document.hpp"
@@ -132,6 +134,14 @@ std::string_view advice(std::string_view section) {
 }
 
 } // namespace
+
+std::vector<ColumnId> RunConfig::readable() const {
+    std::vector<ColumnId> found;
+    for (const std::string& name : columns) found.push_back(evictlab::columns::intern(name));
+    for (const ColumnId id : start_formula.columns())
+        if (std::ranges::find(found, id) == found.end()) found.push_back(id);
+    return found;
+}
 
 std::string_view to_string(ParentSelection selection) {
     return selection == ParentSelection::lexicase ? "lexicase" : "tournament";

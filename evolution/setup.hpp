@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/columns/column.hpp"
 #include "framework/evaluation/parameter_space.hpp"
 #include "framework/evaluation/relative_fitness.hpp"
 #include "framework/formula/formula.hpp"
@@ -49,6 +50,9 @@ struct RunConfig {
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",
                                         "layer_ratio", "is_sink"};
+
+    /// What the run's formulas may read: `columns`, and what the start formula reads; each once.
+    std::vector<ColumnId> readable() const;
 };
 
 /// What new subtrees read on captured suites, where a scorer sees nothing that it is judged on.

@@ -82,6 +82,7 @@ OPERATORS = [
     "0.25",
 ]
 RULES = [
+    "evolved@real",
     "if(is_sink, keep, window_attn:64*value_norm + 0.1*rank:cumulative_attn)",
     "if(position < 4, keep, if(relative_pos < 16, keep, observed_attn^0.7*wov_norm + 0.01*expected_attn*value_norm))",
     "window_max:32 + 0.3*window_std:32 - 0.01*key_cos + exp(-relative_pos/30)*last_attn",
@@ -89,6 +90,10 @@ RULES = [
     "+ 0.001*rank:lag_value - 0.002*rank:key_cos + 2*sqrt(expected_attn*replayed_attn:256:rms))",
 ]
 TOKENS = 150
+
+
+def scorer(rule: str) -> str:
+    return rule if "@" in rule else f"={rule}"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +112,7 @@ def export(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         command: list[str | Path] = [
             program,
             "export",
-            f"={formula}",
+            scorer(formula),
             "--to",
             "kvpress",
             "--name",
@@ -207,7 +212,7 @@ def test_small_models_keep_the_same(family: str, removed: float, export: Callabl
     full = run_full(model, ids)
     for rule in [*RULES, "0.5", "key_norm < 3", "if(relative_pos < 100, keep, drop)"]:
         press = press_of(export(rule))(removed)
-        assert count_of_differing(model, full, press, EvictlabPress(removed, f"={rule}"))[0] <= 1
+        assert count_of_differing(model, full, press, EvictlabPress(removed, scorer(rule)))[0] <= 1
 
 
 def test_sequences_of_a_batch_blocks_of_queries_and_eager_attention_change_nothing(
@@ -265,7 +270,7 @@ def build_plugin(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         name = f"built_{next(made)}"
         project = folder / name
         commands: list[list[str | Path]] = [
-            [program, "export", f"={formula}", "--to", "cpp-plugin", "--name", name, "--output", project],
+            [program, "export", scorer(formula), "--to", "cpp-plugin", "--name", name, "--output", project],
             ["cmake", "-S", project, "-B", project / "build"],
             ["cmake", "--build", project / "build"],
         ]
@@ -284,7 +289,7 @@ def test_in_the_real_model_formula_press_and_plugin_keep_the_same(
     model, full = smollm2
     plugin = build_plugin(rule)
     for removed in (0.25, 0.5, 0.75, 0.9):
-        formula = EvictlabPress(removed, f"={rule}")
+        formula = EvictlabPress(removed, scorer(rule))
         assert count_of_differing(model, full, formula, EvictlabPress(removed, str(plugin)), clear=True)[0] == 0
         differing, total = count_of_differing(model, full, formula, press_of(export(rule))(removed))
         print(f"removed {removed}: {differing} of {total} kept tokens differ (scores within {CLOSE} of the boundary)")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evictlab_tools.binding import Library, find_library
 from evictlab_tools.errors import ToolError, UsageError
-from evictlab_tools.library import ALL_QUERIES, Lab, LayerInput, Library, find_library
+from evictlab_tools.library import ALL_QUERIES, Lab, LayerInput
 
 HEADS, KV_HEADS, TOKENS, DIM = 6, 2, 90, 8
 

@@ -272,8 +272,10 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
         with pytest.raises(UsageError, match=message):
             command([*given, *wrong])
     (tmp_path / "terms").write_text("window_atn:8\n")
-    with pytest.raises(ToolError, match="term window_atn:8"):
-        command(given)
+    monkeypatch.setattr(command_module, "open_model", lambda *_: pytest.fail("the model is opened first"))
+    for mode in (given[2:4], ["--propose"]):
+        with pytest.raises(ToolError, match="term window_atn:8"):
+            command([*given[:2], *mode, *given[4:]])
 
 
 def test_the_proposer_goes_on_from_what_it_has_read() -> None:
@@ -288,16 +290,16 @@ def test_the_proposer_goes_on_from_what_it_has_read() -> None:
 
     first, second = asked("g0-s0", BAD_START), asked("g0-s0", BAD_START)
     assert [each["hypothesis"] for each in first] == [
-        "the model's own gradient at g0-s0 over 1 documents, step 0.1",
-        "the model's own gradient at g0-s0 over 1 documents, step 0.2",
+        "the model's own gradient at g0-s0 over 1 readings, step 0.1",
+        "the model's own gradient at g0-s0 over 1 readings, step 0.2",
     ]
-    assert "over 2 documents" in second[0]["hypothesis"] and second[0]["formula"] != first[0]["formula"]
+    assert "over 2 readings" in second[0]["hypothesis"] and second[0]["formula"] != first[0]["formula"]
     in_other_words = f"0 + 1*({second[1]['formula']})"  # evolve writes formulas in its own way
     own = asked("g2-s8", in_other_words, second[1]["hypothesis"])
-    assert "at g2-s8 over 3 documents" in own[0]["hypothesis"] and len(own) == 2
+    assert "at g2-s8 over 3 readings" in own[0]["hypothesis"] and len(own) == 2
     assert own[0]["formula"].startswith("((") and "1*(" not in own[0]["formula"]
     other = asked("g3-s4", "0.3*observed_attn", "by another")
-    assert "at g3-s4 over 1 documents" in other[0]["hypothesis"] and "window_attn" not in other[0]["formula"]
+    assert "at g3-s4 over 1 readings" in other[0]["hypothesis"] and "window_attn" not in other[0]["formula"]
     assert not any("token_type" in each["formula"] for each in (*first, *second, *own, *other))  # not offered
     small = asked("g4-s1", BAD_START, nodes=7)
     assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]

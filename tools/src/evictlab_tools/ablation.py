@@ -16,8 +16,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evictlab_tools.binding import Library, find_library
 from evictlab_tools.errors import ToolError, run_command
-from evictlab_tools.library import Library, find_library
 
 PLAIN = "as by default"
 VARIANTS = (

@@ -1,6 +1,6 @@
-"""libevictlab by ctypes: scores one layer with any Evictlab scorer. Arrays are passed as they lie, without copies.
+"""Scores one layer with any Evictlab scorer, in the library. Arrays are passed as they lie, without copies.
 
-evictlab/evictlab.h is the reference. Calls release the GIL, and several threads may use one scorer.
+Threads may share a scorer.
 """
 # SPDX-License-Identifier: MIT
 
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
-from collections.abc import Callable, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_size_t, c_ssize_t, c_uint8, c_uint32, c_uint64
+from collections.abc import Sequence
+from ctypes import POINTER, c_char_p, c_double, c_float, c_uint8
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,99 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools import binding
+from evictlab_tools.binding import Handle, Library, find_library
+from evictlab_tools.errors import UsageError
 
-FILE_NAME = "libevictlab.so"
-USAGE = 2
 ALL_QUERIES = 2**64 - 1
 
 Floats = NDArray[np.float32]
-Handle = ctypes.c_void_p
-
-
-class _Failure(ctypes.Structure):
-    _fields_ = (("text", ctypes.c_char * 1024),)
-
-
-class _Needs(ctypes.Structure):
-    _fields_ = (
-        ("struct_size", c_uint64),
-        ("queries", c_uint64),
-        ("token_type", c_uint32),
-        ("wov_norm", c_uint32),
-        ("budgeted", c_uint32),
-        ("uneven", c_uint32),
-    )
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        ("struct_size", c_uint64),
-        ("layer", c_uint32),
-        ("num_layers", c_uint32),
-        ("query_heads", c_uint32),
-        ("kv_heads", c_uint32),
-        ("tokens", c_uint32),
-        ("dim", c_uint32),
-        ("q", POINTER(c_float)),
-        ("k", POINTER(c_float)),
-        ("v", POINTER(c_float)),
-        ("q_head_stride", c_ssize_t),
-        ("k_head_stride", c_ssize_t),
-        ("v_head_stride", c_ssize_t),
-        ("q_token_stride", c_ssize_t),
-        ("k_token_stride", c_ssize_t),
-        ("v_token_stride", c_ssize_t),
-        ("first_query", c_uint64),
-        ("rope_inv_freq", POINTER(c_float)),
-        ("rope_scale", c_double),
-        ("softmax_scale", c_double),
-        ("sliding_window", c_uint64),
-        ("token_type", POINTER(c_uint8)),
-        ("wov_norm", POINTER(c_float)),
-        ("wov_norm_stride", c_ssize_t),
-        ("memory", Handle),
-    )
-
-
-_Add = ctypes.CFUNCTYPE(None, ctypes.c_void_p, c_char_p)
-_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "evl_version": (c_char_p, []),
-    "evl_lab_open": (c_int32, [POINTER(c_char_p), c_uint64, POINTER(Handle), POINTER(_Failure)]),
-    "evl_lab_close": (None, [Handle]),
-    "evl_lab_problem_count": (c_uint64, [Handle]),
-    "evl_lab_problem": (c_char_p, [Handle, c_uint64]),
-    "evl_lab_scorer_count": (c_uint64, [Handle]),
-    "evl_lab_scorer": (c_char_p, [Handle, c_uint64]),
-    "evl_lab_split": (c_int32, [Handle, c_char_p, _Add, ctypes.c_void_p, POINTER(_Failure)]),
-    "evl_scorer_open": (c_int32, [Handle, c_char_p, POINTER(Handle), POINTER(_Failure)]),
-    "evl_scorer_close": (None, [Handle]),
-    "evl_scorer_needs": (None, [Handle, POINTER(_Needs)]),
-    "evl_scorer_column_count": (c_uint64, [Handle]),
-    "evl_scorer_column": (c_char_p, [Handle, c_uint64]),
-    "evl_scorer_hash": (c_char_p, [Handle]),
-    "evl_scorer_score": (
-        c_int32,
-        [Handle, POINTER(_Layer), c_double, POINTER(c_double), POINTER(c_uint64), POINTER(_Failure)],
-    ),
-    "evl_scorer_keep": (
-        c_int32,
-        [
-            Handle,
-            POINTER(_Layer),
-            POINTER(c_double),
-            c_uint64,
-            POINTER(c_uint8),
-            POINTER(c_uint64),
-            POINTER(c_double),
-            POINTER(_Failure),
-        ],
-    ),
-    "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
-    "evl_memory_close": (None, [Handle]),
-    "evl_suite_folder": (c_int32, [c_char_p, _Add, ctypes.c_void_p, POINTER(_Failure)]),
-    "evl_suite_hash": (c_int32, [c_char_p, c_char_p, POINTER(_Failure)]),
-}
 
 
 @dataclass(frozen=True)
@@ -156,25 +69,6 @@ class Kept:
     scores: NDArray[np.float64]  # [budgets][H_kv][n]
 
 
-def find_library() -> Path:
-    """EVICTLAB_LIBRARY, else the build of the sources that this package lies in, else beside `evictlab` on the PATH."""
-    if named := os.environ.get("EVICTLAB_LIBRARY"):
-        if not Path(named).is_file():
-            raise ToolError(f"EVICTLAB_LIBRARY is {named}, and there is no such file")
-        return Path(named)
-    places = [Path(__file__).resolve().parents[3] / "build" / "release" / "lib"]
-    if program := shutil.which("evictlab"):
-        prefix = Path(program).resolve().parents[1]
-        places += [prefix / "lib", prefix / "lib64"]
-    for place in places:
-        if (place / FILE_NAME).is_file():
-            return place / FILE_NAME
-    raise ToolError(
-        f"{FILE_NAME} is not in {' nor in '.join(map(str, places))}; build evictlab (scripts/quickstart), put its "
-        "installed `evictlab` on the PATH, or name the library in EVICTLAB_LIBRARY"
-    )
-
-
 def _address(array: Floats | None) -> Any:
     return None if array is None else array.ctypes.data_as(POINTER(c_float))
 
@@ -196,7 +90,7 @@ class Scorer:
 
     @cached_property
     def needs(self) -> Needs:
-        needs = _Needs(ctypes.sizeof(_Needs))
+        needs = binding.Needs(ctypes.sizeof(binding.Needs))
         self._library.call("evl_scorer_needs", self._handle, ctypes.byref(needs))
         return Needs(
             needs.queries,
@@ -251,7 +145,7 @@ class Scorer:
         )
         return Kept(mask.view(np.bool_), scores)
 
-    def _given(self, layer: LayerInput) -> tuple[_Layer, list[Any]]:
+    def _given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
         """The structure, and the arrays that it points to, which must outlive the call."""
         k, v = _rows(layer.k), _rows(layer.v)
         q = None if layer.q is None else _rows(layer.q)
@@ -263,8 +157,8 @@ class Scorer:
         strides = [
             0 if array is None else array.strides[axis] // array.itemsize for axis in (0, 1) for array in (q, k, v)
         ]
-        given = _Layer(
-            ctypes.sizeof(_Layer),
+        given = binding.Layer(
+            ctypes.sizeof(binding.Layer),
             layer.layer,
             layer.num_layers,
             layer.query_heads,
@@ -335,7 +229,7 @@ class Lab:
     def split(self, texts: str) -> list[str]:
         """A list of scorers as the command line takes it; `all` stands for all of them."""
         found: list[str] = []
-        add = _Add(lambda _context, text: found.append(text.decode()))
+        add = binding.Add(lambda _context, text: found.append(text.decode()))
         self._library.check("evl_lab_split", self._handle, texts.encode(), add, None)
         return found
 
@@ -355,61 +249,3 @@ class Memory:
     def __del__(self) -> None:
         if self.handle:
             self._library.call("evl_memory_close", self.handle)
-
-
-class Library:
-    """The loaded library: calls with errors as exceptions."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._functions = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise ToolError(f"{path}: cannot be loaded: {error}") from None
-        for name, (result, arguments) in _FUNCTIONS.items():
-            try:
-                function = getattr(self._functions, name)
-            except AttributeError:
-                raise ToolError(f"{path}: has no {name}: not libevictlab, or of another version") from None
-            function.restype, function.argtypes = result, arguments
-        if ctypes.sizeof(c_size_t) != ctypes.sizeof(c_uint64):
-            raise ToolError("libevictlab needs a 64-bit Python")
-
-    @property
-    def program(self) -> Path:
-        """The `evictlab` of the same build or installation."""
-        program = self.path.resolve().parents[1] / "bin" / "evictlab"
-        if not program.is_file():
-            raise ToolError(f"{program}: there is no evictlab beside {self.path}")
-        return program
-
-    @property
-    def version(self) -> str:
-        return str(self.call("evl_version").decode())
-
-    def call(self, function: str, *arguments: Any) -> Any:
-        return getattr(self._functions, function)(*arguments)
-
-    def check(self, function: str, *arguments: Any) -> None:
-        failure = _Failure()
-        status = self.call(function, *arguments, ctypes.byref(failure))
-        if status != 0:
-            kind: Callable[[str], ToolError] = UsageError if status == USAGE else ToolError
-            raise kind(failure.text.decode("utf-8", "replace"))
-
-    def texts(self, function: str, handle: Handle) -> list[str]:
-        count = self.call(f"{function}_count", handle)
-        return [self.call(function, handle, i).decode() for i in range(count)]
-
-    def suite_folder(self, suite: str) -> Path:
-        """Of a captured suite, by name or folder, found as `evictlab bench --suite` finds it."""
-        found: list[bytes] = []
-        take = _Add(lambda _context, folder: found.append(folder))
-        self.check("evl_suite_folder", os.fsencode(suite), take, None)
-        return Path(os.fsdecode(found[0]))
-
-    def suite_hash(self, suite: str) -> str:
-        """As benches of the suite have it."""
-        out = ctypes.create_string_buffer(80)
-        self.check("evl_suite_hash", suite.encode(), out)
-        return out.value.decode()

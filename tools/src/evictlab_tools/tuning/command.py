@@ -18,7 +18,7 @@ from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import TIMEOUT, greeting, serve
-from evictlab_tools.tuning.directions import TERMS, Directions
+from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.verdict.command import RETENTIONS, parse_retentions
@@ -121,11 +121,14 @@ def command(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
     if given.propose == (given.formula is not None):
         raise UsageError("give either --formula or --propose")
+    lab = Lab()
+    for term in terms:  # before the model, which takes longer
+        open_term(lab, term)
     if given.propose:
         with own_stdout() as answers:
-            _propose(given, settings, threads, answers)
+            _propose(given, lab, settings, threads, answers)
     else:
-        _tune(given, settings, threads)
+        _tune(given, lab, settings, threads)
 
 
 def _opened(
@@ -140,8 +143,7 @@ def _opened(
     return judge, train, valid
 
 
-def _propose(given: argparse.Namespace, settings: Settings, threads: int, answers: LineWriter) -> None:
-    lab = Lab()
+def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int, answers: LineWriter) -> None:
     judge, train, _ = _opened(given, lab, threads)
     proposer = GradientProposer(judge, lab, train, settings, given.seconds)
     judge.load(train[0])
@@ -149,13 +151,11 @@ def _propose(given: argparse.Namespace, settings: Settings, threads: int, answer
     serve(sys.stdin.buffer, answers, proposer.propose)
 
 
-def _tune(given: argparse.Namespace, settings: Settings, threads: int) -> None:
-    lab = Lab()
+def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int) -> None:
     formula = _formula(given.formula)
-    lab.open("=" + formula)  # before the model, which takes longer
+    directions = Directions(lab, formula, settings.terms)
     judge, train, valid = _opened(given, lab, threads)
     tuner = Tuner(judge, lab, train, valid, settings)
-    directions = Directions(lab, formula, settings.terms)
     point = directions.at(directions.origin)
     for number in range(1, given.rounds + 1):
         found = tuner.round(point, number)

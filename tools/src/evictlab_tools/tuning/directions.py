@@ -59,7 +59,7 @@ class Directions:
         self._count = len(self._constants.values)
         whats: list[int | str] = [*range(self._count), *dict.fromkeys(terms)]
         self.all = [Direction(what, layer) for layer in (False, True) for what in whats]
-        self.terms = [_open_term(lab, what) for what in whats if isinstance(what, str)]
+        self.terms = [open_term(lab, what) for what in whats if isinstance(what, str)]
 
     @property
     def origin(self) -> Doubles:
@@ -137,7 +137,7 @@ def layer_factor(run: DocumentRun, layer: int) -> float:
     return layer / run.judge.source.num_layers - MIDDLE
 
 
-def _open_term(lab: Lab, text: str) -> Scorer:
+def open_term(lab: Lab, text: str) -> Scorer:
     try:
         return lab.open("=" + text)
     except ToolError as error:

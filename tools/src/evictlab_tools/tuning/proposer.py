@@ -43,18 +43,18 @@ class GradientProposer:
         self._proposed: dict[str, Doubles] = {}  # positions by hypothesis
         self._champion = ""  # its id
         self._point: Point | None = None
-        self._pulls: list[Pull] = []
-        self._counts: list[float] = []
+        self._readings: list[_Reading] = []
 
     def propose(self, request: Mapping[str, Any]) -> Proposals:
         asked = _asked(request)
         point = self._point = self._at(asked)
         self._read(point)
-        field = Field.of(self._pulls, self._settings.weights, self._counts)
+        pulls, counts = [one.pull for one in self._readings], [one.count for one in self._readings]
+        field = Field.of(pulls, self._settings.weights, counts)
         steps = {}
         for length, grows in STEPS[: asked.wanted]:
             step = f"step {length:g}" if grows else f"step {length:g} without new terms"
-            why = f"the model's own gradient at {asked.id} over {len(self._pulls)} documents, {step}"
+            why = f"the model's own gradient at {asked.id} over {len(pulls)} readings, {step}"
             steps[why] = self._stepped(point, field, length, self._settings.grow if grows else 0, asked.max_nodes)
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": why} for why, to in steps.items()]
@@ -66,11 +66,11 @@ class GradientProposer:
         self._champion = asked.id
         position = self._proposed.get(asked.hypothesis)
         if self._point is None or position is None:
-            self._pulls, self._counts, self._proposed = [], [], {}
+            self._readings, self._proposed = [], {}
             terms = [one for one in self._settings.terms if asked.columns.issuperset(self._lab.open("=" + one).columns)]
             directions = Directions(self._lab, asked.formula, terms)
             return directions.at(directions.origin)
-        self._counts = [FADING * count for count in self._counts]
+        self._readings = [_Reading(one.pull, FADING * one.count) for one in self._readings]
         return self._point.directions.at(position)
 
     def _read(self, point: Point) -> None:
@@ -79,8 +79,8 @@ class GradientProposer:
         while slowest == 0.0 or time.monotonic() - begin + slowest < self._seconds:
             started = time.monotonic()
             run = read_run(self._judge, self._documents[self._order[self._reads % len(self._order)]])
-            self._pulls.append(pull_of(run, point, self._settings.retentions, (self._settings.seed, self._reads)))
-            self._counts.append(1.0)
+            pull = pull_of(run, point, self._settings.retentions, (self._settings.seed, self._reads))
+            self._readings.append(_Reading(pull))
             self._reads += 1
             slowest = max(slowest, time.monotonic() - started)
 
@@ -93,6 +93,12 @@ class GradientProposer:
             if grow <= 0 or nodes_of(directions.formula(position)) <= most:
                 return position
             grow = max(0, grow - FEWER)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    pull: Pull
+    count: float = 1.0  # how much it counts
 
 
 @dataclass(frozen=True)

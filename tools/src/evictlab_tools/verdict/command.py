@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from evictlab_tools import __version__
+from evictlab_tools.binding import Library
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import write_whole
-from evictlab_tools.library import Lab, Library, Scorer
+from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from evictlab_tools.binding import Library
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json
-from evictlab_tools.library import Library
 from evictlab_tools.verdict.judge import BOUNDS
 from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
 from evictlab_tools.verdict.summary import Row, Verdict, table, with_interval

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evictlab_tools.binding import Library
 from evictlab_tools.capture import Settings, tokenise
 from evictlab_tools.documents import read_inputs
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.files import read_json, sha256_of_bytes
-from evictlab_tools.library import Library
 from evictlab_tools.models import ModelSource
 from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
 from evictlab_tools.trace_file import TraceFile
