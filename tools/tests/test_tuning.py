@@ -73,6 +73,19 @@ def test_a_step_moves_constants_and_brings_in_terms_and_layers() -> None:
         assert np.allclose(first, second)
 
 
+def test_a_step_leads_no_constant_far_from_where_its_slope_was_taken() -> None:
+    directions = Directions(Lab(), "observed_attn + exp(-relative_pos/200)", ["key_norm"])
+    step = directions.origin
+    step[directions.all.index(Direction(0, False))] = -1000
+    step[directions.all.index(Direction("key_norm", False))] = 1000
+    end = directions.moved(directions.origin, step)
+    assert "relative_pos/100)" in directions.formula(end) and "1000)*(key_norm)" in directions.formula(end)
+    assert "relative_pos/50)" in directions.formula(directions.moved(end, step))
+    step = directions.origin
+    step[directions.all.index(Direction(0, True))] = 1e6
+    assert "relative_pos/(100+200*layer_ratio)" in directions.formula(directions.moved(directions.origin, step))
+
+
 def test_slopes_are_what_a_step_changes() -> None:
     formula = "if(position < 4, keep, 0.25*observed_attn^1.5 - 3*rank:key_norm)"
     run, lab = read("llama"), Lab()
@@ -298,9 +311,12 @@ def test_the_proposer_goes_on_from_what_it_has_read() -> None:
     own = asked("g2-s8", in_other_words, second[1]["hypothesis"])
     assert "at g2-s8 over 3 readings" in own[0]["hypothesis"] and len(own) == 2
     assert own[0]["formula"].startswith("((") and "1*(" not in own[0]["formula"]
+    overtaken = asked("g3-s4", "0.3*observed_attn", "by another")
+    assert "at g2-s8 over 4 readings" in overtaken[0]["hypothesis"] and "window_attn" in overtaken[0]["formula"]
     other = asked("g3-s4", "0.3*observed_attn", "by another")
     assert "at g3-s4 over 1 readings" in other[0]["hypothesis"] and "window_attn" not in other[0]["formula"]
     assert not any("token_type" in each["formula"] for each in (*first, *second, *own, *other))  # not offered
+    asked("g4-s1", BAD_START)
     small = asked("g4-s1", BAD_START, nodes=7)
     assert "observed_attn" in first[0]["formula"] and "layer_ratio" not in small[0]["formula"]
     with pytest.raises(ToolError, match="champions"):

@@ -22,6 +22,7 @@ from evictlab_tools.verdict.judge import DocumentRun
 DIFFERENCE = 1e-4  # of a constant's size, to take derivatives by
 ZERO = 1e-3  # the size of a constant that is 0
 DIGITS = 4  # significant, of what is written
+LARGEST = 0.5  # of its size, that a step moves a constant by at most, in any layer
 MIDDLE = 0.5  # of layer_ratio
 
 # What a term may be: signals in their own units, combinations of two that the units allow, and ranks for what has none.
@@ -68,6 +69,18 @@ class Directions:
     def taken(self, position: Doubles) -> list[int]:
         """The directions that take part in every step from there: the constants alone, and what has come in."""
         return [at for at, moved in enumerate(position) if at < self._count or moved != 0]
+
+    def moved(self, position: Doubles, step: Doubles) -> Doubles:
+        """The position after a step, but a constant moves by LARGEST of itself at most: a slope says nothing of what is
+        far away, and where a constant hardly matters, as in exp(-relative_pos/200), a short step leads far beyond.
+        """
+        end: Doubles = position + step
+        for at, direction in enumerate(self.all):
+            if isinstance(direction.what, int):
+                value = self._constants.values[direction.what] + float(position[direction.what])
+                most = LARGEST * (abs(value) or ZERO) / (MIDDLE if direction.with_layer else 1.0)
+                end[at] = position[at] + np.clip(step[at], -most, most)
+        return end
 
     def formula(self, position: Doubles, digits: int | None = DIGITS) -> str:
         """In so many significant digits of what is moved; None: in all."""

@@ -24,13 +24,21 @@ from evictlab_tools.verdict.judge import Judge
 
 FADING = 0.5  # by this, what was read counts less with each step that was taken since
 FEWER = 4  # by so many fewer a step grows where its formula is too large
-STEPS = ((0.1, True), (0.2, True), (0.05, True), (0.2, False))  # proposed: how long, and whether new terms come in
+STEPS = (
+    (0.1, True),
+    (0.2, True),
+    (0.05, True),
+    (0.4, True),
+    (0.2, False),
+)  # proposed: how long, and whether new terms come in
 
 
 class GradientProposer:
     """Reads documents for as long as a request may take, in an order that the seed draws, and with the next request the
     ones that follow; once it has read all, it reads them again with other noise. While the champion stays, all that was
-    read counts. Where one of its own proposals became champion, what was read before counts by half.
+    read counts. Where one of its own proposals became champion, what was read before counts by half. A champion of
+    another's is mostly its own champion a little changed, and not worth what was read: it goes on from its own for one
+    request more, and only begins anew if that leads nowhere.
     """
 
     def __init__(
@@ -42,6 +50,7 @@ class GradientProposer:
         self._reads = 0
         self._proposed: dict[str, Doubles] = {}  # positions by hypothesis
         self._champion = ""  # its id
+        self._overtaken = False  # by another's champion, but goes on from its own
         self._point: Point | None = None
         self._readings: list[_Reading] = []
 
@@ -54,17 +63,20 @@ class GradientProposer:
         steps = {}
         for length, grows in STEPS[: asked.wanted]:
             step = f"step {length:g}" if grows else f"step {length:g} without new terms"
-            why = f"the model's own gradient at {asked.id} over {len(pulls)} readings, {step}"
+            why = f"the model's own gradient at {self._champion} over {len(pulls)} readings, {step}"
             steps[why] = self._stepped(point, field, length, self._settings.grow if grows else 0, asked.max_nodes)
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": why} for why, to in steps.items()]
 
     def _at(self, asked: _Asked) -> Point:
         """Where the champion is. Terms that read more than the run offers do not come in."""
+        position = self._proposed.get(asked.hypothesis)
         if self._point is not None and asked.id == self._champion:
             return self._point
-        self._champion = asked.id
-        position = self._proposed.get(asked.hypothesis)
+        if self._point is not None and position is None and not self._overtaken:
+            self._overtaken = True
+            return self._point
+        self._champion, self._overtaken = asked.id, False
         if self._point is None or position is None:
             self._readings, self._proposed = [], {}
             terms = [one for one in self._settings.terms if asked.columns.issuperset(self._lab.open("=" + one).columns)]
@@ -89,7 +101,8 @@ class GradientProposer:
         """The position after a step, with fewer new terms where the formula would have more than `most` nodes."""
         directions = point.directions
         while True:
-            position = point.position + length * steepest(field, directions.taken(point.position), grow)
+            step = length * steepest(field, directions.taken(point.position), grow)
+            position = directions.moved(point.position, step)
             if grow <= 0 or nodes_of(directions.formula(position)) <= most:
                 return position
             grow = max(0, grow - FEWER)

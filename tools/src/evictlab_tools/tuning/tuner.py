@@ -78,7 +78,7 @@ class Tuner:
                 progress.advance()
         field = Field.of(pulls, self.settings.weights)
         step = steepest(field, directions.taken(start.position), self.settings.grow)
-        positions = [start.position + length * step for length in (0.0, *LENGTHS)]
+        positions = [directions.moved(start.position, length * step) for length in (0.0, *LENGTHS)]
         formulas = [directions.formula(position) for position in positions]
         tried = self._verdicts(formulas, self.train[: self.settings.tried], f"round {number}: lengths")
         best = int(np.argmin([self._figure(logs) for logs in tried]))
