@@ -54,7 +54,7 @@ std::string write(const Layout& layout, std::size_t start, std::size_t indent, C
         const Layout& part = layout.parts[i];
         if (arguments || i > 0) text += line;
         const std::size_t begin = (arguments || i > 0 ? inner : start + layout.open.size()) + part.sign.size();
-        text += part.sign + write(part, begin, inner + (arguments || is_call(part) ? 0 : step), commas);
+        text += part.sign + write(part, begin, inner, commas);
         // Parentheses alone would become a tuple.
         const bool trailing = commas == Commas::trailing && layout.open != "(";
         if (arguments && (trailing || i + 1 < layout.parts.size())) text += ",";
