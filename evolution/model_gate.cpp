@@ -42,6 +42,18 @@ double mean(std::span<const double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+/// The documents in the order of a race, which begins at others in each round: no few of them shall decide for all that
+/// is tried.
+std::vector<std::size_t> race_order(std::size_t documents, std::size_t round) {
+    std::vector<std::size_t> order(documents);
+    for (std::size_t i = 0; i < documents; ++i) order[i] = (round * heat_size + i) % documents;
+    return order;
+}
+
+std::span<const std::size_t> next_heat(std::span<const std::size_t> order, std::size_t first) {
+    return order.subspan(first, std::min(heat_size, order.size() - first));
+}
+
 /// What the judge is asked about: the proposer's candidates, then the champion's own offspring in the order of slots,
 /// then the best by train error. Near the champion errors say little of the model, and the lowest are more often worse
 /// there.
@@ -126,39 +138,44 @@ void ModelGate::judge_start(Candidate& start) {
     }
 }
 
-/// The race begins at other documents in each generation: no few of them shall decide for all that is tried.
 void ModelGate::race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion) {
-    std::vector<std::string> all = documents(SearchSplit::train);
-    const Divergences in_order = complete(champion, all.size());
-    std::vector<std::vector<double>> of_champion(in_order.begin(), in_order.end());
-    const auto begin = static_cast<std::ptrdiff_t>(contenders.front().candidate->generation * heat_size % all.size());
-    std::ranges::rotate(all, all.begin() + begin);
-    std::ranges::rotate(of_champion, of_champion.begin() + begin);
-    for (std::size_t first = 0; first < all.size();) {
-        const auto heat = std::span(all).subspan(first, std::min(heat_size, all.size() - first));
-        ask(contenders, {heat.begin(), heat.end()});
-        first += heat.size();
+    const std::vector<std::string> all = documents(SearchSplit::train);
+    const Divergences of_champion = complete(champion, all.size());
+    const std::vector<std::size_t> order = race_order(all.size(), contenders.front().candidate->generation);
+    std::vector<std::vector<double>> other; // the champion's, in the race's order
+    while (other.size() < all.size()) {
+        std::vector<std::string> heat;
+        for (const std::size_t document : next_heat(order, other.size())) {
+            heat.push_back(all[document]);
+            other.push_back(of_champion[document]);
+        }
+        ask(contenders, heat);
         for (Contender& contender : contenders) {
             if (!contender.out.empty()) continue;
-            const double by = mean(log_ratios(contender.kl, of_champion));
-            if (by >= (first < all.size() ? heat_margin / static_cast<double>(first) : 0))
-                contender.out = fmt::format(
-                    "the model's KL divergence is {:.3f} of the champion's on {} train documents", std::exp(by), first);
+            const double by = mean(log_ratios(contender.kl, other));
+            if (by >= (other.size() < all.size() ? heat_margin / static_cast<double>(other.size()) : 0))
+                contender.out =
+                    fmt::format("the model's KL divergence is {:.3f} of the champion's on {} train documents",
+                                std::exp(by), other.size());
         }
     }
-    for (Contender& contender : contenders)
-        if (contender.out.empty()) std::ranges::rotate(contender.kl, contender.kl.end() - begin);
+    for (Contender& contender : contenders) {
+        if (!contender.out.empty()) continue;
+        std::vector<std::vector<double>> in_order(all.size());
+        for (std::size_t i = 0; i < all.size(); ++i) in_order[order[i]] = std::move(contender.kl[i]);
+        contender.kl = std::move(in_order);
+    }
 }
 
 double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& champion, std::size_t round) {
     const std::vector<std::string> all = documents(SearchSplit::train);
     const Divergences of_champion = complete(champion, all.size());
+    const std::vector<std::size_t> order = race_order(all.size(), round);
     std::vector<std::vector<double>> own, other;
     double by = 0;
     while (own.size() < all.size() && by <= 0) {
         VerdictQuestion question{scorer, {}};
-        for (std::size_t i = own.size(); i < std::min(own.size() + heat_size, all.size()); ++i) {
-            const std::size_t document = (round * heat_size + i) % all.size();
+        for (const std::size_t document : next_heat(order, own.size())) {
             question.documents.push_back(all[document]);
             other.push_back(of_champion[document]);
         }

@@ -122,8 +122,6 @@ def command(arguments: Sequence[str] | None = None) -> None:
     if given.propose == (given.formula is not None):
         raise UsageError("give either --formula or --propose")
     lab = Lab()
-    for term in terms:  # before the model, which takes longer
-        open_term(lab, term)
     if given.propose:
         with own_stdout() as answers:
             _propose(given, lab, settings, threads, answers)
@@ -144,6 +142,8 @@ def _opened(
 
 
 def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int, answers: LineWriter) -> None:
+    for term in settings.terms:  # before the model, which takes longer
+        open_term(lab, term)
     judge, train, _ = _opened(given, lab, threads)
     proposer = GradientProposer(judge, lab, train, settings, given.seconds)
     judge.load(train[0])
@@ -153,7 +153,7 @@ def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: i
 
 def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int) -> None:
     formula = _formula(given.formula)
-    directions = Directions(lab, formula, settings.terms)
+    directions = Directions(lab, formula, settings.terms)  # before the model, which takes longer
     judge, train, valid = _opened(given, lab, threads)
     tuner = Tuner(judge, lab, train, valid, settings)
     point = directions.at(directions.origin)

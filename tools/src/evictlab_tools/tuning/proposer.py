@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,8 @@ from evictlab_tools.verdict.judge import Judge
 
 FADING = 0.5  # by this, what was read counts less with each step that was taken since
 FEWER = 4  # by so many fewer a step grows where its formula is too large
-STEPS = (
-    (0.1, True),
-    (0.2, True),
-    (0.05, True),
-    (0.4, True),
-    (0.2, False),
-)  # proposed: how long, and whether new terms come in
+# What is proposed: how long a step, and whether new terms come in.
+STEPS = ((0.1, True), (0.2, True), (0.05, True), (0.4, True), (0.2, False))
 
 
 class GradientProposer:
@@ -60,11 +56,16 @@ class GradientProposer:
         self._read(point)
         pulls, counts = [one.pull for one in self._readings], [one.count for one in self._readings]
         field = Field.of(pulls, self._settings.weights, counts)
+
+        @cache
+        def toward(grow: int) -> Doubles:
+            return steepest(field, point.directions.taken(point.position), grow)
+
         steps = {}
         for length, grows in STEPS[: asked.wanted]:
             step = f"step {length:g}" if grows else f"step {length:g} without new terms"
             why = f"the model's own gradient at {self._champion} over {len(pulls)} readings, {step}"
-            steps[why] = self._stepped(point, field, length, self._settings.grow if grows else 0, asked.max_nodes)
+            steps[why] = _stepped(point, toward, length, self._settings.grow if grows else 0, asked.max_nodes)
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": why} for why, to in steps.items()]
 
@@ -96,16 +97,14 @@ class GradientProposer:
             self._reads += 1
             slowest = max(slowest, time.monotonic() - started)
 
-    @staticmethod
-    def _stepped(point: Point, field: Field, length: float, grow: int, most: int) -> Doubles:
-        """The position after a step, with fewer new terms where the formula would have more than `most` nodes."""
-        directions = point.directions
-        while True:
-            step = length * steepest(field, directions.taken(point.position), grow)
-            position = directions.moved(point.position, step)
-            if grow <= 0 or nodes_of(directions.formula(position)) <= most:
-                return position
-            grow = max(0, grow - FEWER)
+
+def _stepped(point: Point, toward: Callable[[int], Doubles], length: float, grow: int, most: int) -> Doubles:
+    """The position after a step, with fewer new terms where the formula would have more than `most` nodes."""
+    while True:
+        position = point.directions.moved(point.position, length * toward(grow))
+        if grow <= 0 or nodes_of(point.directions.formula(position)) <= most:
+            return position
+        grow = max(0, grow - FEWER)
 
 
 @dataclass(frozen=True)
