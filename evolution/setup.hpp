@@ -18,7 +18,7 @@
 namespace evictlab::evolution {
 
 /// Raised by every change after which the same seed gives another run.
-inline constexpr int engine_version = 2;
+inline constexpr int engine_version = 3;
 
 /// How parents are drawn from their island.
 enum class ParentSelection : std::uint8_t { tournament, lexicase };
