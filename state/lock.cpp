@@ -68,22 +68,33 @@ bool taken(FileOps& ops, const File& file, const std::filesystem::path& path) {
     }
 }
 
+bool is_at(FileOps& ops, const File& file, const std::filesystem::path& path) {
+    const auto found = status_of(ops, path);
+    const struct stat own = file.status();
+    return found && found->st_ino == own.st_ino && found->st_dev == own.st_dev;
+}
+
+File locked(FileOps& ops, const RunPaths& paths) {
+    for (int tries = 0;; ++tries) {
+        File file(ops, paths.lock, O_RDWR | O_CREAT);
+        if (taken(ops, file, paths.lock) || tries == 20)
+            throw StateError(
+                fmt::format("'{}' is in use by {}: wait until it ends or stop it, or name another state file.",
+                            paths.file.string(), described(whole_text_of(file))));
+        if (is_at(ops, file, paths.lock)) return file; // else a run that saved nothing took it away just now
+    }
+}
+
 } // namespace
 
-Lock::Lock(FileOps& ops, const RunPaths& paths)
-    : ops_(&ops), path_(paths.lock), file_(ops, paths.lock, O_RDWR | O_CREAT) {
-    if (taken(ops, file_, path_))
-        throw StateError(fmt::format("'{}' is in use by {}: wait until it ends or stop it, or name another state file.",
-                                     paths.file.string(), described(whole_text_of(file_))));
+Lock::Lock(FileOps& ops, const RunPaths& paths) : ops_(&ops), path_(paths.lock), file_(locked(ops, paths)) {
     file_.cut(0);
     text_ = holder();
     file_.write(text_);
 }
 
 void Lock::check_held() const {
-    const auto found = status_of(*ops_, path_);
-    const struct stat own = file_.status();
-    if (!found || found->st_ino != own.st_ino || found->st_dev != own.st_dev)
+    if (!is_at(*ops_, file_, path_))
         throw StateError(
             fmt::format("'{}' was removed or replaced while the run was open, so another process may have it: nothing "
                         "was saved. Go on from the last saved generation with --resume.",

@@ -35,6 +35,7 @@ struct RunStore::Impl {
         if (!made_now) return;
         ops.remove(paths.file);
         ops.remove(paths.journal);
+        ops.remove(paths.lock);
     }
     void keep_previous();
     void put_back() noexcept;

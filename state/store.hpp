@@ -58,8 +58,8 @@ class RunStore {
 public:
     /// Starts a new run: refuses where FILE, FILE.previous or a journal exist (it says how to resume), where the folder
     /// is missing or cannot be written, or where another process holds the lock. FILE is made at once, with no content;
-    /// it goes again when the store is destroyed before a first save. A FILE left without content by a kill is no
-    /// obstacle.
+    /// it goes again, with its lock, when the store is destroyed before a first save. A FILE left without content by a
+    /// kill is no obstacle.
     static RunStore create(const std::filesystem::path& file, FileOps& ops = system_file_ops());
     /// Opens a saved run: refuses a damaged, truncated or other-schema file and a journal that is not its own, and says
     /// whether FILE.previous can be used. Journal lines behind the saved length (of a generation that was being made

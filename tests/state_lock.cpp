@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <optional>
 #include <sched.h>
 #include <sys/wait.h>
 #include <thread>
@@ -102,6 +103,23 @@ TEST_CASE("A lock file that was taken away lets nobody overwrite a run") {
     save_generation(second, 4);
     CHECK_THAT(refused_save(first, 4), ContainsSubstring("was removed or replaced") && ContainsSubstring("--resume"));
     CHECK(journal_of(run.file) == made_up_journal(4));
+}
+
+TEST_CASE("Who begins a run while others give theirs up has a lock that holds") {
+    const TemporaryFolder folder;
+    const auto file = folder / "evolution.json";
+    std::atomic<bool> enough{false};
+    std::thread giving_up([&] {
+        while (!enough) refusal([&] { RunStore::create(file); });
+    });
+    for (int i = 0; i < 100; ++i) {
+        std::optional<RunStore> store;
+        while (!store) refusal([&] { store = RunStore::create(file); });
+        CHECK_NOTHROW(save_generation(*store, 1));
+        for (const auto& [path, bytes] : files_in(folder.path)) fs::remove(path);
+    }
+    enough = true;
+    giving_up.join();
 }
 
 TEST_CASE("A second host, where locks hold between hosts") {
