@@ -8,10 +8,16 @@
 namespace evictlab {
 namespace {
 
-using Lanes = float __attribute__((vector_size(64), aligned(4), may_alias));
-
-EVICTLAB_INLINE Lanes load(const float* at) { return *reinterpret_cast<const Lanes*>(at); }
-EVICTLAB_INLINE void store(float* at, const Lanes& value) { *reinterpret_cast<Lanes*>(at) = value; }
+// One register of the processor each; what is wider, g++ keeps in memory.
+struct Bytes64 {
+    using Lanes = float __attribute__((vector_size(64), aligned(4), may_alias));
+};
+struct Bytes32 {
+    using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
+};
+struct Bytes16 {
+    using Lanes = float __attribute__((vector_size(16), aligned(4), may_alias));
+};
 
 struct All {
     std::size_t count;
@@ -23,14 +29,17 @@ struct Selected {
     EVICTLAB_INLINE std::size_t operator[](std::size_t i) const { return index[i]; }
 };
 
-/// `Rows` rows of c, one column block.
-template <int Rows, class Terms>
+/// `Rows` rows of c, as many columns as two registers hold.
+template <class Register, int Rows, class Terms>
 EVICTLAB_INLINE void tile(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
                           std::size_t c_stride, Terms terms) {
+    using Lanes = typename Register::Lanes;
+    constexpr std::size_t half = sizeof(Lanes) / sizeof(float);
     Lanes sums[Rows][2] = {};
     for (std::size_t i = 0; i < terms.count; ++i) {
         const std::size_t x = terms[i];
-        const Lanes left = load(b + x * b_stride), right = load(b + x * b_stride + 16);
+        const float* from = b + x * b_stride;
+        const Lanes left = *reinterpret_cast<const Lanes*>(from), right = *reinterpret_cast<const Lanes*>(from + half);
         for (int r = 0; r < Rows; ++r) {
             const float factor = a[static_cast<std::size_t>(r) * a_stride + x];
             sums[r][0] += factor * left;
@@ -38,19 +47,36 @@ EVICTLAB_INLINE void tile(const float* a, std::size_t a_stride, const float* b, 
         }
     }
     for (int r = 0; r < Rows; ++r) {
-        store(c + static_cast<std::size_t>(r) * c_stride, sums[r][0]);
-        store(c + static_cast<std::size_t>(r) * c_stride + 16, sums[r][1]);
+        float* to = c + static_cast<std::size_t>(r) * c_stride;
+        *reinterpret_cast<Lanes*>(to) = sums[r][0];
+        *reinterpret_cast<Lanes*>(to + half) = sums[r][1];
+    }
+}
+
+template <class Register, class Terms>
+EVICTLAB_INLINE void product_in(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
+                                std::size_t c_stride, std::size_t m, std::size_t n, Terms terms) {
+    constexpr std::size_t columns = 2 * sizeof(typename Register::Lanes) / sizeof(float);
+    static_assert(column_block % columns == 0);
+    for (std::size_t j = 0; j < n; j += columns) {
+        std::size_t r = 0;
+        for (; r + 4 <= m; r += 4)
+            tile<Register, 4>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
+        for (; r < m; ++r)
+            tile<Register, 1>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
     }
 }
 
 template <class Terms>
 EVICTLAB_INLINE void product(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,
                              std::size_t c_stride, std::size_t m, std::size_t n, Terms terms) {
-    for (std::size_t j = 0; j < n; j += column_block) {
-        std::size_t r = 0;
-        for (; r + 4 <= m; r += 4)
-            tile<4>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
-        for (; r < m; ++r) tile<1>(a + r * a_stride, a_stride, b + j, b_stride, c + r * c_stride + j, c_stride, terms);
+    switch (vector_bytes()) {
+    case 64:
+        return product_in<Bytes64>(a, a_stride, b, b_stride, c, c_stride, m, n, terms);
+    case 32:
+        return product_in<Bytes32>(a, a_stride, b, b_stride, c, c_stride, m, n, terms);
+    default:
+        return product_in<Bytes16>(a, a_stride, b, b_stride, c, c_stride, m, n, terms);
     }
 }
 
