@@ -10,6 +10,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/outside.hpp"
 #include "cli/plugin_options.hpp"
+#include "cli/progress.hpp"
 #include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
 #include "cli/search_progress.hpp"
@@ -111,7 +112,11 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
     options.retentions = search.retentions.front();
     options.measure = search.measures.front();
     options.stop = &interrupted();
-    const Bench bench = run_bench(suite, std::vector{scorer_of(champion, space)}, options);
+    const Bench bench = [&] {
+        ProgressBar bar("champion on " + suite.name());
+        options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
+        return run_bench(suite, std::vector{scorer_of(champion, space)}, options);
+    }();
     if (!bench.failures.empty()) throw PluginError(bench.failures.front());
     fmt::print("champion    {}\n", champion.text());
     for (const Split split : all_splits)
