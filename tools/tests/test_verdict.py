@@ -389,3 +389,14 @@ def test_tables_name_wins_and_kinds() -> None:
     assert "=key_norm       0.50 [0.50, 0.50] *\n" in text
     assert "0.10 [0.10, 0.10]\n" in text  # the oracle wins nothing
     assert "prose (2) 0.5" in text
+
+
+def test_tables_leave_out_the_middle_of_long_formulas() -> None:
+    documents = DocumentSet("made up", "sha256:1", (document(0),))
+    label = "=" + " + ".join(f"{i}*key_norm" for i in range(100))
+    rows = (Row(label, np.ones((1, 1)), np.ones((1, 1)), np.array([0.5]), False),)
+    lines = to_text(Verdict(documents, "tiny", "none", (0.5,), rows)).splitlines()
+    shown = [line for line in lines if line.startswith("=0*key_norm + 1*key_norm")]
+    assert shown
+    assert all(" ... " in line and "99*key_norm  " in line for line in shown)
+    assert max(map(len, shown)) < 120

@@ -34,6 +34,7 @@ _BASE = (
 )
 PUBLISHED = re.compile(rf"{_METHOD}|{_WRAPPER}\({_BASE}\)")
 SAME_RETENTION = 0.005
+ELLIPSIS = " ... "
 OVERSHOOT = 1.05  # who keeps more than this of what was asked is no yardstick
 
 
@@ -141,13 +142,19 @@ def dump(verdict: dict[str, Any]) -> bytes:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+    """The first column to the left, the middle of long formulas left out, the others to the right."""
+    rows = [[shortened(row[0]), *row[1:]] for row in rows]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = [
         "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(cells)).rstrip()
         for cells in (list(zip(row, widths, strict=True)) for row in [header, *rows])
     ]
     return "\n".join(lines)
+
+
+def shortened(label: str, most: int = 80) -> str:
+    half = (most - len(ELLIPSIS)) // 2
+    return label if len(label) <= most else label[:half] + ELLIPSIS + label[-half:]
 
 
 def _figure(value: float) -> str:
