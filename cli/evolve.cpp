@@ -277,7 +277,7 @@ int run(const std::vector<std::string>& arguments) {
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
-    const OutsideProcesses processes(setup, search, *values, file, resume);
+    const OutsideProcesses processes(setup, search, file, resume);
     if (search.relative() && setup.config.judged == 0)
         fmt::print(stderr, "evictlab: no judge: what wins by {} was not asked of the model itself (--verdict)\n",
                    setup.identity.measure);

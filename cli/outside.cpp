@@ -8,13 +8,15 @@
 namespace evictlab::cli {
 namespace {
 
-std::chrono::milliseconds timeout_from(const po::variables_map& values, const char* option,
-                                       std::chrono::milliseconds otherwise) {
-    const auto seconds = number_from<double>(values, option, "a number of seconds");
-    if (!seconds) return otherwise;
-    if (!(*seconds > 0 && *seconds <= 86400))
+/// As typed, else what it is already.
+void read_timeout(const po::variables_map& values, const char* option, double& seconds) {
+    read_number<double>(values, option, "a number of seconds", seconds);
+    if (!(seconds > 0 && seconds <= 86400))
         throw UsageError(fmt::format("--{} must be above 0 and at most 86400 seconds", option));
-    return std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
+}
+
+std::chrono::milliseconds milliseconds_of(double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
 state::ExchangeJournal journal(const std::filesystem::path& state_file, const char* ending, bool resume) {
@@ -59,7 +61,8 @@ void add_outside_options(po::options_description& options) {
 
 std::string outside_options_text(const po::variables_map& values) {
     std::string text;
-    for (const char* option : {"verdict", "judged", "verdict-tuning", "proposer", "proposals"})
+    for (const char* option :
+         {"verdict", "judged", "verdict-tuning", "verdict-timeout", "proposer", "proposals", "proposer-timeout"})
         if (values.contains(option))
             text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
     return text;
@@ -67,6 +70,8 @@ std::string outside_options_text(const po::variables_map& values) {
 
 void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup) {
     constexpr const char* whole = "a whole number";
+    read_timeout(values, "verdict-timeout", setup.identity.judge_timeout);
+    read_timeout(values, "proposer-timeout", setup.identity.proposer_timeout);
     if (values.contains("verdict")) {
         setup.identity.judge_command = values["verdict"].as<std::string>();
         const std::uint32_t before = setup.config.judged > 0 ? setup.config.judged : 16;
@@ -90,13 +95,12 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
 }
 
 OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
-                                   const po::variables_map& values, const std::filesystem::path& state_file,
-                                   bool resume) {
+                                   const std::filesystem::path& state_file, bool resume) {
     if (setup.config.judged > 0) {
         evolution::JudgeOptions options;
         options.command = setup.identity.judge_command;
         options.retentions = search.retentions.front();
-        options.timeout = timeout_from(values, "verdict-timeout", options.timeout);
+        options.timeout = milliseconds_of(setup.identity.judge_timeout);
         verdicts_.emplace(journal(state_file, evolution::verdicts_ending, resume));
         judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);
         if (!judge_->lost().empty()) judge_->forgive();
@@ -105,7 +109,7 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const Searc
     if (setup.config.proposals > 0) {
         evolution::ProposerOptions options;
         options.command = setup.identity.proposer_command;
-        options.timeout = timeout_from(values, "proposer-timeout", options.timeout);
+        options.timeout = milliseconds_of(setup.identity.proposer_timeout);
         proposals_.emplace(journal(state_file, evolution::proposals_ending, resume));
         proposer_ = std::make_unique<evolution::Proposer>(std::move(options), *proposals_);
         outside_.proposer = proposer_.get();

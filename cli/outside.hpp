@@ -21,7 +21,7 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
 class OutsideProcesses {
 public:
     /// `resume`: whether answers of an earlier invocation count; a judge that was lost then is asked anew.
-    OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search, const po::variables_map& values,
+    OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
                      const std::filesystem::path& state_file, bool resume);
     const evolution::Outside& outside() const { return outside_; }
 

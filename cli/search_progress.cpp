@@ -22,6 +22,8 @@ void SearchProgress::show(const evolution::RunProgress& p) {
         bar_.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
                              p.champion_train, p.champion_valid,
                              p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
+    if (!p.proposer_failure.empty())
+        bar_.say(fmt::format("generation {}: no proposals: {}", p.generation, p.proposer_failure));
     const std::lock_guard lock(mutex_);
     shown_ = {Clock::now(), p.seconds, p.fraction, report::progress_note(p), report::progress_block(p, glyphs_)};
     bar_.update(shown_.fraction, shown_.note, shown_.block);

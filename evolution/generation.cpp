@@ -281,6 +281,7 @@ Generation next_generation(const RunState& before, const RunConfig& config, cons
         gate.judge(generation.state, generation.candidates, config.judged);
         if (config.verdict_tuning > 0) tune_champion(bench, generation, before.seen, gate);
     }
+    generation.proposer_failure = std::move(proposed.failure);
     generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));
     add_history(generation.state);
     return generation;

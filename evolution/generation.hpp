@@ -15,6 +15,7 @@ namespace evictlab::evolution {
 struct Generation {
     RunState state;                    ///< after it; `seen` is empty: the caller keeps the one set and adds to it
     std::vector<Candidate> candidates; ///< new ones, in slot order
+    std::string proposer_failure{};    ///< why its proposer did not answer; "" where it did
 };
 
 /// Whom a run asks beside its fitness; null where nobody.

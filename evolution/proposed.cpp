@@ -48,8 +48,9 @@ std::string refusal(const formula::Formula& formula, const RunConfig& config) {
 
 Proposed proposals_for(const RunState& before, const RunConfig& config, const Outside& outside,
                        const StopSignal& stop) {
-    const Proposals answer = outside.proposer->propose(request_for(before, config, outside), stop);
+    Proposals answer = outside.proposer->propose(request_for(before, config, outside), stop);
     Proposed out;
+    out.failure = std::move(answer.failure);
     std::unordered_set<std::uint64_t> fresh;
     for (std::size_t i = 0; i < answer.proposals.size(); ++i) {
         const Proposal& proposal = answer.proposals[i];

@@ -12,6 +12,7 @@ struct Proposed {
     std::vector<Bred> bred;                 ///< new ones, to be measured
     std::vector<ProposerRejection> refused; ///< those that cannot be candidates, and why
     std::uint64_t duplicates = 0;           ///< formulas that were tried before, by whomever
+    std::string failure;                    ///< why there is no answer; "" where there is one
 };
 
 /// Asks for the next generation's proposals. A proposer that fails has proposed nothing. Throws Abandoned.

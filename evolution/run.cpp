@@ -80,7 +80,7 @@ private:
         tbb::parallel_for(std::size_t{0}, lines.size(),
                           [&](std::size_t i) { lines[i] = to_json(generation.candidates[i]).dump(); });
         save(lines);
-        report();
+        report(std::move(generation.proposer_failure));
     }
 
     void save(std::span<const std::string> journal_lines) {
@@ -123,7 +123,7 @@ private:
         return left ? now / std::max(1e-9, now + *left) : 0;
     }
 
-    void report() const {
+    void report(std::string proposer_failure) const {
         if (!hooks_.on_generation) return;
         const Counters& counters = state_.counters;
         RunProgress progress;
@@ -136,6 +136,7 @@ private:
         progress.champion = state_.champion().text();
         progress.tunes = setup_.config.tunes;
         progress.new_champion = state_.last_champion_generation == state_.generation;
+        progress.proposer_failure = std::move(proposer_failure);
         progress.evaluations = counters.evaluations;
         progress.seconds = elapsed();
         progress.evaluations_a_second =

@@ -23,6 +23,7 @@ struct RunProgress {
     std::string champion;              ///< its formula, or scorer
     bool tunes = false;                ///< makes parameter sets, and no formulas
     bool new_champion = false;
+    std::string proposer_failure; ///< why the proposer had no part in this generation; "" where it had
     std::uint64_t evaluations = 0;
     double evaluations_a_second = 0; ///< of this invocation
     Shares shares;

@@ -160,7 +160,10 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     json["build"]["operators"] = operators_version;
     json["plugins"] = Json::object();
     for (const auto& [plugin, hash] : setup.identity.plugins) json["plugins"][plugin] = hash;
-    json["outside"] = {{"judge", id.judge_command}, {"proposer", id.proposer_command}};
+    json["outside"] = {{"judge", id.judge_command},
+                       {"judge_timeout", id.judge_timeout},
+                       {"proposer", id.proposer_command},
+                       {"proposer_timeout", id.proposer_timeout}};
     json["limits"] = limits_json(setup.limits);
     json["command"] = setup.identity.command;
     return json;
@@ -180,6 +183,9 @@ RunSetup saved_setup(const JsonField& content) {
     const JsonField outside = content.member("outside");
     setup.identity.judge_command = outside.member("judge").text();
     setup.identity.proposer_command = outside.member("proposer").text();
+    if (const auto timeout = outside.optional_member("judge_timeout")) setup.identity.judge_timeout = timeout->number();
+    if (const auto timeout = outside.optional_member("proposer_timeout"))
+        setup.identity.proposer_timeout = timeout->number();
     setup.identity.build = content.member("build").member("evictlab").text();
     const JsonField plugins = content.member("plugins");
     for (const auto& item : plugins.object().items())

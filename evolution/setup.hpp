@@ -111,6 +111,8 @@ struct RunIdentity {
     std::vector<SearchedSuite> more_suites;      ///< beside that one
     ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
     std::string judge_command, proposer_command; ///< "" for none; may differ on resume
+    double judge_timeout = 300;                  ///< seconds of silence after which it is lost; may differ, too
+    double proposer_timeout = 120;               ///< for its introduction, and for an answer; may differ, too
     std::string build;                           ///< evictlab's version
     std::map<std::string, std::string> plugins;  ///< id -> SHA-256 of each plugin that the run relies on
     std::string command;                         ///< that repeats the run, without --state and limits

@@ -348,3 +348,15 @@ for line in sys.stdin:
         CHECK_THAT(outcome.dump(), !ContainsSubstring("window_attn:48, which this run does not offer"));
     CHECK(run.at("counters").at("candidates") == 10); // the start, eight bred, and the one that could be measured
 }
+
+TEST_CASE("a silent proposer is told of, and how long it may be silent stays with the run") {
+    const TemporaryFolder folder;
+    const std::string command = "evictlab evolve --suite micro --state run.json --start hybrid_start --population 20 "
+                                "--tuned 0 --proposer 'sleep 600' --proposer-timeout 0.2 --generations 1";
+    const Outcome begun = shell(command, folder.path);
+    CHECK(begun.code == 0);
+    CHECK_THAT(begun.err, ContainsSubstring("generation 1: no proposals: the proposer was silent for 0.2 s"));
+    const Outcome resumed = shell("evictlab evolve --state run.json --resume --generations 2", folder.path);
+    CHECK(resumed.code == 0);
+    CHECK_THAT(resumed.err, ContainsSubstring("generation 2: no proposals: the proposer was silent for 0.2 s"));
+}

@@ -91,7 +91,7 @@ TEST_CASE("The documents are the judge's, by split, and a resumed run knows them
     const JudgedRun run;
     for (const char* manner : {"is plain", "dies at once"}) {
         ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
-        VerdictJudge judge({run.process.command(manner), {0.5}}, journal);
+        VerdictJudge judge({run.process.command(manner), {0.5}, 60s}, journal);
         const auto valid = judge.documents("valid", {});
         REQUIRE(valid.size() == 2);
         CHECK(valid[1].name == "alice");
@@ -130,7 +130,7 @@ TEST_CASE("A judge that is lost stays lost on resume, until it is forgiven") {
     CHECK(run.process.log() == Lines{});
 
     ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
-    VerdictJudge judge({run.process.command("is plain"), {0.5, 0.25}}, journal);
+    VerdictJudge judge({run.process.command("is plain"), {0.5, 0.25}, 60s}, journal);
     judge.forgive();
     CHECK(judge.lost() == "");
     check_answers(judge.ask(questions, {}), questions);
@@ -195,7 +195,7 @@ TEST_CASE("A judge that does not introduce itself is an error, of which nothing 
 TEST_CASE("A command that does not exist says so") {
     ActingProcess process(test::acting_judge);
     ExchangeJournal journal = ExchangeJournal::create(process.folder / "run.exchanges");
-    VerdictJudge judge({"evictlab-no-such-judge 2>/dev/null", {0.5}}, journal);
+    VerdictJudge judge({"evictlab-no-such-judge 2>/dev/null", {0.5}, 60s}, journal);
     CHECK_THROWS_WITH(judge.documents("valid", {}),
                       ContainsSubstring("'evictlab-no-such-judge 2>/dev/null' does not work: it ended with exit "
                                         "status 127 (the shell found no such command)"));
@@ -215,7 +215,7 @@ TEST_CASE("Ctrl-C ends the wait and the judge within a second, and its question 
     Clock::time_point stopped;
     {
         ExchangeJournal journal = ExchangeJournal::create(run.journal_file());
-        VerdictJudge judge({run.process.command("hangs"), {0.5, 0.25}}, journal);
+        VerdictJudge judge({run.process.command("hangs"), {0.5, 0.25}, 60s}, journal);
         judge.documents("valid", {});
         std::thread interrupt([&] {
             std::this_thread::sleep_for(200ms);

@@ -69,8 +69,8 @@ struct Proposals {
 inline constexpr const char* proposals_ending = ".proposals";
 
 struct ProposerOptions {
-    std::string command;                                        ///< for sh -c
-    std::chrono::milliseconds timeout{std::chrono::minutes(2)}; ///< for the introduction, and for an answer
+    std::string command;               ///< for sh -c
+    std::chrono::milliseconds timeout; ///< for the introduction, and for an answer
 };
 
 /// Starts the process at the first request that the journal does not answer. One request a generation, journalled by

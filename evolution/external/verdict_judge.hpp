@@ -38,10 +38,9 @@ struct Verdict {
 inline constexpr const char* verdicts_ending = ".verdicts";
 
 struct JudgeOptions {
-    std::string command;            ///< for sh -c
-    std::vector<double> retentions; ///< of all questions
-    std::chrono::milliseconds timeout{
-        std::chrono::minutes(5)}; ///< of silence while something is asked, or at the start
+    std::string command;               ///< for sh -c
+    std::vector<double> retentions;    ///< of all questions
+    std::chrono::milliseconds timeout; ///< of silence while something is asked, or at the start
 };
 
 /// Starts the process at the first question that the journal does not answer. Every document of a question is asked,
