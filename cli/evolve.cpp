@@ -234,17 +234,9 @@ evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness&
 /// The suites of this invocation: those typed, opened already where the run is new, or those of the saved run.
 SearchSuites search_from(const po::variables_map& values, std::optional<SearchSuites> typed,
                          const std::optional<evolution::RunSetup>& saved, const JsonField& content, PluginHost& host) {
-    if (saved && !values.contains("suite"))
-        return saved_search_suites(saved->identity, content.member("retentions").numbers());
+    if (saved) return resumed_search_suites(values, saved->identity, content.member("retentions").numbers());
     SearchSuites search = typed ? std::move(*typed) : search_suites_from(values);
-    if (!saved) {
-        measure_references(search, host);
-        return search;
-    }
-    // What was measured when the run began; another suite is refused by its hash.
-    search.references = {saved->identity.reference};
-    for (const auto& more : saved->identity.more_suites) search.references.push_back(more.reference);
-    search.references.resize(search.suites.size());
+    measure_references(search, host);
     return search;
 }
 
@@ -276,6 +268,7 @@ int run(const std::vector<std::string>& arguments) {
     const SearchSuites search = search_from(*values, std::move(typed), saved, content, host);
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
+    if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
     const OutsideProcesses processes(setup, search, file, resume);
     if (search.relative() && setup.config.judged == 0)

@@ -30,6 +30,10 @@ std::string measure_of(const Suite& suite, const std::string& asked, bool alone)
                                  usual_protocol(suite), fmt::join(known, ", ")));
 }
 
+std::string measure_asked(const po::variables_map& values) {
+    return values.contains("measure") ? values["measure"].as<std::string>() : "";
+}
+
 CapturedMeasure captured_measure(const std::string& name) {
     for (const auto measure :
          {CapturedMeasure::attention_loss, CapturedMeasure::output_error, CapturedMeasure::predicted_kl})
@@ -93,7 +97,7 @@ std::string search_suite_options_text(const po::variables_map& values) {
 SearchSuites search_suites_from(const po::variables_map& values) {
     SearchSuites search;
     search.suites = suites_from(values);
-    const std::string asked = values.contains("measure") ? values["measure"].as<std::string>() : "";
+    const std::string asked = measure_asked(values);
     for (const Suite& suite : search.suites) {
         if (suite.size(Split::train) == 0 || suite.size(Split::valid) == 0)
             throw UsageError(fmt::format("suite '{}' has no documents to search on: it needs a train and a valid split",
@@ -104,21 +108,32 @@ SearchSuites search_suites_from(const po::variables_map& values) {
     return search;
 }
 
-SearchSuites saved_search_suites(const evolution::RunIdentity& identity, std::span<const double> retentions) {
+SearchSuites resumed_search_suites(const po::variables_map& values, const evolution::RunIdentity& identity,
+                                   std::span<const double> retentions) {
+    std::vector<evolution::SearchedSuite> saved{
+        {identity.suite, identity.suite_hash, identity.suite_parameters_json, identity.measure, identity.reference}};
+    std::ranges::copy(identity.more_suites, std::back_inserter(saved));
     SearchSuites search;
-    const auto add = [&](const std::string& parameters, const std::string& measure, const ReferenceErrors& reference) {
-        search.suites.push_back(make_suite_from_parameters(parameters));
-        search.measures.push_back(measure);
-        search.references.push_back(reference);
-    };
-    add(identity.suite_parameters_json, identity.measure, identity.reference);
-    for (const auto& more : identity.more_suites) add(more.parameters_json, more.measure, more.reference);
+    if (values.contains("suite"))
+        search.suites = suites_from(values);
+    else if (!suite_options_text(values).empty())
+        throw UsageError(
+            fmt::format("{} is for a suite: name it, too, with --suite", suite_options_text(values).substr(1)));
+    else
+        for (const auto& suite : saved) search.suites.push_back(make_suite_from_parameters(suite.parameters_json));
+    saved.resize(search.suites.size());
+    const std::string asked = measure_asked(values);
     std::size_t first = 0; // the state has all suites' retentions one after another
-    for (const ReferenceErrors& reference : search.references) {
-        const std::size_t count = reference[0].empty() ? retentions.size() : reference[0].size();
-        const auto own = retentions.subspan(first, count);
-        search.retentions.emplace_back(own.begin(), own.end());
-        first += count;
+    for (std::size_t s = 0; s < saved.size(); ++s) {
+        const evolution::SearchedSuite& known = saved[s];
+        search.measures.push_back(
+            measure_of(search.suites[s], asked.empty() ? known.measure : asked, saved.size() == 1));
+        search.references.push_back(known.reference);
+        const std::size_t left = retentions.size() - first;
+        const auto own =
+            retentions.subspan(first, known.reference[0].empty() ? left : std::min(left, known.reference[0].size()));
+        search.retentions.push_back(retentions_from(values, {own.begin(), own.end()}));
+        first += own.size();
     }
     return search;
 }
@@ -159,6 +174,12 @@ void describe(const SearchSuites& search, evolution::RunIdentity& identity) {
         identity.more_suites.push_back(
             {suite.name(), suite.hash(), suite.parameters_json(), search.measures[s], search.references[s]});
     }
+}
+
+std::vector<double> SearchSuites::all_retentions() const {
+    std::vector<double> all;
+    for (const auto& own : retentions) std::ranges::copy(own, std::back_inserter(all));
+    return all;
 }
 
 std::vector<std::string> SearchSuites::columns() const {

@@ -22,6 +22,7 @@ struct SearchSuites {
     std::vector<ReferenceErrors> references;     ///< of each; empty where errors are not relative
     /// Whether errors are relative to the best published row's: on captured suites, and where there are several.
     bool relative() const { return suites.size() > 1 || suites.front().captured(); }
+    std::vector<double> all_retentions() const; ///< one suite's after another's, as a state has them
     /// The columns that new subtrees may read: those of the seed's benchmark, or of real attention as far as every
     /// suite gives them.
     std::vector<std::string> columns() const;
@@ -29,8 +30,9 @@ struct SearchSuites {
 
 /// From the options; wrong use is told. References are not measured yet.
 SearchSuites search_suites_from(const po::variables_map& values);
-/// Those of a saved run, references included.
-SearchSuites saved_search_suites(const evolution::RunIdentity& identity, std::span<const double> retentions);
+/// Those of a saved run with its `retentions`, but for what was typed; that it fits is for check_resumable to say.
+SearchSuites resumed_search_suites(const po::variables_map& values, const evolution::RunIdentity& identity,
+                                   std::span<const double> retentions);
 /// Measures the published rows on the train and valid splits (the test split stays sealed), with a progress bar.
 void measure_references(SearchSuites& search, PluginHost& host);
 /// Into the identity that a state keeps.

@@ -67,6 +67,7 @@ private:
             state_.seen.add(hash_number(candidate.member("hash")), kept,
                             candidate.member("nodes").whole<std::size_t>());
         });
+        report({}, false);
     }
 
     /// Makes a finished generation the run's state and saves it.
@@ -80,7 +81,7 @@ private:
         tbb::parallel_for(std::size_t{0}, lines.size(),
                           [&](std::size_t i) { lines[i] = to_json(generation.candidates[i]).dump(); });
         save(lines);
-        report(std::move(generation.proposer_failure));
+        report(std::move(generation.proposer_failure), state_.last_champion_generation == state_.generation);
     }
 
     void save(std::span<const std::string> journal_lines) {
@@ -123,7 +124,7 @@ private:
         return left ? now / std::max(1e-9, now + *left) : 0;
     }
 
-    void report(std::string proposer_failure) const {
+    void report(std::string proposer_failure, bool new_champion) const {
         if (!hooks_.on_generation) return;
         const Counters& counters = state_.counters;
         RunProgress progress;
@@ -135,7 +136,7 @@ private:
             progress.champion_kl = verdict->valid->average;
         progress.champion = state_.champion().text();
         progress.tunes = setup_.config.tunes;
-        progress.new_champion = state_.last_champion_generation == state_.generation;
+        progress.new_champion = new_champion;
         progress.proposer_failure = std::move(proposer_failure);
         progress.evaluations = counters.evaluations;
         progress.seconds = elapsed();

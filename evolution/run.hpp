@@ -34,7 +34,8 @@ struct RunProgress {
 };
 
 struct RunHooks {
-    std::function<void(const RunProgress&)> on_generation; ///< on the calling thread; may be empty
+    /// On the calling thread, also for the saved generation that a run goes on from; may be empty.
+    std::function<void(const RunProgress&)> on_generation;
     const std::atomic<bool>* stop = nullptr; ///< set from outside: the generation in flight is abandoned at once
 };
 

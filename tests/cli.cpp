@@ -168,6 +168,11 @@ TEST_CASE("A run is started, not started twice, resumed, and reported with every
     const Outcome other_suite = shell("evictlab evolve --suite micro --state run.json --resume", where);
     CHECK(other_suite.code != 0);
     CHECK_THAT(other_suite.err, ContainsSubstring("suite"));
+    const Outcome other_retentions = shell("evictlab evolve --state run.json --resume --retention 0.3", where);
+    CHECK(other_retentions.code == 1);
+    CHECK_THAT(other_retentions.err, ContainsSubstring("cannot resume: retentions"));
+    check_wrong_use("cd '" + where + "'; evictlab evolve --state run.json --resume --seq-len 32",
+                    "name it, too, with --suite");
     CHECK(bytes_of(folder / "run.json") == saved);
 
     REQUIRE(shell("evictlab evolve --state run.json --resume --generations 4", where).code == 0);

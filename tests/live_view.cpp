@@ -22,6 +22,7 @@ class Screen {
 public:
     explicit Screen(std::size_t columns) : columns_(columns) {}
     void take(std::string_view bytes) {
+        all += bytes;
         for (const char c : bytes) {
             if (!escape_.empty()) {
                 escape_ += c;
@@ -39,16 +40,17 @@ public:
     }
     /// The lines up to the last one that is not empty.
     std::string text() const {
-        std::string all;
+        std::string shown;
         for (const auto& row : rows_) {
-            for (const std::string& cell : row) all += cell;
-            all += '\n';
+            for (const std::string& cell : row) shown += cell;
+            shown += '\n';
         }
-        all.erase(all.find_last_not_of("\n ") + 1);
-        return all;
+        shown.erase(shown.find_last_not_of("\n ") + 1);
+        return shown;
     }
     bool wrapped() const { return wrapped_; }
     std::string unknown; ///< sequences that are none of those
+    std::string all;     ///< every byte that came
 
 private:
     void write(char c) {
@@ -149,6 +151,22 @@ TEST_CASE("a generation that takes long shows that it is being made") {
     CHECK(told);
     CHECK(code == 130);
     CHECK_THAT(screen.text(), !ContainsSubstring("being made"));
+}
+
+TEST_CASE("a resumed run shows the generation that it goes on from, and tells no champion twice") {
+    const TemporaryFolder folder;
+    const std::string run = "cd '" + folder.path.string() + "' && exec '" EVICTLAB_BINARY "' evolve --state run.json ";
+    const std::string slow = "--suite micro --population 60000 --tuned 0 --generations 0"; // seconds each
+    Screen first(200), screen(200);
+    REQUIRE(on_terminal(run + slow, first, 200) == 0);
+    bool told = false;
+    on_terminal(run + "--resume --generations 1000000", screen, 200, [&](pid_t child) {
+        if (told || screen.text().find("best train") == std::string::npos) return;
+        told = true;
+        ::kill(child, SIGINT);
+    });
+    CHECK_THAT(screen.all,
+               ContainsSubstring("generation 0, best train") && !ContainsSubstring("generation 0: champion"));
 }
 
 TEST_CASE("a live view fits a narrow terminal, and goes before the outcome is told") {

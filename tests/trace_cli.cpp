@@ -120,7 +120,7 @@ TEST_CASE("A captured suite is benched as the others are, the same by name and b
     REQUIRE(by_folder.code == 0);
     const Json json = Json::parse(by_folder.out);
     CHECK(json.at("suite").at("name") == "mine");
-    CHECK(json.at("suite").at("folder") == suite.folder.string());
+    CHECK(json.at("suite").at("folder") == "./mine");
     CHECK(json.at("rows").size() == 5);
     const Outcome by_name =
         shell("export EVICTLAB_SUITE_PATH='" + suite.parent.path.string() + "'; " + command + "mine" + bench);
@@ -132,6 +132,31 @@ TEST_CASE("A captured suite is benched as the others are, the same by name and b
     CHECK(wrong.code == 2);
     CHECK_THAT(wrong.err, ContainsSubstring("suite 'mine' was captured from a model"));
     CHECK_THAT(shell("evictlab bench --suite micro --sliding-layers").err, ContainsSubstring("captured from a model"));
+}
+
+TEST_CASE("A run goes on wherever its suite lies by then, and on no other") {
+    const MadeUpSuite suite;
+    const auto to_generation = [](int n) { return " --quiet --generations " + std::to_string(n); };
+    const std::string resume = "evictlab evolve --state run.json --resume";
+    REQUIRE(suite
+                .run("evictlab evolve --suite ./mine --state run.json --start value_norm --population 4 --tuned 0 "
+                     "--retention 0.5" +
+                     to_generation(1))
+                .code == 0);
+    fs::create_directory(suite.parent / "elsewhere");
+    fs::rename(suite.folder, suite.parent / "elsewhere" / "mine");
+    const Outcome lost = suite.run(resume + to_generation(2));
+    CHECK(lost.code == 1);
+    CHECK_THAT(lost.err,
+               ContainsSubstring("there is no suite in the folder ./mine") && ContainsSubstring("EVICTLAB_SUITE_PATH"));
+    CHECK(suite.run("export EVICTLAB_SUITE_PATH=elsewhere; " + resume + to_generation(2)).code == 0);
+    CHECK(suite.run(resume + " --suite elsewhere/mine" + to_generation(3)).code == 0);
+    std::vector<TraceShape> other = documents();
+    other.back().seed = 99;
+    write_suite(suite.parent / "elsewhere" / "mine", other, 8);
+    const Outcome changed = suite.run("export EVICTLAB_SUITE_PATH=elsewhere; " + resume + to_generation(4));
+    CHECK(changed.code == 1);
+    CHECK_THAT(changed.err, ContainsSubstring("hash"));
 }
 
 TEST_CASE("A suite has its splits, its projections, and a hash over its files") {

@@ -51,13 +51,15 @@ std::string content_of(const SuiteManifest& manifest, const SuiteOptions& option
     return content.dump();
 }
 
-/// By name where that finds the same folder, so that the parameters mean the same on another machine.
+/// By name where that finds the same folder, else by the folder as it was given, which is never taken for a name.
 std::string parameters_of(const SuiteManifest& manifest, const SuiteOptions& options) {
     Json parameters{{"name", manifest.name}, {"captured", 1}};
     const auto by_name = captured_suite_by_name(manifest.name);
     std::error_code error;
-    if (!by_name || !fs::equivalent(*by_name, manifest.folder, error))
-        parameters["folder"] = fs::absolute(manifest.folder).lexically_normal().string();
+    if (!by_name || !fs::equivalent(*by_name, manifest.folder, error)) {
+        const fs::path folder = manifest.folder.lexically_normal();
+        parameters["folder"] = (folder.has_parent_path() ? folder : "." / folder).string();
+    }
     if (options.patterns) parameters["patterns"] = *options.patterns;
     if (options.sliding_layers) parameters["sliding_layers"] = true;
     return parameters.dump();

@@ -134,6 +134,20 @@ Suite make_suite(std::string_view name, const SuiteOptions& options) {
                                  fmt::join(suite_names(), ", ")));
 }
 
+namespace {
+
+/// The folder that the parameters name, or where the suite is found by its name.
+std::string where_it_lies(const std::string& name, const std::string& folder) {
+    if (find_captured_suite(folder)) return folder;
+    if (captured_suite_by_name(name)) return name;
+    throw Error(
+        fmt::format("there is no suite in the folder {}, nor one named '{}' where EVICTLAB_SUITE_PATH says: go to "
+                    "where {} is, or put the folder that holds '{}' into EVICTLAB_SUITE_PATH",
+                    folder, name, folder, name));
+}
+
+} // namespace
+
 Suite make_suite_from_parameters(std::string_view parameters_json) {
     const Json parameters = Json::parse(parameters_json, nullptr, false);
     if (!parameters.is_object() || !parameters.contains("name") || !parameters["name"].is_string())
@@ -149,7 +163,7 @@ Suite make_suite_from_parameters(std::string_view parameters_json) {
     std::string name = parameters["name"];
     if (const auto folder = parameters.find("folder"); folder != parameters.end()) {
         if (!folder->is_string()) throw Error("suite parameter \"folder\" is not a text");
-        name = *folder;
+        name = where_it_lies(name, *folder);
     }
     if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end()) {
         if (!sliding->is_boolean()) throw Error("suite parameter \"sliding_layers\" is not true or false");
