@@ -22,7 +22,7 @@ class Screen {
 public:
     explicit Screen(std::size_t columns) : columns_(columns) {}
     void take(std::string_view bytes) {
-        all += bytes;
+        received += bytes;
         for (const char c : bytes) {
             if (!escape_.empty()) {
                 escape_ += c;
@@ -40,17 +40,17 @@ public:
     }
     /// The lines up to the last one that is not empty.
     std::string text() const {
-        std::string shown;
+        std::string all;
         for (const auto& row : rows_) {
-            for (const std::string& cell : row) shown += cell;
-            shown += '\n';
+            for (const std::string& cell : row) all += cell;
+            all += '\n';
         }
-        shown.erase(shown.find_last_not_of("\n ") + 1);
-        return shown;
+        all.erase(all.find_last_not_of("\n ") + 1);
+        return all;
     }
     bool wrapped() const { return wrapped_; }
-    std::string unknown; ///< sequences that are none of those
-    std::string all;     ///< every byte that came
+    std::string unknown;  ///< sequences that are none of those
+    std::string received; ///< every byte that came
 
 private:
     void write(char c) {
@@ -165,7 +165,7 @@ TEST_CASE("a resumed run shows the generation that it goes on from, and tells no
         told = true;
         ::kill(child, SIGINT);
     });
-    CHECK_THAT(screen.all,
+    CHECK_THAT(screen.received,
                ContainsSubstring("generation 0, best train") && !ContainsSubstring("generation 0: champion"));
 }
 
