@@ -9,7 +9,7 @@ logs="$root/build/logs"
 
 packages=(cmake ninja-build libboost-dev libboost-filesystem-dev libboost-program-options-dev
     libboost-serialization-dev nlohmann-json3-dev catch2 libtbb-dev libfmt-dev libssl-dev libeigen3-dev
-    libpagmo-dev librandom123-dev libbenchmark-dev libseccomp-dev gnuplot-nox)
+    libpagmo-dev librandom123-dev libbenchmark-dev libseccomp-dev libutf8proc-dev gnuplot-nox)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -72,7 +72,7 @@ install_missing() {
         for tool in cmake ninja; do
             command -v "$tool" >/dev/null || die "$tool is missing; this is not Debian or Ubuntu, so install by hand: \
 g++ 12 or newer, CMake 3.22, Ninja, Boost 1.74 (filesystem, program_options, serialization), nlohmann-json 3.10, \
-Catch2, TBB, fmt, OpenSSL, Eigen 3, pagmo 2, Random123, Google Benchmark and libseccomp"
+Catch2, TBB, fmt, OpenSSL, Eigen 3, pagmo 2, Random123, utf8proc, Google Benchmark and libseccomp"
         done
         choose_compiler || die "no g++ 12 or newer: install one, or name a compiler in CXX"
         return 0
