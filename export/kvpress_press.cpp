@@ -40,19 +40,26 @@ struct Import {
 };
 
 /// In the order in which Python's formatters have them. An empty name is that of a whole module.
-constexpr Import imports[] = {{"collections.abc", "Callable"},
+constexpr Import imports[] = {{"copy", ""},
+                              {"warnings", ""},
+                              {"collections.abc", "Callable"},
                               {"collections.abc", "Iterator"},
+                              {"contextvars", "ContextVar"},
                               {"dataclasses", "dataclass"},
                               {"dataclasses", "field"},
                               {"functools", "wraps"},
                               {"typing", "Any"},
+                              {"weakref", "WeakSet"},
                               {"", ""},
                               {"torch", ""},
                               {"kvpress", "ScorerPress"},
+                              {"kvpress.presses.base_press", "is_prefilling"},
                               {"kvpress.utils", "compute_n_kept"},
-                              {"kvpress.utils", "get_prerope_query_states"},
                               {"torch", "Tensor"},
-                              {"torch.nn", "functional"}};
+                              {"torch.nn", "functional"},
+                              {"transformers", "DynamicCache"},
+                              {"transformers", "QuantizedCache"},
+                              {"transformers.modeling_utils", "ALL_ATTENTION_FUNCTIONS"}};
 
 std::string imports_of(std::string_view text) {
     std::string lines;
@@ -75,6 +82,13 @@ std::string imports_of(std::string_view text) {
 
 std::string_view without_line_end(std::string_view text) {
     while (text.ends_with('\n')) text.remove_suffix(1);
+    return text;
+}
+
+/// What asks the attention, with two empty lines around each piece.
+std::string prompt_text() {
+    std::string text;
+    for (const std::string_view piece : torch_prompt()) text += fmt::format("{}\n\n\n", without_line_end(piece));
     return text;
 }
 
@@ -118,6 +132,7 @@ std::string kvpress_press(const Champion& champion, std::string_view version) {
                            Commas::trailing); // Python ends lines at their end
     const auto [constants, functions] = definitions_for(columns_text + expression);
     const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants},
+                                                                   {"@PROMPT@\n", prompt_text()},
                                                                    {"@FUNCTIONS@\n", functions},
                                                                    {"@CLASS@", press_class(champion.name)},
                                                                    {"@COLUMNS@\n", columns_text},

@@ -16,8 +16,16 @@ constexpr std::string_view refused = "# refused: ";
 
 std::string column_file(ColumnId column) { return fmt::format("columns/{}.py", columns::info(column).name); }
 
-/// The name that a file of columns/ or parts/ defines.
+/// What stands in every press: the rest of prompt/ is a part, as columns need it.
+constexpr std::string_view always[] = {"prompt/question.py", "prompt/layer.py", "prompt/cache.py", "prompt/press.py"};
+
+bool is_piece(std::string_view file) {
+    return file != "press.py" && std::ranges::find(always, file) == std::end(always);
+}
+
+/// The name by which columns and other pieces use a file.
 std::string defined_name(std::string_view file) {
+    if (file == "prompt/rope.py") return "found_rope";
     const std::string stem = std::filesystem::path(file).stem().string();
     return file.starts_with("columns/") ? "column_" + stem : stem;
 }
@@ -34,7 +42,7 @@ std::string argument(std::string_view part) {
 
 void add_functions(std::string_view text, std::set<std::string_view>& seen, std::vector<std::string_view>& found) {
     for (const auto& [file, content] : torch_files()) {
-        if (file == "press.py" || seen.contains(file) || !mentions(text, defined_name(file))) continue;
+        if (!is_piece(file) || seen.contains(file) || !mentions(text, defined_name(file))) continue;
         seen.insert(file);
         add_functions(content, seen, found);
         found.push_back(content);
@@ -65,6 +73,12 @@ std::string torch_call(ColumnId column) {
         rest.remove_prefix(std::min(rest.size(), end + 1));
     }
     return text + ")";
+}
+
+std::vector<std::string_view> torch_prompt() {
+    std::vector<std::string_view> found;
+    for (const std::string_view file : always) found.push_back(torch_files().at(file));
+    return found;
 }
 
 std::vector<std::string_view> torch_functions(std::string_view text) {

@@ -8,9 +8,9 @@ def column_expected_attn(layer: Layer, future: int = 512, sinks: int = 4, mean: 
     expected = torch.zeros(batch, kv_heads, tokens, dtype=EXACT, device=layer.keys.device)
     if tokens <= sinks:
         return expected
-    queries = get_prerope_query_states(layer.module, layer.hidden_states[:, sinks:]).to(EXACT)
-    keys = layer.keys[:, :, sinks:].to(EXACT)
-    rotation = mean_rotation(layer, future)
+    order, rotation = found_rope(layer).order, mean_rotation(layer, future)
+    queries = layer.queries(slice(sinks, tokens), turned=False)[..., order].to(EXACT)
+    keys = layer.keys[:, :, sinks:, order].to(EXACT)
     centre = queries.mean(dim=2)
     directions = (centre @ rotation.T).view(batch, kv_heads, -1, dim)
     logits = directions @ keys.transpose(-1, -2) / dim**0.5  # [B, H_kv, group, n - sinks]

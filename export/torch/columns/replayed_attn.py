@@ -11,10 +11,10 @@ def column_replayed_attn(
     count = min(count, window)
     steps = torch.arange(count, device=layer.keys.device)
     asked = tokens - window + steps * window // count
-    queries = get_prerope_query_states(layer.module, layer.hidden_states[:, asked]).to(EXACT)
-    frequencies, factor = rope_frequencies(layer)
-    angles = (tokens + steps).to(EXACT)[:, None] * torch.cat((frequencies, frequencies))
-    queries = (queries * angles.cos() + rotate_half(queries) * angles.sin()) * factor
-    queries = queries.reshape(batch, kv_heads, -1, dim)  # the group's heads, one after another
-    attention = (queries @ layer.keys.to(EXACT).transpose(-1, -2) * layer.module.scaling).softmax(dim=-1)
+    rope = found_rope(layer)
+    queries = layer.queries(asked, turned=False)[..., rope.order].to(EXACT)
+    angles = (layer.start + tokens + steps).to(EXACT)[:, None] * rope.frequencies
+    queries = turn(queries, angles, rope.factor).reshape(batch, kv_heads, -1, dim)  # the group's heads in turn
+    keys = layer.keys[..., rope.order].to(EXACT)
+    attention = (queries @ keys.transpose(-1, -2) * layer.scale).softmax(dim=-1)
     return attention.square().mean(dim=2).sqrt() if rms else attention.mean(dim=2)

@@ -1,3 +1,3 @@
 def column_sequence_len(layer: Layer) -> Tensor:
     """Tokens of the prompt."""
-    return layer.number(layer.tokens)
+    return layer.number(layer.prompt_tokens)

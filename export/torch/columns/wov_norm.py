@@ -1,7 +1,7 @@
 def column_wov_norm(layer: Layer) -> Tensor:
     """L1 norm of the token's value behind the output projection, mean over the query heads of its KV head."""
     values = layer.values.float()
-    projection = layer.module.o_proj.weight.float()  # [hidden, H_q * d]
+    projection = layer.projection().float()  # [hidden, H_q * d]
     group = projection.shape[1] // values.shape[-1] // values.shape[1]
     norms = torch.zeros(values.shape[:3], dtype=EXACT, device=values.device)
     for head, weight in enumerate(projection.split(values.shape[-1], dim=1)):

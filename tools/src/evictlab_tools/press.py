@@ -1,4 +1,4 @@
-"""EvictlabPress: any Evictlab scorer as a press of NVIDIA's kvpress, in any model that kvpress supports.
+"""EvictlabPress: any Evictlab scorer as a press of NVIDIA's kvpress, in the models that docs/models.md lists.
 
     from evictlab_tools.press import EvictlabPress
     press = EvictlabPress(compression_ratio=0.5, scorer="snapkv@kvpress")
@@ -17,39 +17,52 @@ from typing import Any
 
 import numpy as np
 import torch
-from kvpress import ScorerPress
-from kvpress.utils import get_prerope_query_states
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.capture import wov_l1
-from evictlab_tools.checks import find_rope, rotate
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, Kept, Lab, LayerInput, Scorer
+from evictlab_tools.prompt.layer import Layer
+from evictlab_tools.prompt.press import PromptScorer
+from evictlab_tools.prompt.question import Refused
+from evictlab_tools.prompt.rope import found_rope
+
+__all__ = ["EvictlabPress", "Refused", "positions_after"]
+
+TURNING_COLUMNS = ("expected_attn", "replayed_attn")  # they ask queries at other positions
+COLUMNS_OF_ANY_KEYS = {"key_norm", "value_norm", "key_cos", "wov_norm", "layer_idx", "layer_ratio", "num_layers"}
+
+
+def positions_after(prompt: int, tokens: int) -> Tensor:
+    """[1][tokens]: position_ids of the tokens that follow a prompt of so many, however many of it a cache still holds.
+
+    Wanted where another press than EvictlabPress itself, or one around it, did the cutting: its cache counts rows.
+    """
+    return torch.arange(prompt, prompt + tokens)[None]
 
 
 @dataclass
-class EvictlabPress(ScorerPress):  # type: ignore[misc]
+class EvictlabPress(PromptScorer):
     """Keeps what the scorer keeps, its layer and head budgets included.
 
-    Where heads keep different numbers of tokens nothing is removed: the evicted keys are masked in the attention, as
-    kvpress's own AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
+    Where layers or heads may keep different numbers of tokens nothing is removed: the evicted keys are masked in the
+    attention, as kvpress's own AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
     """
 
     compression_ratio: float = 0.0
     scorer: str = "snapkv@kvpress"
     plugin_dirs: tuple[Path, ...] = ()
     _scorer: Scorer = field(init=False, repr=False)
-    _num_layers: int | None = field(init=False, repr=False, default=None)
+    _columns: set[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._scorer = Lab(self.plugin_dirs).open(self.scorer)
+        self._columns = {column.removeprefix("rank:").split(":")[0] for column in self._scorer.columns}
         if self._scorer.needs.token_type:
             raise ToolError(f"scorer '{self.scorer}' needs token types, which a press is not told")
-
-    def post_init_from_model(self, model: Any) -> None:
-        self._num_layers = int(model.config.get_text_config().num_hidden_layers)
 
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
@@ -62,49 +75,73 @@ class EvictlabPress(ScorerPress):  # type: ignore[misc]
     ) -> tuple[Tensor, Tensor]:
         if self.compression_ratio == 0:
             return keys, values
+        layer = self.layer(module, hidden_states, keys, values, kwargs)
+        if layer.left_alone:
+            self.leave(layer)
+            return keys, values
+        if self._scorer.needs.uneven:
+            self._check_masking(layer)
         masks = [kept.mask[0] for kept in self._keep(module, hidden_states, keys, values, kwargs)]
         mask = torch.from_numpy(np.stack(masks)).to(keys.device)  # [batch][H_kv][n]
-        counts = mask.sum(-1)
-        if int(counts.min()) != int(counts.max()):
+        if self._scorer.needs.uneven:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
             return keys, values
         places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
         places = places.expand(-1, -1, -1, keys.shape[-1])
         return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
 
+    def _check_masking(self, layer: Layer) -> None:
+        """kvpress hides the keys of masked_key_indices in the attention functions that it patched."""
+        attention = layer.module.config._attn_implementation
+        patched = ALL_ATTENTION_FUNCTIONS.get(attention)
+        if not getattr(patched, "__qualname__", "").startswith("attention_patch."):
+            raise layer.refuse(
+                f"scorer '{self.scorer}' lets layers or heads keep different numbers of tokens, which kvpress masks, "
+                f"but not in {attention} attention",
+                'models loaded with attn_implementation="sdpa" work',
+            )
+        if layer.first is None:
+            raise layer.refuse(
+                f"scorer '{self.scorer}' lets layers or heads keep different numbers of tokens, which can be masked at "
+                "the end of a prompt alone",
+                "scorers that keep as many in every head work there",
+            )
+
     def _keep(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, kwargs: dict[str, Any]
     ) -> list[Kept]:
         """Of each sequence of the batch."""
-        if self._num_layers is None:
-            raise ToolError("use the press on a model: `with press(model): ...`")
-        tokens, needs = keys.shape[2], self._scorer.needs
+        layer = self.layer(module, hidden_states, keys, values, kwargs)
+        tokens, needs = layer.tokens, self._scorer.needs
+        if needs.queries > 0 or not self._columns <= COLUMNS_OF_ANY_KEYS:
+            tokens = layer.prompt_tokens
         first = tokens - (tokens if needs.queries == ALL_QUERIES else min(tokens, needs.queries))
-        cos, sin = kwargs["position_embeddings"]
-        queries = None
-        if needs.queries > 0:
-            before = get_prerope_query_states(module, hidden_states[:, first:])
-            queries = _floats(rotate(before, cos[:, None, first:], sin[:, None, first:]))
-        rope = find_rope(module.rotary_emb, module.layer_idx, cos[0].float(), sin[0].float(), keys.shape[-1])
+        queries = layer.queries(slice(first, tokens)) if needs.queries > 0 else None
+        reads_tensors = needs.may_use_wov_norm and not needs.wov_norm
+        turns = queries is not None and (reads_tensors or any(name in self._columns for name in TURNING_COLUMNS))
+        rope = found_rope(layer) if turns else None
+        if rope is not None and queries is not None:
+            queries, keys = queries[..., rope.order], keys[..., rope.order]
+        projection = _tensor(layer.projection()) if needs.may_use_wov_norm else None
+        q, k, v = None if queries is None else _floats(queries), _floats(keys), _floats(values)
+        config = module.config.get_text_config()
         found = []
         for sequence in range(keys.shape[0]):
-            layer = LayerInput(
+            given = LayerInput(
                 layer=module.layer_idx,
-                num_layers=self._num_layers,
-                query_heads=module.config.num_attention_heads,
-                q=None if queries is None else queries[sequence],
-                k=_floats(keys)[sequence],
-                v=_floats(values)[sequence],
+                num_layers=config.num_hidden_layers,
+                query_heads=config.num_attention_heads if q is None else q.shape[1],
+                q=None if q is None else q[sequence],
+                k=k[sequence],
+                v=v[sequence],
                 first_query=first,
-                rope_inv_freq=rope.inv_freq.cpu().numpy(),
-                rope_scale=rope.scale,
-                softmax_scale=float(module.scaling),
-                sliding_window=int(getattr(module, "sliding_window", None) or 0),
-                wov_norm=wov_l1(_tensor(module.o_proj.weight), _tensor(values[sequence]))
-                if needs.may_use_wov_norm
-                else None,
+                rope_inv_freq=None if rope is None else rope.frequencies.float().cpu().numpy(),
+                rope_scale=1.0 if rope is None else rope.factor,
+                softmax_scale=layer.scale,
+                sliding_window=layer.window,
+                wov_norm=None if projection is None else wov_l1(projection, _tensor(values[sequence])),
             )
-            found.append(self._scorer.keep(layer, [self.compression_ratio]))
+            found.append(self._scorer.keep(given, [self.compression_ratio]))
         return found
 
 

@@ -1,0 +1,95 @@
+"""RoPE as a layer applies it, found on the layer itself: for columns that turn queries to other positions."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evictlab_tools.prompt.layer import EXACT, Layer
+from evictlab_tools.prompt.question import alike
+
+
+# Exported presses hold what follows.
+@dataclass(frozen=True)
+class Rope:
+    """RoPE turns the pairs of channels (t, t + d/2), once channels are in this order."""
+
+    frequencies: Tensor  # [d/2], radians a position; 0 of what is not turned
+    factor: float  # on cosines and sines
+    order: Tensor  # [d], channels
+
+
+def turn(x: Tensor, angles: Tensor, factor: float) -> Tensor:
+    """x [..., d] by angles [..., d/2]."""
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = angles.cos() * factor, angles.sin() * factor
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+def frequencies_of(layer: Layer) -> Iterator[tuple[Tensor, float]]:
+    """The rotary embedding's frequencies that give the layer's cosines, and the factor on these; the best first."""
+    rotation = layer.kwargs.get("position_embeddings")
+    if rotation is None or isinstance(rotation, Tensor) or rotation[0].is_complex():
+        return
+    place = layer.prompt_place
+    cos, sin = (part[0, place : place + layer.tokens].to(EXACT) for part in rotation)
+    factor = float((cos.square() + sin.square()).mean().sqrt())
+    at = layer.start + torch.arange(layer.tokens, device=cos.device, dtype=EXACT)
+    found: list[tuple[float, int, Tensor]] = []
+    for name, buffer in layer.module.rotary_emb.named_buffers():
+        if not name.endswith("inv_freq"):
+            continue
+        frequencies = buffer.flatten().to(EXACT)
+        expected = (at[:, None] * frequencies).cos() * factor
+        for spread in (torch.cat((expected, expected), -1), expected.repeat_interleave(2, -1), expected):
+            if spread.shape == cos.shape and (off := float((spread - cos).abs().max())) < 0.02 * factor:
+                found.append((off, len(found), frequencies))  # 0.02: of cosines in bfloat16
+    for _, _, frequencies in sorted(found, key=lambda each: each[:2]):
+        yield frequencies, factor
+
+
+def orders(turned: int, channels: int, device: torch.device) -> Iterator[Tensor]:
+    """Which channels the pairs may be: first and second halves, or neighbours; of the first channels or the last."""
+    for first in {0, channels - 2 * turned}:
+        some = first + torch.arange(2 * turned, device=device)
+        rest = torch.cat(
+            (torch.arange(first, device=device), torch.arange(first + 2 * turned, channels, device=device))
+        )
+        a, b = rest.chunk(2) if len(rest) else (rest, rest)
+        for pairs in (some.view(2, turned), some.view(turned, 2).T):
+            yield torch.cat((pairs[0], a, pairs[1], b))
+
+
+def found_rope(layer: Layer) -> Rope:
+    """Refused where the queries are not such rotations of what the module has without them."""
+    if (known := layer.known.get("rope")) is not None:
+        rope: Rope = known
+        return rope
+    where = slice(max(0, layer.tokens - 16), layer.tokens)
+    after, before = layer.queries(where), layer.queries(where, turned=False)
+    channels, device = after.shape[-1], after.device
+    at = layer.start + torch.arange(where.start, where.stop, device=device, dtype=EXACT)
+    found = None
+    if torch.equal(after, before) and layer.tokens > 1:
+        found = Rope(torch.zeros(channels // 2, dtype=EXACT, device=device), 1.0, torch.arange(channels, device=device))
+    for frequencies, factor in frequencies_of(layer):
+        unturned = channels - 2 * len(frequencies)
+        if found is not None or unturned < 0 or unturned % 2 != 0 or (unturned > 0 and abs(factor - 1) > 0.01):
+            continue
+        padded = torch.cat((frequencies, frequencies.new_zeros(unturned // 2)))
+        for order in orders(len(frequencies), channels, device):
+            angles = at[:, None] * padded
+            if found is None and alike(turn(before[..., order].to(EXACT), angles, factor), after[..., order]):
+                found = Rope(padded, factor, order)
+    if found is None:
+        raise layer.refuse(
+            "its queries are not rotations of pairs of channels by the frequencies of its rotary embedding, so they "
+            "cannot be turned to other positions",
+            "scorers without expected_attn and replayed_attn work",
+        )
+    layer.known["rope"] = found
+    return found
