@@ -19,6 +19,7 @@ from evictlab_tools.documents import MANIFEST_FORMAT, Document, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.models import ModelSource
 from evictlab_tools.trace_file import TraceFile
+from evictlab_tools.uncompressed import Uncompressed
 
 SETTINGS = Settings(prompt=30, continuation=10, dtype="i8")
 
@@ -67,7 +68,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     captured: list[str] = []
     make_trace = tool.make_trace
 
-    def stops_at_the_second(capture: tool.Capture, item: tool.TokenisedDocument) -> bytes:
+    def stops_at_the_second(capture: tool.Capture, item: tool.TokenisedDocument) -> tuple[bytes, Uncompressed]:
         if captured:
             raise KeyboardInterrupt
         captured.append(item.document.name)
@@ -78,7 +79,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
         run_capture(tmp_path / "stopped", documents())
     assert not (tmp_path / "stopped" / "suite.json").exists()
 
-    def counts(capture: tool.Capture, item: tool.TokenisedDocument) -> bytes:
+    def counts(capture: tool.Capture, item: tool.TokenisedDocument) -> tuple[bytes, Uncompressed]:
         captured.append(item.document.name)
         return make_trace(capture, item)
 
@@ -140,7 +141,7 @@ ENTRY = {"document": "a", "kind": "prose", "split": "train", "file": "a.txt", "s
         ({"file": "b.txt"}, r"b\.txt: there is no such text file"),
         ({"file": "empty.txt"}, r"empty\.txt: the text is empty"),
         ({"file": "latin1.txt"}, r"latin1\.txt: not UTF-8.*iconv"),
-        ({"licens": "MIT"}, r'unknown field "licens"; known are document'),
+        ({"licens": "MIT"}, r'unknown field "licens"; known are answers, document'),
         ({"layers": [1, "2"]}, r'"layers" is not a list of layer numbers'),
     ],
 )

@@ -15,9 +15,10 @@ import torch
 from gguf import GGUFWriter
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from evictlab_tools.attention import ATTENTION, recording, run
+from evictlab_tools.attention import ATTENTION, recording
 from evictlab_tools.errors import ToolError
 from evictlab_tools.models import ModelSource, open_model
+from evictlab_tools.reading import read
 from evictlab_tools.tokens import TokenType
 
 GEMMA = Path(__file__).resolve().parents[2] / "build" / "models" / "gemma-3-270m-q4_k_m.gguf"
@@ -167,9 +168,8 @@ def test_weights_and_layers_are_the_ones_that_were_written(
     with torch.no_grad():
         expected, found = (m(input_ids=torch.tensor([ids])).logits for m in (model, loaded))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    with recording() as recorder:
-        run(loaded, ids)
-    assert [recorder.layers[layer].window for layer in range(6)] == [WINDOW] * 5 + [0]
+    layers = read(loaded, ids, None).layers
+    assert [layers[layer].window for layer in range(6)] == [WINDOW] * 5 + [0]
 
 
 def test_gemma_of_another_scale_is_refused(tmp_path: Path) -> None:

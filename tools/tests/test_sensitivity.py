@@ -11,7 +11,7 @@ import torch
 from conftest import make_source
 from test_capture import SETTINGS, documents, run_capture
 
-from evictlab_tools.attention import recording, run
+from evictlab_tools.reading import read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.verdict.masked import ATTENTION, continue_with, prompt_layer
@@ -23,9 +23,7 @@ def test_half_the_mean_square_of_responses_is_the_kl_divergence_of_a_small_chang
     source = make_source("llama")
     model = source.load(ATTENTION)
     ids = source.tokenizer.encode("a text of a few tokens, long enough")
-    with recording() as recorder:
-        run(model, ids)
-    layers = recorder.layers
+    layers = read(model, ids, None).layers
     found = sensitivities(model, ids, PROMPT, layers, PROBES)
     cached = {number: prompt_layer(layer, PROMPT) for number, layer in layers.items()}
     everything = [torch.ones(cached[number].k.shape[:2], dtype=torch.bool) for number in sorted(cached)]

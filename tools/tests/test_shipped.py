@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from evictlab_tools.attention import ATTENTION, recompute_weights, recording, run
-from evictlab_tools.checks import check_layers
+from evictlab_tools.attention import ATTENTION, recompute_weights
 from evictlab_tools.models import open_model
+from evictlab_tools.reading import read
 from evictlab_tools.trace_file import TraceFile, quantise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,11 +61,8 @@ def test_shipped_traces_are_the_real_models() -> None:
     trace = TraceFile(SUITE / entry["file"])
     assert source.weights == trace.metadata["weights"]
     ids = trace.stored("token_ids").tolist()
-    facts = check_layers(model, ids, trace.layers)
-    with recording(trace.layers) as recorder:
-        run(model, ids)
-    for layer, attention in recorder.layers.items():
-        assert repr(facts[layer].scale) == trace.metadata["softmax_scale"]
+    for layer, attention in read(model, ids, trace.layers).layers.items():
+        assert repr(attention.scale) == trace.metadata["softmax_scale"]
         for name in ("q", "k", "v"):
             exact = getattr(attention, name).numpy()
             scale = quantise(exact)[1].astype(np.float32)[..., None]
@@ -82,11 +79,10 @@ def test_real_models_attention_is_the_eager_one() -> None:
     ids = source.tokenizer.encode((Path("/usr/share/common-licenses") / "GPL-3").read_text())[:297]
     # Without a token in front; as the tokenizer of the model's makers cuts it.
     assert ids[:12] == [42185, 28807, 35185, 49126, 35696, 45581, 41026, 16997, 13867, 216, 35, 28]
-    with recording() as recorder:
-        run(source.load(ATTENTION), ids)
+    layers = read(source.load(ATTENTION), ids, None).layers
     with torch.no_grad():
         eager = source.load("eager")(torch.tensor([ids]), output_attentions=True).attentions
     for layer in (0, 14, 29):
         for head in range(9):
-            difference = recompute_weights(recorder.layers[layer], head) - eager[layer][0, head].double()
+            difference = recompute_weights(layers[layer], head) - eager[layer][0, head].double()
             assert difference.abs().max() < 2e-5

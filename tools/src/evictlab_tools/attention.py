@@ -1,8 +1,7 @@
 """What a model's attention really uses, taken where transformers hands it to the attention function.
 
 The function registered here sees q, k and v after RoPE and any normalisation, the softmax scale and the sliding window.
-Everything that a trace cannot say (soft capping, attention sinks, position biases) is refused, by name where the
-function is told of it, and else by `checks.py`, which compares outputs.
+`reading.py` runs a document and has `checks.py` prove, on that very run, that these say all that the attention does.
 """
 # SPDX-License-Identifier: MIT
 
@@ -21,9 +20,37 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.rope import Rope
 
 ATTENTION = "evictlab_recorder"  # the attention function's name in the registry
-UNSUPPORTED = {"softcap": "soft capping", "s_aux": "attention sinks", "sinks": "attention sinks"}
+UNSUPPORTED = {
+    "softcap": "soft capping",
+    "s_aux": "attention sinks",
+    "sinks": "attention sinks",
+    "position_bias": "position biases",
+    "alibi": "position biases",
+}
+WHAT_WORKS = (
+    "what works is one softmax over a causal or sliding window, with RoPE in its half-split form or none, as in Llama, "
+    "Mistral, Qwen 2 and 3, Phi 3, Olmo 2 and Gemma 3"
+)
+
+
+def refusal(layer: object, module: torch.nn.Module | None, why: str) -> ToolError:
+    """Names the layer and its module, what was not proved, and what works."""
+    name = "" if module is None else f" ({type(module).__name__})"
+    return ToolError(f"layer {layer}{name}: {why}; {WHAT_WORKS}")
+
+
+@dataclass
+class Call:
+    """What the attention function was given: q [1][H_q][N][d], k and v [1][H_kv][N][d], in the model's dtype."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None
+    options: dict[str, Any]
 
 
 @dataclass
@@ -37,22 +64,32 @@ class LayerAttention:
     output: Tensor
     scale: float
     window: int  # query i sees keys j with i - j < window; 0: all j <= i
+    rope: Rope | None = None  # of a reading: what turned q and k
+    projected: Tensor | None = None  # until it is proven: what the module's output projection was given
+    projects: bool = False  # of a reading: the module's output projection is given the output as it is
+    call: Call | None = None  # until it is proven
 
 
 @dataclass
 class Recorder:
-    """Keeps the calls of the wanted layers (None: of all), the last one of each layer."""
+    """Keeps the calls of the wanted layers (None: of all), one a layer."""
 
     wanted: set[int] | None = None
+    keep_calls: bool = False
     layers: dict[int, LayerAttention] = field(default_factory=dict)
+    frequencies: list[Tensor] = field(default_factory=list)  # of a reading: what rotary embeddings turned by
 
 
 _recorders: ContextVar[tuple[Recorder, ...]] = ContextVar("recorders", default=())  # each thread's own
 
 
+def recorders() -> tuple[Recorder, ...]:
+    return _recorders.get()
+
+
 @contextmanager
-def recording(wanted: Sequence[int] | None = None) -> Iterator[Recorder]:
-    recorder = Recorder(None if wanted is None else set(wanted))
+def recording(wanted: Sequence[int] | None = None, *, keep_calls: bool = False) -> Iterator[Recorder]:
+    recorder = Recorder(None if wanted is None else set(wanted), keep_calls)
     token = _recorders.set((*_recorders.get(), recorder))
     try:
         yield recorder
@@ -60,34 +97,71 @@ def recording(wanted: Sequence[int] | None = None) -> Iterator[Recorder]:
         _recorders.reset(token)
 
 
+class _Probed(Exception):
+    """No error: leaves a module once its queries are known."""
+
+    def __init__(self, q: Tensor) -> None:
+        super().__init__()
+        self.q = q
+
+
+_probing: ContextVar[bool] = ContextVar("probing", default=False)
+
+
+@torch.no_grad()
+def queries_of(module: torch.nn.Module, arguments: dict[str, Any]) -> Tensor:
+    """[H_q][N][d]: what the module hands to its attention function for these arguments; nothing else is computed."""
+    token = _probing.set(True)
+    try:
+        module.forward(**arguments)
+    except _Probed as probed:
+        return probed.q[0].float()
+    finally:
+        _probing.reset(token)
+    raise ToolError("its attention was not called again")
+
+
 def _attention(
-    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
+    module: torch.nn.Module,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> tuple[Tensor, None]:
-    output, _ = sdpa_attention_forward(module, q, k, v, mask, dropout, **options)
-    layer = getattr(module, "layer_idx", None)
-    for recorder in _recorders.get():
+    if _probing.get():
+        raise _Probed(q)
+    output, _ = sdpa_attention_forward(module, q, k, v, attention_mask, dropout, **options)
+    for recorder in recorders():
+        layer = getattr(module, "layer_idx", None)
         if layer is None:
-            raise ToolError(
-                f"{type(module).__name__} does not say which layer it is of (layer_idx), so it cannot be told"
-            )
+            raise refusal("?", module, "does not say which layer it is of (layer_idx), so it cannot be told")
         if recorder.wanted is None or layer in recorder.wanted:
-            recorder.layers[layer] = _layer_attention(module, layer, q, k, v, output, options)
+            if recorder.keep_calls and layer in recorder.layers:
+                raise refusal(layer, module, "its attention is called more than once a pass, and one cache was proven")
+            recorder.layers[layer] = _layer_attention(module, layer, Call(q, k, v, attention_mask, options), output)
+            if not recorder.keep_calls:
+                recorder.layers[layer].call = None
     return output, None
 
 
-def _layer_attention(
-    module: torch.nn.Module, layer: int, q: Tensor, k: Tensor, v: Tensor, output: Tensor, options: dict[str, Any]
-) -> LayerAttention:
+def _layer_attention(module: torch.nn.Module, layer: int, call: Call, output: Tensor) -> LayerAttention:
     for option, what in UNSUPPORTED.items():
-        if options.get(option) is not None:
-            raise ToolError(f"layer {layer} ({type(module).__name__}) uses {what}, which a trace cannot say")
+        if call.options.get(option) is not None:
+            raise refusal(layer, module, f"it uses {what}, which a trace cannot say")
+    q, k, v = call.q, call.k, call.v
     if v.shape != k.shape or q.shape[-1] != k.shape[-1] or q.shape[1] % k.shape[1] != 0:
-        raise ToolError(
-            f"layer {layer} ({type(module).__name__}) has q {list(q.shape[1:])}, k {list(k.shape[1:])} and v "
-            f"{list(v.shape[1:])}: heads of q, k and v must have one size, and KV heads must divide query heads"
+        raise refusal(
+            layer,
+            module,
+            f"has q {list(q.shape[1:])}, k {list(k.shape[1:])} and v {list(v.shape[1:])}, but heads of q, k and v must "
+            "have one size, and KV heads must divide query heads",
         )
-    scale = options.get("scaling")
-    window = options.get("sliding_window")
+    if q.shape[2] != k.shape[2] or q.shape[0] != 1:
+        raise refusal(layer, module, "its queries and keys are not of the same tokens, so it is no self-attention")
+    scale = call.options.get("scaling")
+    window = call.options.get("sliding_window")
     return LayerAttention(
         module,
         q[0].float(),
@@ -96,6 +170,7 @@ def _layer_attention(
         output[0].reshape(output.shape[1], -1).float(),
         float(q.shape[-1] ** -0.5 if scale is None else scale),
         0 if window is None else int(window),
+        call=call,
     )
 
 
@@ -103,34 +178,38 @@ ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
 ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
-@torch.no_grad()
-def run(model: torch.nn.Module, ids: Sequence[int]) -> None:
-    """One pass over the tokens; the vocabulary's logits of the last one only, for they are large."""
-    model(input_ids=torch.tensor([list(ids)]), use_cache=False, logits_to_keep=1)
-
-
-def recompute_weights(layer: LayerAttention, head: int) -> Tensor:
-    """Attention [N][N] of one query head from q, k, scale and window alone, in double precision."""
+def recompute_weights(layer: LayerAttention, head: int, rows: Tensor | None = None) -> Tensor:
+    """Attention [rows][N] of one query head from q, k, scale and window alone, in double precision; None: all rows."""
     group = layer.q.shape[0] // layer.k.shape[0]
-    logits = layer.scale * (layer.q[head].double() @ layer.k[head // group].double().T)
-    position = torch.arange(logits.shape[0])
-    age = position[:, None] - position[None, :]
+    position = torch.arange(layer.q.shape[1])
+    asked = position if rows is None else rows
+    logits = layer.scale * (layer.q[head][asked].double() @ layer.k[head // group].double().T)
+    age = asked[:, None] - position[None, :]
     visible = age >= 0
     if layer.window > 0:
         visible &= age < layer.window
     return logits.masked_fill(~visible, float("-inf")).softmax(-1)
 
 
+PROJECTIONS = ("o_proj", "out_proj", "dense", "wo")
+
+
+def projection_of(module: torch.nn.Module) -> torch.nn.Linear | None:
+    found = (getattr(module, name, None) for name in PROJECTIONS)
+    return next((projection for projection in found if isinstance(projection, torch.nn.Linear)), None)
+
+
 def output_projection(layer: int, attention: LayerAttention) -> Tensor:
-    """W_o [hidden][H_q * d], which turns the heads' outputs into the attention block's."""
-    for name in ("o_proj", "out_proj", "dense", "wo"):
-        projection = getattr(attention.module, name, None)
-        if isinstance(projection, torch.nn.Linear):
-            heads = attention.q.shape[0] * attention.q.shape[2]
-            if projection.in_features != heads:
-                break
-            return projection.weight.detach().float()
-    raise ToolError(
-        f"layer {layer} ({type(attention.module).__name__}) has no linear output projection over its heads; "
-        "--no-output-projection captures without (the suite then has no output error)"
-    )
+    """W_o [hidden][H_q * d], which turns the heads' outputs into the attention block's; of a reading."""
+    without = "--no-output-projection captures without (the suite then has no output error)"
+    projection = projection_of(attention.module)
+    heads = attention.q.shape[0] * attention.q.shape[2]
+    name = f"layer {layer} ({type(attention.module).__name__})"
+    if projection is None or projection.in_features != heads:
+        raise ToolError(f"{name} has no linear output projection over its heads; {without}")
+    if not attention.projects:
+        raise ToolError(
+            f"{name}: what enters its output projection is not what its heads put out (a gate or a norm lies between), "
+            f"so an evicted token's part in the output is not known; {without}"
+        )
+    return projection.weight.detach().float()

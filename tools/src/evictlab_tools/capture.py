@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ import numpy as np
 import torch
 
 from evictlab_tools import __version__
-from evictlab_tools.attention import LayerAttention, output_projection, recording, run
-from evictlab_tools.checks import LayerFacts, check_layers
+from evictlab_tools.attention import LayerAttention, output_projection
 from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.models import ModelSource, open_model
 from evictlab_tools.progress import Progress
+from evictlab_tools.reading import Reading, read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
-from evictlab_tools.verdict.masked import ATTENTION
+from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
+from evictlab_tools.verdict.masked import ATTENTION, check_continuation
 
 CAPTURED_BY = f"evictlab-capture {__version__}"
 
@@ -50,13 +51,11 @@ class TokenisedDocument:
 
 @dataclass
 class Capture:
-    """A model that is loaded and checked when the first document needs it."""
+    """A model that is loaded when the first document needs it."""
 
     source: ModelSource
     settings: Settings
     documents: list[TokenisedDocument]
-    facts: dict[int, LayerFacts] = field(default_factory=dict)
-    projections: dict[int, torch.Tensor] = field(default_factory=dict)
     _model: torch.nn.Module | None = None
 
     @property
@@ -66,15 +65,12 @@ class Capture:
     def model(self) -> torch.nn.Module:
         if self._model is None:
             self._model = self.source.load(ATTENTION)
-            self.facts = check_layers(self._model, self.documents[0].ids, self.held_layers)
         return self._model
 
-    def record(self, item: TokenisedDocument) -> dict[int, LayerAttention]:
+    def read(self, item: TokenisedDocument, logits: int = 1) -> Reading:
         """Of the held layers; with probes, of all."""
-        model = self.model()
-        with recording(None if self.settings.probes else item.layers) as recorder:
-            run(model, item.ids)
-        return recorder.layers
+        wanted = range(self.source.num_layers) if self.settings.probes else item.layers
+        return read(self.model(), item.ids, wanted, logits)
 
 
 def tokenise(documents: Sequence[Document], source: ModelSource, settings: Settings) -> list[TokenisedDocument]:
@@ -108,6 +104,8 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     if not capture.settings.probes:  # as before there were any
         del settings["probes"]
     document = asdict(item.document) | {"layers": None, "origin": ""}
+    if not item.document.answers:  # as before there were any
+        del document["answers"]
     return parameters_hash(
         {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
     )
@@ -124,23 +122,43 @@ def wov_l1(projection: torch.Tensor, values: torch.Tensor) -> Array:
     return torch.stack(norms).numpy()
 
 
-def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
+def make_trace(capture: Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
+    """The trace's file, and what the model makes of the document by itself."""
     settings = capture.settings
-    layers = capture.record(item)
-    sensitive = (
-        sensitivities(capture.model(), item.ids, settings.prompt, layers, settings.probes) if settings.probes else {}
-    )
+    reading = capture.read(item, settings.continuation + 1)
+    layers, sensitive = reading.layers, {}
+    if settings.probes:
+        check_continuation(capture.model(), item.ids, settings.prompt, layers, reading.logits[1:])
+        sensitive = sensitivities(capture.model(), item.ids, settings.prompt, layers, settings.probes)
+    text, encode = item.document.text, capture.source.tokenizer.encode
+    lookups = find_lookups(text, item.document.answers, item.ids, settings.prompt, encode)
+    return _serialised(capture, item, reading, sensitive), judge(reading.logits, item.ids, settings.prompt, lookups)
+
+
+def _softmax_scale(layers: Mapping[int, LayerAttention]) -> float:
+    scales = sorted({attention.scale for attention in layers.values()})
+    if len(scales) > 1:
+        raise ToolError(
+            f"the layers have different softmax scales ({', '.join(map(str, scales))}), and a trace holds one; capture "
+            "them one by one with --layers"
+        )
+    return scales[0]
+
+
+def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sensitive: Mapping[int, Array]) -> bytes:
+    settings, layers = capture.settings, {layer: reading.layers[layer] for layer in item.layers}
     tensors: dict[str, Array] = {
         "token_ids": np.array(item.ids, np.int32),
         "token_type": capture.source.tokenizer.token_types(item.ids),
     }
-    for layer in item.layers:
-        attention, facts = layers[layer], capture.facts[layer]
+    for layer, attention in layers.items():
+        rope = attention.rope
+        assert rope is not None
         for name in ("q", "k", "v"):
             put_tensor(tensors, f"layers.{layer}.{name}", getattr(attention, name).numpy(), settings.dtype)
-        tensors[f"layers.{layer}.rope_inv_freq"] = facts.rope.inv_freq.numpy().astype(np.float32)
-        if facts.rope.scale != 1:
-            tensors[f"layers.{layer}.rope_scale"] = np.array([facts.rope.scale], np.float32)
+        tensors[f"layers.{layer}.rope_inv_freq"] = rope.inv_freq.numpy().astype(np.float32)
+        if rope.scale != 1:
+            tensors[f"layers.{layer}.rope_scale"] = np.array([rope.scale], np.float32)
         if settings.wov_l1:
             tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
         if layer in sensitive:
@@ -153,8 +171,8 @@ def make_trace(capture: Capture, item: TokenisedDocument) -> bytes:
         "num_layers": str(capture.source.num_layers),
         "layers": ",".join(map(str, item.layers)),
         "prompt_len": str(settings.prompt),
-        "softmax_scale": repr(capture.facts[item.layers[0]].scale),
-        "sliding_window": ",".join(str(capture.facts[layer].window) for layer in item.layers),
+        "softmax_scale": repr(_softmax_scale(layers)),
+        "sliding_window": ",".join(str(attention.window) for attention in layers.values()),
         "document": document.name,
         "kind": document.kind,
         "split": document.split,
@@ -169,7 +187,7 @@ def make_model_file(capture: Capture) -> bytes:
     """The output projections of all held layers."""
     item = TokenisedDocument(capture.documents[0].document, capture.documents[0].ids[:2], tuple(capture.held_layers))
     tensors: dict[str, Array] = {}
-    for layer, attention in capture.record(item).items():
+    for layer, attention in capture.read(item).layers.items():
         if layer not in item.layers:
             continue
         put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).numpy(), "f16")
@@ -186,8 +204,10 @@ def capture_suite(
     with Progress(source.name, len(capture.documents), unit="document") as progress:
         for item in capture.documents:
             parameters = trace_parameters(capture, item)
-            if not suite.is_finished(item.document.file_name, parameters):
-                suite.write(item.document.file_name, parameters, make_trace(capture, item))
+            file = item.document.file_name
+            if not (suite.is_finished(file, parameters) and suite.says_uncompressed(file)):
+                data, uncompressed = make_trace(capture, item)
+                suite.write(file, parameters, data, uncompressed.to_json())
             progress.advance()
     files = [item.document.file_name for item in capture.documents]
     description: dict[str, Any] = {

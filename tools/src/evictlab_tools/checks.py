@@ -1,141 +1,221 @@
-"""Proof, on the model itself, that a trace says all that its attention does: done once before anything is captured.
+"""Proof, on the very run that is read, that q, k, v, scale, window and RoPE say all that a layer's attention does.
 
-- Attention recomputed from q, k, v, scale and window gives the heads' outputs.
-- RoPE is the half-split form with one frequency a pair: the layer run again without rotation, then rotated by the
-  frequencies found, gives q. A layer that does not rotate gets frequencies of 0.
+- Attention recomputed from these gives what the layer put out, and what the model's own eager attention gives, which
+  alone knows what every argument means.
+- RoPE is the half-split form with one frequency a pair: the queries without rotation, rotated by the frequencies
+  found, are the layer's. A layer that does not rotate gets frequencies of 0.
+- Nothing else makes queries depend on positions.
+
+Outputs are compared for some rows of every run, spread over all of it; RoPE for all.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from evictlab_tools.attention import LayerAttention, recompute_weights, recording, run
+from evictlab_tools.attention import Call, LayerAttention, queries_of, recompute_weights, refusal
 from evictlab_tools.errors import ToolError
+from evictlab_tools.rope import Rope, cos_sin, find_rope, rotate, tolerance
 
-CHECKED_TOKENS = 1024
-TOLERANCE = 1e-3  # of the largest value; a wrong reading is off by tenths
+__all__ = ["Rope", "find_rope", "prove", "prove_caches", "rotate"]
 
-
-@dataclass(frozen=True)
-class Rope:
-    inv_freq: Tensor  # [d / 2], radians a position, of the pairs (t, t + d/2)
-    scale: float  # factor on cosines and sines
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    rope: Rope
-    scale: float
-    window: int
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    half = x.shape[-1] // 2
-    return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
+ROWS = 64  # of a run's queries whose outputs are recomputed
+FAR = 1_000_003  # positions: so far are they moved to see whether queries depend on them
+KNOWN_ARGUMENTS = {
+    "hidden_states",
+    "x",
+    "position_embeddings",
+    "attention_mask",
+    "position_ids",
+    "cache_position",
+    "past_key_values",
+}
 
 
-def _cos_sin(rope: Rope, tokens: int) -> tuple[Tensor, Tensor]:
-    angles = torch.arange(tokens).float()[:, None] * rope.inv_freq[None, :].float()
-    angles = torch.cat((angles, angles), -1)
-    return angles.cos() * rope.scale, angles.sin() * rope.scale
+def prove(layer: int, attention: LayerAttention, arguments: dict[str, Any], turned_by: Sequence[Tensor]) -> None:
+    """Sets the attention's RoPE; ToolError where anything was not proved.
+
+    `arguments`, by name, are those of the module's call, and `turned_by` the frequencies that rotary embeddings used.
+    """
+    call = attention.call
+    assert call is not None
+    given, attention.call, attention.projected = attention.projected, None, None
+    _prove_output(layer, attention, call)
+    attention.projects = given is not None and _same(given, attention.output, tolerance(call.q.dtype))
+    attention.rope = _prove_rope(layer, attention, arguments, turned_by, tolerance(call.q.dtype), call.q.dtype)
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool((a - b).abs().max() <= TOLERANCE * b.abs().max().clamp_min(1e-30))
+def arguments_of(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    bound = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+    extra = bound.pop("kwargs", {})
+    return {**bound, **extra}
 
 
-@contextmanager
-def _arguments_kept(model: torch.nn.Module) -> Iterator[dict[torch.nn.Module, dict[str, Any]]]:
-    """The arguments, by name, with which modules of a layer are called."""
-    kept: dict[torch.nn.Module, dict[str, Any]] = {}
+def _close(a: Tensor, b: Tensor, bound: float) -> bool:
+    """[heads][...]: of each head's largest value."""
+    if a.shape != b.shape:
+        return False
+    largest = b.abs().flatten(1).amax(-1).clamp_min(1e-30)
+    return bool(((a - b).abs().flatten(1).amax(-1) <= bound * largest).all())
 
-    def keep(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        bound = inspect.signature(module.forward).bind(*args, **kwargs).arguments
-        extra = bound.pop("kwargs", {})
-        kept[module] = {**bound, **extra}
 
-    handles = [
-        module.register_forward_pre_hook(keep, with_kwargs=True)
-        for module in model.modules()
-        if hasattr(module, "layer_idx")
-    ]
+def _same(a: Tensor, b: Tensor, bound: float) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= bound * b.abs().max())
+
+
+def _rows(tokens: int) -> Tensor:
+    return torch.tensor(sorted({round(i * (tokens - 1) / (ROWS - 1)) for i in range(ROWS)}))
+
+
+def _prove_output(layer: int, attention: LayerAttention, call: Call) -> None:
+    heads, tokens, dim = attention.q.shape
+    group = heads // attention.k.shape[0]
+    rows = _rows(tokens)
+    expected = torch.stack(
+        [recompute_weights(attention, head, rows) @ attention.v[head // group].double() for head in range(heads)]
+    ).float()  # [H_q][rows][d]
+    given = attention.output[rows].reshape(len(rows), heads, dim).transpose(0, 1)
+    if not _close(given, expected, tolerance(call.q.dtype)):
+        raise refusal(
+            layer,
+            attention.module,
+            "softmax(scale q k) v over the causal or sliding window is not what its attention gives, so it is no "
+            "standard attention and a trace cannot hold it",
+        )
+    own = _eager(layer, attention, call, rows)
+    if not _close(own.transpose(0, 1), expected, tolerance(torch.float32)):
+        more = ", ".join(sorted(_more_options(call.options)))
+        raise refusal(
+            layer,
+            attention.module,
+            "the model's own eager attention gives something else than softmax(scale q k) v over the causal or sliding "
+            f"window{f' (it is also given {more})' if more else ''}, and a trace cannot hold that",
+        )
+
+
+def _more_options(options: dict[str, Any]) -> list[str]:
+    usual = {"scaling", "sliding_window", "dropout", "is_causal", "position_ids", "cache_position", "use_cache"}
+    return [name for name, value in options.items() if name not in usual and value is not None and value is not False]
+
+
+def _eager(layer: int, attention: LayerAttention, call: Call, rows: Tensor) -> Tensor:
+    """[rows][H_q][d] by the model's own eager attention, in single precision."""
+    module = attention.module
+    home = next(kind for kind in type(module).__mro__ if "forward" in vars(kind)).__module__
+    function = getattr(sys.modules[home], "eager_attention_forward", None)
+    if function is None:
+        raise refusal(layer, module, f"{home} has no eager attention, so what its attention computes was not proved")
+    options = {name: value for name, value in call.options.items() if name != "dropout"}
+    mask = _additive(call, rows, bool(options.get("is_causal", getattr(module, "is_causal", True)) is not False))
+    q, k, v = (x.float() for x in (call.q[:, :, rows], call.k, call.v))
     try:
-        yield kept
-    finally:
-        for handle in handles:
-            handle.remove()
+        with torch.no_grad():
+            output: Tensor = function(module, q, k, v, mask, **{"dropout": 0.0, **options})[0]
+    except Exception as error:
+        raise refusal(
+            layer, module, f"its eager attention could not be run on recorded queries ({type(error).__name__}: {error})"
+        ) from error
+    return output[0].float().reshape(len(rows), q.shape[1], -1)
 
 
-def _check_output(layer: int, attention: LayerAttention) -> None:
-    group = attention.q.shape[0] // attention.k.shape[0]
-    heads = [
-        recompute_weights(attention, head) @ attention.v[head // group].double() for head in range(attention.q.shape[0])
-    ]
-    if not _close(torch.cat(heads, -1).float(), attention.output):
-        raise ToolError(
-            f"layer {layer} ({type(attention.module).__name__}): softmax(scale q k) v over the causal or sliding "
-            "window is not what its attention gives, so it is no standard attention and a trace cannot hold it"
+def _additive(call: Call, rows: Tensor, causal: bool) -> Tensor:
+    """The mask of some rows, as eager attention adds it to logits: [1][1 or H_q][rows][N]."""
+    hidden = torch.finfo(torch.float32).min
+    if call.mask is None:
+        tokens = torch.arange(call.k.shape[2])
+        seen = tokens[None, :] <= rows[:, None] if causal else torch.ones(len(rows), len(tokens), dtype=torch.bool)
+        return torch.zeros(seen.shape).masked_fill_(~seen, hidden)[None, None]
+    mask = call.mask[:, :, rows]
+    if mask.dtype == torch.bool:
+        return torch.zeros(mask.shape).masked_fill_(~mask, hidden)
+    return mask.float()
+
+
+def _prove_rope(
+    layer: int,
+    attention: LayerAttention,
+    arguments: dict[str, Any],
+    turned_by: Sequence[Tensor],
+    bound: float,
+    dtype: torch.dtype,
+) -> Rope:
+    module = attention.module
+
+    def refused(why: str) -> ToolError:
+        return refusal(layer, module, why)
+
+    rotation = arguments.get("position_embeddings")
+    if rotation is None:
+        raise refused("it is given no rotary position embeddings, so how it turns queries was not proved")
+    if not isinstance(rotation, (tuple, list)) or len(rotation) != 2 or any(x.is_complex() for x in rotation):
+        raise refused(
+            "its rotary position embeddings are not cosines and sines, so how it turns queries was not proved"
         )
-
-
-def find_rope(model: torch.nn.Module, layer: int, cos: Tensor, sin: Tensor, dim: int) -> Rope:
-    """The rotary embedding among a module's that gives these cosines and sines [tokens][dim] from position 0 on."""
-    scale = float(cos[0, 0])
-    for name, buffer in model.named_buffers():
-        if name.rsplit(".", 1)[-1].endswith("inv_freq") and buffer.numel() * 2 == dim:
-            rope = Rope(buffer.detach().float().flatten(), scale)
-            expected = _cos_sin(rope, cos.shape[0])
-            if _close(expected[0], cos) and _close(expected[1], sin):
-                return rope
-    raise ToolError(
-        f"layer {layer}: its rotary embedding (cosines {list(cos.shape)}) is not the half-split form over all {dim} "
-        "dimensions with the model's inv_freq; partial and interleaved RoPE are not supported"
-    )
-
-
-def _layer_facts(
-    model: torch.nn.Module, layer: int, attention: LayerAttention, arguments: dict[str, Any]
-) -> LayerFacts:
-    if (rotation := arguments.get("position_embeddings")) is None:
-        raise ToolError(f"layer {layer} ({type(attention.module).__name__}) is given no rotary position embeddings")
-    with recording([layer]) as again, torch.no_grad():
-        unrotated = tuple(torch.ones_like(x) if i == 0 else torch.zeros_like(x) for i, x in enumerate(rotation))
-        attention.module(**{**arguments, "position_embeddings": unrotated})
-    before = again.layers[layer].q
-    dim = before.shape[-1]
-    if torch.equal(before, attention.q) and len(before[0]) > 1:
-        return LayerFacts(Rope(torch.zeros(dim // 2), 1.0), attention.scale, attention.window)
-    cos, sin = (x.float().reshape(-1, x.shape[-1]) for x in rotation)
-    rope = find_rope(model, layer, cos, sin, dim)
-    if not _close(rotate(before, *_cos_sin(rope, before.shape[1])), attention.q):
-        raise ToolError(
-            f"layer {layer} ({type(attention.module).__name__}): its queries are not half-split rotations of what they "
-            "were before RoPE; interleaved RoPE and later scalings of queries are not supported"
+    for name, value in arguments.items():
+        if name not in KNOWN_ARGUMENTS and _has_tensors(value):
+            raise refused(f"its attention is also given {name}, whose part in it was not proved")
+    before = _again(layer, module, arguments, [torch.ones_like(rotation[0]), torch.zeros_like(rotation[1])], 0)
+    moved = _again(layer, module, arguments, [torch.ones_like(rotation[0]), torch.zeros_like(rotation[1])], FAR)
+    if not _close(moved, before, bound):
+        raise refused("its queries depend on their positions by more than RoPE (a temperature by position, say)")
+    tokens, dim = before.shape[1:]
+    if torch.equal(before, attention.q) and tokens > 1:
+        return Rope(torch.zeros(dim // 2), 1.0)
+    cos, sin = (x.float() for x in rotation)
+    if cos.numel() != tokens * cos.shape[-1] or sin.shape != cos.shape:
+        raise refused(f"its cosines {list(cos.shape)} are not one a token and dimension, so RoPE of several parts")
+    cos, sin = cos.reshape(tokens, -1), sin.reshape(tokens, -1)
+    try:
+        rope = find_rope(turned_by, layer, cos, sin, dim, dtype)
+    except ToolError as error:
+        raise refused(str(error).partition(": ")[2]) from None
+    if not _close(rotate(before, *cos_sin(rope, tokens)), attention.q, bound):
+        raise refused(
+            "its queries are not half-split rotations of what they were before RoPE; interleaved RoPE and later "
+            "scalings of queries are not supported"
         )
-    return LayerFacts(rope, attention.scale, attention.window)
+    return rope
 
 
-def check_layers(model: torch.nn.Module, ids: Sequence[int], layers: Sequence[int]) -> dict[int, LayerFacts]:
-    """Facts of each layer, or ToolError for the first that a trace cannot hold."""
-    with recording(layers) as recorder, _arguments_kept(model) as arguments:
-        run(model, ids[:CHECKED_TOKENS])
-    facts: dict[int, LayerFacts] = {}
-    for layer in layers:
-        if (attention := recorder.layers.get(layer)) is None:
-            raise ToolError(
-                f"layer {layer} was not seen: it has no attention, or an attention that does not go through "
-                "transformers' registry of attention functions (ALL_ATTENTION_FUNCTIONS); --layers can leave it out"
-            )
-        _check_output(layer, attention)
-        facts[layer] = _layer_facts(model, layer, attention, arguments[attention.module])
-    if len({fact.scale for fact in facts.values()}) > 1:
-        raise ToolError("the layers have different softmax scales, and a trace holds one; capture them one by one")
-    return facts
+def _has_tensors(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(_has_tensors(part) for part in value)
+    return isinstance(value, Tensor)
+
+
+def _again(
+    layer: int, module: torch.nn.Module, arguments: dict[str, Any], rotation: Sequence[Tensor], by: int
+) -> Tensor:
+    """The queries with another rotation, and positions moved."""
+
+    def moved(name: str, value: Any) -> Any:
+        if name == "position_embeddings":
+            return tuple(rotation)
+        whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
+        return value + by if whole and "position" in name else value
+
+    try:
+        return queries_of(module, {name: moved(name, value) for name, value in arguments.items()})
+    except Exception as error:
+        raise refusal(
+            layer, module, f"its queries without rotation could not be had ({type(error).__name__}: {error})"
+        ) from error
+
+
+def prove_caches(layers: dict[int, LayerAttention]) -> None:
+    """No two layers read one cache: evicting from one would evict from the other."""
+    seen: dict[tuple[int, ...], list[int]] = {}
+    for layer, attention in layers.items():
+        for other in seen.setdefault(tuple(attention.k.shape), []):
+            if torch.equal(attention.k[:, -1], layers[other].k[:, -1]) and torch.equal(attention.k, layers[other].k):
+                raise refusal(
+                    layer, attention.module, f"it reads the KV cache of layer {other}, and each is judged alone"
+                )
+        seen[tuple(attention.k.shape)].append(layer)

@@ -1,7 +1,8 @@
 """The documents to capture: text files, listed in a manifest or given one by one.
 
 A manifest is JSON: {"format": "evictlab-documents/1", "documents": [{"document", "kind", "split", "file", "source",
-"licence", "layers"?}, ...]}, `file` relative to the manifest and `layers` a list that overrides --layers.
+"licence", "layers"?, "answers"?}, ...]}, `file` relative to the manifest, `layers` a list that overrides --layers, and
+`answers` where answers stand in the text that its beginning gives, as [first, past the last] of its characters.
 """
 # SPDX-License-Identifier: MIT
 
@@ -31,6 +32,7 @@ class Document:
     licence: str
     layers: tuple[int, ...] | None = None  # where they differ from the command's
     origin: str = ""  # file, and place in it, for messages
+    answers: tuple[tuple[int, int], ...] = ()  # characters [first, past) of answers that the text before gives
 
     @property
     def file_name(self) -> str:
@@ -62,7 +64,7 @@ def _text_field(entry: dict[str, Any], field: str, where: str) -> str:
 def _from_entry(entry: Any, where: str, folder: Path) -> Document:
     if not isinstance(entry, dict):
         raise ToolError(f"{where}: not an object")
-    known = {"document", "kind", "split", "file", "source", "licence", "layers"}
+    known = {"document", "kind", "split", "file", "source", "licence", "layers", "answers"}
     if unknown := sorted(set(entry) - known):
         raise ToolError(f'{where}: unknown field "{unknown[0]}"; known are {", ".join(sorted(known))}')
     layers = entry.get("layers")
@@ -70,16 +72,31 @@ def _from_entry(entry: Any, where: str, folder: Path) -> Document:
         not isinstance(layers, list) or not layers or not all(type(layer) is int and layer >= 0 for layer in layers)
     ):
         raise ToolError(f'{where}: "layers" is not a list of layer numbers such as [0, 14, 29]')
+    text = read_text(folder / _text_field(entry, "file", where))
     return Document(
         name=_text_field(entry, "document", where),
         kind=_text_field(entry, "kind", where),
         split=_text_field(entry, "split", where),
-        text=read_text(folder / _text_field(entry, "file", where)),
+        text=text,
         source=_text_field(entry, "source", where),
         licence=_text_field(entry, "licence", where),
         layers=None if layers is None else tuple(sorted(set(layers))),
         origin=where,
+        answers=_answers(entry.get("answers", []), text, where),
     )
+
+
+def _answers(value: Any, text: str, where: str) -> tuple[tuple[int, int], ...]:
+    def is_place(place: Any) -> bool:
+        whole = isinstance(place, list) and len(place) == 2 and all(type(at) is int for at in place)
+        return whole and 0 <= place[0] < place[1] <= len(text)
+
+    if not isinstance(value, list) or not all(is_place(place) for place in value):
+        raise ToolError(
+            f'{where}: "answers" is not a list of places [first, past the last] among the {len(text)} characters of '
+            "the text, such as [[1204, 1208]]"
+        )
+    return tuple((place[0], place[1]) for place in value)
 
 
 def read_manifest(path: Path) -> list[Document]:

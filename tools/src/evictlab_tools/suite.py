@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ MODEL_FILE = "model.safetensors"
 class FinishedFile:
     sha256: str
     parameters: str  # hash of all that the file's content follows from
+    uncompressed: dict[str, Any] | None = None  # of a trace: what the model makes of the document
 
 
 class SuiteFolder:
@@ -38,13 +39,21 @@ class SuiteFolder:
         try:
             entries = notes["files"] + ([notes["model_file"]] if "model_file" in notes else [])
             for entry in entries:
-                self._finished[entry["file"]] = FinishedFile(entry["sha256"], entry["parameters"])
+                self._finished[entry["file"]] = FinishedFile(
+                    entry["sha256"], entry["parameters"], entry.get("uncompressed")
+                )
         except (KeyError, TypeError):
             raise ToolError(f"{path}: not written by this version of evictlab-capture; choose another folder") from None
 
-    def entry(self, file: str) -> dict[str, str]:
+    def entry(self, file: str) -> dict[str, Any]:
         """The file as suite.json lists it."""
-        return {"file": file, **asdict(self._finished[file])}
+        note = self._finished[file]
+        more = {} if note.uncompressed is None else {"uncompressed": note.uncompressed}
+        return {"file": file, "sha256": note.sha256, "parameters": note.parameters, **more}
+
+    def says_uncompressed(self, file: str) -> bool:
+        """Whether the file's note has what the model makes of the document; those of older captures have not."""
+        return file in self._finished and self._finished[file].uncompressed is not None
 
     def is_finished(self, file: str, parameters: str) -> bool:
         """Whether the file is there, follows from these parameters and is as it was written."""
@@ -57,9 +66,9 @@ class SuiteFolder:
             and sha256_of_file(path) == note.sha256
         )
 
-    def write(self, file: str, parameters: str, data: bytes) -> None:
+    def write(self, file: str, parameters: str, data: bytes, uncompressed: dict[str, Any] | None = None) -> None:
         write_whole(self.folder / file, data)
-        self._finished[file] = FinishedFile(sha256_of_bytes(data), parameters)
+        self._finished[file] = FinishedFile(sha256_of_bytes(data), parameters, uncompressed)
         write_json(self.folder / PROGRESS_FILE, {"files": [self.entry(name) for name in sorted(self._finished)]})
 
     def finish(self, description: dict[str, Any], files: list[str]) -> None:

@@ -104,18 +104,27 @@ class _Multiplication(torch.autograd.Function):
 
 
 def _attention(
-    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
+    module: torch.nn.Module,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     multiplied = _multiplied.get()
     if multiplied is None:
-        judged: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[MASKED](module, q, k, v, mask, dropout, **options)
+        judged: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[MASKED](
+            module, q, k, v, attention_mask, dropout, **options
+        )
         return judged
     number = int(module.layer_idx)  # type: ignore[arg-type]
+    dtype, (q, k, v) = q.dtype, (x.float() for x in (q, k, v))
     outputs = [
         attend(of_budget[number], multiplied.layers[number], multiplied.prompt, q[b], k[b], v[b])
         for b, of_budget in enumerate(multiplied.chosen)
     ]
-    return torch.stack(outputs).transpose(1, 2).contiguous(), None
+    return torch.stack(outputs).transpose(1, 2).contiguous().to(dtype), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)

@@ -16,6 +16,7 @@ from evictlab_tools.files import read_json, sha256_of_bytes
 from evictlab_tools.models import ModelSource
 from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
 from evictlab_tools.trace_file import TraceFile
+from evictlab_tools.uncompressed import Lookup, find_lookups, lookups_of_json
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class TokenDocument:
     split: str
     ids: tuple[int, ...]
     prompt: int  # tokens; the others are the continuation
+    lookups: tuple[Lookup, ...] = ()  # answers in the continuation that the prompt gives
 
     @property
     def hash(self) -> str:
@@ -68,6 +70,7 @@ def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentS
                 entry["split"],
                 ids,
                 int(trace.metadata["prompt_len"]),
+                lookups_of_json(entry.get("uncompressed")),
             )
         )
     return DocumentSet(suite["name"], library.suite_hash(str(folder)), tuple(documents), folder, suite["model"])
@@ -80,7 +83,14 @@ def read_texts(
         read_inputs(inputs, kind=kind, split=split, licence="unknown"), source, Settings(prompt, continuation)
     )
     documents = tuple(
-        TokenDocument(text.document.name, text.document.kind, text.document.split, tuple(text.ids), prompt)
+        TokenDocument(
+            text.document.name,
+            text.document.kind,
+            text.document.split,
+            tuple(text.ids),
+            prompt,
+            find_lookups(text.document.text, text.document.answers, text.ids, prompt, source.tokenizer.encode),
+        )
         for text in texts
     )
     digest = sha256_of_bytes("".join(document.hash for document in documents).encode())

@@ -16,15 +16,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evictlab_tools.attention import LayerAttention, output_projection, recording
+from evictlab_tools.attention import LayerAttention, output_projection
 from evictlab_tools.capture import wov_l1
-from evictlab_tools.checks import LayerFacts, check_layers
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
 from evictlab_tools.models import ModelSource
+from evictlab_tools.reading import read, watch
+from evictlab_tools.uncompressed import Uncompressed, judge
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
-from evictlab_tools.verdict.masked import ATTENTION, PromptLayer, prompt_layer, run_continuation
+from evictlab_tools.verdict.masked import (
+    ATTENTION,
+    PromptLayer,
+    check_continuation,
+    prompt_layer,
+    run_continuation,
+)
 
 ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
 LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
@@ -54,33 +61,30 @@ def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
 
 
 class Judge:
-    """A model, loaded and checked when the first document comes. Threads may share it once it is."""
+    """A model, loaded when the first document comes. Threads may share it once it is."""
 
     def __init__(self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2) -> None:
         self.source, self.sliding_layers = source, sliding_layers
         self.pool = ThreadPoolExecutor(threads)
         self._model: torch.nn.Module | None = None
-        self._facts: dict[int, LayerFacts] = {}
         self._projections: dict[int, Tensor] = {}
 
     def read(self, document: TokenDocument) -> DocumentRun:
-        """Runs the whole document once."""
+        """Runs the whole document once; ToolError where what its attention reads is not proved on this very run."""
         if not 0 < document.prompt < len(document.ids):
             raise ToolError(f"{document.name}: a prompt of {document.prompt} of {len(document.ids)} tokens cannot be")
         model = self.load(document)
-        with recording() as recorder, torch.no_grad():
-            output = model(
-                input_ids=torch.tensor([document.ids]),
-                use_cache=False,
-                logits_to_keep=len(document.ids) - document.prompt,
-            )
-        return DocumentRun(self, model, document, recorder.layers, self._facts, Predictions(output.logits[0]))
+        m = len(document.ids) - document.prompt
+        reading = read(model, document.ids, range(self.source.num_layers), m + 1)
+        check_continuation(model, document.ids, document.prompt, reading.layers, reading.logits[1:])
+        uncompressed = judge(reading.logits, document.ids, document.prompt, document.lookups)
+        return DocumentRun(self, model, document, reading.layers, Predictions(reading.logits[1:]), uncompressed)
 
     def load(self, document: TokenDocument) -> torch.nn.Module:
-        """The model, loaded if it is not yet, and then checked on a document. Before threads share the judge."""
+        """The model, loaded if it is not yet. Before threads share the judge."""
         if self._model is None:
             self._model = self.source.load(ATTENTION)
-            self._facts = check_layers(self._model, document.ids, range(self.source.num_layers))
+            watch(self._model, document.ids)
         return self._model
 
     def projection(self, layer: int, attention: LayerAttention) -> Tensor:
@@ -97,8 +101,8 @@ class DocumentRun:
     model: torch.nn.Module
     document: TokenDocument
     layers: Mapping[int, LayerAttention]
-    facts: Mapping[int, LayerFacts]
     predictions: Predictions  # at the continuation's positions
+    uncompressed: Uncompressed
     _norms: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     _memories: dict[int, Memory] = field(default_factory=dict)  # by layer
 
@@ -120,7 +124,9 @@ class DocumentRun:
 
     def layer_input(self, number: int, scorer: Scorer) -> LayerInput:
         """No more than the scorer needs."""
-        layer, facts, needs, n = self.layers[number], self.facts[number], scorer.needs, self.prompt
+        layer, needs, n = self.layers[number], scorer.needs, self.prompt
+        rope = layer.rope
+        assert rope is not None
         first = 0 if needs.queries == ALL_QUERIES else n - min(n, needs.queries)
         return LayerInput(
             layer=number,
@@ -130,8 +136,8 @@ class DocumentRun:
             k=layer.k[:, :n].numpy(),
             v=layer.v[:, :n].numpy(),
             first_query=first,
-            rope_inv_freq=facts.rope.inv_freq.numpy(),
-            rope_scale=facts.rope.scale,
+            rope_inv_freq=rope.inv_freq.numpy(),
+            rope_scale=rope.scale,
             softmax_scale=layer.scale,
             sliding_window=layer.window,
             token_type=self.token_types if needs.token_type else None,

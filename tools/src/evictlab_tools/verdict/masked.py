@@ -21,7 +21,9 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import ATTENTION as RECORDER
-from evictlab_tools.attention import LayerAttention
+from evictlab_tools.attention import WHAT_WORKS, LayerAttention
+from evictlab_tools.errors import ToolError
+from evictlab_tools.reading import agree
 
 ATTENTION = "evictlab_masked"  # records as the recorder does, but for what runs under `hiding`
 
@@ -103,17 +105,26 @@ def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Ten
 
 
 def _attention(
-    module: torch.nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float = 0.0, **options: Any
+    module: torch.nn.Module,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> tuple[Tensor, None]:
     hidden = _hidden.get()
     if hidden is None:
-        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](module, q, k, v, mask, dropout, **options)
+        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](
+            module, q, k, v, attention_mask, dropout, **options
+        )
         return recorded
     number = int(module.layer_idx)  # type: ignore[arg-type]
     layer = hidden.layers[number]
+    dtype, (q, k, v) = q.dtype, (x.float() for x in (q, k, v))
     outputs = [_attend(hidden, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(hidden.kept)]
     output = torch.stack(outputs).transpose(1, 2).contiguous()
-    return (output if hidden.added is None else output + hidden.added[number]), None
+    return (output if hidden.added is None else output + hidden.added[number]).to(dtype), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
@@ -156,3 +167,18 @@ def run_continuation(
     kept: Sequence[Sequence[Tensor]],
 ) -> Tensor:
     return continue_with(model, ids, prompt, layers, kept)
+
+
+def check_continuation(
+    model: torch.nn.Module, ids: Sequence[int], prompt: int, layers: Mapping[int, LayerAttention], logits: Tensor
+) -> None:
+    """ToolError unless a continuation that sees all of the prompt says what the whole run said, `logits` [m]."""
+    cached = {number: prompt_layer(layer, prompt) for number, layer in layers.items()}
+    everything = [torch.ones(cached[number].k.shape[:2], dtype=torch.bool) for number in sorted(cached)]
+    again = run_continuation(model, ids, prompt, cached, [everything])[0]
+    if not agree(again.float(), logits.float(), logits.dtype):
+        raise ToolError(
+            f"{type(model).__name__} goes on from its KV cache alone with other predictions than from the text: it "
+            "carries something else along (a state or a convolution, say, in or beside its attention), so what "
+            f"eviction does to it was not proved; {WHAT_WORKS}"
+        )
