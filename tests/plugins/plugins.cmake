@@ -31,6 +31,7 @@ evictlab_test_plugin(written sdk_heads sdk_heads.cpp)
 evictlab_test_plugin(written sdk_batch sdk_batch.cpp)
 evictlab_test_plugin(written sdk_budgets sdk_budgets.cpp)
 evictlab_test_plugin(tuned small_space small_space.cpp)
+evictlab_test_plugin(tuned scales scales.cpp)
 evictlab_test_plugin(abi older abi_1_0/older.c)
 evictlab_test_plugin(abi newer newer.c)
 
