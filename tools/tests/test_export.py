@@ -8,7 +8,6 @@ where two scores are nearer than that, rounding decides which token stays.
 from __future__ import annotations
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import STANDARD, VOCABULARY, make_model
+from exported import export, press_of, scorer
 from numpy.typing import NDArray
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
@@ -92,47 +92,9 @@ RULES = [
 TOKENS = 150
 
 
-def scorer(rule: str) -> str:
-    return rule if "@" in rule else f"={rule}"
-
-
 @pytest.fixture(scope="module")
 def program() -> Path:
     return Lab().library.program
-
-
-@pytest.fixture(scope="module")
-def export(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """The module of a formula's exported press."""
-    folder, made = tmp_path_factory.mktemp("presses"), iter(range(1000))
-
-    def exported(formula: str) -> Any:
-        name = f"made_{next(made)}"
-        file = folder / f"{name}_press.py"
-        command: list[str | Path] = [
-            program,
-            "export",
-            scorer(formula),
-            "--to",
-            "kvpress",
-            "--name",
-            name,
-            "--output",
-            file,
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[file.stem] = module  # where dataclasses look for their module
-        spec.loader.exec_module(module)
-        return module
-
-    return exported
-
-
-def press_of(module: Any) -> Any:
-    return getattr(module, f"Made{module.__name__.split('_')[1]}Press")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +129,7 @@ def test_every_column_is_covered_or_refused(program: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("family", STANDARD)
-def test_columns_are_those_of_the_library(family: str, export: Callable[[str], Any], ids: list[int]) -> None:
+def test_columns_are_those_of_the_library(family: str, ids: list[int]) -> None:
     model = make_model(family, "sdpa")
     for column in COLUMNS:
         # The library turns queries in single precision, which their products feel; others have the model's own queries.
@@ -179,7 +141,7 @@ def test_columns_are_those_of_the_library(family: str, export: Callable[[str], A
             np.testing.assert_allclose(b, a, rtol=relative, atol=1e-11 * float(np.abs(a).max()), err_msg=column)
 
 
-def test_operators_are_protected_as_formulas_are(export: Callable[[str], Any], ids: list[int]) -> None:
+def test_operators_are_protected_as_formulas_are(ids: list[int]) -> None:
     model = make_model("llama", "sdpa")
     for formula in OPERATORS:
         ours = scores(model, [ids], EvictlabPress(0.5, f"={formula}"))
@@ -207,7 +169,7 @@ def count_of_differing(model: Any, full: Full, ours: Any, theirs: Any, clear: bo
 
 @pytest.mark.parametrize("removed", [0.3, 0.9])
 @pytest.mark.parametrize("family", STANDARD)
-def test_small_models_keep_the_same(family: str, removed: float, export: Callable[[str], Any], ids: list[int]) -> None:
+def test_small_models_keep_the_same(family: str, removed: float, ids: list[int]) -> None:
     model = make_model(family, "sdpa")
     full = run_full(model, ids)
     for rule in [*RULES, "0.5", "key_norm < 3", "if(relative_pos < 100, keep, drop)"]:
@@ -215,9 +177,7 @@ def test_small_models_keep_the_same(family: str, removed: float, export: Callabl
         assert count_of_differing(model, full, press, EvictlabPress(removed, scorer(rule)))[0] <= 1
 
 
-def test_sequences_of_a_batch_blocks_of_queries_and_eager_attention_change_nothing(
-    export: Callable[[str], Any], ids: list[int]
-) -> None:
+def test_sequences_of_a_batch_blocks_of_queries_and_eager_attention_change_nothing(ids: list[int]) -> None:
     model = make_model("llama", "sdpa")
     module = export(" + ".join(c for c in COLUMNS if not c.startswith("rank")) + " + rank:key_norm")
     batch = [ids, ids[::-1]]
@@ -232,7 +192,7 @@ def test_sequences_of_a_batch_blocks_of_queries_and_eager_attention_change_nothi
         np.testing.assert_allclose(eager[layer], expected, rtol=1e-4)
 
 
-def test_presses_that_wrap_presses_can_use_it(export: Callable[[str], Any], ids: list[int]) -> None:
+def test_presses_that_wrap_presses_can_use_it(ids: list[int]) -> None:
     model = make_model("llama", "sdpa")
     full = run_full(model, ids)
     wrapped, _ = kept(model, full, kvpress.AdaKVPress(press_of(export("value_norm - key_norm"))(0.5)))
@@ -240,7 +200,7 @@ def test_presses_that_wrap_presses_can_use_it(export: Callable[[str], Any], ids:
     assert wrapped == ours
 
 
-def test_the_file_needs_nothing_of_ours_and_holds_what_is_used_alone(export: Callable[[str], Any]) -> None:
+def test_the_file_needs_nothing_of_ours_and_holds_what_is_used_alone() -> None:
     for formula in ("-key_norm", *RULES, " + ".join(COLUMNS)):
         file = Path(export(formula).__file__)
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -285,7 +245,7 @@ def build_plugin(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_in_the_real_model_formula_press_and_plugin_keep_the_same(
-    smollm2: tuple[Any, Full], rule: str, export: Callable[[str], Any], build_plugin: Callable[[str], Path]
+    smollm2: tuple[Any, Full], rule: str, build_plugin: Callable[[str], Path]
 ) -> None:
     model, full = smollm2
     plugin = build_plugin(rule)

@@ -137,7 +137,7 @@ class EvictlabPress(PromptScorer):
                 first_query=first,
                 rope_inv_freq=None if rope is None else rope.frequencies.float().cpu().numpy(),
                 rope_scale=1.0 if rope is None else rope.factor,
-                softmax_scale=layer.scale,
+                softmax_scale=layer.scale or 1.0,  # unknown where no column asks
                 sliding_window=layer.window,
                 wov_norm=None if projection is None else wov_l1(projection, _tensor(values[sequence])),
             )
