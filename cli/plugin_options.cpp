@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <iostream>
+#include <utility>
 
 #include "cli/interrupt.hpp"
 #include "cli/shared_options.hpp"
@@ -29,6 +30,16 @@ bool is_built_in(const fs::path& file) {
     return fs::equivalent(fs::absolute(file).parent_path(), builtin_plugin_folder(), error);
 }
 
+/// Once in a program.
+void tell_missing(const isolation::WorkerPool& pool) {
+    static bool told = false;
+    const std::string missing = isolation::names_of_layers(pool.missing());
+    if (missing.empty() || std::exchange(told, true)) return;
+    std::cerr << fmt::format("evictlab: plugins are held by less than could be: without {} here; docs/reliability.md "
+                             "says what they can reach then\n",
+                             missing);
+}
+
 PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefault by_default) {
     const Isolated isolated = isolated_from(values, by_default);
     if (isolated == Isolated::none) return Plugin::load;
@@ -36,7 +47,9 @@ PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefaul
     return [isolated, settings = worker_settings_from(values), pool](const fs::path& file) mutable {
         if (isolated == Isolated::not_built_in && is_built_in(file)) return Plugin::load(file);
         if (!pool) pool = std::make_shared<isolation::WorkerPool>(settings);
-        return isolation::load_isolated(file, pool);
+        auto plugin = isolation::load_isolated(file, pool);
+        if (!is_built_in(file)) tell_missing(*pool);
+        return plugin;
     };
 }
 

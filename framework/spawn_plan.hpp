@@ -1,5 +1,5 @@
 // How a process that is started begins: in a group of its own, with no signal blocked or ignored. Who starts it adds
-// what its descriptors are. SPDX-License-Identifier: MIT
+// what its descriptors are, and whether it has a session of its own, too. SPDX-License-Identifier: MIT
 #pragma once
 #include <spawn.h>
 
@@ -28,6 +28,10 @@ struct SpawnPlan {
     ~SpawnPlan() {
         posix_spawn_file_actions_destroy(&actions);
         posix_spawnattr_destroy(&attributes);
+    }
+    /// And so no terminal, nor any way to one by /dev/tty.
+    void in_own_session() {
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     }
     void open_null(int as, int flags) { posix_spawn_file_actions_addopen(&actions, as, "/dev/null", flags, 0); }
     /// The child's descriptor `as` is this process's `descriptor`.

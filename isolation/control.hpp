@@ -5,6 +5,7 @@
 //            batches as packed_batch.hpp lays them out
 //   rows     columns that several workers read, likewise sealed: one for all workers of a pool (row_memory.hpp)
 //   output   scores and budgets, at the places that the request names
+//   watch    written by the worker's supervisor, which runs none of the plugin's code; a plugin's process never maps it
 // One request at a time: the host raises `asked`, the worker answers and sets `answered` to it.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -22,7 +23,8 @@ enum WorkerDescriptor : int {
     input_descriptor = 4,
     output_descriptor = 5,
     rows_descriptor = 6,
-    first_other = 7
+    watch_descriptor = 7,
+    first_other = 8
 };
 
 enum class Command : std::uint32_t {
@@ -57,26 +59,37 @@ enum class Crash : std::uint32_t {
     before_scores,
     into_input,
     undeclared_column,
+    past_columns,
     out_of_memory,
+    forbidden_call,
 };
 
 struct Control {
-    Limits limits; ///< set by the host before the worker begins
+    Limits limits;           ///< set by the host before the worker begins
+    std::uint64_t rows_size; ///< likewise: bytes of the rows at most
     FutexWord asked, answered;
     std::atomic<std::uint32_t> calls; ///< into the plugin, begun: a new one has all the time again
     std::atomic<Phase> phase;
     std::atomic<Crash> crash;
     Outcome outcome;
     std::uint64_t number;
-    std::uint32_t contained;                ///< whether system calls are filtered
+    std::uint32_t system_call;              ///< of Crash::forbidden_call
     char plugin[1024], at[16], cause[4096]; ///< of a failure: whose, in which phase, why; NUL-terminated
     std::uint64_t text_size;
     char text[1]; ///< to the end of the memory
 };
 
+/// What the host believes of a worker.
+struct Watch {
+    std::atomic<std::int32_t> plugin;  ///< the number of the process that runs the plugin, once there is one
+    std::atomic<std::uint32_t> layers; ///< that hold it (layers.hpp), from the end of its first load on
+    char forbidden_call[32];           ///< the name of the system call that it died of; NUL-terminated
+};
+
 inline constexpr std::size_t control_memory = std::size_t{1} << 20;
-inline constexpr std::size_t input_memory = std::size_t{16} << 30;
-inline constexpr std::size_t output_memory = std::size_t{2} << 30;
+inline constexpr std::size_t watch_memory = 4096;
+inline constexpr std::size_t input_memory = std::size_t{16} << 30; // at most; of these two and of the rows there is as
+inline constexpr std::size_t output_memory = std::size_t{2} << 30; // much as the host has written or asked for
 inline constexpr std::size_t text_room = control_memory - offsetof(Control, text);
 
 } // namespace evictlab::isolation

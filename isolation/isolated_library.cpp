@@ -8,6 +8,7 @@
 #include "digest/digest.hpp"
 #include "framework/plugin/library_file.hpp"
 #include "isolation/descriptor_json.hpp"
+#include "isolation/layers.hpp"
 
 namespace evictlab::isolation {
 namespace {
@@ -20,10 +21,20 @@ std::string bytes_of(std::span<const double> values) {
     return bytes;
 }
 
+std::string words_of_place(std::uint32_t layers) {
+    std::string words = "in a process of its own";
+    if ((layers & filter_layer) != 0) words += ", its system calls filtered";
+    if (const auto there = names_of_layers(layers); !there.empty()) words += fmt::format("; held by {}", there);
+    if (const auto missing = names_of_layers(all_layers & ~layers); !missing.empty())
+        words += fmt::format("; missing here: {}", missing);
+    return words;
+}
+
 } // namespace
 
-void write_behind_request(const WorkerProcess& worker, const void* data, std::size_t bytes) {
+void write_behind_request(WorkerProcess& worker, const void* data, std::size_t bytes) {
     if (bytes > worker.input().size() - request_size) throw Error("a request to a plugin's process is too large");
+    worker.input().reach(request_size + bytes);
     if (bytes > 0) std::memcpy(worker.input().data() + request_size, data, bytes);
 }
 
@@ -36,7 +47,8 @@ IsolatedLibrary::IsolatedLibrary(const std::filesystem::path& file, std::shared_
         auto worker = pool_->make();
         json_ = load(*worker);
         descriptors_ = descriptors_from_json(json_);
-        filtered_ = worker->filtered();
+        place_ = words_of_place(worker->layers());
+        pool_->note_layers(worker->layers());
         pool_->put(file_.string(), std::move(worker));
     } catch (const Interrupted&) {
         throw;

@@ -31,8 +31,8 @@ public:
 
     const std::filesystem::path& file() const { return file_; }
     std::vector<Descriptor> descriptors() const { return descriptors_; }
-    const std::shared_ptr<RowSlots>& rows() const { return pool_->rows(); }
-    bool filtered() const { return filtered_; } ///< whether the workers' system calls are
+    const std::shared_ptr<RowStore>& rows() const { return pool_->rows(); }
+    const std::string& place() const { return place_; } ///< where its code runs and what holds it there, in words
     ScorerKey key(std::uint32_t rule, std::span<const double> values) const;
 
     /// A worker with an instance of the scorer. Throws PluginError, Interrupted.
@@ -60,8 +60,7 @@ private:
 
     std::filesystem::path file_;
     std::shared_ptr<WorkerPool> pool_;
-    std::string sha256_, json_;
-    bool filtered_ = false;
+    std::string sha256_, json_, place_;
     std::vector<Descriptor> descriptors_;
     std::mutex mutex_;
     std::optional<Stamp> stamp_;
@@ -69,6 +68,6 @@ private:
 };
 
 /// Puts a request's values or text behind it. Throws Error where they are too many.
-void write_behind_request(const WorkerProcess& worker, const void* data, std::size_t bytes);
+void write_behind_request(WorkerProcess& worker, const void* data, std::size_t bytes);
 
 } // namespace evictlab::isolation

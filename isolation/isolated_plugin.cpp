@@ -96,7 +96,7 @@ class IsolatedQueue final : public BatchQueue {
 public:
     explicit IsolatedQueue(const IsolatedInstance& instance, std::shared_ptr<RowMemory> rows = nullptr)
         : instance_(instance), lease_(instance), rows_(std::move(rows)),
-          writer_(lease_.worker().input(), lease_.worker().output_size(), request_size, rows_.get()) {}
+          writer_(lease_.worker().input(), lease_.worker().output(), request_size, rows_.get()) {}
     ~IsolatedQueue() override {
         if (started_) lease_.drop(); // it may still be writing
     }
@@ -123,7 +123,7 @@ public:
     }
     void scores(std::size_t index, double* scores) const override {
         const Place& place = places_[index];
-        std::memcpy(scores, lease_.worker().output() + place.at, place.count * sizeof(double));
+        std::memcpy(scores, lease_.worker().output().data() + place.at, place.count * sizeof(double));
         if (index + 1 < places_.size()) prefetch(places_[index + 1]); // while these are judged
     }
     void clear() override {
@@ -137,7 +137,7 @@ private:
     };
     /// The worker's processor core has them.
     void prefetch(const Place& place) const {
-        const std::byte* const begin = lease_.worker().output() + place.at;
+        const std::byte* const begin = lease_.worker().output().data() + place.at;
         for (std::size_t at = 0; at < place.count * sizeof(double); at += cache_line) __builtin_prefetch(begin + at);
     }
     const IsolatedInstance& instance_;
@@ -159,7 +159,7 @@ void IsolatedInstance::score(const evl_batch& batch, double* scores) const {
 std::unique_ptr<BatchQueue> IsolatedInstance::queue(std::shared_ptr<SharedRows>& rows) const {
     if (!rows) rows = RowMemory::make(library_->rows());
     auto memory = std::dynamic_pointer_cast<RowMemory>(rows);
-    if (memory && &memory->slots() != library_->rows().get()) memory = nullptr; // its workers do not have that
+    if (memory && &memory->store() != library_->rows().get()) memory = nullptr; // its workers do not have that
     return std::make_unique<IsolatedQueue>(*this, std::move(memory));
 }
 
@@ -172,10 +172,10 @@ std::size_t IsolatedInstance::layer_budget(const evl_budget_query& query) const 
 
 void IsolatedInstance::head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const {
     Lease lease(*this);
-    BatchWriter writer(lease.worker().input(), lease.worker().output_size(), request_size);
+    BatchWriter writer(lease.worker().input(), lease.worker().output(), request_size);
     const std::size_t place = writer.add(batch, columns(), scores);
     lease.check(lease.worker().ask({Command::head_budgets, 0, 1}));
-    std::memcpy(kept.data(), lease.worker().output() + place, kept.size_bytes());
+    std::memcpy(kept.data(), lease.worker().output().data() + place, kept.size_bytes());
     for (std::uint64_t& tokens : kept) tokens = std::min<std::uint64_t>(tokens, batch.tokens);
 }
 
@@ -187,10 +187,7 @@ public:
                                            std::span<const double> values) const override {
         return std::make_unique<IsolatedInstance>(std::move(rule), library_, library_->key(rule_, values));
     }
-    std::string_view place() const override {
-        return library_->filtered() ? "in a process of its own, its system calls filtered"
-                                    : "in a process of its own; this build or kernel filters no system calls";
-    }
+    std::string_view place() const override { return library_->place(); }
 
 private:
     std::shared_ptr<IsolatedLibrary> library_;

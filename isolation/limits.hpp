@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 
 namespace evictlab::isolation {
@@ -12,6 +13,7 @@ struct Limits {
     std::size_t memory = 2048;    ///< MiB of address space beside what the process begins with
     std::size_t open_files = 256; ///< descriptors
     std::size_t said = 64 * 1024; ///< bytes that are kept of what it prints; also the longest file it could write
+    std::uint32_t without = 0; ///< layers.hpp: those to leave away, for tests of what holds where a kernel lacks them
 };
 
 struct Settings {

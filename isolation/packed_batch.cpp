@@ -9,6 +9,7 @@
 #include "framework/aligned.hpp"
 #include "framework/error.hpp"
 #include "isolation/row_memory.hpp"
+#include "isolation/shared_memory.hpp"
 
 namespace evictlab::isolation {
 namespace {
@@ -29,6 +30,7 @@ std::size_t BatchWriter::take(std::size_t bytes) {
         throw Error(fmt::format("a layer needs more than the {} MiB that a plugin's process can be given",
                                 input_.size() >> 20));
     end_ = aligned(end_ + bytes);
+    input_.reach(end_);
     return place;
 }
 
@@ -71,9 +73,10 @@ std::size_t BatchWriter::add(const evl_batch& batch, std::size_t columns, const 
     const std::size_t n = batch.tokens, heads = batch.heads;
     const std::size_t place = take(sizeof(PackedBatch) + columns * sizeof(PackedColumn)), scores_out = output_end_;
     output_end_ = aligned(output_end_ + heads * n * sizeof(double)) + output_margin;
-    if (output_end_ > output_size_)
+    if (output_end_ > output_.size())
         throw Error(fmt::format("a layer's scores need more than the {} MiB that a plugin's process can give",
-                                output_size_ >> 20));
+                                output_.size() >> 20));
+    output_.reach(output_end_);
     auto* const packed_columns = reinterpret_cast<PackedColumn*>(input_.data() + place + sizeof(PackedBatch));
     for (std::size_t i = 0; i < columns; ++i)
         add_column(packed_columns[i], batch.columns[i], heads, batch.head_stride[i], n);

@@ -37,13 +37,14 @@ struct PackedBatch {
 inline constexpr std::size_t output_margin = 64;
 
 class RowMemory;
+class SharedMemory;
 
 /// Writes batches one behind the other.
 class BatchWriter {
 public:
     /// The first record will be at `begin`. Columns go into `rows` as far as there is room, else into the input.
-    BatchWriter(std::span<std::byte> input, std::size_t output_size, std::size_t begin, RowMemory* rows = nullptr)
-        : input_(input), output_size_(output_size), begin_(begin), rows_(rows) {
+    BatchWriter(SharedMemory& input, SharedMemory& output, std::size_t begin, RowMemory* rows = nullptr)
+        : input_(input), output_(output), begin_(begin), rows_(rows) {
         clear();
     }
     /// `columns`: how many pointers the batch has. Gives the place of its scores in the output. Throws Error where the
@@ -60,8 +61,8 @@ private:
     template <class T>
     std::size_t copy(const T* values, std::size_t heads, std::ptrdiff_t stride, std::size_t n);
 
-    std::span<std::byte> input_;
-    std::size_t output_size_, begin_;
+    SharedMemory &input_, &output_;
+    std::size_t begin_;
     RowMemory* rows_;
     std::size_t end_ = 0, output_end_ = 0, count_ = 0;
 };

@@ -11,55 +11,87 @@
 namespace evictlab::isolation {
 namespace {
 
-std::size_t slot_count() { return std::size_t{2} * std::max(4u, std::thread::hardware_concurrency()); }
+constexpr std::size_t of_a_thread = std::size_t{1} << 30;  // bytes, at most
+constexpr std::size_t piece_step = std::size_t{256} << 10; // of which sizes of pieces are multiples
+
+std::size_t rows_of_all_threads() { return of_a_thread * 2 * std::max(4u, std::thread::hardware_concurrency()); }
 
 } // namespace
 
-RowSlots::RowSlots()
-    : memory_("evictlab-rows", slot_count() * slot_size, SharedMemory::Access::read_only), free_(slot_count()) {
-    for (std::size_t slot = 0; slot < free_.size(); ++slot) free_[slot] = slot;
-}
+RowStore::RowStore()
+    : memory_("evictlab-rows", rows_of_all_threads(), SharedMemory::Access::read_only, SharedMemory::Length::grows) {}
 
-std::optional<std::size_t> RowSlots::take() {
+std::optional<RowStore::Piece> RowStore::take(std::size_t bytes) {
+    const std::size_t size = (std::max(bytes, std::size_t{1}) + piece_step - 1) / piece_step * piece_step;
     const std::lock_guard lock(mutex_);
-    if (free_.empty()) return std::nullopt;
-    const std::size_t slot = free_.back();
-    free_.pop_back();
-    return slot;
+    for (auto at = free_.begin(); at != free_.end(); ++at) {
+        if (at->second < size) continue;
+        const Piece found{at->first, size};
+        const std::size_t left = at->second - size;
+        free_.erase(at);
+        if (left > 0) free_.emplace(found.place + size, left);
+        return found;
+    }
+    if (size > memory_.size() - end_) return std::nullopt;
+    memory_.reach(end_ + size);
+    end_ += size;
+    return Piece{end_ - size, size};
 }
 
-void RowSlots::give_back(std::size_t slot) {
+void RowStore::give_back(const Piece& piece) {
     const std::lock_guard lock(mutex_);
-    free_.push_back(slot);
+    auto at = free_.emplace(piece.place, piece.size).first;
+    if (const auto next = std::next(at); next != free_.end() && at->first + at->second == next->first) {
+        at->second += next->second;
+        free_.erase(next);
+    }
+    if (at == free_.begin()) return;
+    if (const auto before = std::prev(at); before->first + before->second == at->first) {
+        before->second += at->second;
+        free_.erase(at);
+    }
 }
 
-std::shared_ptr<RowMemory> RowMemory::make(std::shared_ptr<RowSlots> slots) {
-    const auto slot = slots->take();
-    if (!slot) return nullptr;
-    return std::shared_ptr<RowMemory>(new RowMemory(std::move(slots), *slot));
+std::shared_ptr<RowMemory> RowMemory::make(std::shared_ptr<RowStore> store) {
+    return std::shared_ptr<RowMemory>(new RowMemory(std::move(store)));
 }
 
-RowMemory::RowMemory(std::shared_ptr<RowSlots> slots, std::size_t slot) : slots_(std::move(slots)), slot_(slot) {}
+RowMemory::RowMemory(std::shared_ptr<RowStore> store) : store_(std::move(store)) {}
 
-RowMemory::~RowMemory() { slots_->give_back(slot_); }
+RowMemory::~RowMemory() {
+    for (const RowStore::Piece& piece : pieces_) store_->give_back(piece);
+}
 
 void RowMemory::clear() {
     known_.clear();
-    used_ = used_by_held_;
+    end_ = end_of_held_;
 }
 
 void RowMemory::hold(std::span<const double> values) {
     const auto place = take(values.size_bytes());
     if (!place) return;
-    std::memcpy(slots_->memory().data() + *place, values.data(), values.size_bytes());
+    std::memcpy(store_->memory().data() + *place, values.data(), values.size_bytes());
     held_.push_back({values, *place});
-    used_by_held_ = used_;
+    end_of_held_ = end_;
 }
 
 std::optional<std::size_t> RowMemory::take(std::size_t bytes) {
-    if (bytes > RowSlots::slot_size - used_) return std::nullopt;
-    const std::size_t place = slot_ * RowSlots::slot_size + used_;
-    used_ = std::min(RowSlots::slot_size, (used_ + bytes + cache_line - 1) / cache_line * cache_line);
+    while (end_.piece < pieces_.size() && bytes > pieces_[end_.piece].size - end_.used) {
+        if (end_.used > 0) {
+            end_ = {end_.piece + 1, 0};
+            continue;
+        }
+        store_->give_back(pieces_[end_.piece]); // nothing is in it, and layers become longer, not shorter
+        pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(end_.piece));
+    }
+    if (end_.piece == pieces_.size()) {
+        const auto piece = store_->take(bytes);
+        if (!piece) return std::nullopt;
+        pieces_.push_back(*piece);
+    }
+    const RowStore::Piece& piece = pieces_[end_.piece];
+    const std::size_t place = piece.place + end_.used;
+    end_.used = std::min(piece.size, (end_.used + bytes + cache_line - 1) / cache_line * cache_line);
     return place;
 }
 
@@ -80,7 +112,7 @@ std::optional<std::size_t> RowMemory::place_of(const double* values, std::size_t
     if (const auto held = place_in_held(values, count)) return held;
     const auto place = take(bytes);
     if (!place) return std::nullopt;
-    std::byte* const to = slots_->memory().data() + *place;
+    std::byte* const to = store_->memory().data() + *place;
     if (stride == 0 || static_cast<std::size_t>(stride) == n)
         std::memcpy(to, values, bytes);
     else

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -20,22 +20,25 @@
 namespace evictlab::isolation {
 namespace {
 
+constexpr std::size_t step = std::size_t{256} << 10; // by which memory grows: what a reader can waste
+
 [[noreturn]] void fail(const char* what) {
     throw Error(fmt::format("shared memory for a plugin's process: {}: {}", what, std::strerror(errno)));
 }
 
 } // namespace
 
-SharedMemory::SharedMemory(const char* name, std::size_t size, Access access_of_others) : size_(size) {
+SharedMemory::SharedMemory(const char* name, std::size_t size, Access access_of_others, Length length) : size_(size) {
     const int made = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (made < 0) fail("memfd_create");
     descriptor_ = ::fcntl(made, F_DUPFD_CLOEXEC, lowest_of_host);
     ::close(made);
     if (descriptor_ < 0) fail("fcntl");
     try {
-        if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) fail("ftruncate");
+        if (length == Length::fixed) grow(size);
         map(nullptr, PROT_READ | PROT_WRITE);
-        int seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+        int seals = F_SEAL_SHRINK | F_SEAL_SEAL;
+        if (length == Length::fixed) seals |= F_SEAL_GROW;
         if (access_of_others == Access::read_only) seals |= F_SEAL_FUTURE_WRITE;
         if (::fcntl(descriptor_, F_ADD_SEALS, seals) != 0) fail("sealing");
     } catch (...) {
@@ -45,10 +48,7 @@ SharedMemory::SharedMemory(const char* name, std::size_t size, Access access_of_
     }
 }
 
-SharedMemory::SharedMemory(int descriptor, Access access) : descriptor_(descriptor) {
-    struct stat status {};
-    if (::fstat(descriptor, &status) != 0) fail("fstat");
-    size_ = static_cast<std::size_t>(status.st_size);
+SharedMemory::SharedMemory(int descriptor, std::size_t size, Access access) : size_(size), descriptor_(descriptor) {
     void* const reserved =
         ::mmap(nullptr, size_ + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (reserved == MAP_FAILED) fail("mmap");
@@ -56,6 +56,13 @@ SharedMemory::SharedMemory(int descriptor, Access access) : descriptor_(descript
     map(guards_ + guard, access == Access::read_only ? PROT_READ : PROT_READ | PROT_WRITE);
     ::close(descriptor_);
     descriptor_ = -1;
+}
+
+void SharedMemory::grow(std::size_t bytes) {
+    if (bytes > size_) throw Error("shared memory for a plugin's process has no room for more");
+    const std::size_t length = std::min(size_, (bytes + step - 1) / step * step);
+    if (::ftruncate(descriptor_, static_cast<off_t>(length)) != 0) fail("ftruncate");
+    length_ = length;
 }
 
 void SharedMemory::map(void* where, int protection) {

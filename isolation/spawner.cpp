@@ -3,17 +3,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "framework/error.hpp"
 #include "framework/spawn_plan.hpp"
 #include "isolation/control.hpp"
+#include "isolation/layers.hpp"
 
 extern char** environ;
 
@@ -28,12 +34,58 @@ void give(SpawnPlan& plan, const WorkerMemory& memory) {
     plan.give(memory.input.descriptor(), input_descriptor);
     plan.give(memory.output.descriptor(), output_descriptor);
     plan.give(memory.rows.descriptor(), rows_descriptor);
+    plan.give(memory.watch.descriptor(), watch_descriptor);
+    plan.in_own_session();
 }
+
+/// What libraries are found by, languages, time zones, numbers of threads, and sanitizers. The rest is the host's:
+/// tokens, addresses, names.
+std::vector<char*> environment_of_worker() {
+    constexpr std::array kept{"LD_LIBRARY_PATH=",
+                              "LD_PRELOAD=",
+                              "LANG=",
+                              "LC_",
+                              "LANGUAGE=",
+                              "TZ=",
+                              "TZDIR=",
+                              "OMP_",
+                              "GOMP_",
+                              "KMP_",
+                              "MKL_",
+                              "OPENBLAS_",
+                              "BLIS_",
+                              "TBB_",
+                              "GOMAXPROCS=",
+                              "RAYON_NUM_THREADS=",
+                              "GLIBC_TUNABLES=",
+                              "MALLOC_",
+                              "ASAN_OPTIONS=",
+                              "LSAN_OPTIONS=",
+                              "UBSAN_OPTIONS=",
+                              "TSAN_OPTIONS="};
+    std::vector<char*> variables;
+    for (char** variable = environ; variable && *variable; ++variable)
+        if (std::ranges::any_of(kept, [&](const char* name) { return std::string_view(*variable).starts_with(name); }))
+            variables.push_back(*variable);
+    variables.push_back(nullptr);
+    return variables;
+}
+
+bool has_landlock(std::uint32_t without) {
+    constexpr long create_ruleset = 444;
+    constexpr unsigned version_only = 1;
+    return (without & landlock_layer) == 0 && ::syscall(create_ruleset, nullptr, 0, version_only) > 0;
+}
+
+/// Else an ordinary user's workers could look into this process: root's lack the rights, and by Landlock none can. The
+/// price: no core dumps, and debuggers only as root.
+void close_own_memory() { ::prctl(PR_SET_DUMPABLE, 0); }
 
 } // namespace
 
-Spawner::Spawner(const std::filesystem::path& program) : program_(program), thread_([this] { run(); }) {
-    const int opened = ::open(program.c_str(), O_PATH | O_CLOEXEC);
+Spawner::Spawner(const Settings& settings) : program_(settings.program), thread_([this] { run(); }) {
+    if (::geteuid() != 0 && !has_landlock(settings.limits.without)) close_own_memory();
+    const int opened = ::open(program_.c_str(), O_PATH | O_CLOEXEC);
     if (opened >= 0) descriptor_ = ::fcntl(opened, F_DUPFD_CLOEXEC, lowest_of_host);
     if (descriptor_ < 0) open_error_ = errno;
     if (opened >= 0) ::close(opened);
@@ -68,13 +120,15 @@ pid_t Spawner::spawn(const WorkerMemory& memory) {
     const std::string file = fmt::format("/proc/self/fd/{}", descriptor_);
     std::string name = "evictlab-worker", host = std::to_string(::getpid());
     const std::array<char*, 3> arguments{name.data(), host.data(), nullptr};
+    std::vector<char*> environment = environment_of_worker();
     pid_t pid = -1;
     int error = open_error_;
     if (error == 0) {
         const std::lock_guard one(callers_);
         std::unique_lock lock(mutex_);
         work_ = [&] {
-            error = ::posix_spawn(&pid, file.c_str(), &plan.actions, &plan.attributes, arguments.data(), environ);
+            error = ::posix_spawn(&pid, file.c_str(), &plan.actions, &plan.attributes, arguments.data(),
+                                  environment.data());
         };
         changed_.notify_all();
         changed_.wait(lock, [this] { return !work_; });

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "isolation/limits.hpp"
 #include "isolation/shared_memory.hpp"
 
 namespace evictlab::isolation {
@@ -20,6 +21,7 @@ struct WorkerMemory {
     const SharedMemory& input;
     const SharedMemory& output;
     const SharedMemory& rows;
+    const SharedMemory& watch;
     const SharedMemory& said; ///< its standard output and error
 };
 
@@ -28,12 +30,12 @@ class Spawner {
 public:
     /// Holds the program, so that all workers are of one build however long the run; that it is not there is told by
     /// spawn().
-    explicit Spawner(const std::filesystem::path& program);
+    explicit Spawner(const Settings& settings);
     Spawner(const Spawner&) = delete;
     Spawner& operator=(const Spawner&) = delete;
     ~Spawner();
-    /// `evictlab-worker HOST`, in a process group of its own, by posix_spawn: no copy of this process, whose threads
-    /// may hold any lock, ever runs. Throws Error.
+    /// `evictlab-worker HOST`, in a session of its own, by posix_spawn: no copy of this process, whose threads may hold
+    /// any lock, ever runs. It has of the environment only what a library's loading and running can need. Throws Error.
     pid_t spawn(const WorkerMemory& memory);
 
 private:

@@ -7,7 +7,7 @@
 namespace evictlab::isolation {
 
 WorkerPool::WorkerPool(Settings settings)
-    : settings_(std::move(settings)), spawner_(settings_.program),
+    : settings_(std::move(settings)), spawner_(settings_),
       most_idle_(std::size_t{2} * std::max(2u, std::thread::hardware_concurrency())) {}
 
 std::unique_ptr<WorkerProcess> WorkerPool::make() {

@@ -71,20 +71,31 @@ bool has_ended(pid_t pid, siginfo_t& end) {
 
 WorkerProcess::WorkerProcess(const Settings& settings, Spawner& spawner, const SharedMemory& rows)
     : settings_(settings), control_("evictlab-control", control_memory, SharedMemory::Access::read_write),
-      input_("evictlab-input", input_memory, SharedMemory::Access::read_only),
-      output_("evictlab-output", output_memory, SharedMemory::Access::read_write),
+      watch_("evictlab-watch", watch_memory, SharedMemory::Access::read_write),
+      input_("evictlab-input", input_memory, SharedMemory::Access::read_only, SharedMemory::Length::grows),
+      output_("evictlab-output", output_memory, SharedMemory::Access::read_write, SharedMemory::Length::grows),
       said_("evictlab-said", settings.limits.said, SharedMemory::Access::read_write),
-      pid_(spawner.spawn({prepared(control_, settings.limits), input_, output_, rows, said_})) {}
+      pid_(spawner.spawn({prepared(rows), input_, output_, rows, watch_, said_})) {
+    input_.reach(request_size);
+}
 
-const SharedMemory& WorkerProcess::prepared(const SharedMemory& control, const Limits& limits) {
-    reinterpret_cast<Control*>(control.data())->limits = limits;
-    return control;
+const SharedMemory& WorkerProcess::prepared(const SharedMemory& rows) const {
+    control().limits = settings_.limits;
+    control().rows_size = rows.size();
+    return control_;
 }
 
 WorkerProcess::~WorkerProcess() { kill_and_reap(); }
 
 void WorkerProcess::kill_and_reap() {
     if (pid_ <= 0) return;
+    // The supervisor kills and reaps what it watches over; left to a container's init, which may reap nobody, it would
+    // stay. SIGCONT: somebody may have stopped it.
+    ::kill(pid_, SIGTERM);
+    ::kill(pid_, SIGCONT);
+    siginfo_t end{};
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
     ::kill(-pid_, SIGKILL); // before it is reaped, while the group's number is surely its
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -107,13 +118,15 @@ void WorkerProcess::allow_processor_time() {
     const auto now = Clock::now();
     if (now < allow_again_) return;
     allow_again_ = now + 1s;
+    const pid_t plugin = watch().plugin;
+    if (plugin <= 0) return; // the first request comes before it is up
     clockid_t clock{};
     timespec used{};
-    if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return;
+    if (::clock_getcpuclockid(plugin, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return;
     static const double cores = std::max(1u, std::thread::hardware_concurrency()); // reads a file
     const double allowance = std::ceil((settings_.limits.timeout + 1) * cores) + 5;
     rlimit limit{static_cast<rlim_t>(used.tv_sec) + static_cast<rlim_t>(allowance), RLIM_INFINITY};
-    ::prlimit(pid_, RLIMIT_CPU, &limit, nullptr);
+    ::prlimit(plugin, RLIMIT_CPU, &limit, nullptr);
 }
 
 Answer WorkerProcess::finish() {
@@ -198,12 +211,18 @@ std::string WorkerProcess::words_of_signal(int signal) const {
         return fmt::format("wrote into its columns, which are read-only ({})", signal_name(signal));
     case Crash::undeclared_column:
         return "read a column that it did not declare";
+    case Crash::past_columns:
+        return fmt::format("read past the end of its columns ({})", signal_name(signal));
+    case Crash::forbidden_call:
+        return fmt::format("asked the system for `{}`, which a plugin may not ({})", text_in(watch().forbidden_call),
+                           signal_name(signal));
     case Crash::out_of_memory:
         return fmt::format("ran into the memory limit of {} MiB (--plugin-memory; {})", settings_.limits.memory,
                            signal_name(signal));
     case Crash::none:
         break;
     }
+    if (signal == SIGSYS) return killed + ": it asked the system for what a plugin may not";
     if (signal == SIGXCPU) return "used too much processor time for one call (SIGXCPU)";
     if (signal == SIGKILL) return killed + ", not by this program: perhaps the system ran out of memory";
     return signal == SIGABRT ? killed + last_words() : killed;

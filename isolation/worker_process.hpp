@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,7 +23,8 @@ struct Answer {
     std::string cause;
 };
 
-/// Not thread-safe, but may pass from thread to thread. The destructor kills the whole process group and reaps it.
+/// Not thread-safe, but may pass from thread to thread. The destructor kills the supervisor with all that it watches
+/// over, and reaps it.
 class WorkerProcess {
 public:
     /// Returns before the process is up. Throws Error.
@@ -34,9 +34,8 @@ public:
     ~WorkerProcess();
 
     /// Where values or batches for the next request go.
-    std::span<std::byte> input() const { return {input_.data(), input_.size()}; }
-    const std::byte* output() const { return output_.data(); }
-    std::size_t output_size() const { return output_.size(); }
+    SharedMemory& input() { return input_; }
+    SharedMemory& output() { return output_; }
 
     void start(const Request& request);
     /// Waits for the answer. A worker that is late is killed, and `dead`; so is one that died. Throws Interrupted, the
@@ -50,12 +49,13 @@ public:
     /// Of the last answer, as the worker has it.
     std::string text() const;
     std::uint64_t number() const { return control().number; }
-    bool filtered() const { return control().contained != 0; } ///< whether its system calls are
+    std::uint32_t layers() const { return watch().layers; } ///< that hold it since its first load (layers.hpp)
     bool alive() const { return pid_ > 0; }
 
 private:
     using Clock = std::chrono::steady_clock;
     Control& control() const { return *reinterpret_cast<Control*>(control_.data()); }
+    const Watch& watch() const { return *reinterpret_cast<const Watch*>(watch_.data()); }
     bool answered() const { return control().answered.load(std::memory_order_acquire) == asked_; }
     bool late(Clock::time_point& since, std::uint32_t& calls, Clock::time_point started) const;
     void allow_processor_time();
@@ -66,11 +66,11 @@ private:
     std::string last_words() const;
     void kill_and_reap();
 
-    static const SharedMemory& prepared(const SharedMemory& control, const Limits& limits);
+    const SharedMemory& prepared(const SharedMemory& rows) const;
 
     const Settings& settings_;
-    SharedMemory control_, input_, output_, said_;
-    pid_t pid_ = -1;
+    SharedMemory control_, watch_, input_, output_, said_;
+    pid_t pid_ = -1; ///< of the supervisor
     std::uint32_t asked_ = 0;
     Clock::time_point allow_again_;
     Request request_;

@@ -2,19 +2,40 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
-#include <string>
+#include <cstdint>
+#include <filesystem>
 
 #include "isolation/limits.hpp"
 
 namespace evictlab::isolation {
 
-/// Sets the limits that the system holds (address space, open files, size of files, no core dumps) and lowers what the
-/// process may ask the system for. Gives the bytes of address space with which no more than an eighth of what it was
-/// allowed is left; 0 where there is no limit, in builds with sanitizers, which need terabytes.
-std::size_t limit_resources(const Limits& limits);
+/// Bytes that a process has: of address space, and of that what is its own to write.
+struct MemoryInUse {
+    std::size_t all = 0, own = 0;
+};
+MemoryInUse memory_in_use();
 
-/// Refuses, from now on, system calls for networks, for new processes, for writing to files or changing folders, and
-/// for reaching into other processes, by libseccomp. False where this build or the running kernel has no such filter.
-bool filter_system_calls();
+/// Sets the limits that the system holds: address space, and of that what is the process's own to write, open files,
+/// size of files, no core dumps. Gives what is in use where no more than an eighth of what was allowed is left; zeros
+/// where there is no limit, in builds with sanitizers, which need terabytes.
+MemoryInUse limit_resources(const Limits& limits);
+
+/// Closes the files and system calls that the plugin in the file needs none of, those of `without` left away. Gives
+/// the layers (layers.hpp) that hold.
+std::uint32_t confine(const std::filesystem::path& plugin, std::uint32_t without);
+
+constexpr bool has_sanitizer() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return true;
+#else
+    return false;
+#endif
+#else
+    return false;
+#endif
+}
 
 } // namespace evictlab::isolation

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "worker/crash_notes.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include <array>
 #include <csignal>
@@ -16,11 +14,12 @@ namespace {
 
 constexpr std::size_t handler_stack = std::size_t{64} << 10;
 constexpr std::uintptr_t near_null = 64 << 10, near_stack = 64 << 10;
+constexpr int of_the_filter = 1; // SYS_SECCOMP, which not all headers have
 
 struct Watched {
     Control* control = nullptr;
     const Mapped* mapped = nullptr;
-    std::size_t full = 0;
+    MemoryInUse full;
 };
 Watched watched; // a signal handler has no other way to it
 
@@ -35,7 +34,11 @@ std::uintptr_t stack_pointer(const void* context) {
 #endif
 }
 
-bool memory_is_gone() { return watched.full > 0 && address_space_in_use() > watched.full; }
+bool memory_is_gone() {
+    if (watched.full.all == 0) return false;
+    const MemoryInUse now = memory_in_use();
+    return now.all > watched.full.all || now.own > watched.full.own;
+}
 
 Crash reason(int signal, const siginfo_t& info, const void* context) {
     const bool fault = (signal == SIGSEGV || signal == SIGBUS) && info.si_code > 0;
@@ -45,7 +48,10 @@ Crash reason(int signal, const siginfo_t& info, const void* context) {
         return Crash::behind_scores;
     if (fault && (mapped.scores.guards_begin(info.si_addr) || mapped.output.guards_begin(info.si_addr)))
         return Crash::before_scores;
-    if (fault && (mapped.input.holds(info.si_addr) || mapped.rows.holds(info.si_addr))) return Crash::into_input;
+    if (fault && signal == SIGSEGV && (mapped.input.holds(info.si_addr) || mapped.rows.holds(info.si_addr)))
+        return Crash::into_input;
+    if (fault && mapped.is_past_columns(info.si_addr)) return Crash::past_columns;
+    if (fault && mapped.output.holds(info.si_addr)) return Crash::behind_scores; // past what there is of it
     if (fault && mapped.is_undeclared(info.si_addr)) return Crash::undeclared_column;
     if (memory_is_gone()) return Crash::out_of_memory;
     const std::uintptr_t top = stack_pointer(context);
@@ -55,13 +61,16 @@ Crash reason(int signal, const siginfo_t& info, const void* context) {
 }
 
 void on_crash(int signal, siginfo_t* info, void* context) {
+    if (signal == SIGSYS && info->si_code == of_the_filter) {
+        watched.control->system_call = static_cast<std::uint32_t>(info->si_syscall);
+        watched.control->crash.store(Crash::forbidden_call, std::memory_order_relaxed);
+        (void)::raise(signal);
+        return;
+    }
     std::atomic<Crash>& crash = watched.control->crash; // out_of_memory: operator new said so, and was not caught
     if (crash.load(std::memory_order_relaxed) != Crash::out_of_memory)
         crash.store(reason(signal, *info, context), std::memory_order_relaxed);
-    struct sigaction usual {};
-    usual.sa_handler = SIG_DFL;
-    ::sigaction(signal, &usual, nullptr);
-    (void)::raise(signal); // takes effect when this returns
+    (void)::raise(signal); // takes effect when this returns, the handler being gone
 }
 
 void on_no_memory() {
@@ -71,19 +80,7 @@ void on_no_memory() {
 
 } // namespace
 
-std::size_t address_space_in_use() {
-    const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (file < 0) return 0;
-    std::array<char, 32> text{};
-    const ssize_t count = ::read(file, text.data(), text.size());
-    ::close(file);
-    std::size_t pages = 0;
-    for (ssize_t i = 0; i < count && text[static_cast<std::size_t>(i)] >= '0'; ++i)
-        pages = pages * 10 + static_cast<std::size_t>(text[static_cast<std::size_t>(i)] - '0');
-    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-void note_crashes(Control& control, const Mapped& mapped, std::size_t full) {
+void note_crashes(Control& control, const Mapped& mapped, const MemoryInUse& full) {
     watched = {&control, &mapped, full};
     std::set_new_handler(on_no_memory);
     stack_t stack{};
@@ -92,9 +89,9 @@ void note_crashes(Control& control, const Mapped& mapped, std::size_t full) {
     if (stack.ss_sp == MAP_FAILED || ::sigaltstack(&stack, nullptr) != 0) return; // dies without a note then
     struct sigaction action {};
     action.sa_sigaction = on_crash;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND);
     sigfillset(&action.sa_mask);
-    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigaction(signal, &action, nullptr);
+    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS}) ::sigaction(signal, &action, nullptr);
 }
 
 } // namespace evictlab::isolation

@@ -2,7 +2,6 @@
 #include "worker/worker.hpp"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,7 +9,9 @@
 #include <bit>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "isolation/control.hpp"
 #include "isolation/descriptor_json.hpp"
@@ -20,17 +21,10 @@
 #include "worker/crash_notes.hpp"
 #include "worker/environment.hpp"
 #include "worker/guarded_scores.hpp"
+#include "worker/supervisor.hpp"
 
 namespace evictlab::isolation {
 namespace {
-
-constexpr int no_host = 3; // exit code of a worker that nobody waits for
-
-/// Nothing may outlive the host, however it ends.
-void die_with(pid_t host) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != host) ::_exit(no_host); // it has ended already
-}
 
 void take_signals() {
     for (const int signal : {SIGINT, SIGTERM}) (void)std::signal(signal, SIG_DFL);
@@ -39,15 +33,15 @@ void take_signals() {
 
 class Worker {
 public:
-    Worker(Control& control, Mapped& memory, GuardedScores& scores)
-        : control_(control), memory_(memory), scores_(scores) {}
+    Worker(Control& control, std::unique_ptr<SharedMemory> watch, std::uint32_t layers, Mapped& memory,
+           GuardedScores& scores)
+        : control_(control), watch_(std::move(watch)), layers_(layers), memory_(memory), scores_(scores) {}
 
-    [[noreturn]] void run(pid_t host) {
+    [[noreturn]] void run() {
         for (std::uint32_t done = 0;;) {
             enter(Phase::waiting);
             while (control_.asked.load(std::memory_order_acquire) == done) {
-                wait_while_equal(control_.asked, done, std::chrono::seconds(5));
-                if (::getppid() != host) ::_exit(no_host);
+                wait_while_equal(control_.asked, done, std::chrono::seconds(5)); // killed with the host
             }
             done = control_.asked.load(std::memory_order_acquire);
             answer();
@@ -127,8 +121,17 @@ private:
         control_.text_size = text.size();
     }
 
+    /// Before the first of the plugin's instructions; what holds is told where the plugin cannot tell otherwise.
+    void confine_for(const std::string& file) {
+        if (!watch_) return;
+        const std::uint32_t layers = layers_ | confine(std::filesystem::absolute(file), control_.limits.without);
+        reinterpret_cast<Watch*>(watch_->data())->layers = layers;
+        watch_.reset();
+    }
+
     void load() {
         const std::string file = text_behind_request();
+        confine_for(file);
         call(Phase::loading);
         plugin_ = Plugin::load(file);
         rules_ = plugin_->rules();
@@ -238,6 +241,7 @@ private:
         CheckedProcess process(control_, memory_, scores_);
         const std::string text = text_behind_request();
         const auto line = text.find('\n');
+        if (line != text.npos) confine_for(text.substr(line + 1));
         const conformance::Test* const test = conformance::find_test(text.substr(0, line));
         if (!test) throw Error(fmt::format("no test '{}'", text.substr(0, line)));
         enter(Phase::scoring);
@@ -247,6 +251,8 @@ private:
     }
 
     Control& control_;
+    std::unique_ptr<SharedMemory> watch_; ///< until the plugin runs
+    std::uint32_t layers_;
     Mapped& memory_;
     GuardedScores& scores_;
     Environment environment_;
@@ -258,19 +264,20 @@ private:
 } // namespace
 
 void run_worker(pid_t host) {
-    die_with(host);
+    using Access = SharedMemory::Access;
+    static const SharedMemory memory(control_descriptor, control_memory, Access::read_write);
+    auto& control = *reinterpret_cast<Control*>(memory.data());
+    auto watch = std::make_unique<SharedMemory>(watch_descriptor, watch_memory, Access::read_write);
+    const std::uint32_t layers = supervise(host, control, *reinterpret_cast<Watch*>(watch->data()));
     take_signals();
-    static const SharedMemory control(control_descriptor, SharedMemory::Access::read_write);
-    static const SharedMemory input(input_descriptor, SharedMemory::Access::read_only);
-    static const SharedMemory output(output_descriptor, SharedMemory::Access::read_write);
-    static const SharedMemory rows(rows_descriptor, SharedMemory::Access::read_only);
+    static const SharedMemory input(input_descriptor, input_memory, Access::read_only);
+    static const SharedMemory output(output_descriptor, output_memory, Access::read_write);
+    static const SharedMemory rows(rows_descriptor, control.rows_size, Access::read_only);
     static GuardedScores scores;
     static Mapped mapped{input, rows, output, scores, {}};
     ::syscall(SYS_close_range, static_cast<unsigned>(first_other), ~0U, 0U);
-    auto& shared = *reinterpret_cast<Control*>(control.data());
-    note_crashes(shared, mapped, limit_resources(shared.limits));
-    shared.contained = filter_system_calls() ? 1 : 0;
-    Worker(shared, mapped, scores).run(host);
+    note_crashes(control, mapped, limit_resources(control.limits));
+    Worker(control, std::move(watch), layers, mapped, scores).run();
 }
 
 } // namespace evictlab::isolation

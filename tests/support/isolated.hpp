@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "framework/plugin/host.hpp"
 #include "isolation/isolated_plugin.hpp"
@@ -30,20 +31,31 @@ inline PluginHost::Loader isolating(const isolation::Settings& settings = worker
     };
 }
 
-/// Workers of the host with this number, and what they have forked.
-inline int count_workers(pid_t host) {
+/// The numbers of the processes that the workers of the host with this number are made of.
+inline std::vector<pid_t> processes_of_workers(pid_t host) {
     const std::string line = std::string("evictlab-worker\0", 16) + std::to_string(host) + std::string(1, '\0');
-    int count = 0;
+    std::vector<pid_t> numbers;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", error))
-        if (bytes_of(entry.path() / "cmdline") == line) ++count;
+        if (bytes_of(entry.path() / "cmdline") == line) numbers.push_back(std::stoi(entry.path().filename().string()));
+    return numbers;
+}
+
+/// Workers of the host: its own children.
+inline int count_workers(pid_t host) {
+    int count = 0;
+    for (const pid_t worker : processes_of_workers(host)) {
+        const std::string status = bytes_of("/proc/" + std::to_string(worker) + "/stat");
+        const std::size_t name_end = status.rfind(')');
+        if (name_end != status.npos && status.find(" " + std::to_string(host) + " ", name_end) == name_end + 3) ++count;
+    }
     return count;
 }
 
 /// Waits for a moment until there are none.
 inline bool no_worker_left(pid_t host) {
     for (int look = 0; look < 200; ++look) {
-        if (count_workers(host) == 0) return true;
+        if (processes_of_workers(host).empty()) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return false;

@@ -1,13 +1,13 @@
-/* Kills the process that started its own.
+/* Enters the kernel by another way than its kind of machine's usual one (x32), where numbers mean other things.
  * SPDX-License-Identifier: MIT */
-#include <signal.h>
+#define _GNU_SOURCE
 #include <unistd.h>
 
 #include "../animal.h"
 
 static evl_status score(evl_instance* instance, const evl_batch* batch, double* scores, evl_error* error) {
-    if (getppid() > 1 && kill(getppid(), SIGKILL) == 0) return EVL_FAILED;
+    syscall(0x40000000 | 57); /* fork */
     return tame_score(instance, batch, scores, error);
 }
 
-ANIMAL("kills_host", USUAL, tame_create, score, tame_destroy);
+ANIMAL("old_numbers", USUAL, tame_create, score, tame_destroy);
