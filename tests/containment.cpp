@@ -140,7 +140,7 @@ TEST_CASE("of the environment a worker has what libraries need, and nothing else
     ::unsetenv("SECRET_TOKEN");
     int read = 0;
     for (const pid_t process : processes_of_workers(::getpid())) {
-        const std::string environment = bytes_of("/proc/" + std::to_string(process) + "/environ");
+        const std::string environment = told_of_process("/proc/" + std::to_string(process), "environ");
         CHECK_THAT(environment, !ContainsSubstring("SECRET"));
         read += environment.find("OMP_NUM_THREADS=3") != environment.npos ? 1 : 0;
     }

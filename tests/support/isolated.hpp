@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,13 +33,21 @@ inline PluginHost::Loader isolating(const isolation::Settings& settings = worker
     };
 }
 
+/// What /proc says of a process, which may end meanwhile: then less, or nothing.
+inline std::string told_of_process(const std::filesystem::path& process, const char* what) {
+    std::ostringstream text;
+    text << std::ifstream(process / what).rdbuf(); // which throws nothing where reading fails
+    return text.str();
+}
+
 /// The numbers of the processes that the workers of the host with this number are made of.
 inline std::vector<pid_t> processes_of_workers(pid_t host) {
     const std::string line = std::string("evictlab-worker\0", 16) + std::to_string(host) + std::string(1, '\0');
     std::vector<pid_t> numbers;
     std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", error))
-        if (bytes_of(entry.path() / "cmdline") == line) numbers.push_back(std::stoi(entry.path().filename().string()));
+    for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error))
+        if (told_of_process(entry->path(), "cmdline") == line)
+            numbers.push_back(std::stoi(entry->path().filename().string()));
     return numbers;
 }
 
@@ -45,7 +55,7 @@ inline std::vector<pid_t> processes_of_workers(pid_t host) {
 inline int count_workers(pid_t host) {
     int count = 0;
     for (const pid_t worker : processes_of_workers(host)) {
-        const std::string status = bytes_of("/proc/" + std::to_string(worker) + "/stat");
+        const std::string status = told_of_process("/proc/" + std::to_string(worker), "stat");
         const std::size_t name_end = status.rfind(')');
         if (name_end != status.npos && status.find(" " + std::to_string(host) + " ", name_end) == name_end + 3) ++count;
     }
