@@ -8,6 +8,7 @@ where two scores are nearer than that, rounding decides which token stays.
 from __future__ import annotations
 
 import ast
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
 
+from test_architectures import Call  # noqa: E402
+from test_architectures import scores as scores_by_layer  # noqa: E402
 from test_press import CLOSE, Full, kept, real_model, run_full, undecided  # noqa: E402
 from transformers import DynamicCache  # noqa: E402
 
@@ -148,6 +151,47 @@ def test_operators_are_protected_as_formulas_are(ids: list[int]) -> None:
         theirs = scores(model, [ids], press_of(export(formula))(0.5))
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(b, a, rtol=1e-14, err_msg=formula)
+
+
+CONSTANTS = ["0", "-0", "1", "-1", "2", "0.5", "3", "-2.5", "1e-320", "-4.9e-324", "1e308", "keep", "drop"]
+CONSTANTS += [
+    "(keep - keep)",
+    "exp(1000)",
+    "log(0)",
+    "(1/0)",
+    "(1e-320/1e10)",
+    "sqrt(-1)",
+    "min(keep, 0*keep)",
+    "2^2000",
+]
+LEAVES = ["position", "relative_pos", "is_sink", "layer_ratio", "(position - 40)", "(relative_pos/8 - 3)", "key_norm"]
+
+
+def random_formula(draw: random.Random, depth: int) -> str:
+    """Every operator, of columns and of constants that are folded: zeros, infinities, NaN and denormals among them."""
+    if depth == 0 or draw.random() < 0.1:
+        return draw.choice(LEAVES if draw.random() < 0.5 else CONSTANTS)
+    a, b, c = (random_formula(draw, depth - 1) for _ in range(3))
+    one = [f"abs({a})", f"-({a})", f"tanh({a})", f"sqrt({a})", f"log({a})", f"exp({a})"]
+    two = [f"({a}){sign}({b})" for sign in ("+", "-", "*", "/", "^")]
+    more = [f"min({a}, {b})", f"max({a}, {b})", f"if({a}, {b}, {c})", *(f"(({a}){sign}({b}))" for sign in COMPARISONS)]
+    return draw.choice(draw.choice([one, two, two, more]))
+
+
+COMPARISONS = ("<", "<=", ">", ">=", "==")
+
+
+def test_a_press_means_what_the_formula_means_for_every_constant(ids: list[int]) -> None:
+    calls: dict[int, Call] = {}
+    scores_by_layer(make_model("llama", "sdpa"), torch.tensor([ids[:60]]), EvictlabPress(0.5, "=position"), calls)
+    draw = random.Random(11)
+    formulas = [f"(position - 5){sign}{constant}" for constant in CONSTANTS for sign in "+*/^"]
+    formulas += [f"{constant}{sign}(position - 5)" for constant in CONSTANTS for sign in "/^<"]
+    formulas += [random_formula(draw, 3) for _ in range(80)]
+    for formula in formulas:
+        theirs, ours = press_of(export(formula))(0.5), EvictlabPress(0.5, f"={formula}")
+        a, b = (each.score(*calls[1]).numpy() for each in (ours, theirs))
+        np.testing.assert_allclose(b, a, rtol=1e-9, err_msg=formula)  # powers multiply what rounding leaves
 
 
 def count_of_differing(model: Any, full: Full, ours: Any, theirs: Any, clear: bool = False) -> tuple[int, int]:

@@ -21,8 +21,8 @@ from exported import export, press_of  # noqa: E402
 from test_architectures import expected, off, scores  # noqa: E402
 from transformers import DynamicCache  # noqa: E402
 
-from evictlab_tools.attention import recording, run  # noqa: E402
 from evictlab_tools.press import EvictlabPress, Refused, positions_after  # noqa: E402
+from evictlab_tools.reading import read  # noqa: E402
 from evictlab_tools.verdict.masked import ATTENTION, prompt_layer, run_continuation  # noqa: E402
 
 PROMPT, MORE = 150, 9
@@ -63,9 +63,7 @@ def verdict(architecture: str, kept: dict[int, Tensor]) -> Tensor:
     """Logits of going on where layers keep these [H_kv][n], and others everything."""
     model = make(architecture, ATTENTION)
     ids = [*tokens()[0].tolist(), *more()[0].tolist()]
-    with recording() as recorder:
-        run(model, ids)
-    layers = {number: prompt_layer(layer, PROMPT) for number, layer in recorder.layers.items()}
+    layers = {number: prompt_layer(layer, PROMPT) for number, layer in read(model, ids, None).layers.items()}
     everything = torch.ones(layers[0].k.shape[:2], dtype=torch.bool)
     sets = [kept.get(number, everything) for number in range(len(layers))]
     return run_continuation(model, ids, PROMPT, layers, [sets])[0]
