@@ -77,14 +77,14 @@ bool has_landlock(std::uint32_t without) {
     return (without & landlock_layer) == 0 && ::syscall(create_ruleset, nullptr, 0, version_only) > 0;
 }
 
-/// Else an ordinary user's workers could look into this process: root's lack the rights, and by Landlock none can. The
-/// price: no core dumps, and debuggers only as root.
+/// Else workers could look into this process where they have no user namespace. The price: no core dumps, and
+/// debuggers only as root.
 void close_own_memory() { ::prctl(PR_SET_DUMPABLE, 0); }
 
 } // namespace
 
 Spawner::Spawner(const Settings& settings) : program_(settings.program), thread_([this] { run(); }) {
-    if (::geteuid() != 0 && !has_landlock(settings.limits.without)) close_own_memory();
+    if (!has_landlock(settings.limits.without)) close_own_memory();
     const int opened = ::open(program_.c_str(), O_PATH | O_CLOEXEC);
     if (opened >= 0) descriptor_ = ::fcntl(opened, F_DUPFD_CLOEXEC, lowest_of_host);
     if (descriptor_ < 0) open_error_ = errno;

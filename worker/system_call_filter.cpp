@@ -100,7 +100,12 @@ void allow_memory(SystemCallRules& rules) {
 }
 
 void allow_files(SystemCallRules& rules) {
-    constexpr int reading = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY | O_NOFOLLOW | 0100000 /* O_LARGEFILE */;
+#if defined(__aarch64__)
+    constexpr int large_file = 0400000; // O_LARGEFILE, which is 0 to programs of 64 bits, but not to every C library
+#else
+    constexpr int large_file = 0100000;
+#endif
+    constexpr int reading = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY | O_NOFOLLOW | large_file;
     rules.allow_or_fail(EACCES, "open", has_only(1, reading));
     rules.allow_or_fail(EACCES, "openat", has_only(2, reading));
     for (const unsigned command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL})
