@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_source
+import torch
+from conftest import encode, make_model, make_source
 
 from evictlab_tools import capture as tool
 from evictlab_tools.capture import Settings, capture_suite, parse_layers
@@ -101,6 +102,26 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     assert again["files"][:2] == resumed["files"][:2]
 
 
+def test_a_suite_says_what_the_model_makes_of_each_document(tmp_path: Path) -> None:
+    items = documents()
+    items[0] = dataclasses.replace(items[0], answers=((10, 12), (33, 35), (37, 50)))  # before, in, past its end
+    suite = run_capture(tmp_path / "answers", items)
+    said = [entry["uncompressed"] for entry in suite["files"]]
+    for item, found in zip(items, said, strict=True):
+        ids = encode(item.text)[:40]
+        with torch.no_grad():
+            logits = make_model("llama", "eager")(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        expected = -float(logits[29:39].gather(1, torch.tensor(ids[30:])[:, None]).mean())
+        assert found["nll"] == pytest.approx(expected, abs=1e-4)
+    assert [[one["tokens"] for one in found.get("lookups", [])] for found in said] == [[[34, 36]], [], []]
+    plain = run_capture(tmp_path / "plain", documents())
+    assert [f["sha256"] for f in plain["files"]] == [f["sha256"] for f in suite["files"]]  # and so the suite's hash
+    for entry in plain["files"]:
+        del entry["uncompressed"]  # as suites were before they said so
+    (tmp_path / "plain" / "suite.json").write_text(json.dumps(plain))
+    assert run_capture(tmp_path / "plain", documents())["files"][1]["uncompressed"] == said[1]
+
+
 def test_finished_suite_needs_no_model(tmp_path: Path) -> None:
     run_capture(tmp_path, documents())
 
@@ -143,6 +164,7 @@ ENTRY = {"document": "a", "kind": "prose", "split": "train", "file": "a.txt", "s
         ({"file": "latin1.txt"}, r"latin1\.txt: not UTF-8.*iconv"),
         ({"licens": "MIT"}, r'unknown field "licens"; known are answers, document'),
         ({"layers": [1, "2"]}, r'"layers" is not a list of layer numbers'),
+        ({"answers": [[3, 99]]}, r'"answers" is not a list of places .* among the 9 characters'),
     ],
 )
 def test_mistakes_in_a_manifest_are_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 from conftest import TOKENIZER
 
-from evictlab_tools.corpus.catalogue import CATALOGUE, of_second_model, select, shipped
+from evictlab_tools.corpus.align import answers_of
+from evictlab_tools.corpus.catalogue import CATALOGUE, LOOKUP, of_second_model, select, shipped
 from evictlab_tools.corpus.command import parse_counts, write_corpus
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import STYLES, make_lookup
 from evictlab_tools.corpus.more import MORE
+from evictlab_tools.corpus.needles import make_needles
 from evictlab_tools.documents import read_manifest
 from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.files import sha256_of_bytes
+from evictlab_tools.uncompressed import find_lookups
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -34,6 +38,49 @@ def test_answers_stand_in_the_list_and_questions_reach_past_the_prompt(style: st
     for question, answer in pairs:
         lines = [line for line in records.splitlines() if any(word.strip("?.") in line for word in question.split())]
         assert any(answer.strip() in line for line in lines), question
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("prompt", [1500, 2400, 2411])
+def test_no_question_is_cut_at_the_prompts_end(style: str, prompt: int) -> None:
+    for seed in (5, 6):
+        made = make_lookup(style, seed, prompt=prompt, tokens=prompt + 500, measure=len)
+        assert made[:prompt].endswith("\n") and made[prompt:].startswith("Q: ")
+        assert len(made) > prompt + 500
+
+
+def test_lists_of_the_published_suites_stay_as_they_are() -> None:
+    made = make_lookup("stock", 5, prompt=2400, tokens=3000, measure=len, cut_anywhere=True)
+    assert sha256_of_bytes(made.encode()) == "891fb3757e608f51f27738b0ef94f024aac98ab84ec955629edb476338ff9784"
+
+
+@pytest.mark.parametrize("prompt", [1024, 2000, 2003])
+def test_needles_stand_in_the_prompt_and_are_asked_for_behind_it(prompt: int) -> None:
+    prose = " ".join(f"word{i} and another" for i in range(1000))
+    made = make_needles(prose, 7, prompt=prompt, tokens=prompt + 400, measure=len)
+    assert made == make_needles(prose, 7, prompt=prompt, tokens=prompt + 400, measure=len)
+    assert len(made) > prompt + 400 and made[prompt:].startswith("Q: What is the number of the ")
+    places = answers_of(made)
+    assert len(places) == 4
+    for first, past in places:
+        assert first > prompt and f"is {made[first:past]}.\n" in made[:prompt]
+    ids = TOKENIZER.encode(made)[: prompt + 401]
+    found = find_lookups(made, places, ids, prompt, TOKENIZER.encode)
+    assert ["".join(TOKENIZER.decode(i) for i in ids[one.first : one.past]) for one in found] == [
+        made[first:past] for first, past in places
+    ]
+    cut = find_lookups(made, places, ids[: found[-1].past - 1], prompt, TOKENIZER.encode)
+    assert cut == found[:-1]  # of an answer that the end cuts nothing is said
+
+
+def test_lookup_documents_are_of_no_other_suite_and_share_no_work_between_splits() -> None:
+    sizes = Counter(entry.split for entry in LOOKUP)
+    assert sizes == {"train": 4, "valid": 4, "test": 8}
+    works = {split: {e.document.split("_")[1] for e in LOOKUP if e.split == split} for split in sizes}
+    assert works["train"] == {"emma", "pride"} and works["valid"] == {"mansfield"}
+    assert works["test"] == {"persuasion", "northanger", "sense"}
+    assert len({(entry.start, entry.needles) for entry in LOOKUP}) == len({entry.start for entry in LOOKUP}) == 16
+    assert not {entry.start for entry in LOOKUP} & {entry.start for entry in (*CATALOGUE, *FRESH, *MORE)}
 
 
 def test_a_long_prompt_gets_all_the_records_that_there_are() -> None:
@@ -88,6 +135,10 @@ def test_corpus_is_a_manifest_that_capture_reads(tmp_path: Path) -> None:
     documents = read_manifest(tmp_path / "out" / "manifest.json")
     assert [document.name for document in documents] == [entry.document for entry in entries]
     assert all(len(document.text) >= 2500 for document in documents)
+    for document in documents:
+        answers = [document.text[first:past] for first, past in document.answers]
+        assert bool(answers) == (document.kind == "list_lookup")
+        assert all(f"\nA: {answer}\n" in document.text for answer in answers)
     with pytest.raises(ToolError, match="there is no such file"):
         write_corpus(CATALOGUE[:1], tmp_path, tmp_path / "out", TOKENIZER, prompt=9, tokens=9, layers=False)
 

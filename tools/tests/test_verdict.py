@@ -22,6 +22,7 @@ from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab
 from evictlab_tools.models import ModelSource
+from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict.command import command, parse_retentions
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
@@ -38,7 +39,7 @@ from evictlab_tools.verdict.judge import (
     kept_count,
 )
 from evictlab_tools.verdict.statistics import geometric_mean, mean, ratio, spearman
-from evictlab_tools.verdict.summary import Row, Verdict, to_text
+from evictlab_tools.verdict.summary import Row, Verdict, to_json, to_text
 
 TEXTS = [
     "It is a truth universally acknowledged, that 1 single man in possession of 20,000 pounds must be in want.",
@@ -322,7 +323,7 @@ def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest
 
     monkeypatch.setattr(DocumentRun, "measure", count)
     assert verdict_of(suite) == whole
-    assert len(measured) == len(lines) - 20
+    assert len(measured) == sum(b'"kl"' in line for line in lines[20:])
     monkeypatch.setattr(Judge, "read", lambda *_: pytest.fail("all is finished"))
     assert verdict_of(suite) == whole
     with pytest.raises(ToolError, match="another model, version or options"):
@@ -389,6 +390,55 @@ def test_tables_name_wins_and_kinds() -> None:
     assert "=key_norm       0.50 [0.50, 0.50] *\n" in text
     assert "0.10 [0.10, 0.10]\n" in text  # the oracle wins nothing
     assert "prose (2) 0.5" in text
+
+
+def test_documents_that_the_model_cannot_do_carry_no_claim() -> None:
+    documents = DocumentSet("made up", "sha256:1", tuple(document(i % 3) for i in range(7)))
+    able = Uncompressed(2.0, ((Lookup(80, 82), True),))
+    unable = Uncompressed(3.0, ((Lookup(80, 82), True), (Lookup(84, 85), False), (Lookup(86, 88), False)))
+    far = np.ones((7, 1))
+    far[3] = 100.0
+    rows = (
+        Row("snapkv@kvpress", far, far * 0.1, np.array([0.5]), False),
+        Row("=key_norm", np.ones((7, 1)) * 0.5, far, np.array([0.5]), False),
+    )
+    made = tuple(unable if i == 3 else able for i in range(7))
+    verdict = Verdict(documents, "tiny", "none", (0.5,), rows, made)
+    written = to_json(verdict, "a test")
+    assert [entry["nll"] for entry in written["documents"]] == [2, 2, 2, 3, 2, 2, 2]
+    assert written["documents"][3]["lookups"] == {"asked": 3, "right": 1}
+    assert [i for i, entry in enumerate(written["documents"]) if "left_out" in entry] == [3]
+    by_name = {row["scorer"]: row["summary"][0] for row in written["rows"]}
+    assert by_name["snapkv@kvpress"]["kl_arithmetic"]["value"] == 1  # without the 100
+    assert by_name["=key_norm"]["ratio"]["value"] == pytest.approx(0.5)
+    text = to_text(verdict)
+    assert "on 6 documents of made up" in text
+    assert "Left out of all means" in text and "(1): text 0: the model answers 1 of 3 lookups without eviction" in text
+    assert "=key_norm       0.50 [0.50, 0.50] *\n" in text
+    none = to_text(Verdict(documents, "tiny", "none", (0.5,), rows, (unable,) * 7))
+    assert "cannot do any of them by itself, so the figures carry no claim" in none and "] *" not in none
+
+
+def test_a_verdict_says_what_the_model_makes_of_each_document(tmp_path: Path, suite: Path) -> None:
+    text = TEXTS[0]
+    at = text.index("must")
+    entry = {"document": "truth", "kind": "prose_lookup", "split": "test", "file": "a.txt", "source": "s",
+             "licence": "MIT", "answers": [[at, at + 4]]}  # fmt: skip
+    (tmp_path / "a.txt").write_text(text)
+    manifest = tmp_path / "documents.json"
+    manifest.write_text(json.dumps({"format": "evictlab-documents/1", "documents": [entry]}))
+    output = tmp_path / "verdict.json"
+    sizes = ["--prompt", "70", "--continuation", "25", "--scorers", "knorm@kvpress", "--retentions", "0.5"]
+    for _ in range(2):  # from the model, then from the journal
+        command(["tiny", str(manifest), *sizes, "-o", str(output)])
+        (document,) = json.loads(output.read_text())["documents"]
+        ids = encode(text)[:95]
+        with torch.no_grad():
+            likelihoods = make_model("llama", "eager")(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        expected = -float(likelihoods[69:94].gather(1, torch.tensor(ids[70:])[:, None]).mean())
+        assert document["nll"] == pytest.approx(expected, abs=1e-4)
+        assert document["lookups"] == {"asked": 1, "right": 0}
+        assert document["left_out"] == "the model answers 0 of 1 lookups without eviction"
 
 
 def test_tables_leave_out_the_middle_of_long_formulas() -> None:

@@ -48,8 +48,8 @@ def _check_cache(model: torch.nn.Module, ids: Sequence[int]) -> None:
         raise
     except Exception as error:
         raise ToolError(
-            f"{type(model).__name__} could not be run with and without a KV cache ({type(error).__name__}: {error}), so "
-            f"what its attention reads was not proved; {WHAT_WORKS}"
+            f"{type(model).__name__} could not be run with and without a KV cache ({type(error).__name__}: {error}), "
+            f"so what its attention reads was not proved; {WHAT_WORKS}"
         ) from error
     if not agree(cached.float(), plain.float(), plain.dtype):
         raise ToolError(

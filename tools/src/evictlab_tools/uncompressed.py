@@ -47,10 +47,11 @@ class Uncompressed:
         return {"nll": self.nll, **({"lookups": lookups} if lookups else {})}
 
 
-def lookups_of_json(value: Any) -> tuple[Lookup, ...]:
-    """Of what to_json() gives; none where there is nothing."""
-    listed = (value or {}).get("lookups", [])
-    return tuple(Lookup(int(one["tokens"][0]), int(one["tokens"][1])) for one in listed)
+def uncompressed_of_json(value: dict[str, Any]) -> Uncompressed:
+    """Of what to_json() gives."""
+    listed = value.get("lookups", [])
+    lookups = ((Lookup(int(one["tokens"][0]), int(one["tokens"][1])), bool(one["right"])) for one in listed)
+    return Uncompressed(float(value["nll"]), tuple(lookups))
 
 
 def find_lookups(

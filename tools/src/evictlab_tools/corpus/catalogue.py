@@ -23,6 +23,7 @@ class Entry:
     start: str  # the document begins with the first line that begins so
     licence: str
     shipped_layers: tuple[int, ...] = ()  # of SmolLM2-135M; empty: not in the shipped suite
+    needles: int = 0  # the seed of sentences that are put into the text and asked for; 0: none
 
 
 def novel(title: str, split: str, start: str, layers: tuple[int, ...] = ()) -> Entry:
@@ -160,6 +161,33 @@ def shipped() -> list[Entry]:
 def of_second_model(entries: Sequence[Entry]) -> list[Entry]:
     """The test documents, as those of a model that no search saw."""
     return [replace(entry, split="test_other_model") for entry in entries if entry.split == "test"]
+
+
+def needles(title: str, split: str, start: str, seed: int) -> Entry:
+    """A novel's text with a few numbers in it, which questions at its end ask for."""
+    document, package = f"needles_{title}_{seed}", "r-cran-janeaustenr"
+    return Entry(document, "prose_lookup", split, package, AUSTEN, start, "public domain", needles=seed)
+
+
+# Of a suite of its own, so that those with published figures stay as they are.
+LOOKUP = (
+    needles("emma", "train", "Harriet slept at Hartfield that night", 201),
+    needles("emma", "train", "Small heart had Harriet for visiting", 203),
+    needles("pride", "train", "When the ladies removed after dinner", 205),
+    needles("pride", "train", "Colonel Fitzwilliam's manners were very", 207),
+    needles("mansfield", "valid", "Mr. Bertram set off for", 211),
+    needles("mansfield", "valid", "A quarter of an hour, twenty minutes", 213),
+    needles("mansfield", "valid", "Fanny's consequence increased on the", 215),
+    needles("mansfield", "valid", "William's desire of seeing Fanny dance", 217),
+    needles("persuasion", "test", "He was not Mr Wentworth, the former", 221),
+    needles("persuasion", "test", "From this time Captain Wentworth and", 223),
+    needles("persuasion", "test", "There was one point which Anne, on", 225),
+    needles("northanger", "test", "With more than usual eagerness did", 227),
+    needles("northanger", "test", "In spite of Udolpho and the dressmaker", 229),
+    needles("northanger", "test", "Catherine's expectations of pleasure", 231),
+    needles("sense", "test", "Their intended excursion to Whitwell", 233),
+    needles("sense", "test", "Before the house-maid had lit their fire", 235),
+)
 
 
 def debian_packages() -> list[str]:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evictlab_tools.corpus.catalogue import Entry, debian_packages, of_second_model, select, shipped
+from evictlab_tools.corpus.align import answers_of
+from evictlab_tools.corpus.catalogue import LOOKUP, Entry, debian_packages, of_second_model, select, shipped
 from evictlab_tools.corpus.extract import extract
 from evictlab_tools.corpus.fresh import FRESH
 from evictlab_tools.corpus.lookup import make_lookup
 from evictlab_tools.corpus.more import MORE
+from evictlab_tools.corpus.needles import make_needles
 from evictlab_tools.documents import MANIFEST_FORMAT
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import write_json, write_whole
@@ -34,16 +36,20 @@ def source_of(entry: Entry, versions: dict[str, str]) -> str:
 
 
 def text_of(entry: Entry, root: Path, prompt: int, tokens: int, tokenizer: Tokenizer) -> str:
+    def measure(text: str) -> int:
+        return len(tokenizer.encode(text))
+
     if entry.package == "lookup":
         style, seed = entry.path.split(":")
-        return make_lookup(
-            style, int(seed), prompt=prompt, tokens=tokens, measure=lambda text: len(tokenizer.encode(text))
-        )
+        return make_lookup(style, int(seed), prompt=prompt, tokens=tokens, measure=measure, cut_anywhere=True)
     if entry.package == "python":
         path = Path(sysconfig.get_path("stdlib")) / entry.path
     else:
         path = root / entry.package / entry.path.lstrip("/")
-    return extract(path, entry.start)[: tokens * CHARACTERS_A_TOKEN]
+    text = extract(path, entry.start)[: tokens * CHARACTERS_A_TOKEN]
+    if entry.needles:
+        return make_needles(text, entry.needles, prompt=prompt, tokens=tokens, measure=measure)
+    return text
 
 
 def read_versions(root: Path) -> dict[str, str]:
@@ -59,7 +65,9 @@ def write_corpus(
     documents: list[dict[str, Any]] = []
     for entry in entries:
         file = f"{entry.document}.txt"
-        write_whole(out / file, text_of(entry, root, prompt, tokens, tokenizer).encode())
+        text = text_of(entry, root, prompt, tokens, tokenizer)
+        answers = answers_of(text) if entry.kind.endswith("_lookup") else []
+        write_whole(out / file, text.encode())
         documents.append(
             {
                 "document": entry.document,
@@ -69,6 +77,7 @@ def write_corpus(
                 "source": source_of(entry, versions),
                 "licence": entry.licence,
                 **({"layers": list(entry.shipped_layers)} if layers else {}),
+                **({"answers": [list(place) for place in answers]} if answers else {}),
             }
         )
     write_json(out / "manifest.json", {"format": MANIFEST_FORMAT, "documents": documents})
@@ -97,6 +106,8 @@ def parser() -> argparse.ArgumentParser:
     add("--documents", default="8/4/16", help="how many of TRAIN/VALID/TEST (default 8/4/16)")
     add("--shipped", action="store_true", help="the shipped suite's documents, with its layers")
     add("--second-model", action="store_true", help="the test documents alone, as split test_other_model")
+    add("--lookup", action="store_true", help="novels with numbers in them that questions ask for, which a small "
+        "model can answer")  # fmt: skip
     add("--fresh", action="store_true", help="the documents that no suite holds, for a last judgement of a scorer")
     add("--more", action="store_true", help="more documents to train on, which no suite holds")
     add("--prompt", type=int, default=1024, help="tokens of the prompt, in which the generated lists end")
@@ -107,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
 def chosen(given: argparse.Namespace) -> Sequence[Entry]:
     if given.fresh:
         return FRESH
+    if given.lookup:
+        return LOOKUP
     if given.more:
         return MORE
     entries = shipped() if given.shipped else select(*parse_counts(given.documents))

@@ -2,14 +2,19 @@
 
 The list fills most of the prompt, so that the questions go on through the continuation and each answer stands in the
 list alone. All from a seed, by random.Random.random(), whose sequence Python promises to keep.
+
+A small model answers few of these: SmolLM2-135M 2 of 18. evictlab-capture and evictlab-verdict say so of each
+document, and needles.py makes easier ones.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from evictlab_tools.corpus.align import aligned
 
 LIST_SHARE = 0.88  # of the prompt
 MOST_TAKEN = 10_000  # keys drawn twice, after which a list stays shorter than that
@@ -122,8 +127,13 @@ STYLES: dict[str, tuple[str, Callable[[Dice], Record]]] = {
 }
 
 
-def make_lookup(style: str, seed: int, *, prompt: int, tokens: int, measure: Callable[[str], int]) -> str:
-    """A text of more than `tokens` tokens, as `measure` counts them, whose list ends inside the prompt."""
+def make_lookup(
+    style: str, seed: int, *, prompt: int, tokens: int, measure: Callable[[str], int], cut_anywhere: bool = False
+) -> str:
+    """A text of more than `tokens` tokens, as `measure` counts them, whose list ends inside the prompt.
+
+    A question begins at token `prompt`, but with `cut_anywhere`, as in the suites that have published figures.
+    """
     title, make = STYLES[style]
     dice = Dice(seed)
     records: dict[str, Record] = {}
@@ -139,17 +149,33 @@ def make_lookup(style: str, seed: int, *, prompt: int, tokens: int, measure: Cal
             break
         records[record.key] = record
         text = longer
-    text += "\nQuestions and answers from this list:\n\n"
+    questions = _questions(dice, records)
+    introduction = "\nQuestions and answers from this list:\n\n"
+    pairs: list[str] = []
+    if cut_anywhere:
+        text += introduction
+    else:
+        while measure(text + introduction + "".join(pairs)) <= prompt:
+            pairs.append(next(questions))
+        # Where no words fill the gap before the first question that does not fit, one fewer stands in the prompt.
+        begun = [(text, introduction + "".join(pairs[:count])) for count in range(len(pairs) - 1, -1, -1)]
+        fewer, text = aligned(begun, prompt, measure)
+        text += "".join(pairs[len(pairs) - 1 - fewer :])
+    while measure(text) <= tokens:
+        text += next(questions)
+    return text
+
+
+def _questions(dice: Dice, records: dict[str, Record]) -> Iterator[str]:
+    """With their answers. Repeated only once everything was asked, which a long continuation may need."""
     keys = list(records)
     asked: set[str] = set()
-    while measure(text) <= tokens:
+    while True:
         question, answer = dice_question(dice, records[dice.pick(keys)])
-        # Repeated only once everything was asked, which a long continuation after a short list may need.
         if question in asked and len(asked) < sum(len(record.questions) for record in records.values()):
             continue
         asked.add(question)
-        text += f"Q: {question}\nA: {answer}\n"
-    return text
+        yield f"Q: {question}\nA: {answer}\n"
 
 
 def dice_question(dice: Dice, record: Record) -> tuple[str, str]:

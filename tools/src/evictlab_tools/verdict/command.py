@@ -66,10 +66,13 @@ class Verdicts:
         missing = sum(len(self._missing(d, row)) for d in self.documents.documents for row in self.rows)
         with Progress(self.documents.suite, total, done=total - missing, unit="run") as progress:
             for document in self.documents.documents:
-                if not any(self._missing(document, row) for row in self.rows):
+                noted = self.journal.uncompressed(document.hash, document.lookups)
+                if noted is not None and not any(self._missing(document, row) for row in self.rows):
                     continue
                 progress.at(document.name)
                 run = self.judge.read(document)
+                if noted is None:
+                    self.journal.add_uncompressed(document.hash, document.name, run.uncompressed)
                 for row in self.rows:
                     self._run_row(run, row, progress)
 
@@ -95,7 +98,10 @@ class Verdicts:
         rows = tuple(self._row(row) for row in self.rows if row not in self.failures)
         source = self.judge.source
         model = self.model_name or self.documents.model or source.name
-        return Verdict(self.documents, model, source.weights, self.retentions, rows)
+        made = [self.journal.uncompressed(d.hash, d.lookups) for d in self.documents.documents]
+        known = tuple(one for one in made if one is not None)
+        uncompressed = known if len(known) == len(made) else ()
+        return Verdict(self.documents, model, source.weights, self.retentions, rows, uncompressed)
 
     def _row(self, row: str) -> Row:
         figures = [[self.figures(d, row, r) for r in self.retentions] for d in self.documents.documents]

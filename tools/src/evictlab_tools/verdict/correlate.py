@@ -114,7 +114,8 @@ def _by_document(
     verdict: Verdict, rows: dict[str, Row], figures: dict[str, dict[str, list[float]]], judged: int, benched: int
 ) -> Values:
     correlations = []
-    for d, document in enumerate(verdict.documents.documents):
+    for d in verdict.counted:
+        document = verdict.documents.documents[d]
         if not all(document.name in of_scorer for of_scorer in figures.values()):
             continue
         offline = np.array([of_scorer[document.name][benched] for of_scorer in figures.values()])

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from evictlab_tools.binding import Library
 from evictlab_tools.capture import Settings, tokenise
@@ -16,7 +17,7 @@ from evictlab_tools.files import read_json, sha256_of_bytes
 from evictlab_tools.models import ModelSource
 from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
 from evictlab_tools.trace_file import TraceFile
-from evictlab_tools.uncompressed import Lookup, find_lookups, lookups_of_json
+from evictlab_tools.uncompressed import Lookup, find_lookups, uncompressed_of_json
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,23 @@ def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentS
                 entry["split"],
                 ids,
                 int(trace.metadata["prompt_len"]),
-                lookups_of_json(entry.get("uncompressed")),
+                _lookups(folder, entry),
             )
         )
     return DocumentSet(suite["name"], library.suite_hash(str(folder)), tuple(documents), folder, suite["model"])
+
+
+def _lookups(folder: Path, entry: dict[str, Any]) -> tuple[Lookup, ...]:
+    """Suites that were captured before there were any say none."""
+    if (uncompressed := entry.get("uncompressed")) is None:
+        return ()
+    try:
+        return tuple(lookup for lookup, _ in uncompressed_of_json(uncompressed).lookups)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        raise ToolError(
+            f'{folder / SUITE_FILE}: {entry["file"]}: "uncompressed" is not as evictlab-capture writes it; '
+            "capture again"
+        ) from None
 
 
 def read_texts(

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.uncompressed import Lookup, Uncompressed, uncompressed_of_json
 from evictlab_tools.verdict.judge import Figures
 
 FORMAT = "evictlab-verdict-journal/1"
@@ -22,6 +24,7 @@ class Journal:
     def __init__(self, path: Path, basis: dict[str, Any]) -> None:
         self.path = path
         self._figures: dict[Key, Figures] = {}
+        self._uncompressed: dict[str, dict[str, Any]] = {}  # by document's hash
         lines = self._whole_lines()
         if lines:
             self._read(lines, basis)
@@ -47,6 +50,9 @@ class Journal:
                     f"{self.path}: is of another model, version or options; remove it, or choose another --output"
                 )
             for entry in entries:
+                if "uncompressed" in entry:
+                    self._uncompressed[entry["document_hash"]] = entry["uncompressed"]
+                    continue
                 key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
                 self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
         except (json.JSONDecodeError, KeyError, TypeError, ValueError):
@@ -66,6 +72,17 @@ class Journal:
             {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
         )
         self._figures[key] = figures
+
+    def uncompressed(self, document: str, lookups: Sequence[Lookup]) -> Uncompressed | None:
+        """What the model makes of a document with these lookups by itself, if it was noted."""
+        noted = self._uncompressed.get(document)
+        found = None if noted is None else uncompressed_of_json(noted)
+        return found if found is not None and [one for one, _ in found.lookups] == list(lookups) else None
+
+    def add_uncompressed(self, document: str, name: str, uncompressed: Uncompressed) -> None:
+        noted = uncompressed.to_json()
+        self._write({"document": name, "uncompressed": noted, "document_hash": document})
+        self._uncompressed[document] = noted
 
     def close(self) -> None:
         self._file.close()

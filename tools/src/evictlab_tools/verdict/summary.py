@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from evictlab_tools.uncompressed import Uncompressed
 from evictlab_tools.verdict.documents import DocumentSet
 from evictlab_tools.verdict.judge import BOUNDS
 from evictlab_tools.verdict.statistics import (
@@ -58,22 +60,39 @@ class Verdict:
     weights: str
     retentions: tuple[float, ...]
     rows: tuple[Row, ...]
+    uncompressed: tuple[Uncompressed, ...] = ()  # by document; none: nothing is known of any
+
+    @cached_property
+    def left_out(self) -> dict[int, str]:
+        """Documents that carry no claim, and why; they are in no mean, unless there are no others."""
+        return {i: one.left_out for i, one in enumerate(self.uncompressed) if one.left_out}
+
+    @cached_property
+    def counted(self) -> list[int]:
+        """The documents whose figures are in means."""
+        everything = list(range(len(self.documents.documents)))
+        return [i for i in everything if i not in self.left_out] or everything
+
+    @property
+    def may_claim(self) -> bool:
+        return len(self.counted) >= DOCUMENTS_FOR_A_CLAIM and not set(self.counted) & set(self.left_out)
 
     def best_published(self, retention: int) -> Row | None:
         rows = [row for row in self.rows if row.published and not row.uneven and not self.overshoots(row)]
-        return min(rows, key=lambda row: geometric_mean(row.kl[:, retention]).value, default=None)
+        return min(rows, key=lambda row: geometric_mean(row.kl[self.counted, retention]).value, default=None)
 
     def overshoots(self, row: Row) -> bool:
         return bool((row.retention_used > OVERSHOOT * np.array(self.retentions)).any())
 
     def ratio(self, row: Row, retention: int) -> Estimate | None:
         best = self.best_published(retention)
-        return None if best is None else ratio(row.kl[:, retention], best.kl[:, retention])
+        return None if best is None else ratio(row.kl[self.counted, retention], best.kl[self.counted, retention])
 
     def in_order(self) -> list[Row]:
         """Best first by the geometric mean over all retentions; then uneven budgets, then those that overshoot."""
         return sorted(
-            self.rows, key=lambda row: (self.overshoots(row), row.uneven, geometric_mean(row.kl.ravel()).value)
+            self.rows,
+            key=lambda row: (self.overshoots(row), row.uneven, geometric_mean(row.kl[self.counted].ravel()).value),
         )
 
 
@@ -93,11 +112,24 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
                 "split": document.split,
                 "prompt": document.prompt,
                 "continuation": len(document.ids) - document.prompt,
+                **_uncompressed_json(verdict, i),
             }
-            for document in verdict.documents.documents
+            for i, document in enumerate(verdict.documents.documents)
         ],
         "rows": [_row_json(verdict, row) for row in verdict.in_order()],
     }
+
+
+def _uncompressed_json(verdict: Verdict, document: int) -> dict[str, Any]:
+    if not verdict.uncompressed:
+        return {}
+    found = verdict.uncompressed[document]
+    result: dict[str, Any] = {"nll": found.nll}
+    if found.lookups:
+        result["lookups"] = {"asked": len(found.lookups), "right": found.right}
+    if found.left_out:
+        result["left_out"] = found.left_out
+    return result
 
 
 def _row_json(verdict: Verdict, row: Row) -> dict[str, Any]:
@@ -112,9 +144,9 @@ def _row_json(verdict: Verdict, row: Row) -> dict[str, Any]:
     result["summary"] = [
         {
             "retention": retention,
-            "kl_geometric": _estimate_json(geometric_mean(row.kl[:, r])),
-            "kl_arithmetic": _estimate_json(mean(row.kl[:, r])),
-            "delta_nll": _estimate_json(mean(row.delta_nll[:, r])),
+            "kl_geometric": _estimate_json(geometric_mean(row.kl[verdict.counted, r])),
+            "kl_arithmetic": _estimate_json(mean(row.kl[verdict.counted, r])),
+            "delta_nll": _estimate_json(mean(row.delta_nll[verdict.counted, r])),
             "ratio": _estimate_json(verdict.ratio(row, r)),
         }
         for r, retention in enumerate(verdict.retentions)
@@ -181,7 +213,7 @@ def to_text(verdict: Verdict) -> str:
         wins = (
             estimate.high is not None
             and estimate.high < 1
-            and len(verdict.documents.documents) >= DOCUMENTS_FOR_A_CLAIM
+            and verdict.may_claim
             and not row.uneven
             and not verdict.overshoots(row)
             and row.scorer not in BOUNDS
@@ -189,23 +221,26 @@ def to_text(verdict: Verdict) -> str:
         return with_interval(estimate, ".2f") + (" *" if wins else "  ")
 
     best = [row.scorer if (row := verdict.best_published(r)) else "none" for r in range(len(verdict.retentions))]
-    count = len(verdict.documents.documents)
     parts = [
-        f"{verdict.model} on {count} documents of {verdict.documents.suite}. KL divergence from the run without "
-        "eviction and change of the mean negative log-likelihood, in nats a token; with 95 % intervals.\n",
+        f"{verdict.model} on {len(verdict.counted)} documents of {verdict.documents.suite}. KL divergence from the run "
+        "without eviction and change of the mean negative log-likelihood, in nats a token; with 95 % intervals.\n"
+        + _left_out_text(verdict),
+        *([_uncompressed_text(verdict)] if verdict.uncompressed else []),
         by_retention(
             "KL divergence, geometric mean over documents",
-            lambda row, r: _figure(geometric_mean(row.kl[:, r]).value),
+            lambda row, r: _figure(geometric_mean(row.kl[verdict.counted, r]).value),
         ),
         by_retention(
             "Its ratio to the best published row with uniform budgets "
             f"({', '.join(best)}); * where the interval lies below 1",
             ratio_cell,
         ),
-        by_retention("KL divergence, arithmetic mean", lambda row, r: with_interval(mean(row.kl[:, r]), ".4f")),
+        by_retention(
+            "KL divergence, arithmetic mean", lambda row, r: with_interval(mean(row.kl[verdict.counted, r]), ".4f")
+        ),
         by_retention(
             "Change of the mean negative log-likelihood",
-            lambda row, r: with_interval(mean(row.delta_nll[:, r]), "+.4f"),
+            lambda row, r: with_interval(mean(row.delta_nll[verdict.counted, r]), "+.4f"),
         ),
         _kinds(verdict, rows),
     ]
@@ -215,11 +250,30 @@ def to_text(verdict: Verdict) -> str:
     return "\n".join(parts)
 
 
+def _left_out_text(verdict: Verdict) -> str:
+    if not verdict.left_out:
+        return ""
+    names = [verdict.documents.documents[i].name for i in verdict.left_out]
+    reasons = "; ".join(f"{name}: {why}" for name, why in zip(names, verdict.left_out.values(), strict=True))
+    if set(verdict.counted) <= set(verdict.left_out):
+        return f"The model cannot do any of them by itself, so the figures carry no claim ({reasons}).\n"
+    return f"Left out of all means, for the model cannot do them by itself ({len(names)}): {reasons}.\n"
+
+
+def _uncompressed_text(verdict: Verdict) -> str:
+    rows = []
+    for document, found in zip(verdict.documents.documents, verdict.uncompressed, strict=True):
+        lookups = f"{found.right} of {len(found.lookups)}" if found.lookups else ""
+        rows.append([document.name, f"{found.nll:.4f}", lookups, "left out" if found.left_out else ""])
+    header = ["", "nats a token", "lookups right", ""]
+    return f"Without eviction: mean negative log-likelihood of the continuation\n{table(header, rows)}\n"
+
+
 def _kinds(verdict: Verdict, rows: Sequence[Row]) -> str:
     """A column for each kind of document and retention."""
     kinds: dict[str, list[int]] = {}
-    for place, document in enumerate(verdict.documents.documents):
-        kinds.setdefault(document.kind or "no kind", []).append(place)
+    for place in verdict.counted:
+        kinds.setdefault(verdict.documents.documents[place].kind or "no kind", []).append(place)
     header = [
         "",
         *(f"{kind} ({len(places)}) {r:g}" for kind, places in kinds.items() for r in verdict.retentions),
