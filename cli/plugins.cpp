@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir DIR]...\n"
                                    "       evictlab plugins describe ID [--plugin-dir DIR]...\n"
                                    "       evictlab plugins new NAME [DIR]\n"
-                                   "       evictlab plugins columns\n\n"
+                                   "       evictlab plugins columns [--format text|markdown]\n\n"
                                    "Lists the scorer plugins that are found, describes one, writes a project for a new "
                                    "one into the folder\nDIR (NAME where none is given), or lists the columns that a "
                                    "scorer may ask for.";
@@ -45,11 +45,64 @@ void list(const PluginHost& host) {
     std::cout << table.text();
 }
 
+constexpr std::string_view base_score_help = "for wrappers alone: the scores of the scorer that it wraps";
+
 void print_columns() {
     std::size_t width = 0;
     for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
     for (const ColumnInfo& column : columns::all()) fmt::print("{:{}}  {}\n", column.name, width, column.help);
-    fmt::print("{:{}}  {}\n", base_score_column, width, "for wrappers alone: the scores of the scorer that it wraps");
+    fmt::print("{:{}}  {}\n", base_score_column, width, base_score_help);
+}
+
+std::string_view values_text(ColumnKind kind) {
+    switch (kind) {
+    case ColumnKind::token:
+        return "each token";
+    case ColumnKind::row:
+        return "each query";
+    case ColumnKind::layer:
+        return "each layer";
+    }
+    return "";
+}
+
+std::string_view needs_text(const ColumnInfo& column) {
+    if (column.derive) return "what the column has that it is made of";
+    switch (column.needs) {
+    case ColumnNeeds::rows:
+        return column.queries == ColumnQueries::none ? "any suite" : "any suite; attention";
+    case ColumnNeeds::layer_rows:
+        return "any suite; attention of all heads of the layer";
+    case ColumnNeeds::query_rows:
+        return "any suite; attention of each query head";
+    case ColumnNeeds::tensors:
+        return "captured suites, but for protocol rescore";
+    case ColumnNeeds::wov_norm:
+        return "captured suites with output projections, but for protocol rescore";
+    }
+    return "";
+}
+
+/// docs/columns.md.
+void print_columns_markdown() {
+    report::Table table({{"column", report::CellKind::code}, {"what it is"}, {"a value for"}, {"needs"}});
+    for (const ColumnInfo& column : columns::all())
+        table.add({column.name, column.help, std::string(values_text(column.kind)), std::string(needs_text(column))});
+    table.add({std::string(base_score_column), std::string(base_score_help), "each token", "a wrapper's base"});
+    fmt::print(
+        "# Columns\n\nWhat a scorer may ask for of each cached token, and a formula may read. Parameters follow the "
+        "name after `:`.\nWritten by `evictlab plugins columns --format markdown`.\n\n{}",
+        table.markdown());
+}
+
+int list_columns(std::string_view format) {
+    if (format == "text")
+        print_columns();
+    else if (format == "markdown")
+        print_columns_markdown();
+    else
+        throw UsageError(fmt::format("--format {}: expected text or markdown", format));
+    return exit_ok;
 }
 
 std::string range_text(const Parameter& p) {
@@ -98,6 +151,8 @@ int write_project(const std::vector<std::string>& words) {
 
 po::options_description plugins_options() {
     po::options_description options("Options");
+    options.add_options()("format", po::value<std::string>()->default_value("text")->value_name("FORMAT"),
+                          "of columns: text or markdown");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
@@ -108,10 +163,8 @@ int run(const std::vector<std::string>& arguments) {
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
     const std::string action = words.empty() ? "list" : words[0];
     if (action == "new") return write_project(words);
-    if (action == "columns" && words.size() == 1) {
-        print_columns();
-        return exit_ok;
-    }
+    if (action == "columns" && words.size() == 1) return list_columns((*values)["format"].as<std::string>());
+    if (!(*values)["format"].defaulted()) throw UsageError("--format is for evictlab plugins columns");
     const bool lists = action == "list" && words.size() <= 1;
     if (!lists && !(action == "describe" && words.size() == 2))
         throw UsageError("expected list, describe ID, columns, or new NAME [DIR]; see --help");

@@ -25,7 +25,8 @@ constexpr std::string_view usage =
     "champion\n"
     "of a run, and all built-in scorers on the run's suite, are measured here: this is where the test split is "
     "opened.\n"
-    "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite.\n"
+    "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite; it may\n"
+    "stand alone.\n"
     "FILE ending in .md or .json decides the format; without --output, Markdown goes to standard output. Beside\n"
     "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.";
 
@@ -33,6 +34,7 @@ constexpr std::string_view examples =
     "  evictlab report --state evolution.json --output leaderboard.md\n"
     "  evictlab report --bench micro.json --bench full.json --output leaderboard.json\n"
     "  evictlab report --state a.json --state b.json --bench micro.json --brief\n"
+    "  evictlab report --verdict verdict.json\n"
     "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
@@ -66,9 +68,17 @@ po::options_description report_options() {
         "output,o", po::value<std::string>()->value_name("FILE"), "leaderboard.md or leaderboard.json")(
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
-        "brief", "Markdown: the test split's figures and the others' averages only");
+        "brief", "Markdown: the test split's figures and the others' averages only")(
+        "headline", "Markdown: of each verdict the few rows that tell how it went");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
+}
+
+report::Detail detail_from(const po::variables_map& values) {
+    const bool brief = values.contains("brief"), headline = values.contains("headline");
+    if (brief && headline) throw UsageError("--brief and --headline exclude each other");
+    if (headline) return report::Detail::headline;
+    return brief ? report::Detail::brief : report::Detail::whole;
 }
 
 /// Where plots go; nothing for none.
@@ -86,7 +96,10 @@ std::optional<std::filesystem::path> plot_folder(const po::variables_map& values
 /// Draws what is wanted and says how Markdown that lies at `output` links it, by table; nothing for none.
 Strings draw(std::span<const report::LeaderboardTable> tables, const po::variables_map& values) {
     const auto folder = plot_folder(values);
-    if (!folder) return {};
+    const bool measured = values.contains("bench") || values.contains("state");
+    if (!measured && values.contains("plots") && folder)
+        throw UsageError("a verdict alone has no plots: give --bench FILE too, or --plots none");
+    if (!folder || !measured) return {};
     const auto files = report::write_plots(tables, *folder);
     if (files.empty()) std::cerr << "evictlab: no plots: gnuplot is not installed (Debian: gnuplot-nox)\n";
     const auto base = values.contains("output")
@@ -104,8 +117,11 @@ int run(const Strings& arguments) {
     const auto files = [&](const char* option) {
         return values->contains(option) ? (*values)[option].as<Strings>() : Strings{};
     };
-    if (files("state").empty() && files("bench").empty())
-        throw UsageError("nothing to report: give --state FILE or --bench FILE");
+    if (files("state").empty() && files("bench").empty() && files("verdict").empty())
+        throw UsageError("nothing to report: give --bench FILE, --state FILE or --verdict FILE");
+    const auto detail = detail_from(*values);
+    if (detail == report::Detail::headline && files("verdict").empty())
+        throw UsageError("--headline shows what a model itself says: give --verdict FILE");
     std::vector<report::LeaderboardInput> inputs;
     bool failed = false;
     for (const std::string& file : files("bench")) inputs.push_back({file, report::read_bench(file), {}});
@@ -123,7 +139,6 @@ int run(const Strings& arguments) {
     std::vector<report::VerdictInput> verdicts;
     for (const std::string& file : files("verdict")) verdicts.push_back({file, report::read_verdict(file)});
     const auto tables = report::make_leaderboard(inputs, verdicts);
-    const auto detail = values->contains("brief") ? report::Detail::brief : report::Detail::whole;
     const Strings plots = draw(tables, *values);
     if (values->contains("output"))
         report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);

@@ -17,7 +17,8 @@ endif()
 install(DIRECTORY framework/include/evictlab capi/include/evictlab DESTINATION include)
 install(DIRECTORY suites/ DESTINATION share/evictlab/suites OPTIONAL)
 install(FILES LICENSE DESTINATION share/doc/evictlab)
-install(FILES README.md DESTINATION share/doc/evictlab OPTIONAL)
+install(FILES README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md DESTINATION share/doc/evictlab)
+install(DIRECTORY docs DESTINATION share/doc/evictlab)
 
 set_target_properties(evictlab_sdk PROPERTIES EXPORT_NAME sdk)
 install(TARGETS evictlab_sdk EXPORT evictlabTargets)
@@ -31,6 +32,17 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfig.cma
 include(\"\${CMAKE_CURRENT_LIST_DIR}/evictlabTargets.cmake\")
 include(\"\${CMAKE_CURRENT_LIST_DIR}/scorers.cmake\")
 ")
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlab.pc @ONLY CONTENT
+"prefix=\${pcfiledir}/../..
+
+Name: evictlab
+Description: scores the tokens of a KV cache by any of Evictlab's scorers
+Version: ${PROJECT_VERSION}
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib -levictlab
+")
+install(FILES ${PROJECT_BINARY_DIR}/${package_folder}/evictlab.pc DESTINATION lib/pkgconfig)
+
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfigVersion.cmake
   COMPATIBILITY SameMajorVersion)
 configure_file(cmake/scorers.cmake ${PROJECT_BINARY_DIR}/${package_folder}/scorers.cmake COPYONLY)

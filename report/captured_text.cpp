@@ -211,7 +211,12 @@ double kind_average(const SplitErrors& errors, const DocumentKind& kind) {
 }
 
 std::string captured_tables(const LeaderboardTable& table, Detail detail) {
-    std::string text = row_table(table, table.uniform).markdown();
+    std::string text;
+    if (table.uniform.rows.empty()) { // a verdict alone
+        for (const auto& verdict : table.verdicts) text += verdict_to_markdown(verdict, detail);
+        return text;
+    }
+    text = row_table(table, table.uniform).markdown();
     if (competes(table.uneven)) {
         text += "\nWith head or layer budgets (compared with each other, and with the oracle of a whole layer):\n\n";
         text += row_table(table, table.uneven).markdown();

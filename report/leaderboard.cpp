@@ -33,7 +33,7 @@ bool has_row(const Bench& bench, std::string_view scorer) {
 std::string random_row(const Bench& bench) {
     if (is_captured(bench))
         for (const auto& row : bench.rows)
-            if (row.scorer == "random" || row.scorer.starts_with("random@")) return row.scorer;
+            if (is_random(row)) return row.scorer;
     return "random@seed";
 }
 
@@ -100,10 +100,18 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
     if (input.run && !known) table.runs.push_back({input.file, *input.run});
 }
 
-/// The table that a verdict belongs to.
-LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictInput& input) {
+/// The table that a verdict belongs to; `alone`, where no bench results were given, it may begin one.
+LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone) {
     for (auto& table : tables)
         if (table.suite_hash == input.verdict.suite_hash && table.protocol == input.verdict.protocol) return table;
+    if (alone) {
+        LeaderboardTable& table = tables.emplace_back();
+        table.suite = input.verdict.suite;
+        table.suite_hash = input.verdict.suite_hash;
+        table.protocol = input.verdict.protocol;
+        table.captured = true;
+        return table;
+    }
     throw Error(fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}, so there is no "
                             "table that the verdict could stand in",
                             input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol));
@@ -121,8 +129,8 @@ void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
     }
 }
 
-void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& input) {
-    LeaderboardTable& table = table_of(tables, input);
+void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone) {
+    LeaderboardTable& table = table_of(tables, input, alone);
     check_documents(table, input);
     table.verdicts.push_back(
         summarise(input.verdict, input.file, [&](const std::string& scorer) -> const ScorecardRow* {
@@ -148,7 +156,7 @@ std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput>
         merge(table_of(tables, input.bench), input);
     }
     for (auto& table : tables) compare_rows(table);
-    for (const auto& verdict : verdicts) add_verdict(tables, verdict);
+    for (const auto& verdict : verdicts) add_verdict(tables, verdict, inputs.empty());
     return tables;
 }
 

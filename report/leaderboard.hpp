@@ -76,9 +76,10 @@ struct LeaderboardTable {
 };
 
 /// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the
-/// inputs name them. Throws Error: an input without its oracle or its random row, or without test documents; a run
-/// whose bench is of another suite or lacks its champion; a scorer with different figures in two inputs (naming both
-/// files); a verdict of a suite, protocol or document that no input has.
+/// inputs name them; without inputs one for each suite of the verdicts, which then has no rows. Throws Error: an input
+/// without its oracle or its random row, or without test documents; a run whose bench is of another suite or lacks its
+/// champion; a scorer with different figures in two inputs (naming both files); a verdict of a suite, protocol or
+/// document that no input has.
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
                                                std::span<const VerdictInput> verdicts = {});
 

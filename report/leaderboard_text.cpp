@@ -10,6 +10,7 @@
 #include "report/ranking.hpp"
 #include "report/run_text.hpp"
 #include "report/table.hpp"
+#include "report/verdict_text.hpp"
 #include "report/write_file.hpp"
 
 namespace evictlab::report {
@@ -85,6 +86,11 @@ std::string run_line(const LeaderboardTable::Run& run) {
 }
 
 std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std::string_view plot) {
+    if (detail == Detail::headline) {
+        std::string text;
+        for (const auto& verdict : table.verdicts) text += verdict_headline(verdict);
+        return text;
+    }
     std::string text = fmt::format("### Suite {}", markdown_code(table.suite));
     if (table.captured) text += fmt::format(", protocol {}", markdown_code(table.protocol));
     text += "\n\n";
@@ -95,8 +101,10 @@ std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std:
     else
         text += fmt::format("{}\n{}\n\n{}\n", row_table(table, detail).markdown(), protocol_note(table.protocol),
                             legend(table));
-    text += fmt::format("\nSuite {}, {}, parameters {}.\n", markdown_code(table.suite), markdown_code(table.suite_hash),
-                        markdown_code(table.suite_parameters_json));
+    text += fmt::format("\nSuite {}, {}", markdown_code(table.suite), markdown_code(table.suite_hash));
+    if (!table.suite_parameters_json.empty())
+        text += fmt::format(", parameters {}", markdown_code(table.suite_parameters_json));
+    text += ".\n";
     if (!table.runs.empty()) text += '\n';
     for (const auto& run : table.runs) text += run_line(run);
     return text;

@@ -14,8 +14,9 @@ namespace evictlab::report {
 inline constexpr std::string_view leaderboard_schema = "evictlab-leaderboard/1";
 
 enum class Detail : std::uint8_t {
-    whole, ///< every figure, formula and command
-    brief, ///< the figures of the test split and the averages of the others, for a README
+    whole,    ///< every figure, formula and command
+    brief,    ///< the figures of the test split and the averages of the others
+    headline, ///< of each verdict the few rows that tell how it went, for a front page
 };
 
 /// `plots`: one a table, as the Markdown is to link it, or "" where it has none.

@@ -47,8 +47,6 @@ struct Line {
 constexpr double left = 62, panel_width = 300, label_width = 236, gap = 48, bottom = 86, top_margin = 66,
                  line_height = 13;
 
-bool is_random(const ScorecardRow& row) { return row.scorer == "random" || row.scorer.starts_with("random@"); }
-
 std::string best_new_name(const LeaderboardTable& table) {
     for (const auto& row : table.uniform.rows)
         if (row.rank && !is_random(row.scorecard) && !is_published(row.scorecard, table.protocol))

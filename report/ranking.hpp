@@ -61,6 +61,8 @@ inline const SplitErrors& of_measure(const ScorecardRow& row, std::size_t measur
 inline const SplitErrors& judging_errors(const ScorecardRow& row, std::size_t measure) {
     return of_measure(row, measure, judging_split(row));
 }
+/// The row that every scorer must beat, under any preset.
+inline bool is_random(const ScorecardRow& row) { return row.scorer == "random" || row.scorer.starts_with("random@"); }
 /// Whether it is ranked among the rows with head or layer budgets.
 inline bool has_uneven_budgets(const ScorecardRow& row) {
     return row.uneven_budgets || row.scorer == layer_oracle_name;

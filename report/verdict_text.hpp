@@ -11,6 +11,9 @@ namespace evictlab::report {
 
 /// A section with a heading of the fourth level.
 std::string verdict_to_markdown(const VerdictTable& table, Detail detail);
+/// A table of about six rows and what its figures are: the bound, the best row that is not published, published ones,
+/// random.
+std::string verdict_headline(const VerdictTable& table);
 Json verdict_to_json(const VerdictTable& table);
 /// The geometric mean of a scorer's KL divergence over documents and retentions; "" where it has none.
 std::string verdict_cell(const VerdictTable& table, const std::string& scorer);

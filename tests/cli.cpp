@@ -226,6 +226,12 @@ TEST_CASE("A captured suite is reported with its verdict and its plot") {
     REQUIRE(shell(report + " --plots none", where).err.empty());
     CHECK_THAT(bytes_of(folder / "board.md"), !ContainsSubstring(".svg"));
     CHECK(shell("evictlab report --bench bench.json --verdict bench.json", where).code == 1);
+
+    const Outcome alone = shell("evictlab report --verdict verdict.json", where);
+    CHECK(alone.code == 0);
+    CHECK_THAT(alone.out, ContainsSubstring("#### The verdict of `a model` itself"));
+    CHECK(shell("evictlab report --verdict verdict.json --output board.md", where).code == 0);
+    CHECK(shell("evictlab report --bench bench.json --headline", where).code == 2);
 }
 
 TEST_CASE("Ctrl-C stops a run with its state saved, and it goes on") {

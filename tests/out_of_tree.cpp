@@ -46,7 +46,8 @@ TEST_CASE("a moved installation holds the program, the plugins, the SDK and the 
     for (const char* file :
          {"bin/evictlab", "lib/libevictlab.so", "lib/evictlab/plugins/h2o.so", "include/evictlab/evictlab.h",
           "include/evictlab/scorer.h", "include/evictlab/scorer.hpp", "lib/cmake/evictlab/evictlabConfig.cmake",
-          "lib/cmake/evictlab/scorers.cmake", "share/doc/evictlab/LICENSE"})
+          "lib/cmake/evictlab/scorers.cmake", "lib/pkgconfig/evictlab.pc", "share/doc/evictlab/LICENSE",
+          "share/doc/evictlab/README.md", "share/doc/evictlab/docs/README.md"})
         CHECK(fs::exists(prefix / file));
     for (const auto& entry : fs::directory_iterator(prefix / "lib/cmake/evictlab")) {
         const std::string content = bytes_of(entry.path());
@@ -141,6 +142,17 @@ TEST_CASE("a C program, built against the moved installation, asks libevictlab w
     const Outcome refused = shell(fmt::format("'{}/keep' nonesuch", build.string()));
     CHECK(refused.code != 0);
     CHECK_THAT(refused.err, ContainsSubstring("scorer: ") && ContainsSubstring("nonesuch"));
+}
+
+TEST_CASE("a C program is built against the moved installation by pkg-config") {
+    prepare();
+    if (!std::string(EVICTLAB_SANITIZE).empty() || shell("pkg-config --version").code != 0) return;
+    const std::string source = std::string(EVICTLAB_TEST_DATA) + "/c_program/keep.c";
+    const std::string library = (prefix / "lib").string(), built = (folder / "by_pkg_config").string();
+    must_run(fmt::format("export PKG_CONFIG_PATH='{0}/pkgconfig' && cc '{1}' $(pkg-config --cflags evictlab) -o '{2}' "
+                         "$(pkg-config --libs evictlab) -Wl,-rpath,'{0}' -lm",
+                         library, source, built));
+    CHECK_THAT(shell(fmt::format("'{}'", built)).out, ContainsSubstring("11110000\n00001111\n"));
 }
 
 TEST_CASE("a new project is refused where it cannot be made") {

@@ -149,6 +149,40 @@ TEST_CASE("without a published row there is nothing to compare with") {
     CHECK_THAT(text, ContainsSubstring("there are no ratios"));
 }
 
+TEST_CASE("a verdict may stand alone, with the figures that it has in a leaderboard") {
+    Json json = verdict_json();
+    json["rows"][4]["uneven_budgets"] = true; // without a bench the file alone says so
+    const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    const auto alone = make_leaderboard({}, verdicts);
+    REQUIRE(alone.size() == 1);
+    const auto beside = tables_of(verdict_json()).at(0).verdicts.at(0);
+    const auto& table = alone[0].verdicts.at(0);
+    CHECK(table.best_published == beside.best_published);
+    CHECK(find(table, "=mine").figures[1].ratio->value == find(beside, "=mine").figures[1].ratio->value);
+    const std::string text = to_markdown(alone);
+    CHECK_THAT(text, ContainsSubstring("### Suite `smollm2`, protocol `prefill`"));
+    CHECK_THAT(text, ContainsSubstring("| 1 | `=mine` |"));
+    CHECK_THAT(text, !ContainsSubstring("output error"));
+    CHECK(to_json(alone)["suites"][0]["verdicts"][0]["rows"].size() == 5);
+}
+
+TEST_CASE("a headline has the bound, the best row of one's own, the best published ones, and random") {
+    Json json = verdict_json();
+    json["rows"][4]["uneven_budgets"] = true;
+    for (const auto& [scorer, kl] : std::vector<std::pair<std::string, double>>{
+             {"=worse", 0.15}, {"random", 3}, {"h2o@paper", 0.5}, {"knorm@kvpress", 0.6}})
+        json["rows"].push_back(row(scorer, kl));
+    const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    const std::string text = to_markdown(make_leaderboard({}, verdicts), Detail::headline);
+    CHECK_THAT(text, ContainsSubstring("| scorer | KL at 0.10 | KL at 0.50 |"));
+    CHECK_THAT(text, ContainsSubstring("| `=mine` | 0.1782 (0.50 [0.50, 0.50]) win |"));
+    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | 0.3564 (1) |"));
+    for (const std::string shown : {"`oracle`", "`tova@kvpress`", "`h2o@paper`", "`random`", "6 documents"})
+        CHECK_THAT(text, ContainsSubstring(shown));
+    for (const std::string left_out : {"`=worse`", "`knorm@kvpress`", "adakv"})
+        CHECK_THAT(text, !ContainsSubstring(left_out));
+}
+
 TEST_CASE("a verdict that is malformed or belongs to no table is refused with file and field") {
     CHECK(refusal("/model", "Gemma") == "accepted");
     CHECK(refusal("/schema", "evictlab-verdict/9") ==

@@ -1,4 +1,6 @@
 """Python tools of Evictlab: what needs the model itself."""
 # SPDX-License-Identifier: MIT
 
-__version__ = "1.0.0"
+from pathlib import Path
+
+__version__ = (Path(__file__).parent / "VERSION").read_text(encoding="ascii").strip()
