@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <initializer_list>
 
 #include "isolation/layers.hpp"
 #include "worker/namespaces.hpp"
@@ -50,11 +51,12 @@ pid_t forked() {
     return pid;
 }
 
-void end(pid_t pid) {
-    if (pid <= 0) return;
-    ::kill(pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+void end(std::initializer_list<pid_t> processes) {
+    for (const pid_t pid : processes)
+        if (pid > 0) ::kill(pid, SIGKILL);
+    for (const pid_t pid : processes)
+        while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
 }
 
 /// How the process ended, or what it was told from outside: then everything ends at once.
@@ -63,8 +65,7 @@ int wait_for(pid_t plugin, pid_t keeper) {
     for (int status = 0;;) {
         if (::waitpid(plugin, &status, WNOHANG) == plugin) return status;
         if (::sigwaitinfo(&signals, nullptr) != SIGTERM) continue;
-        end(plugin);
-        end(keeper);
+        end({plugin, keeper});
         ::_exit(0);
     }
 }
@@ -117,7 +118,7 @@ std::uint32_t supervise(pid_t host, const Control& control, Watch& watch) {
     watch.plugin = plugin;
     const int status = wait_for(plugin, keeper);
     tell_forbidden_call(control, watch, status);
-    end(keeper);
+    end({keeper});
     end_likewise(status);
 }
 

@@ -80,7 +80,7 @@ constexpr Tried tried[] = {
 
 /// Numbers of calls that are younger than the library: libraries try them, and fall back on a kernel without.
 void refuse_newer(SystemCallRules& rules) {
-    constexpr int first = 424, last = 511; // alike on all kinds of machines, and before those of x32
+    constexpr int first = 424, last = 480; // alike on all kinds of machines
     for (int number = first; number <= last; ++number)
         if (char* const name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number))
             std::free(name); // NOLINT(cppcoreguidelines-no-malloc): the library's
@@ -96,7 +96,9 @@ void allow_memory(SystemCallRules& rules) {
     rules.fail(ENOMEM, "mmap", {has(3, kind | counts_not | MAP_ANONYMOUS, MAP_SHARED | MAP_ANONYMOUS)});
     rules.fail(ENOMEM, "mmap", {has(3, MAP_HUGETLB, MAP_HUGETLB)});
     rules.fail(ENOMEM, "mmap", {has(3, counts_not, MAP_GROWSDOWN)});
-    rules.allow_or_fail(EINVAL, "madvise", has_only(2, 31)); // those above put pages of the machine out of use
+    rules.allow("madvise", {has_only(2, 31)});
+    for (const std::uint32_t advice : {100U, 101U, 102U, 103U}) // pages out of use, which is the machine's; and guards
+        rules.fail(EINVAL, "madvise", {is(2, advice)});
 }
 
 void allow_files(SystemCallRules& rules) {
@@ -105,9 +107,15 @@ void allow_files(SystemCallRules& rules) {
 #else
     constexpr int large_file = 0100000;
 #endif
-    constexpr int reading = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY | O_NOFOLLOW | large_file;
-    rules.allow_or_fail(EACCES, "open", has_only(1, reading));
-    rules.allow_or_fail(EACCES, "openat", has_only(2, reading));
+    constexpr int reading = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY | O_NOFOLLOW | O_EXCL | O_APPEND |
+                            O_DIRECT | O_SYNC | O_NOATIME | large_file;
+    constexpr int without_folder = O_TMPFILE & ~O_DIRECTORY;
+    rules.allow("open", {has_only(1, reading)});
+    rules.allow("openat", {has_only(2, reading)});
+    for (const std::uint64_t flag : {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_PATH, without_folder}) {
+        rules.fail(EACCES, "open", {has(1, flag, flag)});
+        rules.fail(EACCES, "openat", {has(2, flag, flag)});
+    }
     for (const unsigned command : {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL})
         rules.allow("fcntl", {is(1, command)});
     rules.allow("fcntl", {is(1, F_SETFL), has_only(2, O_NONBLOCK | O_ACCMODE | O_APPEND)});
@@ -124,7 +132,8 @@ void allow_threads(SystemCallRules& rules) {
                                         CLONE_PIDFD;
     constexpr std::uint64_t of_threads = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
     rules.allow("clone", {has(0, of_others | of_threads, of_threads)});
-    rules.allow_or_fail(EPERM, "sched_setaffinity", is(0, 0)); // of the calling thread
+    rules.allow("sched_setaffinity", {is_null(0)}); // of the calling thread
+    rules.fail(EPERM, "sched_setaffinity", {is_not_null(0)});
 }
 
 /// abort() signals its own process; nobody else's is to be reached.

@@ -39,12 +39,6 @@ void SystemCallRules::fail(int error, const char* name, std::initializer_list<Ar
 
 void SystemCallRules::fail(int error, int number) { add(SCMP_ACT_ERRNO(static_cast<unsigned>(error)), number, {}); }
 
-void SystemCallRules::allow_or_fail(int error, const char* name, const Argument& argument) {
-    allow(name, {argument});
-    for (std::uint64_t bit = 1; bit != 0; bit <<= 1)
-        if ((argument.bits & bit) != 0) fail(error, name, {{argument.index, bit, ~argument.value & bit}});
-}
-
 bool SystemCallRules::load() { return context_ && whole_ && seccomp_load(context_.get()) == 0; }
 
 } // namespace evictlab::isolation

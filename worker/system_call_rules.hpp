@@ -18,6 +18,7 @@ struct Argument {
 };
 /// Of an `int` or `unsigned`.
 constexpr Argument is(unsigned index, std::uint32_t value) { return {index, 0xffff'ffff, value}; }
+/// Of all 64 bits.
 constexpr Argument is_null(unsigned index) { return {index, ~std::uint64_t{0}, 0}; }
 constexpr Argument is_not_null(unsigned index) { return {index, 0, 0, true}; }
 /// These bits of it.
@@ -32,8 +33,6 @@ public:
     explicit SystemCallRules(std::uint32_t otherwise);
     void allow(const char* name, std::initializer_list<Argument> arguments = {});
     void fail(int error, const char* name, std::initializer_list<Argument> arguments = {});
-    /// Allowed if the comparison holds; else it fails with the error.
-    void allow_or_fail(int error, const char* name, const Argument& argument);
     /// By its number.
     void fail(int error, int number);
     /// In all threads. False where a rule or the kernel failed.
