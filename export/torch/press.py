@@ -31,7 +31,7 @@ class @CLASS@(PromptScorer):
             return keys, values
         layer = self.layer(module, hidden_states, keys, values, kwargs)
         if layer.left_alone:
-            self.leave(layer)
+            self.tell_of_windows(module)
             return keys, values
         scores = self.score(module, hidden_states, keys, values, attentions, kwargs)
         count = compute_n_kept(keys.shape[2], self.compression_ratio)

@@ -105,9 +105,19 @@ ARCHITECTURES: dict[str, Architecture] = {
         {"num_local_experts": 2, "intermediate_size_mlp": 64, "attention_chunk_size": 64},
         config="Llama4TextConfig",
     ),
+    "llama4_short": Architecture(
+        "Llama4", {"num_local_experts": 2, "intermediate_size_mlp": 64}, config="Llama4TextConfig"
+    ),
     "lfm2": Architecture("Lfm2", {"layer_types": ["full_attention", "conv"]}),
     "minimax_m2": Architecture("MiniMaxM2", {"num_local_experts": 2, "num_experts_per_tok": 1}),
     "ministral": Architecture("Ministral", _sliding()),
+    "ministral3": Architecture(
+        "Ministral3",
+        {
+            "rope_parameters": {**YARN, "llama_4_scaling_beta": 0.5},
+            "max_position_embeddings": 256,
+        },
+    ),
     "mistral": Architecture("Mistral", {"sliding_window": WINDOW}),
     "mistral_full": Architecture("Mistral", {"sliding_window": None}),
     "mixtral": Architecture("Mixtral", {"sliding_window": WINDOW, "num_local_experts": 2}),

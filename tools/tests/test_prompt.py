@@ -12,14 +12,19 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import VOCABULARY, WINDOW, eager_attention, make, tokens
+from architectures import ARCHITECTURES, VOCABULARY, WINDOW, eager_attention, make, tokens
 from torch import Tensor
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
 
 from exported import export, press_of  # noqa: E402
 from test_architectures import expected, off, scores  # noqa: E402
-from transformers import DynamicCache  # noqa: E402
+from transformers import (  # noqa: E402
+    DynamicCache,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    SiglipVisionConfig,
+)
 
 from evictlab_tools.press import EvictlabPress, Refused, positions_after  # noqa: E402
 from evictlab_tools.reading import read  # noqa: E402
@@ -136,6 +141,24 @@ def test_sliding_layers_are_left_alone(press: Callable[[float, str], Any], archi
     torch.testing.assert_close(gone_on(model, cache), right, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("own_cache", [False, True])
+def test_a_model_that_sees_is_pressed_in_its_text(press: Callable[[float, str], Any], own_cache: bool) -> None:
+    """kvpress skips this class's sliding layers itself, and so the press is not asked about them."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma3Config(
+        text_config=ARCHITECTURES["gemma3"].settings(),
+        vision_config=SiglipVisionConfig(**sizes, image_size=8, patch_size=4),
+    )
+    torch.manual_seed(17)
+    model = Gemma3ForConditionalGeneration(config).eval()
+    cache = compressed(model, press(0.5, RULE), DynamicCache(config=config.text_config) if own_cache else None)
+    assert rows(cache) == [WINDOW - 1 if own_cache else PROMPT, 75]
+    one_by_one = copy.deepcopy(cache)
+    with torch.no_grad():
+        steps = [model(input_ids=more()[:, i : i + 1], past_key_values=one_by_one).logits[0] for i in range(MORE)]
+    torch.testing.assert_close(gone_on(model, cache), torch.cat(steps), atol=1e-3, rtol=1e-3)
+
+
 def test_where_all_layers_slide_prompts_within_the_window_are_evicted_from(press: Callable[[float, str], Any]) -> None:
     model = make("mistral", "sdpa", sliding_window=200)
     assert rows(compressed(model, press(0.5, RULE))) == [75, 75]
@@ -226,8 +249,8 @@ def decoding(press: Any) -> Any:
     return kvpress.DecodingPress(press, compression_interval=5, target_size=40)
 
 
-def pieces(wrap: Callable[[Any], Any], press: Any) -> Any:
-    model, wrapped, cache = make("llama", "sdpa"), wrap(press), DynamicCache()
+def pieces(wrap: Callable[[Any], Any], press: Any, architecture: str = "llama") -> Any:
+    model, wrapped, cache = make(architecture, "sdpa"), wrap(press), DynamicCache()
     with torch.no_grad(), wrapped(model):
         model(input_ids=tokens(), past_key_values=cache)
         for step in range(6):
@@ -246,6 +269,8 @@ def test_pieces_that_are_no_prompt_have_columns_of_keys_alone(
     for rule in (RULE, "position", "sequence_len", "lag_key:16", "expected_attn", "if(is_sink, keep, key_norm)"):
         with pytest.raises(ValueError, match=r"LlamaAttention.*no prompt, nor neighbours in one.*BlockPress"):
             pieces(wrap, press(0.5, rule))
+    with pytest.raises(ValueError, match=r"MistralAttention.*sliding window of 20 tokens.*left alone"):
+        pieces(wrap, press(0.5, "-key_norm"), "mistral")
 
 
 WHOLE: dict[str, Callable[[Any], Any]] = {

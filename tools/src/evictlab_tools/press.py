@@ -77,7 +77,7 @@ class EvictlabPress(PromptScorer):
             return keys, values
         layer = self.layer(module, hidden_states, keys, values, kwargs)
         if layer.left_alone:
-            self.leave(layer)
+            self.tell_of_windows(module)
             return keys, values
         if self._scorer.needs.uneven:
             self._check_masking(layer)

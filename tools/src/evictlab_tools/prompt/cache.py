@@ -15,6 +15,14 @@ class CompressedCache(DynamicCache):  # type: ignore[misc]
     """
 
     removed: dict[int, int]  # by layer
+    kinds: tuple[str, ...]  # of the model's layers, where its configuration tells them apart
+
+    @property
+    def is_sliding(self) -> list[bool]:
+        """By layer, also where this cache lets none roll: models size their masks by the first of each kind."""
+        if len(set(self.kinds)) < 2:
+            return [bool(layer.is_sliding) for layer in self.layers]
+        return [kind.startswith(("sliding", "chunked")) for kind in self.kinds[: len(self.layers)]]
 
     def get_seq_length(self, layer_idx: int | None = None) -> int:
         rows = int(super().get_seq_length(layer_idx or 0))

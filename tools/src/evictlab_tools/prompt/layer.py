@@ -73,6 +73,9 @@ class Layer:
         if is_prefilling(self.kwargs["cache_position"], prompt.shape[1]) and self.hidden_states.shape[1] == self.tokens:
             self.first = place_of(self.hidden_states, prompt)
         if self.first is None:
+            self.window = (
+                0 if self.kind().startswith("full") else int(getattr(self.module.config, "sliding_window", 0) or 0)
+            )
             return
         options = self.call(slice(self.tokens - 1, self.tokens)).options
         scale = options.get("scaling")
@@ -113,6 +116,11 @@ class Layer:
     def number(self, value: float) -> Tensor:
         return torch.tensor(value, dtype=EXACT, device=self.keys.device)
 
+    def kind(self) -> str:
+        """As the model's configuration has it: full_attention, sliding_attention, ...; "" where it has nothing."""
+        kinds = getattr(self.module.config, "layer_types", None)
+        return "" if kinds is None else str(kinds[self.module.layer_idx])
+
     @property
     def left_alone(self) -> bool:
         """Whether nothing is evicted: what a sliding window hides goes by itself, and masks of windows count rows.
@@ -120,31 +128,35 @@ class Layer:
         Where all layers have the window it starts to matter when the prompt outgrows it.
         """
         kinds = {str(kind).startswith("full") for kind in getattr(self.module.config, "layer_types", None) or ()}
-        return self.window > 0 and (len(kinds) == 2 or self.kwargs["hidden_states"].shape[1] > self.window)
+        return self.window > 0 and (len(kinds) == 2 or int(self.kwargs["cache_position"][-1]) >= self.window)
 
-    def arguments(self, at: Any, turned: bool = True) -> dict[str, Any]:
-        """Of the module's forward() for the prompt's tokens `at`, without a cache; unless `turned` without RoPE."""
+    def arguments(self, at: Any, turned: bool = True, later: int = 0) -> dict[str, Any]:
+        """Of the module's forward() for the prompt's tokens `at`, without a cache.
+
+        Unless `turned` RoPE turns nothing; by `later` the tokens say that they stand behind where RoPE has them.
+        """
         given = {**self.kwargs, "hidden_states": self.kwargs["hidden_states"][:, at]}
         for name in {"past_key_values", "attention_mask"} & given.keys():
             given[name] = None
         for name in {"position_ids", "cache_position"} & given.keys():
-            given[name] = None if given[name] is None else given[name][..., at]
+            given[name] = None if given[name] is None else given[name][..., at] + later
         rotation = given.get("position_embeddings")
         if isinstance(rotation, Tensor):
-            given["position_embeddings"] = rotation[..., at, :]
+            part = rotation[..., at, :]
+            given["position_embeddings"] = part if turned else torch.ones_like(part)  # complex numbers
         elif rotation is not None:
             cos, sin = (part[..., at, :] for part in rotation)
             given["position_embeddings"] = (cos, sin) if turned else (torch.ones_like(cos), torch.zeros_like(sin))
         return given
 
-    def call(self, where: Any, turned: bool = True) -> Call:
+    def call(self, where: Any, turned: bool = True, later: int = 0) -> Call:
         """What the attention is called with for some of the tokens, a slice or their numbers."""
         place = self.prompt_place
         at = slice(place + where.start, place + where.stop) if isinstance(where, slice) else place + where
         try:
-            ask(self.module, self.arguments(at, turned), tell)
+            ask(self.module, self.arguments(at, turned, later), tell)
         except Call as call:
-            if turned:
+            if turned and later == 0:
                 self.check_keys(call, where)
             return call
         except Exception as error:
@@ -163,10 +175,10 @@ class Layer:
         if not rounded and not alike(call.keys[:, :, -PROVING_TOKENS:], keys[:, :, -PROVING_TOKENS:]):
             raise self.refuse("the keys in its cache are not those that its attention uses", WORKS)
 
-    def queries(self, where: Any, turned: bool = True) -> Tensor:
-        """[B, H_q, m, d] of some of the tokens, as the attention uses them; unless `turned`, without RoPE."""
+    def queries(self, where: Any, turned: bool = True, later: int = 0) -> Tensor:
+        """[B, H_q, m, d] of some of the tokens, as the attention uses them; `turned` and `later` as of arguments()."""
         self.prove()
-        return self.call(where, turned).queries
+        return self.call(where, turned, later).queries
 
     def find_window(self, options: dict[str, Any]) -> int:
         """Of the layer; Refused where its attention mask is not that of the window."""

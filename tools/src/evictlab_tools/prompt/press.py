@@ -45,11 +45,6 @@ class PromptScorer(ScorerPress):  # type: ignore[misc]
             )
         return layer
 
-    def leave(self, layer: Layer) -> None:
-        """A layer that is left alone."""
-        layer.kwargs["past_key_values"].layers[layer.module.layer_idx].is_sliding = True  # for models that make masks
-        self.tell_of_windows(layer.module)
-
     def tell_of_windows(self, module: Any) -> None:
         if not any(str(kind).startswith("full") for kind in getattr(module.config, "layer_types", None) or ()):
             warnings.warn(
@@ -79,6 +74,7 @@ class PromptScorer(ScorerPress):  # type: ignore[misc]
         if type(cache) is DynamicCache and held.keys.shape[2] < kwargs["hidden_states"].shape[1]:
             cache.__class__ = CompressedCache  # the caller holds this very object, and goes on with it
             cache.removed = {}
+            cache.kinds = tuple(map(str, getattr(module.config, "layer_types", None) or ()))
         if hasattr(cache, "removed"):
             cache.removed[module.layer_idx] = kwargs["hidden_states"].shape[1] - held.keys.shape[2]
         return output

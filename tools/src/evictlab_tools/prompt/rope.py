@@ -64,32 +64,35 @@ def orders(turned: int, channels: int, device: torch.device) -> Iterator[Tensor]
             yield torch.cat((pairs[0], a, pairs[1], b))
 
 
+def candidates(layer: Layer, channels: int) -> Iterator[Rope]:
+    for frequencies, factor in frequencies_of(layer):
+        rest = channels - 2 * len(frequencies)
+        if rest < 0 or rest % 2 != 0 or (rest > 0 and abs(factor - 1) > 0.01):
+            continue
+        padded = torch.cat((frequencies, frequencies.new_zeros(rest // 2)))
+        for order in orders(len(frequencies), channels, frequencies.device):
+            yield Rope(padded, factor, order)
+    if layer.kwargs.get("position_embeddings") is not None:  # and makes no use of them
+        device = layer.keys.device
+        yield Rope(torch.zeros(channels // 2, dtype=EXACT, device=device), 1.0, torch.arange(channels, device=device))
+
+
 def found_rope(layer: Layer) -> Rope:
-    """Refused where the queries are not such rotations of what the module has without them."""
+    """Refused where positions change the queries in another way than such rotations."""
     if (known := layer.known.get("rope")) is not None:
         rope: Rope = known
         return rope
     where = slice(max(0, layer.tokens - 16), layer.tokens)
     after, before = layer.queries(where), layer.queries(where, turned=False)
-    channels, device = after.shape[-1], after.device
-    at = layer.start + torch.arange(where.start, where.stop, device=device, dtype=EXACT)
-    found = None
-    if torch.equal(after, before) and layer.tokens > 1:
-        found = Rope(torch.zeros(channels // 2, dtype=EXACT, device=device), 1.0, torch.arange(channels, device=device))
-    for frequencies, factor in frequencies_of(layer):
-        unturned = channels - 2 * len(frequencies)
-        if found is not None or unturned < 0 or unturned % 2 != 0 or (unturned > 0 and abs(factor - 1) > 0.01):
-            continue
-        padded = torch.cat((frequencies, frequencies.new_zeros(unturned // 2)))
-        for order in orders(len(frequencies), channels, device):
-            angles = at[:, None] * padded
-            if found is None and alike(turn(before[..., order].to(EXACT), angles, factor), after[..., order]):
-                found = Rope(padded, factor, order)
-    if found is None:
-        raise layer.refuse(
-            "its queries are not rotations of pairs of channels by the frequencies of its rotary embedding, so they "
-            "cannot be turned to other positions",
-            "scorers without expected_attn and replayed_attn work",
-        )
-    layer.known["rope"] = found
-    return found
+    at = layer.start + torch.arange(where.start, where.stop, device=after.device, dtype=EXACT)
+    if torch.equal(after, layer.queries(where, later=100_000)):
+        for rope in candidates(layer, after.shape[-1]):
+            turned = turn(before[..., rope.order].to(EXACT), at[:, None] * rope.frequencies, rope.factor)
+            if alike(turned, after[..., rope.order]):
+                layer.known["rope"] = rope
+                return rope
+    raise layer.refuse(
+        "its queries are not rotations of pairs of channels by the frequencies of its rotary embedding, so they cannot "
+        "be turned to other positions",
+        "scorers without expected_attn and replayed_attn work",
+    )
