@@ -192,4 +192,9 @@ TEST_CASE("and where user namespaces are off, for a user without rights") {
         shell(without_namespaces + "'" + fs::read_symlink("/proc/self/exe").string() + "' '[looks]'", "/");
     INFO(there.out << there.err);
     CHECK(there.code == 0);
+    const test::Outcome told = shell(without_namespaces + "'" EVICTLAB_BINARY "' plugins describe '" +
+                                     (zoo / "filtered/peeks.so").string() + "'");
+    CHECK(told.code == 0);
+    CHECK_THAT(told.err, ContainsSubstring("plugins are held by less than could be: without "));
+    CHECK_THAT(told.out, ContainsSubstring("missing here: "));
 }

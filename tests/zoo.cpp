@@ -151,7 +151,7 @@ TEST_CASE("each animal that breaks is told by its name, phase and cause") {
 }
 
 TEST_CASE("an animal whose habit reaches nobody keeps its row, and the figures are those of its rule") {
-    for (const char* name : {"closes_descriptors", "lingering_thread", "prints_megabytes"}) {
+    for (const char* name : {"closes_descriptors", "lingering_thread", "lively", "prints_megabytes"}) {
         INFO(name);
         CHECK_FALSE(whole_zoo().verdicts.contains(name));
         check_same_figures(row_of(whole_zoo().bench, name), row_of(whole_zoo().bench, "=cumulative_attn"));
