@@ -81,6 +81,13 @@ TEST_CASE("what libraries try fails, and changes nothing", "[contained]") {
     }
 }
 
+TEST_CASE("what ordinary libraries do goes on", "[contained]") {
+    ::setenv("OMP_PLACES", "cores", 1);
+    const auto plugin = loaded("lively.so", GENERATE(0U, +pid_layer, namespaces, landlock_layer | namespaces));
+    ::unsetenv("OMP_PLACES");
+    CHECK(outcome(*plugin, {}) == "");
+}
+
 TEST_CASE("a plugin looks into no process but its own, by any one of what holds it", "[contained][looks]") {
     const std::uint32_t without = GENERATE(0U, +landlock_layer, namespaces, landlock_layer | namespaces,
                                            landlock_layer | filter_layer, namespaces | filter_layer, all_layers);

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <evictlab/scorer.hpp>
 #include <filesystem>
@@ -34,6 +35,22 @@ struct Lively {
 
     static void must(bool did, const char* what) {
         if (!did) throw std::runtime_error(what);
+    }
+
+    /// As OpenMP does, which ends the process where it may not.
+    static void bind_thread() {
+        cpu_set_t processors;
+        must(::sched_getaffinity(0, sizeof processors, &processors) == 0, "sched_getaffinity");
+        if (!std::getenv("OMP_PLACES")) return;
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setaffinity_np(&attributes, sizeof processors, &processors);
+        pthread_t thread{};
+        must(::pthread_create(
+                 &thread, &attributes, [](void* nothing) { return nothing; }, nullptr) == 0,
+             "a bound thread");
+        pthread_join(thread, nullptr);
+        pthread_attr_destroy(&attributes);
     }
 
     static void run_threads() {
@@ -66,7 +83,8 @@ struct Lively {
         cpu_set_t processors;
         must(::sched_getaffinity(0, sizeof processors, &processors) == 0, "sched_getaffinity");
         must(::sched_setaffinity(0, sizeof processors, &processors) == 0, "sched_setaffinity");
-        (void)::pthread_setaffinity_np(::pthread_self(), sizeof processors, &processors);
+        (void)::pthread_setaffinity_np(::pthread_self(), sizeof processors,
+                                       &processors); // another's, for all one knows
         (void)::setpriority(PRIO_PROCESS, 0, 5);
         rlimit files{};
         must(::getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
@@ -98,6 +116,7 @@ struct Lively {
 
     void prepare() const {
         run_threads();
+        bind_thread();
         look_around();
         try_more();
         use_signals();
