@@ -18,6 +18,7 @@ from pathlib import Path
 
 from evictlab_tools.binding import Library, find_library
 from evictlab_tools.errors import ToolError, run_command
+from evictlab_tools.shown import complain, say
 
 PLAIN = "as by default"
 VARIANTS = (
@@ -60,7 +61,7 @@ def measure(variants: Sequence[str], seeds: Sequence[int], evolve: Evolve, error
         for variant in variants:
             formula = evolve([*([] if variant == PLAIN else shlex.split(variant)), "--seed", str(seed)])
             errors[variant].append(error(formula))
-            print(f"seed {seed}, {variant}: {errors[variant][-1]:.6f}", file=sys.stderr)
+            complain(f"seed {seed}, {variant}: {errors[variant][-1]:.6f}")
     return errors
 
 
@@ -98,7 +99,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         lambda options: evolved(program, [*common, *options]),
         lambda formula: test_error(program, given.suite, formula),
     )
-    print(table(errors))
+    say(table(errors))
 
 
 def main() -> None:

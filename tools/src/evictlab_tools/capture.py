@@ -23,6 +23,7 @@ from evictlab_tools.models import ModelSource, open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.reading import Reading, read
 from evictlab_tools.sensitivity import sensitivities
+from evictlab_tools.shown import say
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
 from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
@@ -154,9 +155,8 @@ def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sen
     for layer, attention in layers.items():
         rope = attention.rope
         assert rope is not None
-        held = {"q": rope.ordered(attention.q), "k": rope.ordered(attention.k), "v": attention.v}
-        for name, tensor in held.items():
-            put_tensor(tensors, f"layers.{layer}.{name}", tensor.numpy(), settings.dtype)
+        for name in ("q", "k", "v"):
+            put_tensor(tensors, f"layers.{layer}.{name}", getattr(attention, name).numpy(), settings.dtype)
         tensors[f"layers.{layer}.rope_inv_freq"] = rope.inv_freq.numpy().astype(np.float32)
         if rope.scale != 1:
             tensors[f"layers.{layer}.rope_scale"] = np.array([rope.scale], np.float32)
@@ -314,7 +314,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         source, documents, settings, given.out, name=given.name or given.out.resolve().name, licence=given.licence
     )
     size = sum(path.stat().st_size for path in given.out.iterdir())
-    print(f"{given.out}: {len(documents)} documents of {source.name}, {size / 1e6:.1f} MB")
+    say(f"{given.out}: {len(documents)} documents of {source.name}, {size / 1e6:.1f} MB")
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evictlab_tools.errors import ToolError
-from evictlab_tools.files import read_json
+from evictlab_tools.files import read_bytes, read_json
 
 MANIFEST_FORMAT = "evictlab-documents/1"
 SPLITS = ("train", "valid", "test", "test_other_model")
@@ -40,10 +40,10 @@ class Document:
 
 
 def read_text(path: Path) -> str:
+    if not path.exists():
+        raise ToolError(f"{path}: there is no such text file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ToolError(f"{path}: there is no such text file") from None
+        text = read_bytes(path).decode().replace("\r\n", "\n").replace("\r", "\n")  # as files of text are read
     except UnicodeDecodeError as error:
         raise ToolError(f"{path}: not UTF-8 ({error}); convert it, for example with iconv") from None
     if not text.strip():

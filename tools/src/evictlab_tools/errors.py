@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+
+from evictlab_tools.shown import complain
 
 
 class ToolError(Exception):
@@ -20,12 +21,12 @@ def run_command(command: Callable[[], None], stopped: str = "the same command go
     try:
         command()
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     except (ToolError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        print(f"stopped; {stopped}", file=sys.stderr)
+        complain(f"stopped; {stopped}")
         return 130
     return 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,38 @@ def sha256_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+MOST_BYTES = 1 << 30  # of a file that is read whole
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """A file's content, or a pipe's, of so many bytes at most; ToolError for what is neither, as a device."""
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise ToolError(f"{path}: is {'a folder' if stat.S_ISDIR(mode) else 'a device or socket'}, not a file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except FileNotFoundError:
+        raise ToolError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ToolError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > most:
+        raise ToolError(f"{path}: larger than {most >> 20} MiB: not a file for this")
+    return data
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Replaces the file in one step: who reads it, or is stopped, never meets half a file."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ToolError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -40,8 +65,6 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ToolError(f"{path}: there is no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
         raise ToolError(f"{path}: not valid JSON: {error}") from None

@@ -9,6 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from evictlab_tools.shown import say, shown
+
 LINE_AFTER = 10.0  # seconds, between plain lines; evictlab's own
 
 
@@ -16,11 +18,11 @@ class Progress:
     """Of `total` steps, `done` of which were finished before. For one thread."""
 
     def __init__(self, label: str, total: int, *, done: int = 0, unit: str) -> None:
-        self.label, self.total, self.done, self.unit = label, total, done, unit
+        self.label, self.total, self.done, self.unit = shown(label), total, done, unit
         self.started = self.last = time.monotonic()
         self.before = done
         terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=total, initial=done, unit=unit, desc=label) if terminal else None
+        self.bar = tqdm(total=total, initial=done, unit=unit, desc=self.label) if terminal else None
 
     def __enter__(self) -> Progress:
         return self
@@ -33,9 +35,9 @@ class Progress:
 
     def at(self, label: str) -> None:
         """What is being worked on."""
-        self.label = label
+        self.label = shown(label)
         if self.bar is not None:
-            self.bar.set_description(label)
+            self.bar.set_description(self.label)
 
     def advance(self, steps: int = 1) -> None:
         self.done += steps
@@ -44,7 +46,7 @@ class Progress:
             self.bar.update(steps)
         elif now - self.last >= LINE_AFTER:
             self.last = now
-            print(self._line(now - self.started), file=sys.stderr, flush=True)
+            say(self._line(now - self.started), file=sys.stderr, flush=True)
 
     def _line(self, seconds: float) -> str:
         share = f"{self.done} of {self.total} {self.unit}s after {tqdm.format_interval(seconds)}"
@@ -54,4 +56,4 @@ class Progress:
 
     def say(self, message: str) -> None:
         """A line of its own, which leaves a bar whole."""
-        tqdm.write(message, file=sys.stderr)
+        tqdm.write(shown(message, lines=True), file=sys.stderr)

@@ -22,6 +22,7 @@ from evictlab_tools.documents import MANIFEST_FORMAT
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import write_json, write_whole
 from evictlab_tools.models import open_model
+from evictlab_tools.shown import say
 from evictlab_tools.tokens import Tokenizer
 
 CHARACTERS_A_TOKEN = 12  # more than any text here has: so many are kept
@@ -129,7 +130,7 @@ def chosen(given: argparse.Namespace) -> Sequence[Entry]:
 def command(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     if given.packages:
-        print("\n".join(debian_packages()))
+        say("\n".join(debian_packages()))
         return
     if given.root is None or given.out is None or given.model is None:
         raise UsageError("--root, --out and --model are needed")
@@ -143,7 +144,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         tokens=given.prompt + given.continuation,
         layers=given.shipped,
     )
-    print(f"{given.out}: {len(entries)} documents")
+    say(f"{given.out}: {len(entries)} documents")
 
 
 def main() -> None:

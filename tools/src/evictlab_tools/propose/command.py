@@ -18,6 +18,7 @@ from evictlab_tools.lines import own_stdout
 from evictlab_tools.propose.endpoint import Endpoint
 from evictlab_tools.propose.prompt import messages, parse
 from evictlab_tools.propose.serve import TIMEOUT, Proposals, greeting, serve
+from evictlab_tools.shown import complain
 
 Check = Callable[[str], str | None]  # why a formula is refused
 
@@ -27,7 +28,7 @@ def formula_check() -> Check:
     try:
         lab = Lab()
     except ToolError as error:
-        print(f"formulas are not checked here: {error}", file=sys.stderr)
+        complain(f"formulas are not checked here: {error}")
         return lambda _formula: None
 
     def refusal(formula: str) -> str | None:
@@ -58,7 +59,7 @@ class Proposer:
             again = [*chat, {"role": "assistant", "content": said}, {"role": "user", "content": complaint}]
             good, refused = self._sorted_out(self._endpoint.complete(again, deadline - time.monotonic()))
         for reason in refused:
-            print(f"left out: {reason}", file=sys.stderr)
+            complain(f"left out: {reason}")
         if not good:
             raise ToolError(f"no formula of the model's answer can be used: {refused[0]}")
         return good

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.shown import complain
 
 SHOWN = 300  # characters of an error's text
 
@@ -51,7 +51,7 @@ class Endpoint:
                 pause = 2.0**attempt if error.after is None else error.after
                 if attempt == self.retries or time.monotonic() + pause >= deadline:
                     raise ToolError(f"{error} (attempts: {attempt + 1})") from None
-                print(f"{error}; trying again in {pause:g} s", file=sys.stderr)
+                complain(f"{error}; trying again in {pause:g} s")
                 self.sleep(pause)
         raise AssertionError("unreachable")
 

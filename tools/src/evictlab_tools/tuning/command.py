@@ -18,6 +18,7 @@ from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import TIMEOUT, greeting, serve
+from evictlab_tools.shown import say
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
@@ -100,12 +101,12 @@ def _weights(text: str | None, retentions: Sequence[float]) -> tuple[float, ...]
 
 def _print_round(number: int, found: Round, retentions: Sequence[float]) -> None:
     verdict = "better" if found.better else "no better, and left out"
-    print(f"round {number}: {verdict}")
+    say(f"round {number}: {verdict}")
     if len(found.before):
-        print("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
+        say("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
         for at, retention in enumerate(retentions):
             change = ratio(np.exp(found.after[:, at]), np.exp(found.before[:, at]))
-            print(f"  {retention:g}: {with_interval(change, '.3f')}")
+            say(f"  {retention:g}: {with_interval(change, '.3f')}")
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
@@ -163,7 +164,7 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
         if not found.better:
             break
         point = found.point
-        print(f"  {point.formula}", flush=True)
+        say(f"  {point.formula}", flush=True)
         if given.output is not None:
             write_whole(given.output, f"{point.formula}\n".encode())
 

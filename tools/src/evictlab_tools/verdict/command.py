@@ -23,6 +23,7 @@ from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
+from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_suite, read_named_suite, read_texts
@@ -189,17 +190,17 @@ def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> Doc
 def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
     found = run_bench(lab.library, verdict) if bench == "" else read_bench(Path(bench), verdict)
     correlations = correlate(verdict, found)
-    print(
+    say(
         f"Which offline measure predicts the KL divergence: mean over {correlations[0].documents} documents of the "
         f"rank correlation (Spearman) over {correlations[0].scorers} scorers, with 95 % intervals"
     )
-    print(correlations_to_text(correlations))
+    say(correlations_to_text(correlations))
 
 
 def _open_lab(plugin_dirs: Sequence[Path]) -> Lab:
     lab = Lab(plugin_dirs)
     for problem in lab.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        complain(f"warning: {problem}")
     return lab
 
 
@@ -252,7 +253,7 @@ def _measure(given: argparse.Namespace) -> None:
         verdicts.run()
     verdict = verdicts.verdict()
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
-    print(to_text(verdict))
+    say(to_text(verdict))
     if given.correlate is not None:
         _print_correlation(given.correlate, lab, verdict)
     if verdicts.failures:
