@@ -5,15 +5,19 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <new>
+#include <string>
 #include <string_view>
 
 #include "framework/error.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::capi {
 
-/// One line, cut at a whole UTF-8 character.
-inline evl_status fail(evl_status status, std::string_view text, evl_failure* failure) {
+/// One line of plain text, cut at a whole UTF-8 character.
+inline evl_status fail(evl_status status, std::string_view what, evl_failure* failure) {
     if (!failure) return status;
+    const std::string text = text::lines(what);
     std::size_t size = std::min(text.size(), sizeof failure->text - 1);
     while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
     std::memcpy(failure->text, text.data(), size);
@@ -22,13 +26,22 @@ inline evl_status fail(evl_status status, std::string_view text, evl_failure* fa
     return status;
 }
 
+/// Where there is no memory even for a message.
+inline evl_status fail_without_memory(evl_failure* failure) noexcept {
+    constexpr std::string_view text = "out of memory";
+    if (failure) *std::copy(text.begin(), text.end(), failure->text) = '\0';
+    return EVL_FAILED;
+}
+
 template <class Action>
-evl_status guarded(evl_failure* failure, Action action) noexcept {
+evl_status told(evl_failure* failure, Action action) {
     try {
         action();
         return EVL_OK;
     } catch (const UsageError& error) {
         return fail(EVL_USAGE, error.what(), failure);
+    } catch (const std::bad_alloc&) {
+        return fail_without_memory(failure);
     } catch (const std::exception& error) {
         return fail(EVL_FAILED, error.what(), failure);
     } catch (...) {
@@ -36,8 +49,18 @@ evl_status guarded(evl_failure* failure, Action action) noexcept {
     }
 }
 
-/// Throws UsageError for a null pointer that the header does not allow.
-inline void require(const void* pointer, const char* name) {
+template <class Action>
+evl_status guarded(evl_failure* failure, Action action) noexcept {
+    try {
+        return told(failure, action);
+    } catch (...) { // the message itself could not be made
+        return fail_without_memory(failure);
+    }
+}
+
+/// Throws UsageError for a null pointer, to an object or a function, that the header does not allow.
+template <class Pointer>
+void require(Pointer pointer, const char* name) {
     if (!pointer) throw UsageError(std::string(name) + " is NULL");
 }
 

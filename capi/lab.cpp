@@ -8,11 +8,12 @@
 #include "capi/guard.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/evaluation/scorer.hpp"
+#include "text/shown.hpp"
 
 using namespace evictlab;
 
 evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plugin_dirs) {
-    for (const PluginError& problem : host.problems()) problems.emplace_back(problem.what());
+    for (const PluginError& problem : host.problems()) problems.push_back(text::lines(problem.what()));
     for (const Scorer& scorer : all_prefill_scorers(host)) scorers.push_back(scorer.label());
 }
 
@@ -47,14 +48,14 @@ evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab*
 
 void evl_lab_close(evl_lab* lab) { delete lab; }
 
-uint64_t evl_lab_problem_count(const evl_lab* lab) { return lab->problems.size(); }
+uint64_t evl_lab_problem_count(const evl_lab* lab) { return lab ? lab->problems.size() : 0; }
 const char* evl_lab_problem(const evl_lab* lab, uint64_t index) {
-    return index < lab->problems.size() ? lab->problems[index].c_str() : nullptr;
+    return index < evl_lab_problem_count(lab) ? lab->problems[index].c_str() : nullptr;
 }
 
-uint64_t evl_lab_scorer_count(const evl_lab* lab) { return lab->scorers.size(); }
+uint64_t evl_lab_scorer_count(const evl_lab* lab) { return lab ? lab->scorers.size() : 0; }
 const char* evl_lab_scorer(const evl_lab* lab, uint64_t index) {
-    return index < lab->scorers.size() ? lab->scorers[index].c_str() : nullptr;
+    return index < evl_lab_scorer_count(lab) ? lab->scorers[index].c_str() : nullptr;
 }
 
 evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
@@ -62,6 +63,7 @@ evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void*
     return capi::guarded(failure, [&] {
         capi::require(lab, "lab");
         capi::require(list, "list");
+        capi::require(add, "add");
         for (const std::string& text : split_scorer_list(list)) {
             if (text != "all") {
                 add(context, text.c_str());
@@ -85,6 +87,7 @@ evl_status evl_suite_folder(const char* suite, void (*take)(void* context, const
                             evl_failure* failure) {
     return capi::guarded(failure, [&] {
         capi::require(suite, "suite");
+        capi::require(take, "take");
         take(context, folder_of(suite).c_str());
     });
 }

@@ -114,7 +114,12 @@ private:
             throw UsageError(
                 fmt::format("scorer '{}' needs token types, and layer.token_type is NULL", scorer.scorer.label()));
         token_type_.assign(padded(layer.tokens), 0.0);
-        if (layer.token_type) std::copy_n(layer.token_type, layer.tokens, token_type_.begin());
+        for (std::size_t i = 0; layer.token_type && i < layer.tokens; ++i) {
+            if (layer.token_type[i] > 3)
+                throw UsageError(
+                    fmt::format("layer.token_type is {} at token {}, but must be from 0 to 3", layer.token_type[i], i));
+            token_type_[i] = layer.token_type[i];
+        }
         view_.token_type = token_type_.data();
     }
 
@@ -186,8 +191,8 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
     return capi::guarded(failure, [&] {
         capi::require(removed, "removed");
         capi::require(kept, "kept");
-        capi::require(layer, "layer");
-        const std::size_t heads = layer->kv_heads, n = layer->tokens;
+        const evl_layer given = checked(layer);
+        const std::size_t heads = given.kv_heads, n = given.tokens;
         std::vector<std::uint8_t> all(budgets * heads * n); // written only when all went well
         std::vector<double> all_scores;
         std::vector<std::uint64_t> all_counts;

@@ -57,6 +57,7 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
 void evl_scorer_close(evl_scorer* scorer) { delete scorer; }
 
 void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
+    if (!scorer || !needs) return;
     evl_needs all{};
     all.struct_size = needs->struct_size;
     all.queries = scorer->queries == all_history ? EVL_ALL_QUERIES : scorer->queries;
@@ -67,12 +68,12 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
     std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
 }
 
-uint64_t evl_scorer_column_count(const evl_scorer* scorer) { return scorer->columns.size(); }
+uint64_t evl_scorer_column_count(const evl_scorer* scorer) { return scorer ? scorer->columns.size() : 0; }
 
 const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index) {
-    return index < scorer->columns.size() ? columns::name(scorer->columns[index]).c_str() : nullptr;
+    return index < evl_scorer_column_count(scorer) ? columns::name(scorer->columns[index]).c_str() : nullptr;
 }
 
-const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer->hash.c_str(); }
+const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer ? scorer->hash.c_str() : nullptr; }
 
 } // extern "C"

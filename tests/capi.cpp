@@ -357,6 +357,67 @@ TEST_CASE("what goes wrong is a code and a text, and changes nothing") {
     expect(refused(snapkv, prompt.layer), EVL_FAILED, "k has a value that is not finite at head 0, row 3");
 }
 
+TEST_CASE("NULL where something must be is wrong use, and ends no program") {
+    const Lab lab;
+    PromptLayer prompt;
+    const Opened knorm(lab, "knorm@kvpress");
+    evl_lab* no_lab = nullptr;
+    evl_scorer* no_scorer = nullptr;
+    evl_memory* memory = nullptr;
+    evl_failure why{};
+    const double removed = 0.5;
+    double score = 0;
+    std::uint8_t kept = 0;
+    char hash[80];
+    const char* const none[] = {nullptr};
+    const auto take = [](void*, const char*) {};
+    const auto refused = [&](evl_status status, const char* what) {
+        CHECK(status == EVL_USAGE);
+        CHECK(std::string(why.text) == std::string(what) + " is NULL");
+        why = {};
+    };
+    refused(evl_lab_open(nullptr, 0, nullptr, &why), "lab");
+    refused(evl_lab_open(nullptr, 1, &no_lab, &why), "plugin_dirs");
+    refused(evl_lab_open(none, 1, &no_lab, &why), "a folder of plugin_dirs");
+    refused(evl_lab_split(nullptr, "all", take, nullptr, &why), "lab");
+    refused(evl_lab_split(lab.lab, nullptr, take, nullptr, &why), "list");
+    refused(evl_lab_split(lab.lab, "all", nullptr, nullptr, &why), "add");
+    refused(evl_scorer_open(nullptr, "h2o", &no_scorer, &why), "lab");
+    refused(evl_scorer_open(lab.lab, nullptr, &no_scorer, &why), "text");
+    refused(evl_scorer_open(lab.lab, "h2o", nullptr, &why), "scorer");
+    refused(evl_memory_open(nullptr, &why), "memory");
+    refused(evl_scorer_score(nullptr, &prompt.layer, removed, &score, nullptr, &why), "scorer");
+    refused(evl_scorer_score(knorm.scorer, nullptr, removed, &score, nullptr, &why), "layer");
+    refused(evl_scorer_score(knorm.scorer, &prompt.layer, removed, nullptr, nullptr, &why), "scores");
+    refused(evl_scorer_keep(nullptr, &prompt.layer, &removed, 1, &kept, nullptr, nullptr, &why), "scorer");
+    refused(evl_scorer_keep(knorm.scorer, nullptr, &removed, 1, &kept, nullptr, nullptr, &why), "layer");
+    refused(evl_scorer_keep(knorm.scorer, &prompt.layer, nullptr, 1, &kept, nullptr, nullptr, &why), "removed");
+    refused(evl_scorer_keep(knorm.scorer, &prompt.layer, &removed, 1, nullptr, nullptr, nullptr, &why), "kept");
+    refused(evl_suite_hash(nullptr, hash, &why), "suite");
+    refused(evl_suite_hash("smollm2", nullptr, &why), "hash");
+    refused(evl_suite_folder(nullptr, take, nullptr, &why), "suite");
+    refused(evl_suite_folder("smollm2", nullptr, nullptr, &why), "take");
+    CHECK(evl_lab_split(nullptr, nullptr, nullptr, nullptr, nullptr) == EVL_USAGE);
+
+    CHECK(evl_lab_problem_count(nullptr) == 0);
+    CHECK(evl_lab_problem(nullptr, 0) == nullptr);
+    CHECK(evl_lab_scorer_count(nullptr) == 0);
+    CHECK(evl_lab_scorer(nullptr, 0) == nullptr);
+    CHECK(evl_scorer_column_count(nullptr) == 0);
+    CHECK(evl_scorer_column(nullptr, 0) == nullptr);
+    CHECK(evl_scorer_hash(nullptr) == nullptr);
+    evl_needs needs{};
+    needs.struct_size = sizeof needs;
+    needs.queries = 7;
+    evl_scorer_needs(nullptr, &needs);
+    CHECK(needs.queries == 7);
+    evl_scorer_needs(knorm.scorer, nullptr);
+    evl_lab_close(nullptr);
+    evl_scorer_close(nullptr);
+    evl_memory_close(nullptr);
+    CHECK((no_lab == nullptr && no_scorer == nullptr && memory == nullptr));
+}
+
 TEST_CASE("a suite's hash is that of benches") {
     char hash[80] = "";
     evl_failure failure{};

@@ -9,6 +9,8 @@
  *
  * Errors: a function that can fail returns EVL_OK, EVL_FAILED or EVL_USAGE and, where it is not EVL_OK, writes what
  * happened into `failure` (which may be NULL) and leaves its outputs as they were. Nothing exits, prints or throws.
+ * NULL where an object, an array or a function must be is EVL_USAGE; of the functions that return no status, those that
+ * count give 0, those that return a string NULL, and evl_scorer_needs writes nothing.
  * Threads: any function may be called from any thread, several at once on the same objects too, but for the two that
  * close one: no other call on the object may run or follow. An open scorer does not need its lab any more.
  * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are
