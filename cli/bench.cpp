@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
+#include "input/stop.hpp"
 #include "report/bench_table.hpp"
 #include "report/write_file.hpp"
 
@@ -75,7 +76,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
             } else if (!name.starts_with("oracle"))
                 add(make_scorer(name, host));
         } catch (const PluginError& error) {
-            std::cerr << "evictlab: " << error.what() << '\n';
+            complain(error.what());
             ++broken;
         }
     }
@@ -102,6 +103,7 @@ int run(const std::vector<std::string>& arguments) {
 
     Bench bench;
     {
+        const input::HoldStop held;
         ProgressBar bar("bench " + suite.name());
         options.progress = [&bar](double done, double total) { bar.update(done / total); };
         bench = run_bench(suite, scorers, options);
@@ -110,13 +112,13 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("output"))
         report::write_file((*values)["output"].as<std::string>(), text);
     else
-        std::cout << text;
-    for (const PluginError& failure : bench.failures) std::cerr << "evictlab: " << failure.what() << '\n';
+        print(text);
+    for (const PluginError& failure : bench.failures) complain(failure.what());
     broken += bench.failures.size();
     if (broken == 0) return exit_ok;
-    fmt::print(stderr, "evictlab: {} broke and {} no row; the other {} rows stand\n",
-               broken == 1 ? "1 plugin" : fmt::format("{} plugins", broken), broken == 1 ? "has" : "have",
-               bench.rows.size());
+    complain(fmt::format("{} broke and {} no row; the other {} rows stand",
+                         broken == 1 ? "1 plugin" : fmt::format("{} plugins", broken), broken == 1 ? "has" : "have",
+                         bench.rows.size()));
     return exit_failure;
 }
 

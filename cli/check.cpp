@@ -5,10 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
+#include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "framework/error.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -40,7 +41,7 @@ po::options_description check_options() {
 }
 
 void list() {
-    for (const conformance::Test& test : conformance::tests()) fmt::print("{:<20} {}\n", test.name, test.expected);
+    for (const conformance::Test& test : conformance::tests()) say("{:<20} {}\n", test.name, test.expected);
 }
 
 std::vector<std::string> tests_from(const po::variables_map& values) {
@@ -66,7 +67,7 @@ fs::path file_from(const std::string& word, const po::variables_map& values,
     return plugin->file();
 }
 
-void tell(const conformance::Result& result) { std::cout << conformance::text_of(result) << std::flush; }
+void tell(const conformance::Result& result) { print(conformance::text_of(result)); }
 
 void summarise(const fs::path& file, const std::vector<conformance::Result>& results) {
     const auto part = [&](Verdict verdict, std::string_view word) {
@@ -74,9 +75,8 @@ void summarise(const fs::path& file, const std::vector<conformance::Result>& res
         return number == 0 ? std::string() : fmt::format(", {} {}", number, word);
     };
     const std::size_t failed = conformance::count(results, Verdict::failed);
-    fmt::print("\n{}: {} of {} tests failed{}{}\n", file.filename().string(),
-               failed == 0 ? "none" : std::to_string(failed), results.size(), part(Verdict::warned, "warned"),
-               part(Verdict::skipped, "skipped"));
+    say("\n{}: {} of {} tests failed{}{}\n", file.filename().string(), failed == 0 ? "none" : std::to_string(failed),
+        results.size(), part(Verdict::warned, "warned"), part(Verdict::skipped, "skipped"));
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -96,7 +96,7 @@ int run(const std::vector<std::string>& arguments) {
         if (!json) tell(result);
     });
     if (json)
-        std::cout << conformance::json_of(file, results);
+        print(text::json(conformance::json_of(file, results)));
     else
         summarise(file, results);
     return conformance::count(results, Verdict::failed) == 0 ? exit_ok : exit_failure;

@@ -5,9 +5,9 @@
 #include <tbb/global_control.h>
 
 #include <algorithm>
-#include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/output.hpp"
 #include "cli/outside.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
@@ -22,8 +22,10 @@
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/twins.hpp"
+#include "input/stop.hpp"
 #include "report/bench_table.hpp"
 #include "report/run_text.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -118,23 +120,23 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
         return run_bench(suite, std::vector{scorer_of(champion, space)}, options);
     }();
     if (!bench.failures.empty()) throw PluginError(bench.failures.front());
-    fmt::print("champion    {}\n", champion.text());
+    say("champion    {}\n", champion.text());
     for (const Split split : all_splits)
         if (suite.size(split) > 0)
-            fmt::print("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
-                       bench.rows[0].splits[static_cast<std::size_t>(split)].average);
+            say("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
+                bench.rows[0].splits[static_cast<std::size_t>(split)].average);
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
-        fmt::print("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
-                   verdict->valid->average);
+        say("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
+            verdict->valid->average);
     const evolution::Counters& counters = result.state.counters;
-    fmt::print("made        {} {} measured in {} generations, {} duplicates left out\n", counters.evaluations,
-               report::made_text(space != nullptr), result.state.generation, counters.duplicates);
-    if (counters.refused > 0) fmt::print("            {} parameter sets refused by the plugin\n", counters.refused);
+    say("made        {} {} measured in {} generations, {} duplicates left out\n", counters.evaluations,
+        report::made_text(space != nullptr), result.state.generation, counters.duplicates);
+    if (counters.refused > 0) say("            {} parameter sets refused by the plugin\n", counters.refused);
     if (counters.semantic_duplicates > 0)
-        fmt::print("            {} semantic duplicates left out\n", counters.semantic_duplicates);
-    if (counters.raced_out > 0) fmt::print("            {} candidates left the race early\n", counters.raced_out);
-    fmt::print("stopped     {}\n", result.state.stop_reason);
-    fmt::print("next        evictlab report --state {} --output leaderboard.md\n", shell_word(state_file));
+        say("            {} semantic duplicates left out\n", counters.semantic_duplicates);
+    if (counters.raced_out > 0) say("            {} candidates left the race early\n", counters.raced_out);
+    say("stopped     {}\n", result.state.stop_reason);
+    say("next        evictlab report --state {} --output leaderboard.md\n", text::shell_quoted(state_file));
 }
 
 int replay(const po::variables_map& values) {
@@ -142,14 +144,15 @@ int replay(const po::variables_map& values) {
     if (name != "seed-journey") throw UsageError(fmt::format("unknown replay '{}': there is seed-journey", name));
     const Suite suite = values.contains("suite") ? std::move(suites_from(values).front()) : make_suite("micro");
     const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values, usual_retentions("rescore")));
-    std::cout << evolution::journey_table(evolution::replay_seed_journey(fitness));
+    print(evolution::journey_table(evolution::replay_seed_journey(fitness)));
     return exit_ok;
 }
 
 /// What decides a run, as one would type it; where it is kept and how long it goes on are added by who reports it.
 std::string command_text(const po::variables_map& values, const evolution::RunConfig& config) {
     std::string text = "evictlab evolve" + search_suite_options_text(values);
-    text += fmt::format(" --{} {} --seed {}", config.tunes ? "tune" : "start", shell_word(config.start), config.seed);
+    text += fmt::format(" --{} {} --seed {}", config.tunes ? "tune" : "start", text::shell_quoted(config.start),
+                        config.seed);
     if (values.contains("population")) text += fmt::format(" --population {}", config.population);
     text += search_options_text(values);
     text += outside_options_text(values);
@@ -255,6 +258,7 @@ int run(const std::vector<std::string>& arguments) {
     if (!resume) typed = search_suites_from(*values); // wrong use is told before a file is made
     PluginHost host = host_from(*values, IsolatedByDefault::all);
     check_tune_option(*values, host);
+    const input::HoldStop held; // a run that was made is left as its end leaves it
     state::RunStore store = resume ? state::RunStore::resume(file) : state::RunStore::create(file);
     const bool has_content = !store.content().is_null();
     if (!has_content && !values->contains("suite"))
@@ -272,19 +276,18 @@ int run(const std::vector<std::string>& arguments) {
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
     const OutsideProcesses processes(setup, search, file, resume);
     if (search.relative() && setup.config.judged == 0)
-        fmt::print(stderr, "evictlab: no judge: what wins by {} was not asked of the model itself (--verdict)\n",
-                   setup.identity.measure);
+        complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
+                             setup.identity.measure));
     const evolution::RunResult result =
         run_search(setup, *fitness, store, processes.outside(), values->contains("quiet"));
     if (!result.lost.empty())
         throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
                                 "evictlab evolve --state {} --resume",
-                                result.lost, result.state.generation, shell_word(file)));
+                                result.lost, result.state.generation, text::shell_quoted(file)));
     if (result.stopped) {
-        fmt::print(stderr,
-                   "evictlab: stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "
-                   "--resume\n",
-                   result.state.generation, shell_word(file));
+        complain(fmt::format("stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "
+                             "--resume",
+                             result.state.generation, text::shell_quoted(file)));
         return exit_interrupted;
     }
     print_outcome(search, result, setup.config.space.get(), file);

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "cli/output.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "export/exports.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "report/write_file.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -43,23 +45,23 @@ void write_formula(const exporting::Champion& champion, const std::string& path)
         throw UsageError(
             fmt::format("--output is '{}', but a formula is known as a scorer by the ending .formula", path));
     report::write_file(path, exporting::formula_file(champion, version));
-    fmt::print("{0}\n\nSee where it stands:\n  evictlab bench --suite micro --scorers {0}\n", shell_word(path));
+    say("{0}\n\nSee where it stands:\n  evictlab bench --suite micro --scorers {0}\n", text::shell_quoted(path));
 }
 
 void write_plugin(const exporting::Champion& champion, const std::string& path) {
     for (const auto& file : write_plugin_project(champion.name, path, exporting::cpp_plugin(champion, version)))
-        fmt::print("{}\n", file.string());
-    fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
-               "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
-               shell_word(path), champion.name);
+        say("{}\n", file.string());
+    say("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
+        "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
+        text::shell_quoted(path), champion.name);
 }
 
 void write_press(const exporting::Champion& champion, const std::string& path) {
     report::write_file(path, exporting::kvpress_press(champion, version));
     const std::string module = std::filesystem::path(path).stem().string();
-    fmt::print("{}\n\nUse it in Python, with kvpress 0.5.5:\n  from {} import {}\n"
-               "  with {}(compression_ratio=0.5)(model): ...\n",
-               path, module, exporting::press_class(champion.name), exporting::press_class(champion.name));
+    say("{}\n\nUse it in Python, with kvpress 0.5.5:\n  from {} import {}\n"
+        "  with {}(compression_ratio=0.5)(model): ...\n",
+        path, module, exporting::press_class(champion.name), exporting::press_class(champion.name));
 }
 
 int run(const std::vector<std::string>& arguments) {

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <iostream>
-
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "framework/error.hpp"
 #include "framework/formula/formula.hpp"
 
@@ -23,12 +22,12 @@ constexpr std::string_view examples =
     "  evictlab formula print my_scorer.formula\n"
     "  evictlab formula explain 'if(is_sink, keep, cumulative_attn/(relative_pos + 1))'\n";
 
-/// A file's content where the argument names one, else the argument itself.
+/// A file's content where the argument names one, or a pipe as shells name them, else the argument itself.
 std::string text_of(const std::string& argument) {
     constexpr std::string_view ending = ".formula";
     const bool names_file = argument.size() > ending.size() && argument.ends_with(ending);
-    if (!names_file) return argument;
-    return formula::read_formula_file(argument);
+    const bool names_pipe = argument == "/dev/stdin" || argument.starts_with("/dev/fd/");
+    return names_file || names_pipe ? formula::read_formula_file(argument) : argument;
 }
 
 po::options_description formula_options() { return po::options_description("Options"); }
@@ -43,12 +42,12 @@ int run(const std::vector<std::string>& arguments) {
         throw UsageError(fmt::format("unknown action '{}': it is check, print or explain", what));
     const formula::Formula parsed = formula::parse(text_of(words[1]));
     if (what == "check") {
-        fmt::print("ok: {} nodes, depth {}\n", parsed.size(), parsed.depth());
+        say("ok: {} nodes, depth {}\n", parsed.size(), parsed.depth());
     } else if (what == "print") {
-        fmt::print("formula    {}\ncanonical  {}\nhash       {}\n", formula::print(parsed),
-                   formula::print(formula::canonical(parsed)), formula::canonical_hash(parsed));
+        say("formula    {}\ncanonical  {}\nhash       {}\n", formula::print(parsed),
+            formula::print(formula::canonical(parsed)), formula::canonical_hash(parsed));
     } else {
-        std::cout << formula::explain(parsed);
+        print(formula::explain(parsed));
     }
     return exit_ok;
 }

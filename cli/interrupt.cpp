@@ -2,31 +2,56 @@
 #include "cli/interrupt.hpp"
 
 #include <csignal>
+#include <string_view>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "cli/command.hpp"
+#include "input/stop.hpp"
 
 namespace evictlab::cli {
 namespace {
 
-std::atomic<bool> stop{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+constexpr long grace_us = 500'000;
 
-void on_signal(int) {
-    if (stop.exchange(true)) _exit(exit_interrupted);
+void end_at_once() {
+    constexpr std::string_view message = "evictlab: stopped\n";
+    (void)!::write(STDERR_FILENO, message.data(), message.size());
+    _exit(exit_interrupted);
+}
+
+void look_again_soon() {
+    const itimerval soon{{0, 0}, {0, grace_us}};
+    ::setitimer(ITIMER_REAL, &soon, nullptr);
+}
+
+void on_stop(int) {
+    if (input::stop_requested().exchange(true)) _exit(exit_interrupted);
+    look_again_soon();
+}
+
+void on_grace_over(int) {
+    if (!input::HoldStop::any()) end_at_once();
+    look_again_soon();
+}
+
+void handle(int signal, void (*action)(int)) {
+    struct sigaction handler {};
+    handler.sa_handler = action;
+    sigemptyset(&handler.sa_mask);
+    handler.sa_flags = SA_RESTART;
+    sigaction(signal, &handler, nullptr);
 }
 
 } // namespace
 
-void install_interrupt_handler() {
-    struct sigaction action {};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
+void install_signal_handlers() {
+    handle(SIGINT, on_stop);
+    handle(SIGTERM, on_stop);
+    handle(SIGALRM, on_grace_over);
+    handle(SIGXFSZ, SIG_IGN); // a write then fails with EFBIG
 }
 
-const std::atomic<bool>& interrupted() { return stop; }
+const std::atomic<bool>& interrupted() { return input::stop_requested(); }
 
 } // namespace evictlab::cli

@@ -1,13 +1,14 @@
-// Ctrl-C: the first one asks the work to stop, the second leaves at once.
-// SPDX-License-Identifier: MIT
+// Signals. Ctrl-C or SIGTERM asks to stop, and a second one ends the program at once. So does the first where nothing
+// holds it (input::HoldStop) and the program has not ended within half a second: whatever it does then leaves nothing
+// behind. Files that grow beyond their limit are an error of that file, no signal. SPDX-License-Identifier: MIT
 #pragma once
 #include <atomic>
 
 namespace evictlab::cli {
 
-/// For SIGINT and SIGTERM.
-void install_interrupt_handler();
-/// True once one of them came.
+void install_signal_handlers();
+
+/// Set once somebody asked to stop.
 const std::atomic<bool>& interrupted();
 
 } // namespace evictlab::cli

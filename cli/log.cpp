@@ -1,7 +1,8 @@
 // evictlab log: how a run's champions came about. SPDX-License-Identifier: MIT
-#include <iostream>
 
+#include "cli/output.hpp"
 #include "cli/shared_options.hpp"
+#include "report/bench_json.hpp"
 #include "report/genealogy.hpp"
 
 namespace evictlab::cli {
@@ -34,9 +35,9 @@ int run(const std::vector<std::string>& arguments) {
     wanted.rejected = number_from<std::size_t>(*values, "rejected", "a whole number").value_or(0);
     const report::RunLog log = report::read_log(state_argument(*values), wanted);
     if (values->contains("json"))
-        std::cout << report::to_json(log).dump(1) << '\n';
+        print(report::dump(report::to_json(log)));
     else
-        std::cout << report::to_text(log);
+        print(report::to_text(log));
     return exit_ok;
 }
 

@@ -1,11 +1,17 @@
 // evictlab: finds the command, runs it, and turns what goes wrong into one message and an exit code.
 // SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstring>
+#include <exception>
 #include <iostream>
 #include <new>
 
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/output.hpp"
 #include "cli/version.hpp"
 #include "framework/error.hpp"
 #include "framework/evaluation/scorecard.hpp"
@@ -45,26 +51,57 @@ int run(const std::vector<std::string>& arguments) {
     return command->run({arguments.begin() + 1, arguments.end()});
 }
 
+/// The exit code of what was thrown, which is told.
+int failed() {
+    try {
+        throw;
+    } catch (const Interrupted&) {
+        cli::complain("stopped");
+        return cli::exit_interrupted;
+    } catch (const std::exception& error) {
+        if (cli::interrupted()) { // what failed did so because of it
+            cli::complain("stopped");
+            return cli::exit_interrupted;
+        }
+        if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+            cli::complain("out of memory; try fewer --patterns or a smaller --population");
+        else
+            cli::complain(error.what());
+        return dynamic_cast<const UsageError*>(&error) != nullptr ? cli::exit_usage : cli::exit_failure;
+    }
+}
+
+/// What no other place catches: above all memory that was missing before main() began.
+[[noreturn]] void end_by_terminate() {
+    const auto tell = [](std::string_view what) { (void)!::write(STDERR_FILENO, what.data(), what.size()); };
+    tell("evictlab: ");
+    try {
+        if (std::current_exception()) throw;
+        tell("an error that nobody could catch");
+    } catch (const std::bad_alloc&) {
+        tell("out of memory: the program was given too little to start or to go on (see `ulimit -v`)");
+    } catch (const std::exception& error) {
+        tell(error.what());
+    } catch (...) {
+        tell("an error of an unknown kind");
+    }
+    tell("\n");
+    _exit(cli::exit_failure);
+}
+
+void before_all_libraries() { std::set_terminate(end_by_terminate); }
+__attribute__((section(".preinit_array"), used)) void (*const install_terminate)() = before_all_libraries;
+
 } // namespace
 
 int main(int argc, char** argv) {
-    cli::install_interrupt_handler();
+    cli::install_signal_handlers();
     try {
         const int code = run({argv + 1, argv + argc});
-        std::cout.flush();
-        if (!std::cout) throw Error("cannot write to standard output");
+        if (const int error = cli::output_error(); error != 0)
+            throw Error(fmt::format("cannot write to standard output: {}", std::strerror(error)));
         return code;
-    } catch (const Interrupted&) {
-        std::cerr << "evictlab: stopped\n";
-        return cli::exit_interrupted;
-    } catch (const UsageError& error) {
-        std::cerr << "evictlab: " << error.what() << '\n';
-        return cli::exit_usage;
-    } catch (const std::bad_alloc&) {
-        std::cerr << "evictlab: out of memory; try fewer --patterns or a smaller --population\n";
-        return cli::exit_failure;
-    } catch (const std::exception& error) {
-        std::cerr << "evictlab: " << error.what() << '\n';
-        return cli::exit_failure;
+    } catch (...) {
+        return failed();
     }
 }

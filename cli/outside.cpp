@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "framework/columns/column.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -64,7 +65,7 @@ std::string outside_options_text(const po::variables_map& values) {
     for (const char* option :
          {"verdict", "judged", "verdict-tuning", "verdict-timeout", "proposer", "proposals", "proposer-timeout"})
         if (values.contains(option))
-            text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
+            text += fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()));
     return text;
 }
 

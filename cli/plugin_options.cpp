@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "cli/plugin_options.hpp"
+#include "cli/output.hpp"
 
 #include <fmt/format.h>
 
-#include <iostream>
 #include <utility>
 
 #include "cli/interrupt.hpp"
@@ -35,9 +35,10 @@ void tell_missing(const isolation::WorkerPool& pool) {
     static bool told = false;
     const std::string missing = isolation::names_of_layers(pool.missing());
     if (missing.empty() || std::exchange(told, true)) return;
-    std::cerr << fmt::format("evictlab: plugins are held by less than could be: without {} here; docs/reliability.md "
-                             "says what they can reach then\n",
-                             missing);
+    complain(
+        fmt::format("plugins are held by less than could be: without {} here; docs/reliability.md says what they can "
+                    "reach then",
+                    missing));
 }
 
 PluginHost::Loader loader_from(const po::variables_map& values, IsolatedByDefault by_default) {
@@ -61,7 +62,7 @@ PluginHost host_with(const po::variables_map& values, PluginHost::Loader loader)
             folders.emplace_back(folder);
         }
     PluginHost host(folders, std::move(loader));
-    for (const PluginError& problem : host.problems()) std::cerr << "evictlab: " << problem.what() << '\n';
+    for (const PluginError& problem : host.problems()) complain(problem.what());
     return host;
 }
 

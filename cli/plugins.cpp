@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
+#include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "report/table.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -42,7 +43,7 @@ void list(const PluginHost& host) {
                        joined(rule->parameters(), [](const Parameter& p) { return p.key; }),
                        joined(rule->column_patterns(), [](const std::string& name) { return name; }),
                        rule->file().string()});
-    std::cout << table.text();
+    print(table.text());
 }
 
 constexpr std::string_view base_score_help = "for wrappers alone: the scores of the scorer that it wraps";
@@ -50,8 +51,8 @@ constexpr std::string_view base_score_help = "for wrappers alone: the scores of 
 void print_columns() {
     std::size_t width = 0;
     for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
-    for (const ColumnInfo& column : columns::all()) fmt::print("{:{}}  {}\n", column.name, width, column.help);
-    fmt::print("{:{}}  {}\n", base_score_column, width, base_score_help);
+    for (const ColumnInfo& column : columns::all()) say("{:{}}  {}\n", column.name, width, column.help);
+    say("{:{}}  {}\n", base_score_column, width, base_score_help);
 }
 
 std::string_view values_text(ColumnKind kind) {
@@ -89,10 +90,10 @@ void print_columns_markdown() {
     for (const ColumnInfo& column : columns::all())
         table.add({column.name, column.help, std::string(values_text(column.kind)), std::string(needs_text(column))});
     table.add({std::string(base_score_column), std::string(base_score_help), "each token", "a wrapper's base"});
-    fmt::print(
+    print(fmt::format(
         "# Columns\n\nWhat a scorer may ask for of each cached token, and a formula may read. Parameters follow the "
         "name after `:`.\nWritten by `evictlab plugins columns --format markdown`.\n\n{}",
-        table.markdown());
+        table.markdown()));
 }
 
 int list_columns(std::string_view format) {
@@ -123,29 +124,29 @@ std::string flags_of(const Plugin& plugin) {
 }
 
 void describe(const Plugin& plugin) {
-    fmt::print("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
-    if (!plugin.reference().empty()) fmt::print("reference   {}\n", plugin.reference());
-    fmt::print("flags       {}\n", flags_of(plugin));
-    fmt::print("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
+    say("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
+    if (!plugin.reference().empty()) say("reference   {}\n", plugin.reference());
+    say("flags       {}\n", flags_of(plugin));
+    say("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
-        fmt::print("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
-                   p.evolvable ? ", evolvable" : "", p.help);
+        say("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
+            p.evolvable ? ", evolvable" : "", p.help);
     for (const Preset& preset : plugin.presets()) {
         std::string values;
         for (std::size_t i = 0; i < preset.values.size(); ++i)
             values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
-        fmt::print("preset      {}: {} {}\n", preset.name, preset.help, values);
+        say("preset      {}: {} {}\n", preset.name, preset.help, values);
     }
 }
 
 int write_project(const std::vector<std::string>& words) {
     if (words.size() < 2 || words.size() > 3) throw UsageError("expected: evictlab plugins new NAME [DIR]");
     const std::filesystem::path project = words.size() == 3 ? words[2] : words[1];
-    for (const auto& file : write_plugin_project(words[1], project)) fmt::print("{}\n", file.string());
-    const std::string folder = shell_word(project.string());
-    fmt::print("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
-               "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
-               folder, words[1]);
+    for (const auto& file : write_plugin_project(words[1], project)) say("{}\n", file.string());
+    const std::string folder = text::shell_quoted(project.string());
+    say("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
+        "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
+        folder, words[1]);
     return exit_ok;
 }
 
@@ -177,10 +178,10 @@ int run(const std::vector<std::string>& arguments) {
     if (!plugin)
         throw UsageError(fmt::format("no plugin '{}'; there are: {}", words[1],
                                      joined(host.plugins(), [](const auto& p) { return p->id(); })));
-    fmt::print("file        {}\nsha256      {}\nruns        {}\n", plugin->file().string(), plugin->file_sha256(),
-               plugin->place());
+    say("file        {}\nsha256      {}\nruns        {}\n", plugin->file().string(), plugin->file_sha256(),
+        plugin->place());
     for (const auto& rule : plugin->rules()) {
-        fmt::print("\n");
+        say("\n");
         describe(*rule);
     }
     return exit_ok;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "report/run_text.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -28,12 +29,14 @@ bool draws() {
     return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
-/// What of a line in UTF-8 fits into so many columns, at one a character.
+/// What of a line in UTF-8 fits into so many columns.
 std::string_view fitting(std::string_view line, std::size_t columns) {
     std::size_t at = 0;
-    for (; at < line.size(); ++at) {
-        const bool begins = (static_cast<unsigned char>(line[at]) & 0xC0) != 0x80;
-        if (begins && columns-- == 0) break;
+    while (at < line.size()) {
+        const std::size_t bytes = text::front(line.substr(at)).bytes, width = text::width(line.substr(at, bytes));
+        if (width > columns) break;
+        columns -= width;
+        at += bytes;
     }
     return line.substr(0, at);
 }
@@ -41,7 +44,7 @@ std::string_view fitting(std::string_view line, std::size_t columns) {
 } // namespace
 
 ProgressBar::ProgressBar(std::string label)
-    : label_(std::move(label)), terminal_(draws()), begin_(Clock::now()), last_(begin_) {}
+    : label_(text::line(label)), terminal_(draws()), begin_(Clock::now()), last_(begin_) {}
 
 ProgressBar::~ProgressBar() { clear(); }
 
@@ -53,7 +56,7 @@ void ProgressBar::clear() {
 void ProgressBar::say(const std::string& line) {
     const std::lock_guard lock(mutex_);
     clear();
-    fmt::print(stderr, "{}\n", line);
+    fmt::print(stderr, "{}\n", text::line(line));
     if (terminal_) last_ = {}; // what was taken away comes back with the next update
 }
 
@@ -77,8 +80,8 @@ void ProgressBar::draw(double fraction, double seconds, const std::string& note,
     std::vector<std::string> lines{fmt::format("{} [{}{}] {:3.0f} % ETA {}  {}", label_, std::string(filled, '#'),
                                                std::string(width - filled, '.'), 100 * fraction,
                                                fraction > 0 ? report::time_text(seconds / fraction - seconds) : "?",
-                                               below.empty() ? note : "")};
-    lines.insert(lines.end(), below.begin(), below.end());
+                                               below.empty() ? text::line(note) : "")};
+    for (const std::string& line : below) lines.push_back(text::line(line));
     const std::size_t columns = terminal_width() - 1;
     std::string text = drawn_ > 0 ? fmt::format("\r\033[{}A", drawn_) : "\r";
     for (const std::string& line : lines) text += fmt::format("{}\033[K\n", fitting(line, columns));
@@ -89,7 +92,7 @@ void ProgressBar::draw(double fraction, double seconds, const std::string& note,
 
 void ProgressBar::print_line(double fraction, double seconds, const std::string& note) {
     fmt::print(stderr, "{}: {:.0f} % after {}{}{}\n", label_, 100 * fraction, report::time_text(seconds),
-               note.empty() ? "" : ", ", note);
+               note.empty() ? "" : ", ", text::line(note));
 }
 
 } // namespace evictlab::cli

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iostream>
 
 #include "cli/interrupt.hpp"
+#include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/evaluation/protocol.hpp"
+#include "input/stop.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
@@ -52,6 +53,7 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
         scorers.push_back(Scorer::from_formula(label, summary.champion.formula));
     else if (std::ranges::find(scorers, label, &Scorer::label) == scorers.end())
         scorers.push_back(make_scorer(label, host));
+    const input::HoldStop held;
     ProgressBar bar("bench " + suite.name());
     BenchOptions options;
     options.retentions = summary.retentions;
@@ -101,13 +103,17 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
         throw UsageError("a verdict alone has no plots: give --bench FILE too, or --plots none");
     if (!folder || !measured) return {};
     const auto files = report::write_plots(tables, *folder);
-    if (files.empty()) std::cerr << "evictlab: no plots: gnuplot is not installed (Debian: gnuplot-nox)\n";
+    if (files.empty()) complain("no plots: gnuplot is not installed (Debian: gnuplot-nox)");
     const auto base = values.contains("output")
                           ? std::filesystem::absolute(values["output"].as<std::string>()).parent_path()
                           : std::filesystem::current_path();
     Strings links;
     for (const auto& file : files)
-        links.push_back(std::filesystem::absolute(file).lexically_normal().lexically_relative(base.lexically_normal()));
+        links.push_back(file.empty() ? std::string() // no row of that table has figures
+                                     : std::filesystem::absolute(file)
+                                           .lexically_normal()
+                                           .lexically_relative(base.lexically_normal())
+                                           .string());
     return links;
 }
 
@@ -131,7 +137,7 @@ int run(const Strings& arguments) {
         for (const std::string& file : files("state")) {
             inputs.push_back(measured_run(file, host));
             for (const PluginError& failure : inputs.back().bench.failures) {
-                std::cerr << "evictlab: " << failure.what() << '\n';
+                complain(failure.what());
                 failed = true;
             }
         }
@@ -143,7 +149,7 @@ int run(const Strings& arguments) {
     if (values->contains("output"))
         report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);
     else
-        std::cout << report::to_markdown(tables, detail, plots);
+        print(report::to_markdown(tables, detail, plots));
     return failed ? exit_failure : exit_ok;
 }
 

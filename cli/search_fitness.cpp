@@ -14,6 +14,7 @@
 #include "framework/evaluation/scorecard.hpp"
 #include "framework/evaluation/scorer_fitness.hpp"
 #include "report/published.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -90,7 +91,7 @@ void add_search_suite_options(po::options_description& options) {
 
 std::string search_suite_options_text(const po::variables_map& values) {
     std::string text = suite_options_text(values);
-    if (values.contains("measure")) text += " --measure " + shell_word(values["measure"].as<std::string>());
+    if (values.contains("measure")) text += " --measure " + text::shell_quoted(values["measure"].as<std::string>());
     return text;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "framework/evaluation/protocol.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -89,11 +90,11 @@ std::string suite_options_text(const po::variables_map& values) {
     if (values.contains("suite")) {
         const auto* several = boost::any_cast<Strings>(&values["suite"].value());
         for (const std::string& name : several ? *several : Strings{values["suite"].as<std::string>()})
-            text += " --suite " + shell_word(name);
+            text += " --suite " + text::shell_quoted(name);
     }
     for (const char* option : {"seq-len", "layers", "patterns", "seed-offset"})
         if (values.contains(option))
-            text += fmt::format(" --{} {}", option, shell_word(values[option].as<std::string>()));
+            text += fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()));
     if (values.contains("sliding-layers")) text += " --sliding-layers";
     return text;
 }
@@ -143,17 +144,6 @@ std::string state_argument(const po::variables_map& values) {
     const Strings& files = values["state"].as<Strings>();
     if (files.size() != 1) throw UsageError("give one state file, such as evolution.json; see --help");
     return files.front();
-}
-
-std::string shell_word(const std::string& word) {
-    const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) ||
-               std::string_view("@%+=:,./_-").find(c) != std::string::npos;
-    });
-    if (plain) return word;
-    std::string quoted = "'";
-    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return quoted + "'";
 }
 
 } // namespace evictlab::cli

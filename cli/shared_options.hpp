@@ -55,7 +55,4 @@ int threads_from(const po::variables_map& values);
 /// The one argument STATE of a command about a run; UsageError where there is none, or more.
 std::string state_argument(const po::variables_map& values);
 
-/// Quoted for a shell where that is needed.
-std::string shell_word(const std::string& word);
-
 } // namespace evictlab::cli

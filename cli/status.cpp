@@ -1,7 +1,8 @@
 // evictlab status: how a run is getting on. SPDX-License-Identifier: MIT
-#include <iostream>
 
+#include "cli/output.hpp"
 #include "cli/shared_options.hpp"
+#include "report/bench_json.hpp"
 #include "report/run_status.hpp"
 
 namespace evictlab::cli {
@@ -27,9 +28,9 @@ int run(const std::vector<std::string>& arguments) {
     if (!values) return exit_ok;
     const report::RunStatus status = report::read_status(state_argument(*values));
     if (values->contains("json"))
-        std::cout << report::to_json(status).dump(1) << '\n';
+        print(report::dump(report::to_json(status)));
     else
-        std::cout << report::to_text(status, report::glyphs_of_environment());
+        print(report::to_text(status, report::glyphs_of_environment()));
     return exit_ok;
 }
 

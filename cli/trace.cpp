@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include <iostream>
-
 #include "cli/command.hpp"
+#include "cli/output.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/error.hpp"
@@ -33,24 +32,24 @@ std::string size_text(std::size_t bytes) {
 }
 
 void print_line(std::string_view what, const std::string& value) {
-    if (!value.empty()) fmt::print("{:<14}{}\n", what, value);
+    if (!value.empty()) say("{:<14}{}\n", what, value);
 }
 
 void print_layers(const CapturedTrace& trace) {
     const auto type = [&trace](std::size_t layer, std::string_view tensor) {
         return to_string(trace.tensors().at(fmt::format("layers.{}.{}", layer, tensor)).type);
     };
-    fmt::print("\n{:>5}  {:>11}  {:>8}  {:>4}  {:>6}  {:>5}  {:>5}  {:>5}  {:>6}  {:>10}\n", "layer", "query heads",
-               "KV heads", "dim", "window", "q", "k", "v", "wov_l1", "size");
+    say("\n{:>5}  {:>11}  {:>8}  {:>4}  {:>6}  {:>5}  {:>5}  {:>5}  {:>6}  {:>10}\n", "layer", "query heads",
+        "KV heads", "dim", "window", "q", "k", "v", "wov_l1", "size");
     for (const std::size_t layer : trace.layers()) {
         const LayerShape shape = trace.shape(layer);
         const std::size_t window = trace.sliding_window(layer);
         std::size_t bytes = 0;
         for (const TensorInfo& tensor : trace.tensors().tensors())
             if (tensor.name.starts_with(fmt::format("layers.{}.", layer))) bytes += tensor.end - tensor.begin;
-        fmt::print("{:>5}  {:>11}  {:>8}  {:>4}  {:>6}  {:>5}  {:>5}  {:>5}  {:>6}  {:>10}\n", layer, shape.query_heads,
-                   shape.kv_heads, shape.dim, window == 0 ? "full" : fmt::format("{}", window), type(layer, "q"),
-                   type(layer, "k"), type(layer, "v"), trace.has_wov_l1(layer) ? "yes" : "no", size_text(bytes));
+        say("{:>5}  {:>11}  {:>8}  {:>4}  {:>6}  {:>5}  {:>5}  {:>5}  {:>6}  {:>10}\n", layer, shape.query_heads,
+            shape.kv_heads, shape.dim, window == 0 ? "full" : fmt::format("{}", window), type(layer, "q"),
+            type(layer, "k"), type(layer, "v"), trace.has_wov_l1(layer) ? "yes" : "no", size_text(bytes));
     }
 }
 
@@ -78,12 +77,12 @@ int info(const Strings& files) {
     if (files.empty()) throw UsageError("no file given: evictlab trace info FILE...");
     bool failed = false;
     for (std::size_t i = 0; i < files.size(); ++i) {
-        if (i > 0) fmt::print("\n");
+        if (i > 0) say("\n");
         (void)std::fflush(stdout);
         try {
             print_trace(files[i]);
         } catch (const Error& error) { // the other files are shown all the same
-            std::cerr << "evictlab: " << error.what() << '\n';
+            complain(error.what());
             failed = true;
         }
     }
@@ -97,15 +96,14 @@ int verify(const Strings& suites) {
         throw UsageError(fmt::format("no captured suite '{}': it is neither a folder with a suite.json nor one of: {}",
                                      suites[0], fmt::join(captured_suite_names(), ", ")));
     const Strings findings = verify_suite(*folder);
-    for (const std::string& finding : findings) fmt::print("{}\n", finding);
+    for (const std::string& finding : findings) say("{}\n", finding);
     if (!findings.empty()) {
-        fmt::print(stderr, "evictlab: {} finding{} in {}\n", findings.size(), findings.size() == 1 ? "" : "s",
-                   folder->string());
+        complain(fmt::format("{} finding{} in {}", findings.size(), findings.size() == 1 ? "" : "s", folder->string()));
         return exit_failure;
     }
     const SuiteManifest manifest = read_suite_manifest(*folder);
-    fmt::print("ok: suite '{}', {} traces of {}, {}\n", manifest.name, manifest.files.size(), manifest.model,
-               manifest.model_file.empty() ? "no output projections" : "with output projections");
+    say("ok: suite '{}', {} traces of {}, {}\n", manifest.name, manifest.files.size(), manifest.model,
+        manifest.model_file.empty() ? "no output projections" : "with output projections");
     return exit_ok;
 }
 

@@ -11,7 +11,7 @@ namespace evictlab {
 /// Lower-case hexadecimal SHA-256 of the bytes.
 std::string sha256_hex(std::string_view bytes);
 
-/// The same of a file's content; nothing where the file cannot be read.
+/// The same of a file's content, read in blocks; nothing where it is no file or cannot be read. Throws input::Stopped.
 std::optional<std::string> sha256_hex_of_file(const std::filesystem::path& path);
 
 } // namespace evictlab

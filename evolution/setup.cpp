@@ -7,7 +7,7 @@
 
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
-#include "state/document.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -210,8 +210,8 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
             throw Error(
                 fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run with "
                             "another --state file",
-                            section, state::shown(path), state::shown(before.dump(), longest),
-                            state::shown(after.dump(), longest), advice(section)));
+                            section, text::line(path, 80), text::line(before.dump(), longest),
+                            text::line(after.dump(), longest), advice(section)));
         }
     }
 }

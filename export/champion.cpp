@@ -11,6 +11,7 @@
 #include "evolution/candidate.hpp"
 #include "framework/evaluation/twins.hpp"
 #include "framework/plugin/descriptor.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::exporting {
 namespace {
@@ -32,8 +33,8 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
     if (candidate.parameters)
         throw UsageError(
             fmt::format("the run tuned a plugin, so its champion is no formula that can be exported; every "
-                        "command takes it by its name: --scorers '{}'",
-                        candidate.text()));
+                        "command takes it by its name: --scorers {}",
+                        text::shell_quoted(candidate.text())));
     Champion champion{usual_name("champion", candidate.formula), candidate.formula, {}};
     const auto say = [&](std::string_view what, const std::string& text) {
         champion.provenance.push_back(fmt::format("{:<11} {}", what, text));

@@ -39,9 +39,16 @@ Layout infix(Tie tie, Layout a, std::string_view sign, Layout b) {
     return layout;
 }
 
-Layout parenthesised(Layout layout) { return call("", {std::move(layout)}); }
+Layout parenthesised(Layout layout) {
+    std::vector<Layout> only;
+    only.push_back(std::move(layout)); // moved: a list of initialisers would copy the whole expression
+    return call("", std::move(only));
+}
 
-Layout at_least(Tie tie, Layout layout) { return layout.tie < tie ? parenthesised(std::move(layout)) : layout; }
+Layout at_least(Tie tie, Layout layout) {
+    if (layout.tie < tie) return parenthesised(std::move(layout));
+    return layout;
+}
 
 std::string write(const Layout& layout, std::size_t start, std::size_t indent, Commas commas) {
     const std::string whole = flat(layout);

@@ -2,14 +2,14 @@
 #include <fmt/format.h>
 
 #include "export/exports.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::exporting {
 namespace {
 
-/// One line that C++ does not continue.
-std::string harmless(std::string text) {
-    for (char& c : text)
-        if (static_cast<unsigned char>(c) < ' ') c = ' ';
+/// One line that C++ does not continue, and in which nothing stands the other way round than it reads.
+std::string harmless(const std::string& raw) {
+    std::string text = text::line(raw);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\\')) text.pop_back();
     return text;
 }

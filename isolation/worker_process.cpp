@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "framework/error.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::isolation {
 namespace {
@@ -43,17 +44,9 @@ std::string_view phase_of(Command command) {
     return "destroy";
 }
 
-/// A text that a plugin may have written: cut off, on one line, and of printable characters.
-std::string tamed(std::string_view text, std::size_t most) {
-    std::string out(text.substr(0, most));
-    for (char& c : out)
-        if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';
-    return out;
-}
-
 template <std::size_t size>
 std::string text_in(const char (&memory)[size]) {
-    return tamed({memory, strnlen(memory, size)}, size);
+    return text::sentence({memory, strnlen(memory, size)});
 }
 
 std::string signal_name(int signal) {
@@ -235,7 +228,7 @@ std::string WorkerProcess::last_words() const {
     while (!said.empty() && std::isspace(static_cast<unsigned char>(said.back()))) said.remove_suffix(1);
     if (said.empty()) return {};
     if (const auto line = said.rfind('\n'); line != said.npos) said.remove_prefix(line + 1);
-    return fmt::format(": {}", tamed(said, 160));
+    return fmt::format(": {}", text::sentence(said, 160));
 }
 
 std::string WorkerProcess::text() const {

@@ -3,25 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "framework/evaluation/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {
-
-/// As one word of a shell.
-std::string quoted(const std::string& word) {
-    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-        return std::isalnum(c) || std::string_view("_@:=,./+-").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    if (plain && word[0] != '=') return word;
-    std::string out = "'";
-    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return out + "'";
-}
 
 /// The flags that make the suite: those of its parameters that differ from the published suite of that name.
 std::string suite_flags(const LeaderboardTable& table) {
@@ -30,13 +19,13 @@ std::string suite_flags(const LeaderboardTable& table) {
     const Json parameters = Json::parse(table.suite_parameters_json);
     const auto folder = parameters.find("folder");
     const bool by_folder = folder != parameters.end() && folder->is_string();
-    std::string text = "--suite " + quoted(by_folder ? folder->get<std::string>() : table.suite);
+    std::string text = "--suite " + text::shell_quoted(by_folder ? folder->get<std::string>() : table.suite);
     for (const std::string key : {"seq_len", "layers", "patterns", "seed_offset", "test_seed_offset"}) {
         const auto value = parameters.find(key);
         if (value == parameters.end() || (usual.contains(key) && usual[key] == *value)) continue;
         std::string flag = key;
         std::replace(flag.begin(), flag.end(), '_', '-');
-        text += fmt::format(" --{} {}", flag, value->dump());
+        text += fmt::format(" --{} {}", flag, text::shell_quoted(value->dump()));
     }
     if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end() && *sliding == true)
         text += " --sliding-layers";
@@ -47,8 +36,8 @@ std::string suite_flags(const LeaderboardTable& table) {
 
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row) {
     std::string command = "evictlab bench " + suite_flags(table);
-    if (row.kind != RowKind::bound) command += " --scorers " + quoted(row.scorer);
-    if (table.captured && table.protocol != "prefill") command += " --protocol " + table.protocol;
+    if (row.kind != RowKind::bound) command += " --scorers " + text::shell_quoted(row.scorer);
+    if (table.captured && table.protocol != "prefill") command += " --protocol " + text::shell_quoted(table.protocol);
     if (table.measure == "attention_loss" && !table.more_measures.empty()) command += " --measure attention_loss";
     if (table.retentions == usual_retentions(table.protocol)) return command;
     command += " --retention ";

@@ -8,7 +8,10 @@
 #include <limits>
 #include <set>
 
+#include "framework/evaluation/names.hpp"
+#include "framework/json/one_of.hpp"
 #include "report/bench_json.hpp"
+#include "report/ranking.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -27,7 +30,8 @@ std::vector<double> read_retentions(const JsonField& field) {
         if (!seen.insert(retention).second) element.fail("this retention is there twice");
         retentions.push_back(retention);
     }
-    if (retentions.empty() || retentions.size() > 64) field.fail("expected 1 to 64 retentions");
+    if (retentions.empty() || retentions.size() > most_retentions)
+        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
     return retentions;
 }
 
@@ -47,12 +51,7 @@ std::string read_name(const JsonField& field) {
     return field.text();
 }
 
-std::string read_measure(const JsonField& field) {
-    constexpr std::array<std::string_view, 3> known{"attention_loss", "output_error", "predicted_kl"};
-    if (std::ranges::find(known, field.text()) == known.end())
-        field.fail(fmt::format("expected \"{}\", found \"{}\"", fmt::join(known, "\" or \""), field.text()));
-    return field.text();
-}
+std::string read_measure(const JsonField& field) { return one_of(field, measure_names); }
 
 /// What the rows of a file have in common.
 class RowReader {
@@ -81,15 +80,17 @@ public:
 
 private:
     static RowKind read_kind(const JsonField& field) {
-        for (const RowKind kind : {RowKind::plugin, RowKind::formula, RowKind::bound})
-            if (field.text() == to_string(kind)) return kind;
-        field.fail(fmt::format("expected \"plugin\", \"formula\" or \"bound\", found \"{}\"", field.text()));
+        constexpr std::array kinds{RowKind::plugin, RowKind::formula, RowKind::bound};
+        std::array<std::string_view, kinds.size()> names;
+        std::ranges::transform(kinds, names.begin(), [](RowKind kind) { return to_string(kind); });
+        const std::string& name = one_of(field, names);
+        return kinds[static_cast<std::size_t>(std::ranges::find(names, name) - names.begin())];
     }
 
     /// Only attention loss is a share; an output error is relative to the output and may exceed 1.
     static double read_error(const JsonField& field, std::string_view measure) {
         if (measure == "attention_loss") return field.number_between(-rounding, 1 + rounding);
-        if (field.number() < 0) field.fail(fmt::format("expected a number from 0, found {}", field.number()));
+        if (field.number() < -rounding) field.fail(fmt::format("expected a number from 0, found {}", field.number()));
         return field.number();
     }
 
@@ -131,8 +132,8 @@ private:
         BySplit<SplitErrors> splits;
         for (const Split split : all_splits) {
             SplitErrors& errors = splits[static_cast<std::size_t>(split)];
-            const bool may_be_missing = split == Split::test_other_model ||
-                                        (!first_schema_ && bench_.traces[static_cast<std::size_t>(split)].empty());
+            // Left out where there are no traces, or no finite figures.
+            const bool may_be_missing = split == Split::test_other_model || !first_schema_;
             if (may_be_missing && !field.optional_member(to_string(split)))
                 errors = {std::vector<double>(bench_.retentions.size(), nothing), nothing, {}};
             else
@@ -158,9 +159,19 @@ private:
     bool first_schema_;
 };
 
+/// What the command that measures a row again is made of.
+void check_parameters(const JsonField& suite) {
+    for (const char* whole :
+         {"generator", "captured", "seq_len", "layers", "patterns", "seed_offset", "test_seed_offset"})
+        if (const auto field = suite.optional_member(whole)) (void)field->whole<std::uint64_t>();
+    if (const auto folder = suite.optional_member("folder")) (void)read_name(*folder);
+    if (const auto sliding = suite.optional_member("sliding_layers")) (void)sliding->truth();
+}
+
 void read_suite(const JsonField& suite, Bench& bench) {
-    bench.suite = suite.member("name").text();
-    bench.suite_hash = suite.member("hash").text();
+    bench.suite = read_name(suite.member("name"));
+    bench.suite_hash = read_name(suite.member("hash"));
+    check_parameters(suite);
     Json parameters = suite.object();
     parameters.erase("hash");
     bench.suite_parameters_json = parameters.dump();
@@ -187,12 +198,16 @@ void read_measures(const JsonField& top, Bench& bench) {
     }
 }
 
+bool has_any_figure(const ScorecardRow& row) {
+    const auto any = [](const auto& splits) { return std::ranges::any_of(splits, has_figures); };
+    return any(row.splits) || std::ranges::any_of(row.more_splits, any);
+}
+
 bool is_first_schema(const JsonField& schema) {
     if (schema.text() == bench_schema_1) return true;
     if (schema.text() == bench_schema) return false;
-    schema.fail(
-        fmt::format("expected \"{}\" or \"{}\", found \"{}\": write it again with `evictlab bench --format json`",
-                    bench_schema, bench_schema_1, schema.text()));
+    schema.fail(fmt::format("expected \"{}\" or \"{}\", found {}: write it again with `evictlab bench --format json`",
+                            bench_schema, bench_schema_1, schema.shown()));
 }
 
 } // namespace
@@ -205,7 +220,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
-    bench.protocol = top.member("protocol").text();
+    bench.protocol = one_of(top.member("protocol"), protocol_names);
     bench.retentions = read_retentions(top.member("retentions"));
     if (!first_schema) {
         read_measures(top, bench);
@@ -218,12 +233,15 @@ Bench bench_from_json(const Json& json, const std::string& file) {
         rows.push_back(reader.read(row));
         if (!scorers.insert(rows.back().scorer).second)
             row.fail(fmt::format("a second row for the scorer \"{}\"", rows.back().scorer));
+        if (has_any_figure(rows.back())) continue;
+        bench.failures.emplace_back(rows.back().scorer, "score", "none of its errors is a finite number");
+        rows.pop_back();
     }
     bench.rows = std::move(rows);
     if (const auto failures = top.optional_member("failures"))
         for (const auto& failure : failures->elements())
-            bench.failures.emplace_back(failure.member("plugin").text(), failure.member("phase").text(),
-                                        failure.member("cause").text());
+            bench.failures.emplace_back(read_name(failure.member("plugin")),
+                                        one_of(failure.member("phase"), phase_names), failure.member("cause").text());
     return bench;
 }
 

@@ -6,6 +6,7 @@
 
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -103,6 +104,8 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
     return json;
 }
 
-std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n'; }
+std::string dump(const Json& json) {
+    return text::json(json.dump(2, ' ', false, Json::error_handler_t::replace)) + '\n';
+}
 
 } // namespace evictlab::report

@@ -115,11 +115,11 @@ constexpr Wording for_programs{
     [](std::string_view measure, std::string_view split, std::string_view figure_name) {
         return fmt::format("{}{}{}_{}", measure, measure.empty() ? "" : "_", split, figure_name);
     },
-    [](double value) { return std::isnan(value) ? std::string() : fmt::format("{}", value); }};
+    [](double value) { return std::isfinite(value) ? fmt::format("{}", value) : std::string(); }};
 
 } // namespace
 
-std::string figure(double value) { return std::isnan(value) ? "n/a" : fmt::format("{:.4f}", value); }
+std::string figure(double value) { return std::isfinite(value) ? fmt::format("{:.4f}", value) : "n/a"; }
 
 Format parse_format(std::string_view name) {
     if (name == "table") return Format::table;

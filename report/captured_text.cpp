@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
@@ -12,6 +13,7 @@
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -145,7 +147,7 @@ std::string gap_note(const LeaderboardTable& table) {
         return "Without a published method among the rows, there is no gap to close.";
     return fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from the best "
                        "published row by that measure to the oracle.",
-                       markdown_code(table.uniform.best_published));
+                       text::markdown_code(table.uniform.best_published));
 }
 
 std::string legend(const LeaderboardTable& table) {
@@ -204,6 +206,7 @@ std::vector<DocumentKind> document_kinds(const LeaderboardTable& table) {
 }
 
 double kind_average(const SplitErrors& errors, const DocumentKind& kind) {
+    if (!has_figures(errors)) return std::numeric_limits<double>::quiet_NaN();
     const auto averages = document_averages(errors);
     double sum = 0;
     for (const std::size_t document : kind.documents) sum += averages.at(document);

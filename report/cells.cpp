@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "report/bench_json.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 
@@ -17,13 +18,16 @@ std::string measure_title(std::string_view measure) {
 }
 
 std::string percent(const std::optional<double>& share, int decimals) {
-    return share ? fmt::format("{:+.{}f} %", 100 * *share, decimals) : "n/a";
+    if (!share || !std::isfinite(100 * *share)) return "n/a";
+    return std::abs(*share) < 1e6 ? fmt::format("{:+.{}f} %", 100 * *share, decimals)
+                                  : fmt::format("{:+.{}e} %", 100 * *share, decimals);
 }
 
 std::string estimate_text(const Estimate& estimate, int decimals, bool sign) {
     const auto number = [&](double value) {
         return sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
     };
+    if (!std::isfinite(estimate.value)) return "n/a";
     if (!estimate.interval) return number(estimate.value);
     return fmt::format("{} [{}, {}]", number(estimate.value), number(estimate.interval->low),
                        number(estimate.interval->high));
@@ -51,7 +55,7 @@ std::string uncertainty_note(std::size_t documents, std::string_view win) {
 }
 
 std::string folded(std::string_view summary, std::string_view markdown) {
-    return fmt::format("<details><summary>{}</summary>\n\n{}\n</details>\n", summary, markdown);
+    return fmt::format("<details><summary>{}</summary>\n\n{}\n</details>\n", text::html(summary), markdown);
 }
 
 } // namespace evictlab::report

@@ -2,6 +2,7 @@
 #include "report/comparison.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <numeric>
 
@@ -16,7 +17,9 @@ const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(con
                              const std::function<double(const ScorecardRow&)>& figure_of) {
     const ScorecardRow* best = nullptr;
     for (const auto& row : group.rows)
-        if (chosen(row.scorecard) && (!best || figure_of(row.scorecard) < figure_of(*best))) best = &row.scorecard;
+        if (chosen(row.scorecard) && std::isfinite(figure_of(row.scorecard)) &&
+            (!best || figure_of(row.scorecard) < figure_of(*best)))
+            best = &row.scorecard;
     return best;
 }
 
@@ -37,7 +40,8 @@ void compare_with_hybrid(RowGroup& group) {
         group, [](const auto& row) { return row.scorer == "hybrid" || row.scorer == "hybrid@seed"; }, test_average);
     if (!hybrid || !(test_average(*hybrid) > 0)) return;
     for (auto& row : group.rows)
-        row.improvement_over_hybrid = (test_average(*hybrid) - test_average(row.scorecard)) / test_average(*hybrid);
+        if (has_figures(judging_errors(row.scorecard)))
+            row.improvement_over_hybrid = (test_average(*hybrid) - test_average(row.scorecard)) / test_average(*hybrid);
 }
 
 /// What others are measured by.
@@ -55,7 +59,8 @@ std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const Row
     std::vector<std::optional<double>> shares(group.rows.size());
     if (!oracle || !best || !(figure_of(*best) > figure_of(*oracle))) return shares;
     for (std::size_t i = 0; i < shares.size(); ++i)
-        shares[i] = (figure_of(*best) - figure_of(group.rows[i].scorecard)) / (figure_of(*best) - figure_of(*oracle));
+        if (const double figure = figure_of(group.rows[i].scorecard); std::isfinite(figure))
+            shares[i] = (figure_of(*best) - figure) / (figure_of(*best) - figure_of(*oracle));
     return shares;
 }
 
@@ -82,6 +87,7 @@ void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Boo
     const bool documents = table.captured && has_documents(table);
     const auto of_best = best && documents ? document_averages(judging_errors(*best)) : std::vector<double>{};
     for (auto& row : group.rows) {
+        if (!has_figures(judging_errors(row.scorecard))) continue;
         if (best) row.difference = Estimate{test_average(row.scorecard) - test_average(*best), std::nullopt};
         if (!documents) continue;
         std::vector<double> values = document_averages(judging_errors(row.scorecard));
@@ -105,8 +111,10 @@ std::vector<double> document_averages(const SplitErrors& errors) {
 bool has_documents(const LeaderboardTable& table) {
     const std::size_t documents = judging_traces(table.traces).size();
     const auto all = [&](const RowGroup& group) {
-        return std::ranges::all_of(
-            group.rows, [&](const auto& row) { return judging_errors(row.scorecard).by_trace.size() == documents; });
+        return std::ranges::all_of(group.rows, [&](const auto& row) {
+            const SplitErrors& errors = judging_errors(row.scorecard);
+            return !has_figures(errors) || errors.by_trace.size() == documents;
+        });
     };
     return documents > 0 && all(table.uniform) && all(table.uneven);
 }

@@ -4,12 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "evolution/run_state.hpp"
+#include "framework/json/one_of.hpp"
 #include "state/store.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -26,8 +29,10 @@ Ancestor ancestor_from_json(const JsonField& line) {
     ancestor.hypothesis = line.member("hypothesis").text();
     ancestor.text_key = line.optional_member("scorer") ? "scorer" : "formula";
     ancestor.text = line.member(ancestor.text_key).text();
+    constexpr std::array<std::string_view, 3> known{"champion", "accepted", "rejected"};
+    const std::string& name = one_of(line.member("status"), known);
     for (const Status status : {Status::accepted, Status::champion})
-        if (line.member("status").text() == to_string(status)) ancestor.status = status;
+        if (name == to_string(status)) ancestor.status = status;
     return ancestor;
 }
 
@@ -128,20 +133,23 @@ std::string figures_text(const Candidate& now, const Candidate* before) {
 std::string ancestor_text(const Ancestor& ancestor) {
     std::string with;
     for (std::size_t i = 1; i < ancestor.parents.size(); ++i) with += (i == 1 ? " with " : ", ") + ancestor.parents[i];
-    return fmt::format("  {:<8} {}, {}{}: {}\n", ancestor.id, to_string(ancestor.status), ancestor.op, with,
-                       ancestor.hypothesis);
+    return text::line(fmt::format("  {:<8} {}, {}{}: {}", ancestor.id, to_string(ancestor.status), ancestor.op, with,
+                                  ancestor.hypothesis)) +
+           "\n";
 }
 
 std::string entry_text(const ChampionEntry& entry, const Candidate* before) {
     const Candidate& champion = entry.champion;
-    std::string text =
-        fmt::format("{}  champion of generation {}, by {}\n", champion.id, champion.generation, champion.op);
-    text += fmt::format("  {}\n  {}\n  {}\n", champion.hypothesis, figures_text(champion, before), champion.text());
+    std::string text = fmt::format("{}  champion of generation {}, by {}\n", text::line(champion.id),
+                                   champion.generation, text::line(champion.op));
+    text += fmt::format("  {}\n  {}\n  {}\n", text::line(champion.hypothesis), figures_text(champion, before),
+                        text::line(champion.text()));
     if (champion.parents.empty()) return text;
     std::string with;
     for (std::size_t i = 1; i < champion.parents.size(); ++i) with += (i == 1 ? " with " : ", ") + champion.parents[i];
-    text += fmt::format("  from {}{}{}\n", entry.from.empty() ? "nothing before" : entry.from,
-                        entry.by_way_of.empty() ? "" : " by way of " + champion.parents.front(), with);
+    text += text::line(fmt::format("  from {}{}{}", entry.from.empty() ? "nothing before" : entry.from,
+                                   entry.by_way_of.empty() ? "" : " by way of " + champion.parents.front(), with)) +
+            "\n";
     for (const Ancestor& ancestor : entry.by_way_of) text += "  " + ancestor_text(ancestor);
     if (!entry.mates.empty()) text += "  mates\n";
     for (const Ancestor& mate : entry.mates) text += "  " + ancestor_text(mate);
@@ -149,10 +157,11 @@ std::string entry_text(const ChampionEntry& entry, const Candidate* before) {
 }
 
 std::string candidate_text(const Candidate& candidate) {
-    std::string text = fmt::format("{}  {} in generation {}, by {}\n  {}\n", candidate.id, to_string(candidate.status),
-                                   candidate.generation, candidate.op, candidate.hypothesis);
+    std::string text =
+        fmt::format("{}  {} in generation {}, by {}\n  {}\n", text::line(candidate.id), to_string(candidate.status),
+                    candidate.generation, text::line(candidate.op), text::line(candidate.hypothesis));
     if (candidate.valid) text += fmt::format("  {}\n", figures_text(candidate, nullptr));
-    return text + fmt::format("  {}\n  {}\n", candidate.reason, candidate.text());
+    return text + fmt::format("  {}\n  {}\n", text::line(candidate.reason), text::line(candidate.text()));
 }
 
 /// As in the journal, but without what each document says.

@@ -9,11 +9,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "framework/error.hpp"
-
-extern char** environ;
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -67,15 +67,21 @@ std::optional<std::string> run_gnuplot(const std::string& script) {
     ::posix_spawn_file_actions_adddup2(&files.actions, problems.descriptor(), STDERR_FILENO);
     std::string program = "gnuplot", no_startup_files = "-d", from_stdin = "-";
     const std::array<char*, 4> arguments{program.data(), no_startup_files.data(), from_stdin.data(), nullptr};
+    // Nothing of the user's own settings: a variable can name files that gnuplot runs, and a home has more of them.
+    const char* const searched = std::getenv("PATH");
+    std::string path = "PATH=" + std::string(searched != nullptr ? searched : "/usr/bin:/bin"),
+                home = "HOME=/nonexistent", locale = "LC_ALL=C.UTF-8";
+    const std::array<char*, 4> environment{path.data(), home.data(), locale.data(), nullptr};
     pid_t child = 0;
-    const int error = ::posix_spawnp(&child, program.c_str(), &files.actions, nullptr, arguments.data(), environ);
+    const int error =
+        ::posix_spawnp(&child, program.c_str(), &files.actions, nullptr, arguments.data(), environment.data());
     if (error == ENOENT || error == EACCES) return std::nullopt;
     if (error != 0) throw Error(fmt::format("cannot start gnuplot: {}", std::strerror(error)));
     int status = 0;
     while (::waitpid(child, &status, 0) < 0)
         if (errno != EINTR) throw Error(fmt::format("lost sight of gnuplot: {}", std::strerror(errno)));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        throw Error(fmt::format("gnuplot failed: {}", problems.content()));
+        throw Error(fmt::format("gnuplot failed: {}", text::sentence(problems.content(), 500)));
     return out.content();
 }
 

@@ -9,6 +9,8 @@
 #include "report/bench_json.hpp"
 #include "report/comparison.hpp"
 #include "report/ranking.hpp"
+#include "text/quoting.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -29,30 +31,46 @@ bool has_row(const Bench& bench, std::string_view scorer) {
     return std::any_of(bench.rows.begin(), bench.rows.end(), [&](const auto& row) { return row.scorer == scorer; });
 }
 
+/// Whether it was measured, and has no row for a reason that the result gives.
+bool broke(const Bench& bench, std::string_view scorer) {
+    return std::ranges::any_of(bench.failures, [&](const PluginError& failure) {
+        return failure.plugin == scorer || failure.plugin.starts_with(fmt::format("{} (", scorer));
+    });
+}
+
+/// Results of the first schema name no traces.
+bool has_no_test_documents(const Bench& bench) {
+    const bool named = std::ranges::any_of(bench.traces, [](const auto& traces) { return !traces.empty(); });
+    if (named) return judging_traces(bench.traces).empty();
+    return std::ranges::none_of(bench.rows, [](const auto& row) { return has_figures(judging_errors(row)); });
+}
+
 /// The row that every scorer must beat; on captured suites under any preset.
 std::string random_row(const Bench& bench) {
-    if (is_captured(bench))
-        for (const auto& row : bench.rows)
-            if (is_random(row)) return row.scorer;
-    return "random@seed";
+    if (!is_captured(bench)) return "random@seed";
+    for (const auto& row : bench.rows)
+        if (is_random(row)) return row.scorer;
+    return broke(bench, "random") ? "random" : "random@seed";
 }
 
 void check(const LeaderboardInput& input) {
     for (const std::string& needed : {std::string(oracle_name), random_row(input.bench)})
-        if (!has_row(input.bench, needed))
-            throw Error(fmt::format("{}: has no row \"{}\", which every leaderboard shows; write it again with "
-                                    "`evictlab bench --suite {} --format json`",
-                                    input.file, needed, input.bench.suite));
-    if (std::isnan(test_average(input.bench.rows.front())))
-        throw Error(fmt::format("{}: the suite {} has no test documents, which a leaderboard shows", input.file,
-                                input.bench.suite));
+        if (!has_row(input.bench, needed) && !broke(input.bench, needed))
+            throw Error(
+                text::line(fmt::format("{}: has no row \"{}\", which every leaderboard shows; write it again with "
+                                       "`evictlab bench --suite {} --format json`",
+                                       input.file, needed, text::shell_quoted(input.bench.suite))));
+    if (has_no_test_documents(input.bench))
+        throw Error(text::line(fmt::format("{}: the suite {} has no test documents, which a leaderboard shows",
+                                           input.file, input.bench.suite)));
     if (!input.run) return;
     if (input.run->suite_hash != input.bench.suite_hash)
-        throw Error(fmt::format("{}: the run is on the suite {} ({}), but its champion was measured on {} ({})",
-                                input.file, input.run->suite, input.run->suite_hash, input.bench.suite,
-                                input.bench.suite_hash));
+        throw Error(text::line(
+            fmt::format("{}: the run is on the suite {} ({}), but its champion was measured on {} ({})", input.file,
+                        input.run->suite, input.run->suite_hash, input.bench.suite, input.bench.suite_hash)));
     if (!has_row(input.bench, champion_label(*input.run)))
-        throw Error(fmt::format("{}: the champion \"{}\" was not measured", input.file, champion_label(*input.run)));
+        throw Error(text::line(
+            fmt::format("{}: the champion \"{}\" was not measured", input.file, champion_label(*input.run))));
 }
 
 LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const Bench& bench) {
@@ -79,10 +97,11 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
     const auto found =
         std::find_if(rows.begin(), rows.end(), [&](const auto& known) { return known.scorecard.scorer == row.scorer; });
     if (found != rows.end() && !same_figures(found->scorecard, row))
-        throw Error(fmt::format("{} and {}: different figures for the scorer \"{}\" on the suite {} ({}): {} and {} on "
-                                "the test split; measure both with the same build, or leave one out",
-                                found->sources.front(), input.file, row.scorer, table.suite, table.suite_hash,
-                                test_average(found->scorecard), test_average(row)));
+        throw Error(text::line(
+            fmt::format("{} and {}: different figures for the scorer \"{}\" on the suite {} ({}): {} and {} on "
+                        "the test split; measure both with the same build, or leave one out",
+                        found->sources.front(), input.file, row.scorer, table.suite, table.suite_hash,
+                        test_average(found->scorecard), test_average(row))));
     LeaderboardRow& merged = found != rows.end() ? *found : rows.emplace_back();
     const auto documents = [](const ScorecardRow& r) { return judging_errors(r).by_trace.size(); };
     if (merged.sources.empty()) merged.command = bench_command(table, row);
@@ -94,6 +113,12 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
 
 void merge(LeaderboardTable& table, const LeaderboardInput& input) {
     for (const auto& row : input.bench.rows) merge_row(table, row, input);
+    for (const PluginError& failure : input.bench.failures) {
+        const auto same = [&](const PluginError& known) {
+            return known.plugin == failure.plugin && known.cause == failure.cause;
+        };
+        if (std::ranges::none_of(table.failures, same)) table.failures.push_back(failure);
+    }
     if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
     const bool known =
         std::any_of(table.runs.begin(), table.runs.end(), [&](const auto& run) { return run.file == input.file; });
@@ -112,9 +137,10 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictI
         table.captured = true;
         return table;
     }
-    throw Error(fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}, so there is no "
-                            "table that the verdict could stand in",
-                            input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol));
+    throw Error(text::line(
+        fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}, so there is no "
+                    "table that the verdict could stand in",
+                    input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol)));
 }
 
 void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
@@ -124,8 +150,8 @@ void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
         for (const auto& document : input.verdict.documents)
             if (document.split == to_string(split) &&
                 std::ranges::find(known, document.name, &TraceLabel::name) == known.end())
-                throw Error(fmt::format("{}: documents: \"{}\" is not in the split {} of the suite {}", input.file,
-                                        document.name, document.split, table.suite));
+                throw Error(text::line(fmt::format("{}: documents: \"{}\" is not in the split {} of the suite {}",
+                                                   input.file, document.name, document.split, table.suite)));
     }
 }
 

@@ -73,6 +73,7 @@ struct LeaderboardTable {
     };
     std::vector<Run> runs;
     std::vector<VerdictTable> verdicts;
+    std::vector<PluginError> failures; ///< scorers that have no row in some input
 };
 
 /// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the

@@ -105,6 +105,8 @@ Json table_to_json(const LeaderboardTable& table) {
         if (table.captured) json["kinds"][kind.name] = kind.documents.size();
     for (const auto& verdict : table.verdicts) json["verdicts"].push_back(verdict_to_json(verdict));
     for (const auto& run : table.runs) json["runs"].push_back(run_to_json(run));
+    for (const PluginError& failure : table.failures)
+        json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});
     return json;
 }
 

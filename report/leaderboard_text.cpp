@@ -12,6 +12,8 @@
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 #include "report/write_file.hpp"
+#include "text/quoting.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -68,7 +70,7 @@ std::string legend(const LeaderboardTable& table) {
     std::string best = "Without a published method among the rows, there is no gap to close.";
     if (!table.uniform.best_published.empty())
         best = fmt::format("\"gap closed\": share of the way from the best published row ({}) to the oracle.",
-                           markdown_code(table.uniform.best_published));
+                           text::markdown_code(table.uniform.best_published));
     return "Mean share of attention lost (lower is better); a split without a retention is the mean over all of them. "
            "\"over hybrid\": error saved on the test split against `hybrid`. " +
            best;
@@ -78,11 +80,11 @@ std::string run_line(const LeaderboardTable::Run& run) {
     const auto& summary = run.summary;
     std::string text =
         fmt::format("- Run {}: seed {}, from {}, {} generations, {} {} evaluated, {} duplicates skipped",
-                    markdown_code(run.file), summary.seed, markdown_code(summary.start), summary.generation,
+                    text::markdown_code(run.file), summary.seed, text::markdown_code(summary.start), summary.generation,
                     summary.evaluations, made_text(summary.champion.parameters.has_value()), summary.duplicates);
-    if (!summary.stop_reason.empty()) text += ", stopped: " + printable(summary.stop_reason);
-    return text + fmt::format(". Its champion {}: {}\n", markdown_code(champion_label(summary)),
-                              markdown_code(summary.champion.text()));
+    if (!summary.stop_reason.empty()) text += ", stopped: " + text::markdown(summary.stop_reason);
+    return text + fmt::format(". Its champion {}: {}\n", text::markdown_code(champion_label(summary)),
+                              text::markdown_code(summary.champion.text()));
 }
 
 std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std::string_view plot) {
@@ -91,20 +93,25 @@ std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std:
         for (const auto& verdict : table.verdicts) text += verdict_headline(verdict);
         return text;
     }
-    std::string text = fmt::format("### Suite {}", markdown_code(table.suite));
-    if (table.captured) text += fmt::format(", protocol {}", markdown_code(table.protocol));
+    std::string text = fmt::format("### Suite {}", text::markdown_code(table.suite));
+    if (table.captured) text += fmt::format(", protocol {}", text::markdown_code(table.protocol));
     text += "\n\n";
     if (!plot.empty())
-        text += fmt::format("![Error against retention, one line a scorer: suite {}](<{}>)\n\n", table.suite, plot);
+        text += fmt::format("![Error against retention, one line a scorer: suite {}]({})\n\n",
+                            text::markdown(table.suite), text::markdown_target(plot));
     if (table.captured)
         text += fmt::format("{}\n\n{}", protocol_note(table.protocol), captured_tables(table, detail));
     else
         text += fmt::format("{}\n{}\n\n{}\n", row_table(table, detail).markdown(), protocol_note(table.protocol),
                             legend(table));
-    text += fmt::format("\nSuite {}, {}", markdown_code(table.suite), markdown_code(table.suite_hash));
+    text += fmt::format("\nSuite {}, {}", text::markdown_code(table.suite), text::markdown_code(table.suite_hash));
     if (!table.suite_parameters_json.empty())
-        text += fmt::format(", parameters {}", markdown_code(table.suite_parameters_json));
+        text += fmt::format(", parameters {}", text::markdown_code(table.suite_parameters_json));
     text += ".\n";
+    if (!table.failures.empty()) text += "\nWithout a row, as they broke:\n\n";
+    for (const PluginError& failure : table.failures)
+        text += fmt::format("- {} in `{}`: {}\n", text::markdown_code(failure.plugin), failure.phase,
+                            text::markdown_code(text::line(failure.cause, 500)));
     if (!table.runs.empty()) text += '\n';
     for (const auto& run : table.runs) text += run_line(run);
     return text;
@@ -123,7 +130,7 @@ std::string protocol_note(std::string_view protocol) {
         return "Protocol `decode`: at a fixed capacity, a scorer sees statistics over the cached tokens alone, up to "
                "the "
                "newest query, again and again as tokens come in; later queries judge, and evicted tokens never return.";
-    return fmt::format("Protocol {}.", markdown_code(protocol));
+    return fmt::format("Protocol {}.", text::markdown_code(protocol));
 }
 
 std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail, std::span<const std::string> plots) {

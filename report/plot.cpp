@@ -14,8 +14,9 @@
 #include "report/plot_layout.hpp"
 #include "report/published.hpp"
 #include "report/ranking.hpp"
-#include "report/table.hpp"
 #include "report/write_file.hpp"
+#include "text/quoting.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -62,14 +63,7 @@ Style style_of(const LeaderboardTable& table, const ScorecardRow& row, const std
     return is_random(row) ? random_scorer : other;
 }
 
-std::string short_name(const std::string& name) {
-    constexpr std::size_t longest = 29;
-    std::string text = printable(name);
-    if (display_width(text) <= longest) return text;
-    std::string cut = text.substr(0, longest - 1);
-    while (!cut.empty() && (static_cast<unsigned char>(text[cut.size()]) & 0xC0) == 0x80) cut.pop_back();
-    return cut + "…";
-}
+std::string short_name(const std::string& name) { return text::line(name, 29); }
 
 /// Grey lines first, so that those that matter lie on top.
 std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
@@ -80,6 +74,7 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
     for (const RowGroup* group : {&table.uniform, &table.uneven})
         for (const auto& row : group->rows) {
             if ((group == &table.uneven && !any_uneven) || overshoots(row.scorecard, table.retentions)) continue;
+            if (!has_figures(judging_errors(row.scorecard, measure))) continue;
             const Style style = style_of(table, row.scorecard, new_name);
             Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
             const auto& errors = judging_errors(row.scorecard, measure).by_retention;
@@ -91,16 +86,6 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
         }
     std::ranges::stable_sort(lines, {}, &Line::front);
     return lines;
-}
-
-/// As gnuplot's enhanced text, in which fonts may be bold and some signs must be escaped.
-std::string quoted(const std::string& text) {
-    std::string out = "'";
-    for (const char c : text) {
-        if (std::string_view("\\_^{}@&~").find(c) != std::string_view::npos) out += '\\';
-        out += c == '\'' ? std::string("''") : std::string(1, c);
-    }
-    return out + "'";
 }
 
 std::string font(double size, bool bold = false) { return fmt::format("'Arial{},{}'", bold ? ":Bold" : "", size); }
@@ -122,8 +107,10 @@ std::string x_axis(const LeaderboardTable& table) {
     return fmt::format("set xrange [{}:{}]\nset xtics ({}) nomirror\n", low - margin, high + margin, tics);
 }
 
-std::string panel(const LeaderboardTable& table, std::size_t measure, Size size) {
+/// `shared`: what is drawn once, with the first panel. Nothing is drawn of a measure that no row has figures of.
+std::string panel(const LeaderboardTable& table, std::size_t measure, Size size, const std::string& shared) {
     const auto lines = lines_of(table, measure);
+    if (lines.empty()) return "";
     const double x0 = left + static_cast<double>(measure) * (panel_width + label_width + gap), x1 = x0 + panel_width;
     const double y1 = size.height - top_margin;
     std::vector<double> values, wanted;
@@ -136,11 +123,14 @@ std::string panel(const LeaderboardTable& table, std::size_t measure, Size size)
     std::string text = fmt::format("unset label\nunset arrow\nset lmargin at screen {}\nset rmargin at screen {}\n"
                                    "set bmargin at screen {}\nset tmargin at screen {}\n",
                                    x0 / size.width, x1 / size.width, bottom / size.height, y1 / size.height);
-    text += axis.logarithmic() ? fmt::format("set logscale y\nset ytics ({})\n", fmt::join(axis.round_values(), ", "))
-                               : "unset logscale y\nset ytics autofreq\n";
-    text += fmt::format("set yrange [{}:{}]\nset title {} font {} offset 0,-0.4\n", axis.low(), axis.high(),
-                        quoted(measure_title(measure == 0 ? table.measure : table.more_measures[measure - 1])),
-                        font(13, true));
+    const auto round_values = axis.round_values();
+    text += axis.logarithmic() ? "set logscale y\n" : "unset logscale y\n";
+    text += axis.logarithmic() && !round_values.empty() ? fmt::format("set ytics ({})\n", fmt::join(round_values, ", "))
+                                                        : "set ytics autofreq\n";
+    text += fmt::format(
+        "set yrange [{}:{}]\nset title {} font {} offset 0,-0.4\n", axis.low(), axis.high(),
+        text::gnuplot_quoted(measure_title(measure == 0 ? table.measure : table.more_measures[measure - 1])),
+        font(13, true));
     std::string plots;
     for (std::size_t i = 0; i < lines.size(); ++i) {
         const Line& line = lines[i];
@@ -150,14 +140,14 @@ std::string panel(const LeaderboardTable& table, std::size_t measure, Size size)
         plots += fmt::format("{}$line{} with linespoints lc rgb '{}' lw {} dt {} pt 7 ps {}", i > 0 ? ", " : "plot ", i,
                              line.style.line, line.style.width, line.style.dashes, line.front ? 0.45 : 0.22);
         text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", i + 1,
-                            quoted(line.name), (x1 + 28) / size.width, places[i] / size.height,
+                            text::gnuplot_quoted(line.name), (x1 + 28) / size.width, places[i] / size.height,
                             font(10.5, line.style.bold), line.style.text);
         text +=
             fmt::format("set arrow {} from first {},screen {} to screen {},screen {} nohead lc rgb '{}' lw 0.6 back\n",
                         i + 1, line.points.back().first, wanted[i] / size.height, (x1 + 25) / size.width,
                         places[i] / size.height, line.style.line);
     }
-    return text + plots + "\n";
+    return text + shared + plots + "\n";
 }
 
 /// What the colours mean, in those colours, along the bottom.
@@ -177,8 +167,9 @@ std::string colour_key(const LeaderboardTable& table, Size size) {
             fmt::format("set arrow {} from screen {},screen {} to screen {},screen {} nohead lc rgb '{}' lw {} dt {}\n",
                         number, x / size.width, 20 / size.height, (x + 26) / size.width, 20 / size.height, style.line,
                         style.width, style.dashes);
-        text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number++,
-                            quoted(words), (x + 32) / size.width, 20 / size.height, font(10.5), style.text);
+        text +=
+            fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number++,
+                        text::gnuplot_quoted(words), (x + 32) / size.width, 20 / size.height, font(10.5), style.text);
         x += 32 + 5.8 * static_cast<double>(words.size()) + 18;
     }
     return text;
@@ -188,6 +179,7 @@ std::string plot_name(const LeaderboardTable& table, std::set<std::string>& take
     std::string stem;
     for (const char c : fmt::format("{}-{}", table.suite, table.protocol))
         stem += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' ? c : '_';
+    stem.resize(std::min<std::size_t>(stem.size(), 100)); // a file's name has an end
     std::string name = stem + ".svg";
     for (int number = 2; !taken.insert(name).second; ++number) name = fmt::format("{}-{}.svg", stem, number);
     return name;
@@ -201,23 +193,22 @@ std::string plot_script(const LeaderboardTable& table) {
     const Size size{left + panels * (panel_width + label_width) + (panels - 1) * gap,
                     bottom + top_margin + std::max(330.0, labels * line_height)};
     std::string text = fmt::format(
-        "set terminal svg size {},{} dynamic background rgb 'white' font 'Arial,11'\nset encoding utf8\nset multiplot\n"
+        "set terminal svg size {},{} dynamic background rgb 'white' font 'Arial,11' noenhanced\nset encoding utf8\nset "
+        "multiplot\n"
         "unset key\nset border 3 lc rgb '#808080' lw 1\nset tics textcolor rgb '#404040'\nset ytics nomirror format "
         "'%g'\n"
         "set grid xtics ytics lc rgb '#E8E8E8' lw 1 lt 1\nset xlabel 'share of tokens kept' offset 0,0.3\n{}",
         size.width, size.height, x_axis(table));
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m) {
-        std::string drawn = panel(table, m, size);
-        if (m == 0) {
-            const std::string shared =
-                fmt::format("set label 899 {} at screen {},screen {} left font {}\n",
-                            quoted(fmt::format("{}, protocol {}: error on {}, lower is better", short_name(table.suite),
-                                               table.protocol, judging_split_text(table.traces))),
-                            left / size.width, (size.height - 20) / size.height, font(13, true)) +
-                colour_key(table, size);
-            drawn.insert(drawn.rfind("plot $line0"), shared);
-        }
-        text += drawn;
+        std::string shared;
+        if (m == 0)
+            shared = fmt::format("set label 899 {} at screen {},screen {} left font {}\n",
+                                 text::gnuplot_quoted(fmt::format("{}, protocol {}: error on {}, lower is better",
+                                                                  short_name(table.suite), table.protocol,
+                                                                  judging_split_text(table.traces))),
+                                 left / size.width, (size.height - 20) / size.height, font(13, true)) +
+                     colour_key(table, size);
+        text += panel(table, m, size, shared);
     }
     return text + "unset multiplot\n";
 }
@@ -227,6 +218,10 @@ std::vector<std::filesystem::path> write_plots(std::span<const LeaderboardTable>
     std::vector<std::filesystem::path> files;
     std::set<std::string> taken;
     for (const auto& table : tables) {
+        if (lines_of(table, 0).empty()) { // no row has figures
+            files.emplace_back();
+            continue;
+        }
         const auto svg = run_gnuplot(plot_script(table));
         if (!svg) return {};
         std::error_code error;

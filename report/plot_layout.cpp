@@ -8,7 +8,7 @@
 namespace evictlab::report {
 namespace {
 
-constexpr double rounding = 1e-9;
+constexpr double rounding = 1e-9, most = 1e250;
 
 /// The nearest sequence that never falls, in least squares: pool adjacent violators.
 std::vector<double> never_falling(const std::vector<double>& values) {
@@ -56,6 +56,8 @@ Axis::Axis(const std::vector<double>& values, double bottom, double top) : botto
         if (value > rounding) smallest = std::min(smallest, value);
         if (std::isfinite(value)) largest = std::max(largest, value);
     }
+    largest = std::min(largest, most); // what an axis makes of it must be a number, too
+    smallest = std::min(smallest, largest);
     if (largest <= 0) return;
     logarithmic_ = largest > 20 * smallest;
     low_ = logarithmic_ ? smallest / 1.3 : 0;
@@ -65,7 +67,7 @@ Axis::Axis(const std::vector<double>& values, double bottom, double top) : botto
 double Axis::place(double value) const {
     const double share =
         logarithmic_ ? std::log(value / low_) / std::log(high_ / low_) : (value - low_) / (high_ - low_);
-    return bottom_ + share * (top_ - bottom_);
+    return bottom_ + std::clamp(share, 0.0, 1.0) * (top_ - bottom_);
 }
 
 std::vector<double> Axis::round_values() const {

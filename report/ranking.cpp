@@ -11,7 +11,7 @@ namespace {
 /// A row without figures on the split that judges comes last.
 double sort_key(const ScorecardRow& row) {
     const double average = test_average(row);
-    return std::isnan(average) ? std::numeric_limits<double>::max() : average;
+    return std::isfinite(average) ? average : std::numeric_limits<double>::max();
 }
 
 void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions) {
@@ -27,7 +27,9 @@ void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions)
                   [](const RankedRow& a, const RankedRow& b) { return a.row->scorer < b.row->scorer; });
         std::size_t scorers = 0;
         for (auto& entry : group) {
-            if (entry.row->kind == RowKind::bound || overshoots(*entry.row, retentions)) continue;
+            if (entry.row->kind == RowKind::bound || overshoots(*entry.row, retentions) ||
+                !has_figures(judging_errors(*entry.row)))
+                continue;
             entry.rank = scorers_before + 1;
             ++scorers;
         }
@@ -56,7 +58,8 @@ std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<c
 
 std::string rank_text(const ScorecardRow& row, const std::optional<std::size_t>& rank) {
     if (rank) return std::to_string(*rank);
-    return row.kind == RowKind::bound ? "bound" : "overshoots";
+    if (row.kind == RowKind::bound) return "bound";
+    return has_figures(judging_errors(row)) ? "overshoots" : "n/a";
 }
 
 } // namespace evictlab::report

@@ -1,6 +1,6 @@
 // The order of the rows of a table: best first by the average error on the split that judges, ties sharing a rank;
-// bounds, and rows that keep more than was asked, have none. Rows with head or layer budgets are ranked behind.
-// SPDX-License-Identifier: MIT
+// bounds, rows that keep more than was asked, and rows without finite figures have none. Rows with head or layer
+// budgets are ranked behind. SPDX-License-Identifier: MIT
 #pragma once
 #include <cmath>
 #include <optional>
@@ -78,7 +78,7 @@ inline bool overshoots(const ScorecardRow& row, std::span<const double> retentio
 
 /// The rows must outlive the result. Rows of the same figure are in the order of their names.
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions);
-/// "1", "2", ..., "bound", or "overshoots".
+/// "1", "2", ..., "bound", "overshoots", or "n/a" for a row without finite figures on the split that judges.
 std::string rank_text(const ScorecardRow& row, const std::optional<std::size_t>& rank);
 
 } // namespace evictlab::report

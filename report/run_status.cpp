@@ -10,6 +10,7 @@
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
 #include "report/run_text.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -126,7 +127,7 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
     const ErrorSparks sparks = error_sparks(state.history, spark_width, glyphs);
     std::string text;
     const auto say = [&text](std::string_view what, const std::string& value) {
-        text += fmt::format("{:<12}{}\n", what, value);
+        text += fmt::format("{:<12}{}\n", what, text::line(value));
     };
     say("run",
         fmt::format("{}, seed {}: {}", suites_text(status.setup.identity), status.setup.config.seed, standing(status)));
@@ -148,7 +149,8 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
     if (status.proposer) say("proposer", outside_text(*status.proposer));
     say("time", time_text(state.seconds) +
                     (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
-    say(champion.text_key(), fmt::format("{}\n            {}, by {}", champion.text(), champion.id, champion.op));
+    say(champion.text_key(), champion.text());
+    say("", fmt::format("{}, by {}", champion.id, champion.op));
     return text;
 }
 

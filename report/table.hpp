@@ -20,7 +20,7 @@ struct TableColumn {
     CellKind kind = CellKind::text;
 };
 
-/// Cells are UTF-8; what is not is shown as U+FFFD, and control characters as blanks (but for CSV, which keeps all).
+/// Cells are any text; what a reader of the rendering would obey or not see stands there escaped (text/shown.hpp).
 class Table {
 public:
     explicit Table(std::vector<TableColumn> columns);
@@ -37,12 +37,5 @@ private:
     std::vector<TableColumn> columns_;
     std::vector<std::vector<std::string>> rows_;
 };
-
-/// Columns of a terminal that the text takes: 0 for combining marks, 2 for wide characters.
-std::size_t display_width(std::string_view text);
-/// The text as a Markdown code span that is safe inside a table.
-std::string markdown_code(std::string_view text);
-/// Valid UTF-8 of one line, without control characters.
-std::string printable(std::string_view text);
 
 } // namespace evictlab::report

@@ -11,6 +11,7 @@
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -65,7 +66,7 @@ std::string verdict_headline(const VerdictTable& table) {
         "in nats a token; lower is better. In brackets the ratio to the best published row at that retention, with "
         "its 95 % interval over documents; \"win\" where that lies below 1. Rows with uniform budgets; `oracle` is a "
         "bound.\n",
-        out.markdown(), markdown_code(table.model), document_count(table.documents));
+        out.markdown(), text::markdown_code(table.model), document_count(table.documents));
 }
 
 } // namespace evictlab::report

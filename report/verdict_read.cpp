@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <array>
 #include <set>
 
+#include "framework/evaluation/names.hpp"
+#include "framework/json/one_of.hpp"
+#include "framework/suite/suite.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -11,6 +15,7 @@ namespace {
 
 /// A KL divergence is not negative; sums in single precision leave a little room.
 constexpr double kl_rounding = 1e-5;
+constexpr std::array<std::string_view, 4> split_names{"train", "valid", "test", "test_other_model"};
 
 std::string named(const JsonField& field) {
     if (field.text().empty()) field.fail("expected a name, found \"\"");
@@ -23,7 +28,8 @@ std::vector<double> read_retentions(const JsonField& field) {
         retentions.push_back(element.number_between(0, 1));
         if (retentions.back() == 0) element.fail("expected a retention above 0");
     }
-    if (retentions.empty() || retentions.size() > 64) field.fail("expected 1 to 64 retentions");
+    if (retentions.empty() || retentions.size() > most_retentions)
+        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
     return retentions;
 }
 
@@ -31,8 +37,8 @@ std::vector<Verdict::Document> read_documents(const JsonField& field) {
     std::vector<Verdict::Document> documents;
     std::set<std::string> seen;
     for (const auto& element : field.elements()) {
-        documents.push_back(
-            {named(element.member("name")), element.member("kind").text(), named(element.member("split"))});
+        documents.push_back({named(element.member("name")), element.member("kind").text(),
+                             one_of(element.member("split"), split_names)});
         if (!seen.insert(documents.back().name).second)
             element.fail(fmt::format("a second document \"{}\"", documents.back().name));
     }
@@ -79,13 +85,13 @@ Verdict verdict_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const JsonField schema = top.member("schema");
     if (schema.text() != verdict_schema)
-        schema.fail(fmt::format("expected \"{}\", found \"{}\": write it with `evictlab-verdict`", verdict_schema,
-                                schema.text()));
+        schema.fail(
+            fmt::format("expected \"{}\", found {}: write it with `evictlab-verdict`", verdict_schema, schema.shown()));
     Verdict verdict;
     verdict.suite = top.member("suite").member("name").text();
     verdict.suite_hash = named(top.member("suite").member("hash"));
     verdict.model = named(top.member("model"));
-    verdict.protocol = named(top.member("protocol"));
+    verdict.protocol = one_of(top.member("protocol"), protocol_names);
     verdict.retentions = read_retentions(top.member("retentions"));
     verdict.documents = read_documents(top.member("documents"));
     std::set<std::string> scorers;

@@ -7,6 +7,7 @@
 #include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "report/verdict.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -36,7 +37,8 @@ std::vector<std::size_t> test_documents(const Verdict& verdict, const std::strin
         if (verdict.documents[i].split == "test" || verdict.documents[i].split == "test_other_model")
             documents.push_back(i);
     if (documents.empty())
-        throw Error(fmt::format("{}: documents: none is of the split \"test\", which a leaderboard shows", file));
+        throw Error(
+            fmt::format("{}: documents: none is of the split \"test\", which a leaderboard shows", text::line(file)));
     return documents;
 }
 

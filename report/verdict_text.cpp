@@ -10,6 +10,7 @@
 #include "report/cells.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -89,8 +90,8 @@ std::string best_note(const VerdictTable& table) {
     if (table.best_published.front().empty()) return "Without a published method among the rows, there are no ratios.";
     std::string text = "\"ratio\": the geometric mean over that of the best published row with uniform budgets (";
     for (std::size_t f = 0; f < table.best_published.size(); ++f)
-        text +=
-            fmt::format("{}{}: {}", f > 0 ? ", " : "", figure_name(table, f), markdown_code(table.best_published[f]));
+        text += fmt::format("{}{}: {}", f > 0 ? ", " : "", figure_name(table, f),
+                            text::markdown_code(table.best_published[f]));
     return text + ").";
 }
 
@@ -122,7 +123,7 @@ Json figures_to_json(const VerdictTable& table, const std::vector<VerdictFigure>
 } // namespace
 
 std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
-    std::string text = fmt::format("#### The verdict of {} itself\n\n", markdown_code(table.model));
+    std::string text = fmt::format("#### The verdict of {} itself\n\n", text::markdown_code(table.model));
     text += row_table(table).markdown() + "\n" + legend(table);
     const auto add = [&](std::string_view title, const Table& more) {
         text += '\n';

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "framework/error.hpp"
+#include "input/stop.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -45,6 +46,7 @@ void write_file(const std::filesystem::path& file, std::string_view content) {
     if (std::filesystem::is_directory(file, ignored)) fail(file, EISDIR);
     if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored))
         return write_straight(file, content);
+    const input::HoldStop held; // or the file beside would be left
     // A link stays a link: what it points at is replaced.
     const auto target = std::filesystem::exists(file, ignored) ? std::filesystem::canonical(file) : file;
     const std::string beside = fmt::format("{}.{}.writing", target.string(), ::getpid());

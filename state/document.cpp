@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "digest/digest.hpp"
+#include "text/shown.hpp"
 #include "json/limits.hpp"
 
 namespace evictlab::state {
@@ -30,10 +31,11 @@ void check_schema(const Json& body, const std::string& name) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
     const bool is_number = error == std::errc() && end == digits.data() + digits.size();
     if (is_number && version == schema_version) return;
-    throw OtherVersion(fmt::format(
-        "{} has schema '{}', this evictlab reads '{}{}': {}.", name, shown(schema), schema_name, schema_version,
-        is_number && version > schema_version ? "it was made by a newer evictlab; go on with that version"
-                                              : "it was made by another evictlab; go on with the one that made it"));
+    throw OtherVersion(fmt::format("{} has schema '{}', this evictlab reads '{}{}': {}.", name, text::line(schema, 80),
+                                   schema_name, schema_version,
+                                   is_number && version > schema_version
+                                       ? "it was made by a newer evictlab; go on with that version"
+                                       : "it was made by another evictlab; go on with the one that made it"));
 }
 
 /// The field `key` of a body whose checksum fits; a missing one means that another program wrote the file.
@@ -64,15 +66,8 @@ Json parse_checked(std::string_view text, const std::string& where) {
         const auto column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
         throw StateError(fmt::format("{} is damaged: no valid JSON at line {}, column {}.", where, line, column));
     } catch (const Json::exception& error) {
-        throw StateError(fmt::format("{} is damaged: {}.", where, shown(error.what())));
+        throw StateError(fmt::format("{} is damaged: {}.", where, text::line(error.what(), 200)));
     }
-}
-
-std::string shown(std::string_view text, std::size_t longest) {
-    std::string line(text.substr(0, longest));
-    std::ranges::replace_if(
-        line, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-    return text.size() > longest ? line + "..." : line;
 }
 
 std::string encode(Document& document, const std::filesystem::path& file) {

@@ -36,7 +36,4 @@ Document decode(std::string_view text, const std::filesystem::path& file);
 /// the message begins with.
 Json parse_checked(std::string_view text, const std::string& where);
 
-/// Text out of a file as messages show it: a line, its control characters as '?', cut where it is long.
-std::string shown(std::string_view text, std::size_t longest = 80);
-
 } // namespace evictlab::state

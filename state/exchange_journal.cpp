@@ -7,6 +7,7 @@
 
 #include "state/document.hpp"
 #include "state/files.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::state {
 namespace fs = std::filesystem;
@@ -19,7 +20,7 @@ void check_header(std::string_view line, const std::string& name) {
     if (line == header) return;
     throw StateError(fmt::format("{} is no journal of exchanges that this evictlab can read: it begins with '{}' "
                                  "instead of '{}'. Move it away, or go on with the evictlab that wrote it.",
-                                 name, shown(line), header));
+                                 name, text::line(line, 80), header));
 }
 
 /// Throws StateError for anything but {"key": text, "answer": ...}.

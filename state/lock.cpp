@@ -11,8 +11,8 @@
 #include <thread>
 #include <unistd.h>
 
-#include "state/document.hpp"
 #include "state/store.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::state {
 namespace {
@@ -51,7 +51,7 @@ std::optional<std::time_t> since_of(const std::string& text) {
 /// The first line of a lock file's text; says so where its clock is ahead of this host's, as after a clock was set
 /// back.
 std::string described(const std::string& whole) {
-    const std::string text = shown(whole.substr(0, whole.find('\n')));
+    const std::string text = text::line(whole.substr(0, whole.find('\n')), 80);
     if (text.empty()) return "another process";
     const auto since = since_of(text);
     return since && *since > std::time(nullptr) + 1 ? text + ", by a clock that is ahead of this one" : text;

@@ -48,12 +48,12 @@ TEST_CASE("The proposer gets the whole request, and a bad formula costs only its
     ProposingRun run;
     const Proposals answer = run.proposer("is plain").propose(request_of(4), {});
     CHECK(answer.failure == "");
-    CHECK(answer.proposer == "an actor");
+    CHECK(answer.proposer == "an\\x07 actor");
     REQUIRE(answer.proposals.size() == 7); // of eight, as 7 were wanted
 
     REQUIRE(answer.proposals[0].formula);
     CHECK(print(*answer.proposals[0].formula) == "recent_attn");
-    CHECK_THAT(answer.proposals[0].hypothesis, ContainsSubstring("what was read [31m will be read xxx"));
+    CHECK_THAT(answer.proposals[0].hypothesis, ContainsSubstring("what was read\\x1b[31m will be read xxx"));
     CHECK(answer.proposals[0].hypothesis.size() == 500);
     const auto rejected = [&](std::size_t i, const std::string& reason) {
         CHECK(!answer.proposals[i].formula);

@@ -61,7 +61,7 @@ TEST_CASE("A formula of a million nested parentheses") {
 TEST_CASE("A formula file that does not end") {
     const Folder files;
     fs::create_symlink("/dev/zero", files / "endless.formula");
-    const std::string wrong = "endless.formula: larger than 4 MiB";
+    const std::string wrong = "endless.formula: is a device, not a file";
     files.refuses("evictlab formula check endless.formula", 2, wrong);
     files.refuses("evictlab bench --suite micro --scorers endless.formula", 2, wrong);
     files.refuses("evictlab export endless.formula --to formula", 2, wrong);

@@ -13,6 +13,7 @@
 #include "report/plot_layout.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_benches.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -78,7 +79,7 @@ TEST_CASE("a plot has a panel a measure and a label a row in each") {
     const auto table = made_table();
     const std::string script = plot_script(table);
     CHECK(count(script, "set title") == 2);
-    CHECK(count(script, "'oracle (layer budget)'") == 2);
+    CHECK(count(script, "\"oracle (layer budget)\"") == 2);
     CHECK(count(script, "\n0.0875 ") == 2); // my_budgets, at the retention really used
     CHECK(count(script, "lagkv") == 0);     // it keeps all
     const auto svg = run_gnuplot(script);
@@ -89,6 +90,80 @@ TEST_CASE("a plot has a panel a measure and a label a row in each") {
     CHECK(count(*svg, "best published") == 2); // and the one with head or layer budgets
     CHECK(count(*svg, "output error") == 1);
     CHECK(run_gnuplot(script) == svg);
+}
+
+TEST_CASE("names in a plot are text, whatever they are, and run nothing") {
+    const fs::path folder = fs::temp_directory_path() / ("evictlab-plot-words-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    const std::string marker = (folder / "ran").string();
+    const std::vector<std::string> names{"x\n!touch " + marker + "\n#",
+                                         "x'\nsystem('touch " + marker + "')\n'",
+                                         "`touch " + marker + "`",
+                                         "x\"; !touch " + marker,
+                                         "@marker ${x} \\",
+                                         "{/Bold y}_a^b~c&d",
+                                         "<script>alert(1)</script>&amp;",
+                                         "it''s 'quoted'",
+                                         "\x1b[31m\xe2\x80\xae\xff",
+                                         "END\nEND\n",
+                                         "$(touch " + marker + ")",
+                                         "%s %d %n"};
+    for (const std::string& name : names) {
+        auto table = made_table();
+        table.suite = name;
+        table.uniform.rows[0].scorecard.scorer = name;
+        table.uniform.rows[1].scorecard.scorer = name.substr(0, 20) + "'";
+        const auto svg = run_gnuplot(plot_script(table));
+        CAPTURE(name);
+        CHECK_FALSE(fs::exists(marker));
+        if (!svg) continue;       // gnuplot is not installed
+        std::string drawn = *svg; // gnuplot sets some lines in by a tab
+        std::ranges::replace(drawn, '\t', ' ');
+        CHECK(text::is_plain(drawn, true));
+        CHECK(count(*svg, "<script") == 0);
+        CHECK_THAT(*svg, ContainsSubstring("</svg>"));
+        std::string shown = text::line(name, 29);
+        for (const auto& [from, to] : {std::pair("&", "&amp;"), std::pair("<", "&lt;")})
+            for (auto at = shown.find(from); at != std::string::npos; at = shown.find(from, at + 2))
+                shown.replace(at, 1, to);
+        CHECK_THAT(*svg, ContainsSubstring(shown));
+    }
+    fs::remove_all(folder);
+}
+
+TEST_CASE("gnuplot sees nothing of the user's settings") {
+    const fs::path folder = fs::temp_directory_path() / ("evictlab-plot-home-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    const std::string marker = (folder / "ran").string(), home = std::getenv("HOME") ? std::getenv("HOME") : "/";
+    std::ofstream(folder / ".gnuplot") << "!touch " << marker << '\n';
+    ::setenv("HOME", folder.c_str(), 1);
+    ::setenv("GNUPLOT_LIB", folder.c_str(), 1);
+    if (run_gnuplot("set terminal svg\nplot x\n")) CHECK_FALSE(fs::exists(marker));
+    ::setenv("HOME", home.c_str(), 1);
+    ::unsetenv("GNUPLOT_LIB");
+    fs::remove_all(folder);
+}
+
+TEST_CASE("a table without figures has no plot, and figures of any size have one") {
+    auto none = made_table();
+    for (RowGroup* group : {&none.uniform, &none.uneven})
+        for (auto& row : group->rows)
+            for (auto& errors : row.scorecard.splits) errors.average = std::nan("");
+    auto huge = made_table();
+    double size = 1e300;
+    for (auto& row : huge.uniform.rows)
+        for (auto& errors : row.scorecard.splits) {
+            for (double& error : errors.by_retention) error = size;
+            errors.average = size;
+            size = size > 1 ? 1e-300 : 1e308;
+        }
+    const fs::path folder = fs::temp_directory_path() / ("evictlab-plot-odd-" + std::to_string(::getpid()));
+    const auto files = write_plots(std::vector{none, huge}, folder);
+    if (!files.empty()) { // gnuplot is installed
+        CHECK(files[0].empty());
+        CHECK(fs::file_size(files[1]) > 1000);
+    }
+    fs::remove_all(folder);
 }
 
 TEST_CASE("plots are files by suite and protocol; names never collide") {

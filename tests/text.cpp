@@ -126,9 +126,10 @@ TEST_CASE("a shell gets back each word that was quoted for it, and runs nothing"
 }
 
 TEST_CASE("gnuplot's strings are one line and end where they should") {
-    CHECK(gnuplot_quoted("rescore\n!id\n#") == "'rescore\\n!id\\n#'");
-    CHECK(gnuplot_quoted("it's") == "'it''s'");
-    CHECK(gnuplot_quoted("`id` @x $(y) \\") == "'`id` @x $(y) \\'");
+    CHECK(gnuplot_quoted("rescore\n!id\n#") == R"("rescore\134n\041id\134n\043")");
+    CHECK(gnuplot_quoted("it's \"x\"") == R"("it\047s \042x\042")");
+    CHECK(gnuplot_quoted("`id` @x $(y) \\") == R"("\140id\140 \100x \044(y) \134")");
+    CHECK(gnuplot_quoted("é") == R"("\303\251")");
 }
 
 TEST_CASE("Markdown, HTML and CSV show the text itself") {

@@ -270,6 +270,51 @@ TEST_CASE("Layers with a sliding window are judged only when asked for") {
     CHECK(open_captured_suite(none.folder, sliding).size(Split::train) == 2);
 }
 
+TEST_CASE("Whatever bench writes, report reads") {
+    std::vector<TraceShape> traces = documents();
+    for (TraceShape& shape : traces) shape.probes = 2;
+    MadeUpSuite suite(traces);
+    const auto check = [&](const std::string& options) {
+        const Outcome bench = suite.run("evictlab bench --format json --output r.json " + options);
+        INFO(options << '\n' << bench.err);
+        CHECK(bench.code <= 1);
+        const Outcome report = suite.run("evictlab report --bench r.json");
+        INFO(report.err);
+        CHECK(report.code == 0);
+        CHECK_THAT(report.out, !ContainsSubstring("nan"));
+        return report.out;
+    };
+    const std::string scorers =
+        "--suite ./mine --scorers '=recent_attn,knorm,adakv@kvpress(snapkv@kvpress:window=4),random' ";
+    for (const char* more : {"", "--measure attention_loss", "--measure predicted_kl", "--retention 1",
+                             "--retention 0.001", "--patterns 1", "--by-trace"})
+        check(scorers + more);
+    for (const char* protocol : {"rescore", "decode"}) // which refuse some scorers
+        check(std::string("--suite ./mine --scorers knorm,random --protocol ") + protocol);
+    check("--suite micro --patterns 1 --seq-len 16 --layers 1 --scorers h2o@seed");
+    // Values whose squares no number holds: no output error is finite.
+    for (std::size_t i = 0; i < traces.size(); ++i)
+        suite.edit_trace(traces[i], (std::to_string(i) + ".safetensors").c_str(), [](TensorFile& file) {
+            for (WrittenTensor& tensor : file.tensors)
+                if (tensor.name.ends_with(".v"))
+                    tensor.bytes = stored("F32", std::vector<double>(tensor.bytes.size() / 4, 3e38)).bytes;
+        });
+    check(scorers);
+    check(scorers + "--measure attention_loss");
+}
+
+TEST_CASE("A scorer that reads kinds of tokens is refused where a trace has none") {
+    const MadeUpSuite suite;
+    suite.edit_trace(documents()[3], "3.safetensors", [](TensorFile& file) { file.remove("token_type"); });
+    CHECK(suite.run("evictlab bench --suite ./mine --scorers knorm").code == 0);
+    for (const char* formula : {"=token_type", "=1 + rank:token_type"}) {
+        const Outcome outcome = suite.run(std::string("evictlab bench --suite ./mine --scorers '") + formula + "'");
+        CHECK(outcome.code == 2);
+        CHECK_THAT(outcome.err, ContainsSubstring("token_type") && ContainsSubstring("which suite mine by protocol") &&
+                                    ContainsSubstring("some trace of it has no tensor token_type"));
+    }
+}
+
 TEST_CASE("Each thing that is wrong with a suite is a line of verify") {
     const auto finding = [](const MadeUpSuite& suite, const std::vector<std::string>& parts, std::size_t lines = 1) {
         const Outcome outcome = suite.run("evictlab trace verify mine");
@@ -304,6 +349,61 @@ TEST_CASE("Each thing that is wrong with a suite is a line of verify") {
         put(suite.folder / "model.safetensors", model.bytes());
         rehash_suite(suite.folder);
         finding(suite, {"'layers.1.o_proj': the value at [0, 0] is not a number", "'layers.4.o_proj'"}, 3);
+    }
+    SECTION("values that are not finite where no measure looks") {
+        std::vector<TraceShape> traces = documents();
+        for (TraceShape& shape : traces) shape.probes = 2;
+        const MadeUpSuite suite(traces);
+        suite.edit_trace(traces[2], "2.safetensors", [](TensorFile& file) {
+            file.at("layers.1.sensitivity").bytes.replace(2, 2, stored("F16", {NAN}).bytes);
+            file.add("notes", {3}, stored("F32", {0, 1, INFINITY}));
+        });
+        finding(suite,
+                {"2.safetensors: tensor 'layers.1.sensitivity': the value at [0, 0, 1] is not a number",
+                 "2.safetensors: tensor 'notes': the value at [2] is infinite"},
+                2);
+    }
+    SECTION("a scale that makes stored values infinite") {
+        std::vector<TraceShape> traces = documents();
+        traces[0].type = "I8";
+        const MadeUpSuite suite(traces);
+        suite.edit_trace(traces[0], "0.safetensors", [](TensorFile& file) {
+            std::string& values = file.at("layers.1.k").bytes;
+            values[0] = 127;
+            WrittenTensor& scale = file.at("layers.1.k.scale");
+            const std::size_t count = scale.shape[0] * scale.shape[1];
+            std::vector<double> scales(count, 1);
+            scales[0] = 3e38;
+            scale.type = "F32";
+            scale.bytes = stored("F32", scales).bytes;
+        });
+        finding(suite, {"0.safetensors: tensor 'layers.1.k': the value at [0, 0, 0] is infinite"});
+    }
+    SECTION("fields of suite.json that no trace confirms") {
+        const MadeUpSuite suite;
+        suite.edit([](Json& json) {
+            json["weights"] = "others";
+            json["num_layers"] = 7;
+            json["prompt_len"] = 81;
+            json["continuation_len"] = "many";
+            json["dtype"] = "f16";
+            for (Json& file : json["files"]) file["licence"] = "MIT";
+            json["files"][0]["kind"] = "code";
+            json["files"][1]["layers"] = {1, 3};
+            json["files"][2]["source"] = "somewhere";
+            json["files"][3]["licence"] = "GPL";
+        });
+        finding(suite,
+                {"0.safetensors: its files[0].kind is 'prose', but suite.json says 'code'",
+                 "1.safetensors: its files[1].layers is 1, 4, but suite.json says 1, 3",
+                 "2.safetensors: its files[2].source is 'nowhere', but suite.json says 'somewhere'",
+                 "3.safetensors: its files[3].licence is 'MIT', but suite.json says 'GPL'",
+                 "its weights is 'made up by a test', but suite.json says 'others'",
+                 "its num_layers is 6, but suite.json says 7", "its prompt_len is 80, but suite.json says 81",
+                 "continuation_len: expected a whole number",
+                 "its dtype is f32 in tensor layers.1.q, but suite.json "
+                 "says 'f16'"},
+                4 + 5 * 4);
     }
     SECTION("a document in two splits") {
         std::vector<TraceShape> traces = documents();

@@ -59,9 +59,12 @@ std::string shell_quoted(std::string_view word) {
 }
 
 std::string gnuplot_quoted(std::string_view raw) {
-    std::string out = "'";
-    for (const char c : line(raw)) out += c == '\'' ? std::string("''") : std::string(1, c);
-    return out + "'";
+    std::string out = "\"";
+    for (const char c : line(raw)) {
+        const bool plain = is_word(c) || std::string_view(" .,:_-+=/()").find(c) != std::string_view::npos;
+        out += plain ? std::string(1, c) : formatted("\\%03o", static_cast<unsigned char>(c));
+    }
+    return out + "\"";
 }
 
 std::string markdown(std::string_view raw) {
@@ -139,10 +142,12 @@ std::string csv(std::string_view raw) {
 }
 
 std::string json(std::string_view written) {
+    if (std::ranges::all_of(written, [](char c) { return (c >= ' ' && c < '\x7f') || c == '\n'; }))
+        return std::string(written);
     std::string out;
     while (!written.empty()) {
         const Piece piece = front(written);
-        if (piece.plain || piece.character == '\n' || piece.character == '\t')
+        if ((piece.plain && !piece.mark) || piece.character == '\n' || piece.character == '\t')
             out += written.substr(0, piece.bytes);
         else if (!piece.valid)
             out += "\\ufffd";

@@ -10,7 +10,9 @@ namespace evictlab::text {
 /// As one word of a POSIX shell: as it is where nothing in it means anything there, else in single quotes. Characters
 /// that a terminal would obey or hide are written in bash's, zsh's and ksh's form $'\033', which gives the same bytes.
 std::string shell_quoted(std::string_view word);
-/// As gnuplot's string in single quotes, in which nothing is replaced. To be used with `noenhanced`.
+/// As gnuplot's string in double quotes with every sign that could mean something there in octal: no quote, back quote,
+/// '!' or '@' is left in the script. (In its single quotes two quotes beside each other end a string in some versions.)
+/// To be used with `noenhanced`.
 std::string gnuplot_quoted(std::string_view raw);
 /// As text of Markdown, also in a cell of a table: not code, emphasis, a link, a tag or a reference.
 std::string markdown(std::string_view raw);

@@ -80,6 +80,11 @@ private:
     std::string text_;
 };
 
+/// Printable ASCII and line ends, as nearly all text is: nothing to look up.
+bool is_plain_ascii(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return (c >= ' ' && c < '\x7f') || c == '\n'; });
+}
+
 bool is_blank(char32_t character) { return character == ' ' || (character >= '\t' && character <= '\r'); }
 
 std::size_t characters_of(const Pieces& pieces, const std::string& shown) { return pieces.plain() ? 1 : shown.size(); }
@@ -111,6 +116,7 @@ std::string escaped(const Piece& piece) {
 }
 
 std::string line(std::string_view raw, std::size_t most) {
+    if (raw.size() <= most && is_plain_ascii(raw) && raw.find('\n') == raw.npos) return std::string(raw);
     Bounded out(most);
     for (Pieces pieces(raw); pieces.next();) {
         const std::string shown = pieces.shown();
@@ -137,6 +143,7 @@ std::string sentence(std::string_view raw, std::size_t most) {
 }
 
 std::string lines(std::string_view raw) {
+    if (is_plain_ascii(raw)) return std::string(raw);
     std::string out;
     for (Pieces pieces(raw); pieces.next();) {
         const char32_t character = pieces.piece().character;

@@ -34,8 +34,7 @@ private:
 /// An object from a line; ProcessFailure (nonsense) that shows the line where it is none.
 Json object_from_line(const std::string& line);
 
-/// Text from outside, fit for a journal, a table and a terminal: valid UTF-8, each run of control characters and blanks
-/// one blank, and at most `limit` characters (code points), the last of them "..." where some were cut.
-std::string plain_text(std::string_view text, std::size_t limit = 500);
+/// Characters of what others wrote that journals and messages keep (text::sentence).
+inline constexpr std::size_t words_shown = 500;
 
 } // namespace evictlab::evolution

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "framework/columns/column.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -53,7 +54,7 @@ std::string reads_too_much(const formula::Formula& formula, const ProposalReques
 void keep(Json answer, std::uint32_t wanted, Json& kept) {
     if (const auto error = answer.find("error"); error != answer.end()) {
         const std::string why = error->is_string() ? error->get<std::string>() : error->dump();
-        kept["error"] = "the proposer says: " + plain_text(why);
+        kept["error"] = "the proposer says: " + text::sentence(why, words_shown);
         return;
     }
     const auto proposals = answer.find("proposals");
@@ -73,15 +74,15 @@ Proposal proposal_from(const JsonField& field, const ProposalRequest& request) {
     Proposal proposal;
     try {
         const std::string& text = field.member("formula").text();
-        proposal.text = plain_text(text, formula_shown);
+        proposal.text = text::sentence(text, formula_shown);
         if (const auto hypothesis = field.member_unless_null("hypothesis"))
-            proposal.hypothesis = plain_text(hypothesis->text());
+            proposal.hypothesis = text::sentence(hypothesis->text(), words_shown);
         formula::Formula parsed = formula::parse(text, {.nodes = request.max_nodes});
         proposal.reason = reads_too_much(parsed, request);
         if (proposal.reason.empty()) proposal.formula = std::move(parsed);
     } catch (const Error& error) { // the first line of a parse error says it, the others point at the place
         const std::string_view what = error.what();
-        proposal.reason = plain_text(what.substr(0, what.find('\n')));
+        proposal.reason = text::sentence(what.substr(0, what.find('\n')), words_shown);
     }
     return proposal;
 }
@@ -168,7 +169,7 @@ void Proposer::start(const StopSignal& stop) {
     const auto who = peer_->introduction().find("proposer");
     if (who == peer_->introduction().end() || !who->is_string())
         throw ProcessFailure(ProcessFailure::Kind::nonsense, "does not say who it is (\"proposer\")");
-    who_ = plain_text(who->get_ref<const std::string&>());
+    who_ = text::sentence(who->get_ref<const std::string&>(), words_shown);
 }
 
 void Proposer::answer_to(const ProposalRequest& request, Json& kept, const StopSignal& stop) {
@@ -181,7 +182,7 @@ void Proposer::answer_to(const ProposalRequest& request, Json& kept, const StopS
         const std::string line = peer_->receive_line(deadline, stop);
         auto answer = answer_from(line, request.generation);
         if (!answer) {
-            kept["garbage"].push_back(plain_text(line));
+            kept["garbage"].push_back(text::sentence(line, words_shown));
             if (kept["garbage"].size() < most_garbage) continue;
             throw ProcessFailure(ProcessFailure::Kind::nonsense,
                                  fmt::format("wrote {} lines that are no answer", most_garbage));

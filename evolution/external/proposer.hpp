@@ -55,7 +55,7 @@ Json to_json(const ProposalRequest& request);
 struct Proposal {
     std::string text;                        ///< as it was proposed, made plain: "" where it was no text
     std::optional<formula::Formula> formula; ///< nothing where it cannot be a candidate
-    std::string hypothesis;                  ///< plain_text: at most 500 characters
+    std::string hypothesis;                  ///< a text::sentence of at most 500 characters
     std::string reason;                      ///< why it cannot be a candidate; "" where it can
 };
 

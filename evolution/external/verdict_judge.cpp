@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/external/verdict_judge.hpp"
+#include "text/shown.hpp"
 
 #include <fmt/format.h>
 
@@ -35,7 +36,8 @@ std::vector<JudgeDocument> documents_of(const JsonField& introduction) {
         documents.push_back({field.member("name").text(), field.member("kind").text(), field.member("split").text()});
         const std::string& split = documents.back().split;
         if (split != "train" && split != "valid")
-            field.member("split").fail(fmt::format("expected \"train\" or \"valid\", found \"{}\"", plain_text(split)));
+            field.member("split").fail(
+                fmt::format("expected \"train\" or \"valid\", found \"{}\"", text::sentence(split, words_shown)));
     }
     return documents;
 }
@@ -55,7 +57,7 @@ Json kept_introduction(const Json& introduction) {
 Json kept_answer(const JsonField& answer, std::size_t retentions) {
     Json kept;
     if (const auto error = answer.optional_member("error")) {
-        kept["error"] = plain_text(error->text());
+        kept["error"] = text::sentence(error->text(), words_shown);
         return kept;
     }
     const JsonField kl = answer.member("kl");
@@ -94,7 +96,9 @@ void VerdictJudge::check_identity(const Json& introduction) {
     const Json* const known = journal_.find(judge_key);
     if (known == nullptr) return journal_.remember(judge_key, introduction);
     if (*known == introduction) return;
-    const auto who = [](const Json& json) { return plain_text(json.at("judge").get_ref<const std::string&>()); };
+    const auto who = [](const Json& json) {
+        return text::sentence(json.at("judge").get_ref<const std::string&>(), words_shown);
+    };
     if (known->at("judge") == introduction.at("judge"))
         throw Error(
             fmt::format("the judge '{}' has other documents than when the run began, though it calls itself the "
@@ -202,7 +206,8 @@ void VerdictJudge::take(const Json& answer, UnderWay& under_way) {
 
 void VerdictJudge::lose(const std::string& why, const Request& at) {
     Json lost;
-    lost["reason"] = fmt::format("the judge was lost at {} on {}: it {}", plain_text(at.scorer), at.document, why);
+    lost["reason"] =
+        fmt::format("the judge was lost at {} on {}: it {}", text::sentence(at.scorer, words_shown), at.document, why);
     lost["scorer"] = at.scorer;
     lost["document"] = at.document;
     journal_.remember(lost_key, std::move(lost));

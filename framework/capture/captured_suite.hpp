@@ -27,6 +27,7 @@ public:
     bool has(std::size_t layer) const;
     std::size_t hidden(std::size_t layer) const;     ///< rows; Error where the layer is not in it
     std::size_t input_size(std::size_t layer) const; ///< columns: query_heads * dim
+    const SafetensorsFile& tensors() const { return *tensors_; }
     /// A fresh copy [hidden][query_heads * dim]; Error where the layer is not in it or a value is not finite.
     AlignedFloats load(std::size_t layer) const;
 

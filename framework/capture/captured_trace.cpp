@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> split_names{"", "train", "valid", "test", "test_other_model"};
 constexpr double largest_token_type = 3;
+constexpr std::size_t most_tokens = std::size_t{1} << 24;
 
 std::string tensor_name(std::size_t layer, std::string_view what) { return fmt::format("layers.{}.{}", layer, what); }
 
@@ -114,6 +115,8 @@ std::vector<std::int32_t> read_token_ids(const SafetensorsFile& file) {
     check_type(file, tensor, DType::i32);
     if (tensor.shape.size() != 1 || tensor.shape[0] == 0)
         file.fail(tensor.name, fmt::format("its shape is {}, but must be [tokens]", shape_text(tensor.shape)));
+    if (tensor.shape[0] > most_tokens)
+        file.fail(tensor.name, fmt::format("has {} tokens, more than {}", tensor.shape[0], most_tokens));
     std::vector<std::int32_t> ids(tensor.shape[0]);
     std::memcpy(ids.data(), file.bytes(tensor).data(), ids.size() * sizeof ids[0]);
     return ids;

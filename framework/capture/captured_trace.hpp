@@ -108,7 +108,7 @@ public:
     std::span<const std::size_t> layers() const { return layers_; }
     std::size_t prompt_len() const { return prompt_len_; } ///< from 1 to seq_len(); the rest is the continuation
     std::span<const std::int32_t> token_ids() const { return token_ids_; }
-    bool has_token_type() const { return has_token_type_; } ///< token_type() is all 0 where not
+    bool has_token_type() const { return has_token_type_; } ///< where not, token_type() is all 0 and for nobody to read
     float softmax_scale() const { return softmax_scale_; }
     /// `layer` of these four is the model's number of a layer in layers(); Error for another.
     LayerShape shape(std::size_t layer) const;

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "framework/capture/safetensors_header.hpp"
 #include "framework/error.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {
@@ -33,14 +33,6 @@ bool bytes_of(const TensorInfo& tensor, std::size_t& bytes) {
 } // namespace
 
 std::string shape_text(std::span<const std::size_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
-std::string quoted_name(std::string_view name) {
-    constexpr std::size_t longest = 60;
-    const std::string shown(name.substr(0, longest));
-    std::string text = nlohmann::json(shown).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    text.front() = text.back() = '\'';
-    return name.size() > longest ? text + "..." : text;
-}
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& file) : file_(file), mapped_(file) {
     const std::span<const std::byte> bytes = mapped_.bytes();
@@ -86,7 +78,7 @@ void SafetensorsFile::check_layout() {
         if (tensor.begin < covered)
             fail(tensor.name,
                  fmt::format("its data overlaps with that of tensor {}: bytes {} to {} are in both",
-                             quoted_name(tensors_[i - 1].name), tensor.begin, std::min(covered, tensor.end)));
+                             text::named(tensors_[i - 1].name), tensor.begin, std::min(covered, tensor.end)));
         if (tensor.begin > covered)
             fail(tensor.name,
                  fmt::format("bytes {} to {} in front of its data are in no tensor, which safetensors does "
@@ -111,10 +103,12 @@ const TensorInfo& SafetensorsFile::at(std::string_view name) const {
     return *tensor;
 }
 
-void SafetensorsFile::fail(std::string_view what) const { throw Error(fmt::format("{}: {}", file_.string(), what)); }
+void SafetensorsFile::fail(std::string_view what) const {
+    throw Error(fmt::format("{}: {}", text::line(file_.string()), what));
+}
 
 void SafetensorsFile::fail(std::string_view tensor, std::string_view what) const {
-    fail(fmt::format("tensor {}: {}", quoted_name(tensor), what));
+    fail(fmt::format("tensor {}: {}", text::named(tensor), what));
 }
 
 } // namespace evictlab

@@ -45,8 +45,6 @@ struct TensorInfo {
 
 /// "[9, 1152, 64]"
 std::string shape_text(std::span<const std::size_t> shape);
-/// A name from a file as messages show it: in quotes, escaped, cut where it is long.
-std::string quoted_name(std::string_view name);
 
 /// A file whose header was checked as a whole: known types, each byte of the data in exactly one tensor, sizes that go
 /// with the shapes, no name twice. Immutable and thread-safe.

@@ -8,6 +8,8 @@
 #include <set>
 #include <utility>
 
+#include "text/shown.hpp"
+
 namespace evictlab {
 namespace {
 
@@ -48,7 +50,7 @@ public:
         if (depth_ != 3) return unexpected(fmt::format("{}", value));
         auto& numbers = field_ == "shape" ? tensor_.shape : offsets_;
         if (numbers.size() == most_numbers)
-            fail(fmt::format("its field {} has more than {} numbers", quoted_name(field_), most_numbers));
+            fail(fmt::format("its field {} has more than {} numbers", text::named(field_), most_numbers));
         numbers.push_back(value);
         return true;
     }
@@ -62,7 +64,7 @@ public:
                 fail(
                     fmt::format("its type {} is not known: it must be one of F32, F16, BF16, I8 and the other types of "
                                 "safetensors",
-                                quoted_name(value)));
+                                text::named(value)));
             tensor_.type = static_cast<DType>(found - types.begin());
         } else {
             return unexpected("a text");
@@ -90,9 +92,9 @@ public:
             return true;
         }
         field_ = key;
-        if (!fields_.insert(key).second) fail(fmt::format("has the field {} twice", quoted_name(key)));
+        if (!fields_.insert(key).second) fail(fmt::format("has the field {} twice", text::named(key)));
         if (!in_metadata_ && key != "dtype" && key != "shape" && key != "data_offsets")
-            fail(fmt::format("has a field {} that safetensors does not know", quoted_name(key)));
+            fail(fmt::format("has a field {} that safetensors does not know", text::named(key)));
         return true;
     }
 
@@ -132,7 +134,7 @@ private:
         constexpr std::string_view wanted[] = {"an object of tensors", "an object", "", "a whole number from 0"};
         std::string_view want = wanted[depth_];
         if (depth_ == 2) want = in_metadata_ || field_ == "dtype" ? "a text" : "a list of whole numbers";
-        fail(fmt::format("{}expected {}, found {}", depth_ < 2 ? "" : fmt::format("field {}: ", quoted_name(field_)),
+        fail(fmt::format("{}expected {}, found {}", depth_ < 2 ? "" : fmt::format("field {}: ", text::named(field_)),
                          want, found));
         return false;
     }

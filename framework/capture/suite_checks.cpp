@@ -8,19 +8,20 @@
 #include "digest/digest.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/error.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
-    throw Error(fmt::format("{}: {}", file.string(), what));
+    throw Error(fmt::format("{}: {}", text::line(file.string()), what));
 }
 
 void check_against_suite(const SuiteManifest& manifest, const SuiteFile& file, const CapturedTrace& trace) {
     const auto compare = [&](std::string_view what, std::string_view here, std::string_view listed) {
         if (here != listed)
             fail(trace.file(),
-                 fmt::format("its {} is {}, but suite.json says {}", what, quoted_name(here), quoted_name(listed)));
+                 fmt::format("its {} is {}, but suite.json says {}", what, text::named(here), text::named(listed)));
     };
     compare("document", trace.document(), file.document);
     if (trace.split() != CapturedSplit::none) compare("split", to_string(trace.split()), to_string(file.split));
@@ -90,7 +91,7 @@ std::vector<std::string> documents_in_two_splits(const SuiteManifest& manifest) 
         const SuiteFile& first = *place->second;
         if (is_new || may_share(first.split, file.split)) continue;
         findings.push_back(fmt::format("{}: document {} is in two splits: {} ({}) and {} ({})",
-                                       manifest.path_of("suite.json").string(), quoted_name(file.document), first.file,
+                                       manifest.path_of("suite.json").string(), text::named(file.document), first.file,
                                        to_string(first.split), file.file, to_string(file.split)));
     }
     return findings;

@@ -1,7 +1,9 @@
 // What opening a captured suite and verifying it have in common: one file at a time, each check in one place.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,13 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
 /// Whether two splits may hold the same text: a split with itself, and `test` with `test_other_model`, as both only
 /// judge.
 bool may_share(CapturedSplit a, CapturedSplit b);
+
+inline constexpr std::uintmax_t most_manifest_bytes = std::uintmax_t{16} << 20;
+
+/// A line for each field of suite.json that says other than the traces do; those are by SuiteManifest::files, null
+/// where one could not be opened.
+std::vector<std::string> fields_that_differ(const SuiteManifest& manifest,
+                                            std::span<const std::shared_ptr<const CapturedTrace>> traces);
 
 /// A line for each document that is in two splits that may not share it.
 std::vector<std::string> documents_in_two_splits(const SuiteManifest& manifest);

@@ -6,8 +6,9 @@
 #include <set>
 
 #include "framework/capture/captured_suite.hpp"
-#include "framework/capture/safetensors.hpp"
+#include "framework/capture/suite_checks.hpp"
 #include "framework/json/json_field.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view suite_format = "evictlab-suite/1";
-constexpr std::uintmax_t most_bytes = std::uintmax_t{16} << 20;
 
 std::string optional_text(const JsonField& object, std::string_view key) {
     const auto field = object.member_unless_null(key);
@@ -32,7 +32,7 @@ std::string sha256_of(const JsonField& object) {
     const JsonField field = object.member("sha256");
     const std::string& text = field.text();
     if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos)
-        field.fail(fmt::format("is {}, but must be 64 digits 0-9, a-f", quoted_name(text)));
+        field.fail(fmt::format("is {}, but must be 64 digits 0-9, a-f", text::named(text)));
     return text;
 }
 
@@ -41,7 +41,7 @@ std::string file_of(const JsonField& object) {
     const JsonField field = object.member("file");
     const fs::path inside(text_of(object, "file"));
     if (inside.is_absolute() || std::ranges::any_of(inside, [](const auto& part) { return part == ".."; }))
-        field.fail(fmt::format("is {}, but must lie in the suite's folder", quoted_name(field.text())));
+        field.fail(fmt::format("is {}, but must lie in the suite's folder", text::named(field.text())));
     return inside.lexically_normal().string();
 }
 
@@ -49,7 +49,7 @@ CapturedSplit split_of(const JsonField& object) {
     const JsonField field = object.member("split");
     const auto split = captured_split(text_of(object, "split"));
     if (!split)
-        field.fail(fmt::format("is {}, but must be train, valid, test or test_other_model", quoted_name(field.text())));
+        field.fail(fmt::format("is {}, but must be train, valid, test or test_other_model", text::named(field.text())));
     return *split;
 }
 
@@ -57,10 +57,10 @@ CapturedSplit split_of(const JsonField& object) {
 
 SuiteManifest read_suite_manifest(const fs::path& folder) {
     const std::string file = (folder / "suite.json").string();
-    const Json json = parse_json(read_text(file, most_bytes), file);
+    const Json json = parse_json(read_text(file, most_manifest_bytes), file);
     const JsonField top(json, file);
     if (const JsonField format = top.member("format"); format.text() != suite_format)
-        format.fail(fmt::format("is {}; this evictlab reads {}", quoted_name(format.text()), suite_format));
+        format.fail(fmt::format("is {}; this evictlab reads {}", text::named(format.text()), suite_format));
     SuiteManifest out;
     out.folder = folder;
     out.name = text_of(top, "name");
@@ -72,7 +72,7 @@ SuiteManifest read_suite_manifest(const fs::path& folder) {
         out.files.push_back({file_of(listed), split_of(listed), text_of(listed, "document"),
                              optional_text(listed, "kind"), sha256_of(listed)});
         if (!names.insert(out.files.back().file).second)
-            listed.fail(fmt::format("the file {} is in the list twice", quoted_name(out.files.back().file)));
+            listed.fail(fmt::format("the file {} is in the list twice", text::named(out.files.back().file)));
     }
     if (out.files.empty()) top.member("files").fail("is empty: a suite has at least one trace");
     if (const auto model = top.member_unless_null("model_file")) {

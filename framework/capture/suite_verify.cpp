@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 #include <unordered_map>
 
+#include "framework/capture/float_tensor.hpp"
 #include "framework/capture/suite_checks.hpp"
 #include "framework/error.hpp"
 
@@ -93,18 +94,14 @@ private:
     std::unordered_multimap<std::uint64_t, Place> seen_;
 };
 
-void check_values(const CapturedTrace& trace, Findings& findings) {
-    for (const std::size_t layer : trace.layers()) passes(findings, [&] { trace.load_layer(layer); });
-}
-
-void check_model_file(const SuiteManifest& manifest, const std::vector<OpenFile>& files,
-                      const OutputProjections& projections, Findings& findings) {
-    std::set<std::size_t> layers;
-    for (const OpenFile& file : files)
-        for (const std::size_t layer : file.trace->layers())
-            if (file.trace->output_projections() != nullptr && projections.has(layer)) layers.insert(layer);
-    for (const std::size_t layer : layers) passes(findings, [&] { projections.load(layer); });
-    passes(findings, [&] { check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256); });
+/// Every tensor, also those that no measure reads.
+void check_values(const SafetensorsFile& file, Findings& findings) {
+    for (const TensorInfo& tensor : file.tensors())
+        passes(findings, [&] {
+            check_all_finite(file, tensor);
+            const TensorInfo* const scale = file.find(tensor.name + ".scale");
+            if (tensor.type == DType::i8 && scale != nullptr) check_all_finite(file, tensor, *scale);
+        });
 }
 
 } // namespace
@@ -115,14 +112,20 @@ std::vector<std::string> verify_suite(const std::filesystem::path& folder) {
     std::shared_ptr<const OutputProjections> projections;
     passes(findings, [&] { projections = open_projections(manifest); });
     std::vector<OpenFile> files;
+    std::vector<std::shared_ptr<const CapturedTrace>> traces; // by manifest.files
     for (const SuiteFile& listed : manifest.files) {
         passes(findings, [&] { check_hash(manifest.path_of(listed.file), listed.sha256); });
         std::shared_ptr<const CapturedTrace> trace;
+        traces.emplace_back();
         if (!passes(findings, [&] { trace = open_trace_of(manifest, listed, projections, true); })) continue;
-        check_values(*trace, findings);
+        check_values(trace->tensors(), findings);
+        traces.back() = trace;
         files.push_back({&listed, std::move(trace)});
     }
-    if (projections) check_model_file(manifest, files, *projections, findings);
+    std::ranges::move(fields_that_differ(manifest, traces), std::back_inserter(findings));
+    if (projections) check_values(projections->tensors(), findings);
+    if (projections)
+        passes(findings, [&] { check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256); });
     SharedWindows windows(files, findings);
     for (std::size_t file = 0; file < files.size(); ++file) windows.add(file);
     return findings;

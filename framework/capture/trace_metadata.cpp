@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "text/shown.hpp"
+
 namespace evictlab {
 namespace {
 
@@ -72,7 +74,7 @@ public:
     }
 
     [[noreturn]] void wrong(const std::string& key, std::string_view value, std::string_view expected) const {
-        file_.fail(fmt::format("its metadata '{}' is {}, but must be {}", key, quoted_name(value), expected));
+        file_.fail(fmt::format("its metadata '{}' is {}, but must be {}", key, text::named(value), expected));
     }
 
 private:
@@ -107,7 +109,7 @@ TraceMetadata read_trace_metadata(const SafetensorsFile& file) {
     const std::string format = metadata.optional("format");
     if (format.empty()) file.fail("is a safetensors file, but no trace: its metadata has no 'format'");
     if (format != trace_format)
-        file.fail(fmt::format("its format is {}; this evictlab reads {}", quoted_name(format), trace_format));
+        file.fail(fmt::format("its format is {}; this evictlab reads {}", text::named(format), trace_format));
     TraceMetadata out;
     out.model = metadata.text("model");
     out.document = metadata.text("document");

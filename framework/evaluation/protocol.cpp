@@ -4,15 +4,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "framework/capture/captured_suite.hpp"
 #include "framework/evaluation/decode_judge.hpp"
 #include "framework/evaluation/layer_judge.hpp"
+#include "framework/evaluation/names.hpp"
 #include "framework/evaluation/prefill_judge.hpp"
 
 namespace evictlab {
 namespace {
+
+bool reads_token_type(ColumnId id) {
+    for (auto at = std::optional(id); at; at = columns::base(*at))
+        if (columns::name(*at) == "token_type") return true;
+    return false;
+}
 
 std::string missing_column(ColumnId id, const Suite& suite, std::string_view protocol) {
     std::string_view why;
@@ -20,7 +26,9 @@ std::string missing_column(ColumnId id, const Suite& suite, std::string_view pro
     case ColumnNeeds::rows:
     case ColumnNeeds::layer_rows:
     case ColumnNeeds::query_rows:
-        return "";
+        if (!suite.has_token_types() && reads_token_type(id))
+            why = "some trace of it has no tensor token_type; capture the suite with it";
+        break;
     case ColumnNeeds::tensors:
         if (!suite.captured())
             why = "it is computed from queries, keys and values, which only captured suites have";
@@ -55,9 +63,8 @@ std::vector<double> usual_retentions(std::string_view protocol) {
 }
 
 void check_protocol(std::string_view protocol, const Suite& suite) {
-    constexpr std::array<std::string_view, 3> known{"rescore", "prefill", "decode"};
-    if (std::ranges::find(known, protocol) == known.end())
-        throw UsageError(fmt::format("unknown protocol '{}'; there are {}", protocol, fmt::join(known, ", ")));
+    if (std::ranges::find(protocol_names, protocol) == protocol_names.end())
+        throw UsageError(fmt::format("unknown protocol '{}'; there are {}", protocol, fmt::join(protocol_names, ", ")));
     if (protocol != "rescore" && !suite.captured())
         throw UsageError(
             fmt::format("suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys "

@@ -7,12 +7,15 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <numeric>
 
 #include "framework/capture/captured_trace.hpp"
 #include "framework/evaluation/continuation_judge.hpp"
+#include "framework/evaluation/names.hpp"
 #include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
@@ -199,9 +202,10 @@ private:
             bench.traces[static_cast<std::size_t>(slot.split)].push_back(
                 {slot.trace->name(), captured ? captured->kind() : ""});
         }
+        std::vector<PluginError> without_figures;
         for (std::size_t row = 0; row < scorers_.size() + bounds.size(); ++row) {
             if (failures_.contains(row)) continue;
-            ScorecardRow& card = bench.rows.emplace_back();
+            ScorecardRow card;
             const bool bound = row >= scorers_.size();
             card.scorer = bound ? bounds[row - scorers_.size()] : scorers_[row].label();
             card.kind = bound ? RowKind::bound : scorers_[row].is_formula() ? RowKind::formula : RowKind::plugin;
@@ -215,9 +219,23 @@ private:
                     card.more_splits[m - 1][s] = split_errors(split, row, measures[m]);
                 if (protocol_->keeps_ledger()) card.retention_used[s] = retention_used(split, row);
             }
+            if (traces_.empty() || any_figure(card))
+                bench.rows.push_back(std::move(card));
+            else
+                without_figures.emplace_back(card.scorer, "score",
+                                             "no error of it is a finite number, in any split and by any measure; the "
+                                             "suite's values may be too large for it");
         }
         for (const auto& [scorer, error] : failures_) bench.failures.push_back(error);
+        std::ranges::move(without_figures, std::back_inserter(bench.failures));
         return bench;
+    }
+
+    static bool any_figure(const ScorecardRow& row) {
+        const auto finite = [](const SplitErrors& errors) { return std::isfinite(errors.average); };
+        return std::ranges::any_of(row.splits, finite) || std::ranges::any_of(row.more_splits, [&](const auto& splits) {
+                   return std::ranges::any_of(splits, finite);
+               });
     }
 
     const Suite& suite_;
@@ -244,6 +262,9 @@ Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const Bench
     if (options.protocol.empty()) options.protocol = usual_protocol(suite);
     check_protocol(options.protocol, suite);
     if (options.retentions.empty()) options.retentions = usual_retentions(options.protocol);
+    if (options.retentions.size() > most_retentions)
+        throw UsageError(fmt::format("{} retentions are too many: a bench has at most {}", options.retentions.size(),
+                                     most_retentions));
     for (const double r : options.retentions)
         if (!(r > 0 && r <= 1))
             throw UsageError(fmt::format("retention {} is out of range: it is the fraction of tokens kept, above 0 and "

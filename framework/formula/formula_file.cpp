@@ -7,6 +7,8 @@ namespace evictlab::formula {
 std::string read_formula_file(const std::filesystem::path& file) {
     try {
         return read_text(file, std::uintmax_t{4} << 20);
+    } catch (const Interrupted&) {
+        throw;
     } catch (const Error& error) {
         throw UsageError(error.what());
     }

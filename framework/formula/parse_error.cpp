@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "framework/formula/formula.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::formula {
 namespace {
@@ -12,15 +13,6 @@ constexpr std::size_t shown_before = 60;
 constexpr std::size_t shown_after = 30;
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; } // of UTF-8
-
-std::string printable(std::string_view text) {
-    std::string shown(text);
-    for (char& c : shown) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f) c = ' ';
-    }
-    return shown;
-}
 
 std::string describe(std::string_view text, std::size_t offset, const std::string& what) {
     offset = std::min(offset, text.size());
@@ -39,9 +31,10 @@ std::string describe(std::string_view text, std::size_t offset, const std::strin
     while (end > offset && end < line_end && continues_character(text[end])) --end;
     const std::string ahead = begin > line_begin ? "..." : "";
     const std::string behind = end < line_end ? "..." : "";
+    const std::string shown = text::lines(text.substr(begin, offset - begin));
     return "formula, line " + std::to_string(line) + ", column " + std::to_string(characters(line_begin) + 1) + ": " +
-           what + "\n    " + ahead + printable(text.substr(begin, end - begin)) + behind + "\n    " +
-           std::string(ahead.size() + characters(begin), ' ') + "^";
+           what + "\n    " + ahead + shown + text::lines(text.substr(offset, end - offset)) + behind + "\n    " +
+           std::string(ahead.size() + text::width(shown), ' ') + "^";
 }
 
 } // namespace

@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
+
+#include "framework/json/one_of.hpp"
+#include "input/input.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {
@@ -16,23 +16,15 @@ namespace {
 std::string in_short(const Json& json) {
     if (json.is_object()) return "an object";
     if (json.is_array()) return "a list";
-    const std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
-    return text.size() <= 40 ? text : text.substr(0, 37) + "...";
-}
-
-/// Of text out of a file: control characters as '?', cut where it is long.
-std::string in_short(std::string_view text, std::size_t longest) {
-    std::string line(text.substr(0, longest));
-    std::ranges::replace_if(
-        line, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-    return text.size() > longest ? line + "..." : line;
+    if (json.is_string()) return fmt::format("\"{}\"", text::line(json.get_ref<const std::string&>(), 40));
+    return text::line(json.dump(), 40);
 }
 
 /// The library's message without its own prefix: "parse error at line 1, column 2: ...".
 std::string reason(const std::exception& error) {
     const std::string text = error.what();
     const auto end = text.find("] ");
-    return in_short(std::string_view(text).substr(end == std::string::npos ? 0 : end + 2), 300);
+    return text::line(std::string_view(text).substr(end == std::string::npos ? 0 : end + 2), 300);
 }
 
 } // namespace
@@ -40,7 +32,8 @@ std::string reason(const std::exception& error) {
 std::string JsonField::shown() const { return in_short(json_); }
 
 void JsonField::fail(std::string_view what) const {
-    throw Error(fmt::format("{}: {}: {}", file_, path_.empty() ? "the top" : in_short(path_, 200), what));
+    throw Error(fmt::format("{}: {}: {}", text::line(file_), path_.empty() ? "the top" : text::line(path_, 200),
+                            text::lines(what)));
 }
 
 void JsonField::expected(std::string_view what) const { fail(fmt::format("expected {}, found {}", what, shown())); }
@@ -115,29 +108,31 @@ double JsonField::number_between(double low, double high) const {
     return value;
 }
 
+const std::string& one_of(const JsonField& field, std::span<const std::string_view> known) {
+    const std::string& found = field.text();
+    for (const std::string_view name : known)
+        if (name == found) return found;
+    field.fail(fmt::format("expected \"{}\", found {}", fmt::join(known, "\" or \""), field.shown()));
+}
+
 Json parse_json(const std::string& text, const std::string& file, const JsonLimits& limits) {
     if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
-        throw Error(fmt::format("{}: {}: no file that evictlab writes or reads does", file, beyond));
+        throw Error(fmt::format("{}: {}: no file that evictlab writes or reads does", text::line(file), beyond));
     try {
         return Json::parse(text);
     } catch (const Json::exception& error) {
-        throw Error(fmt::format("{}: not JSON: {}", file, reason(error)));
+        throw Error(fmt::format("{}: not JSON: {}", text::line(file), reason(error)));
     }
 }
 
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes) {
-    std::error_code error;
-    if (std::filesystem::is_directory(file, error))
-        throw Error(fmt::format("{}: is a folder, not a file", file.string()));
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) throw Error(fmt::format("{}: cannot be read: {}", file.string(), std::strerror(errno)));
-    std::string text(64 * 1024, '\0'), content;
-    while (stream.read(text.data(), static_cast<std::streamsize>(text.size())) || stream.gcount() > 0) {
-        content.append(text, 0, static_cast<std::size_t>(stream.gcount()));
-        if (content.size() > max_bytes)
-            throw Error(fmt::format("{}: larger than {} MiB: not a file of ours", file.string(), max_bytes >> 20));
+    try {
+        return input::read_whole(file, max_bytes, input::Accept::files_and_pipes);
+    } catch (const input::Stopped&) {
+        throw Interrupted(fmt::format("{}: stopped while it was read", text::line(file.string())));
+    } catch (const input::Problem& problem) {
+        throw Error(fmt::format("{}: {}", text::line(file.string()), problem.what()));
     }
-    return content;
 }
 
 } // namespace evictlab

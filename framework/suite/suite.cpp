@@ -117,6 +117,7 @@ Suite::Suite(std::string name, std::string parameters_json, std::string_view con
             has_output_projections_ = has_output_projections_ || projects;
             has_wov_norms_ = has_wov_norms_ && (projects || has_wov_norms_of(captured));
             has_sensitivities_ = has_sensitivities_ && captured.probes() > 0;
+            has_token_types_ = has_token_types_ && captured.has_token_type();
         }
 }
 

@@ -52,6 +52,8 @@ public:
     bool has_output_projections() const { return has_output_projections_; }
     /// Whether each layer of each trace has CriticalKV's norms, or the projection that they follow from.
     bool has_wov_norms() const { return has_wov_norms_; }
+    /// Whether each of its traces says what kinds of tokens it has, so that the column token_type is known.
+    bool has_token_types() const { return has_token_types_; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test splits nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
@@ -65,6 +67,7 @@ private:
     std::string hash_;
     BySplit<std::vector<TracePtr>> splits_;
     bool captured_ = false, has_output_projections_ = false, has_wov_norms_ = false, has_sensitivities_ = false;
+    bool has_token_types_ = true;
 };
 
 /// Sizes that the command line may set; unset ones take the published value.

@@ -46,7 +46,6 @@ void read_values(const cli::Command& command, const cli::po::variables_map& valu
         for (const std::string& list : values["scorers"].as<Words>())
             fuzz::require(!split_scorer_list(list).empty(), "a list of scorers has one");
     if (std::string_view(command.positional) == "state") cli::state_argument(values);
-    for (const auto& [name, value] : values) cli::shell_word(name);
 }
 
 void read(const Words& words) {

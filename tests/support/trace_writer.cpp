@@ -171,12 +171,19 @@ std::string safetensors_bytes(const std::string& header, const std::string& data
 
 MadeUpTrace made_up_trace(const TraceShape& shape) {
     MadeUpTrace trace;
-    trace.file.metadata = {{"format", "evictlab-trace/1"},   {"model", shape.model},
-                           {"weights", "made up by a test"}, {"num_layers", std::to_string(shape.num_layers)},
-                           {"layers", joined(shape.layers)}, {"prompt_len", std::to_string(shape.prompt)},
-                           {"softmax_scale", "0.4"},         {"sliding_window", joined(shape.windows)},
-                           {"document", shape.document},     {"split", shape.split},
-                           {"text_source", "nowhere"},       {"licence", "MIT"},
+    trace.file.metadata = {{"format", "evictlab-trace/1"},
+                           {"model", shape.model},
+                           {"weights", "made up by a test"},
+                           {"num_layers", std::to_string(shape.num_layers)},
+                           {"layers", joined(shape.layers)},
+                           {"prompt_len", std::to_string(shape.prompt)},
+                           {"softmax_scale", "0.4"},
+                           {"sliding_window", joined(shape.windows)},
+                           {"document", shape.document},
+                           {"split", shape.split},
+                           {"kind", shape.kind},
+                           {"text_source", "nowhere"},
+                           {"licence", "MIT"},
                            {"captured_by", "a test"}};
     Draw draw(shape.seed);
     for (const std::size_t layer : shape.layers) add_layer(trace, shape, layer, draw);
@@ -194,7 +201,7 @@ void write_suite(const std::filesystem::path& folder, const std::vector<TraceSha
     Json json{{"format", "evictlab-suite/1"},
               {"name", folder.filename().string()},
               {"model", traces.at(0).model},
-              {"weights", "made up"},
+              {"weights", "made up by a test"},
               {"licence", "MIT"},
               {"files", Json::array()}};
     TensorFile model;
