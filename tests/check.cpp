@@ -22,7 +22,7 @@ namespace {
 const fs::path zoo = EVICTLAB_ZOO;
 const bool sanitized = !std::string(EVICTLAB_SANITIZE).empty();
 
-std::vector<Result> check(const fs::path& file, const std::vector<std::string>& only, double timeout = 60) {
+std::vector<Result> check(const fs::path& file, const std::vector<std::string>& only, double timeout = 600) {
     isolation::Settings settings = worker_settings(timeout);
     settings.limits.memory = 2048;
     isolation::WorkerPool pool(settings);

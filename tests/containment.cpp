@@ -81,6 +81,13 @@ TEST_CASE("what libraries try fails, and changes nothing", "[contained]") {
     }
 }
 
+TEST_CASE("what ordinary libraries do goes on", "[contained]") {
+    ::setenv("OMP_PLACES", "cores", 1);
+    const auto plugin = loaded("lively.so", GENERATE(0U, +pid_layer, namespaces, landlock_layer | namespaces));
+    ::unsetenv("OMP_PLACES");
+    CHECK(outcome(*plugin, {}) == "");
+}
+
 TEST_CASE("a plugin looks into no process but its own, by any one of what holds it", "[contained][looks]") {
     const std::uint32_t without = GENERATE(0U, +landlock_layer, namespaces, landlock_layer | namespaces,
                                            landlock_layer | filter_layer, namespaces | filter_layer, all_layers);
@@ -192,4 +199,9 @@ TEST_CASE("and where user namespaces are off, for a user without rights") {
         shell(without_namespaces + "'" + fs::read_symlink("/proc/self/exe").string() + "' '[looks]'", "/");
     INFO(there.out << there.err);
     CHECK(there.code == 0);
+    const test::Outcome told = shell(without_namespaces + "'" EVICTLAB_BINARY "' plugins describe '" +
+                                     (zoo / "filtered/peeks.so").string() + "'");
+    CHECK(told.code == 0);
+    CHECK_THAT(told.err, ContainsSubstring("plugins are held by less than could be: without "));
+    CHECK_THAT(told.out, ContainsSubstring("missing here: "));
 }

@@ -36,6 +36,9 @@ struct Lifeline {
         if (::pipe(ends.data()) != 0) ::_exit(no_process);
     }
     void hold() { ::close(ends[0]); }
+    void let_go() {
+        for (const int end : ends) ::close(end);
+    }
     [[noreturn]] void wait_for_its_end() {
         ::close(ends[1]);
         char nothing = 0;
@@ -105,6 +108,7 @@ std::uint32_t supervise(pid_t host, const Control& control, Watch& watch) {
     if ((layers & pid_layer) != 0 && keeper == 0) lifeline.wait_for_its_end();
     const pid_t plugin = forked();
     if (plugin == 0) {
+        lifeline.let_go();
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if ((layers & pid_layer) == 0 && ::getppid() != supervisor) ::_exit(no_host);
         sigset_t none;

@@ -126,14 +126,23 @@ void allow_files(SystemCallRules& rules) {
         rules.fail(ENOTTY, "ioctl", {is(1, static_cast<std::uint32_t>(request))});
 }
 
+/// The supervisor, being outside of it, has no number there.
+bool in_own_pid_namespace() { return ::getppid() == 0; }
+
 void allow_threads(SystemCallRules& rules) {
     constexpr std::uint64_t of_others = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
                                         CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_PARENT | CLONE_VFORK |
                                         CLONE_PIDFD;
     constexpr std::uint64_t of_threads = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
     rules.allow("clone", {has(0, of_others | of_threads, of_threads)});
+    if (in_own_pid_namespace()) { // where there are no threads but its own
+        rules.allow("sched_setaffinity");
+        return;
+    }
     rules.allow("sched_setaffinity", {is_null(0)}); // of the calling thread
     rules.fail(EPERM, "sched_setaffinity", {is_not_null(0)});
+    for (const char* const places : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"})
+        ::unsetenv(places); // NOLINT(concurrency-mt-unsafe): one thread yet; OpenMP ends a process that cannot bind
 }
 
 /// abort() signals its own process; nobody else's is to be reached.

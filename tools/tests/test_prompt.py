@@ -6,8 +6,10 @@ A model that goes on must give what the verdict gives: true positions over the t
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +27,8 @@ from transformers import (  # noqa: E402
     Gemma3ForConditionalGeneration,
     SiglipVisionConfig,
 )
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS  # noqa: E402
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
 
 from evictlab_tools.press import EvictlabPress, Refused, positions_after  # noqa: E402
 from evictlab_tools.reading import read  # noqa: E402
@@ -117,16 +121,25 @@ def test_generate_goes_on_at_the_true_positions(press: Callable[[float, str], An
     assert logits.argmax(-1)[:-1].tolist() == inside[0, PROMPT + 1 :].tolist()
 
 
-def test_answers_can_be_cut_off_again_as_kvpresss_pipeline_does(press: Callable[[float, str], Any]) -> None:
-    model = make("llama", "sdpa")
-    cache = compressed(model, press(0.6, RULE))
-    first = gone_on(model, copy.deepcopy(cache))
-    lengths = [cache.get_seq_length(number) for number in range(len(cache))]
-    assert lengths == rows(cache)
-    gone_on(model, cache)
-    for layer, length in zip(cache.layers, lengths, strict=True):
-        layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
-    torch.testing.assert_close(gone_on(model, cache), first)
+def test_kvpresss_pipeline_answers_each_question_as_if_it_were_alone(press: Callable[[float, str], Any]) -> None:
+    """It cuts answers off the cache again, by rows, and passes positions itself."""
+    pipeline = kvpress.KVPressTextGenerationPipeline.__new__(kvpress.KVPressTextGenerationPipeline)
+    pipeline.model = make("llama", "sdpa")
+    pipeline.tokenizer = SimpleNamespace(decode=lambda ids, **_: ids.tolist())
+
+    def answers(*questions: Tensor) -> Any:
+        given = {"context_ids": tokens(), "questions_ids": list(questions)}
+        with torch.no_grad():
+            return pipeline._forward(given, max_new_tokens=5, press=press(0.6, RULE))
+
+    first, second = more(), tokens(7, seed=8)
+    alone = [answers(first)[0], answers(second)[0]]
+    assert answers(first, second) == alone
+    model = pipeline.model
+    ids = torch.cat((second, torch.tensor([ast.literal_eval(alone[1])])), 1)
+    with torch.no_grad():
+        logits = model(input_ids=ids, past_key_values=compressed(model, press(0.6, RULE))).logits[0]
+    assert logits.argmax(-1)[6:-1].tolist() == ids[0, 7:].tolist()
 
 
 @pytest.mark.parametrize("own_cache", [False, True])
@@ -312,7 +325,7 @@ def test_presses_around_one_cannot_have_sliding_layers(press: Callable[[float, s
             compressed(model, WHOLE[wrap](press(0.5, RULE)))
 
 
-def test_other_threads_and_the_model_itself_notice_nothing(press: Callable[[float, str], Any]) -> None:
+def test_the_model_itself_notices_nothing(press: Callable[[float, str], Any]) -> None:
     model = make("llama", "sdpa")
     before = {name: dict(module.__dict__) for name, module in model.named_modules() if "self_attn" in name}
     with torch.no_grad():
@@ -323,6 +336,20 @@ def test_other_threads_and_the_model_itself_notice_nothing(press: Callable[[floa
     for name, held in before.items():
         assert held.keys() | {"masked_key_indices"} == after[name].keys() | {"masked_key_indices"}
         assert held.get("config") is after[name].get("config")
+
+
+def test_an_attention_that_is_another_is_found_out_at_the_first_call(press: Callable[[float, str], Any]) -> None:
+    sdpa = ALL_ATTENTION_FUNCTIONS["sdpa"]
+
+    def sharper(module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Any, **named: Any) -> Any:
+        return sdpa(module, q, k, v, mask, **{**named, "scaling": 1.2 * named["scaling"]})
+
+    ALL_ATTENTION_FUNCTIONS.register("sharper", sharper)
+    ALL_MASK_ATTENTION_FUNCTIONS.register("sharper", ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        with pytest.raises(ValueError, match=r"layer 0 \(LlamaAttention\): softmax\(scale q k\) v .* work"):
+            compressed(make("llama", "sharper", dtype), press(0.5, RULE))
+    assert rows(compressed(make("llama", "sharper"), press(0.5, "key_norm"))) == [75, 75]
 
 
 def test_a_press_without_a_cache_says_so(press: Callable[[float, str], Any]) -> None:

@@ -15,7 +15,7 @@ import transformers as tf
 from conftest import SIZES, TOKENIZER, WINDOW
 from test_attention import weights_of_trace
 
-from evictlab_tools.attention import recompute_weights
+from evictlab_tools.attention import queries_of, recompute_weights
 from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError
@@ -85,8 +85,12 @@ TAKEN: dict[str, Made] = {
     "a softmax scale of its own": _of("GraniteForCausalLM", "GraniteConfig", attention_multiplier=0.1),
     "experts": _of("Qwen3MoeForCausalLM", "Qwen3MoeConfig", num_experts=4, num_experts_per_tok=2),
     "a window in the configuration": _of("Starcoder2ForCausalLM", "Starcoder2Config", sliding_window=WINDOW),
+    "interleaved RoPE": _of("CohereForCausalLM", "CohereConfig"),
+    "partial and interleaved RoPE": _of("GlmForCausalLM", "GlmConfig"),
+    "partial RoPE": _of("StableLmForCausalLM", "StableLmConfig", head_dim=8, num_attention_heads=6),
     "full and windowed layers": _of("Olmo3ForCausalLM", "Olmo3Config", sliding_window=WINDOW),
 }
+REORDERED = ["interleaved RoPE", "partial and interleaved RoPE", "partial RoPE"]
 REFUSED: dict[str, tuple[Made, str]] = {
     "complex RoPE": (
         _of("Llama4ForCausalLM", "Llama4TextConfig", num_local_experts=2, intermediate_size_mlp=64),
@@ -97,8 +101,10 @@ REFUSED: dict[str, tuple[Made, str]] = {
         r"layer 0 \(GptOssAttention\): it uses attention sinks",
     ),
     "soft capping": (_of("Gemma2ForCausalLM", "Gemma2Config"), r"layer 0 \(Gemma2Attention\): it uses soft capping"),
-    "interleaved RoPE": (_of("CohereForCausalLM", "CohereConfig"), r"layer 0 \(CohereAttention\): .*half-split"),
-    "partial RoPE": (_of("GlmForCausalLM", "GlmConfig"), r"layer 0 \(GlmAttention\): .*half-split"),
+    "norms after RoPE": (
+        _of("NanoChatForCausalLM", "NanoChatConfig"),
+        r"layer 0 \(NanoChatAttention\): its queries are not what they were before RoPE",
+    ),
     "a temperature by position": (
         _of("Ministral3ForCausalLM", "Ministral3Config"),
         r"layer 0 \(Ministral3Attention\): its queries depend on their positions by more than RoPE",
@@ -178,6 +184,10 @@ def test_trace_is_the_models_own_eager_attention(name: str, tmp_path: Path) -> N
         if not frequencies.any():
             assert name == "layers without RoPE" and layer in (1, 3)
             continue
+        if name in REORDERED:
+            own = model.model.rotary_emb.inv_freq.numpy()
+            np.testing.assert_array_equal(frequencies, np.pad(own, (0, len(frequencies) - len(own))))
+            continue
         scale = trace.floats(f"layers.{layer}.rope_scale")[0] if f"layers.{layer}.rope_scale" in trace.names else 1.0
         angles = np.arange(TOKENS)[:, None] * np.tile(frequencies, 2)[None].astype(np.float64)
         cos, sin = rotation(model, layer)
@@ -200,6 +210,29 @@ def test_replayed_attention_turns_by_the_frequencies_of_the_run(name: str, tmp_p
     weights = np.exp(logits - logits.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     np.testing.assert_allclose(found, weights.reshape(2, 24, PROMPT).mean(1), atol=1e-4 * weights.mean())
+
+
+@pytest.mark.parametrize("name", REORDERED)
+def test_queries_turn_on_as_the_module_turns_them(name: str, tmp_path: Path) -> None:
+    """In another order of the dimensions, too: replayed_attn by queries that the module itself has at other places."""
+    trace = captured(TAKEN[name], tmp_path)
+    model = made(TAKEN[name], ATTENTION)
+    module, given = model.model.layers[1].self_attn, {}
+    hook = module.register_forward_pre_hook(lambda _, args, kwargs: given.update(kwargs), with_kwargs=True)
+    layer = read(model, ids(3, PROMPT), None).layers[1]
+    hook.remove()
+    later = model.model.rotary_emb(torch.zeros(1, PROMPT, 48), torch.arange(PROMPT)[None] + 8)
+    asked = queries_of(module, {**given, "position_embeddings": later})[:, -8:].double()
+    logits = layer.scale * asked @ layer.k.repeat_interleave(len(asked) // len(layer.k), 0).double().transpose(1, 2)
+    expected = logits.softmax(-1).reshape(len(layer.k), -1, PROMPT).mean(1).numpy()
+    q, k, v = (trace.floats(f"layers.1.{x}")[:, :PROMPT] for x in "qkv")
+    found = Lab().open("=replayed_attn:8").score(
+        LayerInput(layer=1, num_layers=4, query_heads=len(q), q=q, k=k, v=v, softmax_scale=layer.scale,
+                   rope_inv_freq=trace.floats("layers.1.rope_inv_freq")))  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+    turned = np.abs(expected - logits.new_tensor(found).numpy()).max()
+    plain = layer.scale * layer.q[:, -8:].double() @ layer.k.repeat_interleave(3, 0).double().transpose(1, 2)
+    assert np.abs(plain.softmax(-1).reshape(2, -1, PROMPT).mean(1).numpy() - expected).max() > 100 * turned
 
 
 @pytest.mark.parametrize("name", ["dynamic RoPE, long", "longrope, long"])

@@ -31,8 +31,8 @@ UNSUPPORTED = {
     "alibi": "position biases",
 }
 WHAT_WORKS = (
-    "what works is one softmax over a causal or sliding window, with RoPE in its half-split form or none, as in Llama, "
-    "Mistral, Qwen 2 and 3, Phi 3, Olmo 2 and Gemma 3"
+    "what works is one softmax over a causal or sliding window, with RoPE by one frequency a pair or none, as in "
+    "Llama, Mistral, Qwen 2 and 3, Phi, Olmo 2, Cohere, GLM 4 and Gemma 3"
 )
 
 
@@ -146,6 +146,15 @@ def _attention(
     return output, None
 
 
+def _window_of_mask(mask: Tensor | None) -> int:
+    """What the last query sees, where the attention is told of its window by the mask alone; 0: all."""
+    if mask is None:
+        return 0
+    last = mask[0, 0, -1]
+    seen = int(last.sum() if last.dtype == torch.bool else (last == 0).sum())
+    return 0 if seen == len(last) else seen
+
+
 def _layer_attention(module: torch.nn.Module, layer: int, call: Call, output: Tensor) -> LayerAttention:
     for option, what in UNSUPPORTED.items():
         if call.options.get(option) is not None:
@@ -169,7 +178,7 @@ def _layer_attention(module: torch.nn.Module, layer: int, call: Call, output: Te
         v[0].float(),
         output[0].reshape(output.shape[1], -1).float(),
         float(q.shape[-1] ** -0.5 if scale is None else scale),
-        0 if window is None else int(window),
+        _window_of_mask(call.mask) if window is None else int(window),
         call=call,
     )
 

@@ -155,8 +155,9 @@ def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sen
     for layer, attention in layers.items():
         rope = attention.rope
         assert rope is not None
-        for name in ("q", "k", "v"):
-            put_tensor(tensors, f"layers.{layer}.{name}", getattr(attention, name).numpy(), settings.dtype)
+        held = {"q": rope.ordered(attention.q), "k": rope.ordered(attention.k), "v": attention.v}
+        for name, tensor in held.items():
+            put_tensor(tensors, f"layers.{layer}.{name}", tensor.numpy(), settings.dtype)
         tensors[f"layers.{layer}.rope_inv_freq"] = rope.inv_freq.numpy().astype(np.float32)
         if rope.scale != 1:
             tensors[f"layers.{layer}.rope_scale"] = np.array([rope.scale], np.float32)

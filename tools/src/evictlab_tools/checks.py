@@ -2,8 +2,8 @@
 
 - Attention recomputed from these gives what the layer put out, and what the model's own eager attention gives, which
   alone knows what every argument means.
-- RoPE is the half-split form with one frequency a pair: the queries without rotation, rotated by the frequencies
-  found, are the layer's. A layer that does not rotate gets frequencies of 0.
+- RoPE has one frequency a pair of dimensions: the queries without rotation, rotated by the frequencies that the rotary
+  embedding used on this run, are the layer's. A layer that does not rotate gets frequencies of 0.
 - Nothing else makes queries depend on positions.
 
 Outputs are compared for some rows of every run, spread over all of it; RoPE for all.
@@ -22,9 +22,7 @@ from torch import Tensor
 
 from evictlab_tools.attention import Call, LayerAttention, queries_of, recompute_weights, refusal
 from evictlab_tools.errors import ToolError
-from evictlab_tools.rope import Rope, cos_sin, find_rope, rotate, tolerance
-
-__all__ = ["Rope", "find_rope", "prove", "prove_caches", "rotate"]
+from evictlab_tools.rope import Rope, find_rope, tolerance
 
 ROWS = 64  # of a run's queries whose outputs are recomputed
 FAR = 1_000_003  # positions: so far are they moved to see whether queries depend on them
@@ -49,7 +47,7 @@ def prove(layer: int, attention: LayerAttention, arguments: dict[str, Any], turn
     given, attention.call, attention.projected = attention.projected, None, None
     _prove_output(layer, attention, call)
     attention.projects = given is not None and _same(given, attention.output, tolerance(call.q.dtype))
-    attention.rope = _prove_rope(layer, attention, arguments, turned_by, tolerance(call.q.dtype), call.q.dtype)
+    attention.rope = _prove_rope(layer, attention, arguments, turned_by, tolerance(call.q.dtype))
 
 
 def arguments_of(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +142,6 @@ def _prove_rope(
     arguments: dict[str, Any],
     turned_by: Sequence[Tensor],
     bound: float,
-    dtype: torch.dtype,
 ) -> Rope:
     module = attention.module
 
@@ -168,18 +165,12 @@ def _prove_rope(
     tokens, dim = before.shape[1:]
     if torch.equal(before, attention.q) and tokens > 1:
         return Rope(torch.zeros(dim // 2), 1.0)
-    cos, sin = (x.float() for x in rotation)
-    if cos.numel() != tokens * cos.shape[-1] or sin.shape != cos.shape:
-        raise refused(f"its cosines {list(cos.shape)} are not one a token and dimension, so RoPE of several parts")
-    cos, sin = cos.reshape(tokens, -1), sin.reshape(tokens, -1)
-    try:
-        rope = find_rope(turned_by, layer, cos, sin, dim, dtype)
-    except ToolError as error:
-        raise refused(str(error).partition(": ")[2]) from None
-    if not _close(rotate(before, *cos_sin(rope, tokens)), attention.q, bound):
+    rope = find_rope(turned_by, before, attention.q, float(rotation[0].flatten()[0]), bound)
+    if rope is None:
         raise refused(
-            "its queries are not half-split rotations of what they were before RoPE; interleaved RoPE and later "
-            "scalings of queries are not supported"
+            "its queries are not what they were before RoPE, turned by the frequencies of its rotary embedding in half-"
+            "split or interleaved pairs; norms and scalings of queries after RoPE, and RoPE of several parts, are not "
+            "supported"
         )
     return rope
 

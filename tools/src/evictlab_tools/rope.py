@@ -1,21 +1,21 @@
 """RoPE as traces and scorers know it, and the frequencies that a model's rotary embedding used on one run.
 
-Known is the half-split form: one frequency a pair of dimensions (t, t + d/2), all dimensions, one factor on cosines and
-sines. Frequencies may depend on a run's length (dynamic NTK, longrope), so they are taken from the run in question.
+Known is the half-split form: one frequency a pair of dimensions (t, t + d/2), one factor on cosines and sines.
+Interleaved RoPE, and RoPE of some dimensions only, has this form once the dimensions of queries and keys are in another
+order, which changes no q·k. Frequencies may depend on a run's length (dynamic NTK, longrope), so they are taken from
+the run in question.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from evictlab_tools.errors import ToolError
 
 WATCHED = "_evictlab_watched"  # attribute of modules that are watched already
 
@@ -24,6 +24,11 @@ WATCHED = "_evictlab_watched"  # attribute of modules that are watched already
 class Rope:
     inv_freq: Tensor  # [d / 2], radians a position, of the pairs (t, t + d/2)
     scale: float  # factor on cosines and sines
+    order: Tensor | None = None  # [d]: the dimensions of queries and keys that these pairs are of; None: as they are
+
+    def ordered(self, x: Tensor) -> Tensor:
+        """Queries or keys [...][d] with their dimensions in this order."""
+        return x if self.order is None else x[..., self.order]
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -48,35 +53,44 @@ def frequencies(module: torch.nn.Module) -> list[Tensor]:
     return [buffer.detach() for name, buffer in module.named_buffers() if name.endswith("inv_freq")]
 
 
-def find_rope(
-    model: torch.nn.Module | Iterable[Tensor],
-    layer: int,
-    cos: Tensor,
-    sin: Tensor,
-    dim: int,
-    dtype: torch.dtype = torch.float32,
-) -> Rope:
-    """The frequencies, among a module's or those given, of these cosines and sines [tokens][dim] from position 0 on.
+def find_rope(turned_by: Iterable[Tensor], before: Tensor, after: Tensor, scale: float, bound: float) -> Rope | None:
+    """The frequencies, of those given, that turn `before` into `after` [heads][tokens][d], from position 0 on.
 
-    `dtype` is what cosines and sines were rounded to.
+    None where they differ by more than `bound` of a head's largest value.
     """
-    known = frequencies(model) if isinstance(model, torch.nn.Module) else model
-    scale = float(cos[0, 0])
-    best: tuple[float, Rope] | None = None
-    for buffer in known:
-        if buffer.numel() * 2 != dim or cos.shape[-1] != dim:
-            continue
-        rope = Rope(buffer.float().flatten(), scale)
-        pairs = zip(cos_sin(rope, cos.shape[0]), (cos, sin), strict=True)
-        error = max(float((made - given).abs().max()) for made, given in pairs)
-        if best is None or error < best[0]:
-            best = (error, rope)
-    if best is None or not best[0] <= tolerance(dtype) * max(scale, 1e-30):
-        raise ToolError(
-            f"layer {layer}: its rotary embedding (cosines {list(cos.shape)}) is not the half-split form over all "
-            f"{dim} dimensions with the model's inv_freq; partial and interleaved RoPE are not supported"
-        )
-    return best[1]
+    dim, least = before.shape[-1], bound
+    best: Rope | None = None
+    largest = after.abs().flatten(1).amax(-1).clamp_min(1e-30)
+    for inv_freq in _different(turned_by):
+        for rope in _forms(inv_freq, dim, scale):
+            turned = rotate(rope.ordered(before), *cos_sin(rope, before.shape[1]))
+            error = float(((turned - rope.ordered(after)).abs().flatten(1).amax(-1) / largest).max())
+            if error <= least:
+                least, best = error, rope
+    return best
+
+
+def _different(tensors: Iterable[Tensor]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for tensor in tensors:
+        flat = tensor.float().flatten()
+        if not any(flat.shape == other.shape and torch.equal(flat, other) for other in found):
+            found.append(flat)
+    return found
+
+
+def _forms(inv_freq: Tensor, dim: int, scale: float) -> Iterator[Rope]:
+    """Half-split and interleaved, of the first dimensions where there are fewer frequencies than pairs."""
+    turned = 2 * inv_freq.numel()
+    if turned > dim or (turned < dim and scale != 1):  # the factor would be on all dimensions
+        return
+    padded = torch.cat((inv_freq, torch.zeros((dim - turned) // 2)))
+    rest = torch.arange(turned, dim).chunk(2) if turned < dim else (torch.arange(0), torch.arange(0))
+    half, all_turned = turned // 2, torch.arange(turned)
+    for first, second in ((all_turned[:half], all_turned[half:]), (all_turned[0::2], all_turned[1::2])):
+        order = torch.cat((first, rest[0], second, rest[1]))
+        as_it_is = torch.equal(order, torch.arange(dim))
+        yield Rope(padded, scale, None if as_it_is else order)
 
 
 def watch_rotary(model: torch.nn.Module, note: Callable[[list[Tensor]], None]) -> None:
