@@ -349,7 +349,12 @@ def test_an_attention_that_is_another_is_found_out_at_the_first_call(press: Call
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         with pytest.raises(ValueError, match=r"layer 0 \(LlamaAttention\): softmax\(scale q k\) v .* work"):
             compressed(make("llama", "sharper", dtype), press(0.5, RULE))
-    assert rows(compressed(make("llama", "sharper"), press(0.5, "key_norm"))) == [75, 75]
+    model = make("llama", "sdpa")
+    assert rows(compressed(model, press(0.5, RULE))) == [75, 75]
+    model.set_attn_implementation("sharper")
+    with pytest.raises(ValueError, match="LlamaAttention"):
+        compressed(model, press(0.5, RULE))
+    assert rows(compressed(model, press(0.5, "key_norm"))) == [75, 75]
 
 
 def test_a_press_without_a_cache_says_so(press: Callable[[float, str], Any]) -> None:

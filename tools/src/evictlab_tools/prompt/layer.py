@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import torch
 from kvpress.presses.base_press import is_prefilling
@@ -20,7 +20,7 @@ EXACT = torch.float64  # of columns and scores; float32 is quicker on devices th
 PROVING_TOKENS = 64
 CHECKED_ROWS = 1024  # of an attention mask at a time
 OTHER_TERMS = {"softcap": "soft capping of its logits", "s_aux": "attention sinks", "sinks": "attention sinks"}
-PROVED: WeakSet[Any] = WeakSet()  # modules whose attention was found to be softmax(scale q k) v
+PROVED: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # modules that are softmax(scale q k) v, as implemented so
 WORKS = "attention as in Llama, Mistral, Qwen, Gemma 3 or Phi-3 works, of which docs/models.md of Evictlab has a table"
 WITHOUT_ATTENTION = "scorers without columns of attention work (key_norm, value_norm, key_cos, positions)"
 
@@ -73,9 +73,7 @@ class Layer:
         if is_prefilling(self.kwargs["cache_position"], prompt.shape[1]) and self.hidden_states.shape[1] == self.tokens:
             self.first = place_of(self.hidden_states, prompt)
         if self.first is None:
-            self.window = (
-                0 if self.kind().startswith("full") else int(getattr(self.module.config, "sliding_window", 0) or 0)
-            )
+            self.window = self.configured_window()
             return
         options = self.call(slice(self.tokens - 1, self.tokens)).options
         scale = options.get("scaling")
@@ -116,10 +114,12 @@ class Layer:
     def number(self, value: float) -> Tensor:
         return torch.tensor(value, dtype=EXACT, device=self.keys.device)
 
-    def kind(self) -> str:
-        """As the model's configuration has it: full_attention, sliding_attention, ...; "" where it has nothing."""
-        kinds = getattr(self.module.config, "layer_types", None)
-        return "" if kinds is None else str(kinds[self.module.layer_idx])
+    def configured_window(self) -> int:
+        """What the model's configuration says, where the attention cannot be asked."""
+        config, number = self.module.config, self.module.layer_idx
+        kinds = getattr(config, "layer_types", None)
+        full = kinds is not None and str(kinds[number]).startswith("full")
+        return 0 if full else int(getattr(config, "sliding_window", None) or 0)
 
     @property
     def left_alone(self) -> bool:
@@ -227,7 +227,8 @@ class Layer:
 
     def prove(self) -> None:
         """That softmax(scale q k) v is its attention, once a module: on the first tokens, against the module itself."""
-        if self.module in PROVED:
+        implementation = str(self.module.config._attn_implementation)
+        if PROVED.get(self.module) == implementation:
             return
         call = self.call(slice(self.tokens - 1, self.tokens))
         for option, what in OTHER_TERMS.items():
@@ -250,7 +251,7 @@ class Layer:
             raise self.refuse(
                 "softmax(scale q k) v over the tokens that it sees is not what its attention gives", WITHOUT_ATTENTION
             )
-        PROVED.add(self.module)
+        PROVED[self.module] = implementation
 
     def projection(self) -> Tensor:
         """W_o [hidden, H_q * d], which turns the heads' outputs into the attention's."""
