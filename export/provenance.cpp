@@ -1,6 +1,8 @@
 // The provenance as comments, and the file of a formula. SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "export/exports.hpp"
 #include "text/shown.hpp"
 
@@ -9,7 +11,10 @@ namespace {
 
 /// One line that C++ does not continue, and in which nothing stands the other way round than it reads.
 std::string harmless(const std::string& raw) {
-    std::string text = text::line(raw);
+    std::string text = raw;
+    std::ranges::replace_if(
+        text, [](char c) { return c >= '\t' && c <= '\r'; }, ' ');
+    text = text::line(text);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\\')) text.pop_back();
     return text;
 }
