@@ -47,7 +47,7 @@ TEST_CASE("Every command has help with examples") {
         CHECK(help.code == 0);
         CHECK_THAT(help.out, ContainsSubstring("Examples:\n  evictlab " + command));
     }
-    CHECK_THAT(shell("evictlab --version").out, ContainsSubstring("evictlab 0."));
+    CHECK_THAT(shell("evictlab --version").out, ContainsSubstring("evictlab 1."));
 }
 
 TEST_CASE("Wrong use exits with 2 and says what there is") {
@@ -70,7 +70,7 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab bench --suite micro --plugin-dir /nowhere", "'/nowhere' is not a folder");
     check_wrong_use("evictlab evolve --suite micro", "no state file given");
     check_wrong_use("evictlab evolve --replay other", "there is seed-journey");
-    check_wrong_use("evictlab report", "give --state FILE or --bench FILE");
+    check_wrong_use("evictlab report", "give --bench FILE, --state FILE or --verdict FILE");
     check_wrong_use("evictlab plugins describe nothing", "no plugin 'nothing'; there are:");
     check_wrong_use("evictlab formula check 'min(1'", "^");
     check_wrong_use("evictlab formula chec 1", "it is check, print or explain");

@@ -46,7 +46,7 @@ TEST_CASE("a champion's file tells where it comes from, and is the champion as a
     for (const char* fact :
          {"# suite       micro sha256:", "# run         seed 3, generation ", " of 6, from hybrid_start",
           "# candidate   g", "# hypothesis  ", "# train error 0.", "(retention 0.25: 0.", "# valid error 0.",
-          "# found by    evictlab evolve --suite micro --seq-len 24", "exported by evictlab 0."})
+          "# found by    evictlab evolve --suite micro --seq-len 24", "exported by evictlab 1."})
         CHECK_THAT(text, ContainsSubstring(fact));
     const std::string hash = after(text, "# hash        ");
     CHECK(hash.size() == 16);
