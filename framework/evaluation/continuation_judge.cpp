@@ -13,16 +13,16 @@ namespace evictlab {
 namespace {
 
 constexpr std::size_t block_rows = 32;
-constexpr float least_mass = 1e-30F; ///< attention left over that can still be normalised
+/// What a subtraction leaves of single precision where it leaves this share: all but five bits.
+constexpr float least_share = 1.0F / 32;
 
-/// sums[i] = sum over x of a[x][i] * b[x][i], for rows of `stride`.
+} // namespace
+
 EVICTLAB_CLONES void dot_rows(const float* a, const float* b, std::size_t rows, std::size_t stride, float* sums) {
     std::fill_n(sums, stride, 0.0F);
     for (std::size_t x = 0; x < rows; ++x)
         for (std::size_t i = 0; i < stride; ++i) sums[i] += a[x * stride + i] * b[x * stride + i];
 }
-
-} // namespace
 
 OutputMetric OutputMetric::of(std::span<const float> o_proj, std::size_t width) {
     using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -51,7 +51,7 @@ ContinuationJudge::ContinuationJudge(const AttentionRows& rows, std::size_t prom
         std::fill_n(to + shape_.dim * prompt_, prompt_, 1.0F);
     }
     read_rows(rows);
-    if (metric_) measure_outputs();
+    measure_outputs();
     if (!sensitivity.empty()) read_sensitivity(sensitivity);
 }
 
@@ -68,7 +68,8 @@ void ContinuationJudge::read_sensitivity(std::span<const float> sensitivity) {
 void ContinuationJudge::read_rows(const AttentionRows& rows) {
     const LayerShape& s = shape_;
     const std::size_t rest = s.tokens - prompt_;
-    AlignedFloats block(rest * rows.stride()), rest_values((s.dim + 1) * rest);
+    AlignedFloats block(rest * rows.stride());
+    rest_values_.resize(s.kv_heads * (s.dim + 1) * rest);
     rest_attention_.resize(s.query_heads * rest * judged_stride_);
     attention_.resize(s.query_heads * prompt_ * judged_stride_);
     of_prompt_.resize(s.query_heads * sums_stride_);
@@ -76,9 +77,10 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
     const double share = 1 / static_cast<double>(judged_ * s.group());
     for (std::size_t h = 0; h < s.query_heads; ++h) {
         const std::size_t a = h / s.group();
+        float* const rest_values = rest_values_.data() + a * (s.dim + 1) * rest;
         if (h % s.group() == 0) {
-            transpose(rows.layer().value(a, prompt_), s.dim, rest, s.dim, rest_values.data(), rest);
-            std::fill_n(rest_values.data() + s.dim * rest, rest, 1.0F);
+            transpose(rows.layer().value(a, prompt_), s.dim, rest, s.dim, rest_values, rest);
+            std::fill_n(rest_values + s.dim * rest, rest, 1.0F);
         }
         rows.compute(h, prompt_, rest, block.data());
         float* attention = attention_.data() + h * prompt_ * judged_stride_;
@@ -87,8 +89,12 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
         transpose(block.data() + prompt_, every_ * rows.stride(), judged_, rest, rest_attention, judged_stride_);
         matmul(values_.data() + a * (s.dim + 1) * prompt_, prompt_, attention, judged_stride_,
                of_prompt_.data() + h * sums_stride_, judged_stride_, s.dim + 1, prompt_, judged_stride_);
-        matmul(rest_values.data(), rest, rest_attention, judged_stride_, of_rest_.data() + h * sums_stride_,
-               judged_stride_, s.dim + 1, rest, judged_stride_);
+        float* const of_rest = of_rest_.data() + h * sums_stride_;
+        matmul(rest_values, rest, rest_attention, judged_stride_, of_rest, judged_stride_, s.dim + 1, rest,
+               judged_stride_);
+        for (std::size_t i = 0; i < judged_; ++i)
+            if (of_rest[s.dim * judged_stride_ + i] < DeepRows::depth)
+                deep_rows_.add(rows.layer(), h, i, prompt_ + i * every_);
         for (std::size_t j = 0; j < prompt_; ++j) {
             double sum = 0;
             for (std::size_t i = 0; i < judged_; ++i) sum += static_cast<double>(attention[j * judged_stride_ + i]);
@@ -98,12 +104,15 @@ void ContinuationJudge::read_rows(const AttentionRows& rows) {
 }
 
 void ContinuationJudge::measure_outputs() {
-    AlignedFloats outputs(metric_->width * judged_stride_), product;
+    const std::size_t width = shape_.query_heads * shape_.dim;
+    AlignedFloats outputs(width * judged_stride_), product;
     for (std::size_t h = 0; h < shape_.query_heads; ++h)
         for (std::size_t i = 0; i < shape_.dim * judged_stride_; ++i)
             outputs[h * shape_.dim * judged_stride_ + i] =
                 of_prompt_[h * sums_stride_ + i] + of_rest_[h * sums_stride_ + i];
-    squared_norms(outputs, product, output_norms_);
+    head_norms_.resize(judged_stride_);
+    dot_rows(outputs.data(), outputs.data(), width, judged_stride_, head_norms_.data());
+    if (metric_) squared_norms(outputs, product, output_norms_);
 }
 
 void ContinuationJudge::squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const {
@@ -141,19 +150,30 @@ double ContinuationJudge::attention_loss(std::span<const std::vector<std::uint32
 void ContinuationJudge::add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const {
     const std::size_t dim = shape_.dim, stride = judged_stride_;
     const bool by_evicted = kept.size() > prompt_ / 2; // the shorter sum
-    scratch.part_.resize(sums_stride_);
-    matmul_selected(values_.data() + head / shape_.group() * (dim + 1) * prompt_, prompt_,
-                    attention_.data() + head * prompt_ * stride, stride,
-                    by_evicted ? std::span<const std::uint32_t>(scratch.evicted_) : kept, scratch.part_.data(), stride,
-                    dim + 1, stride);
+    sum_selected(head, by_evicted ? std::span<const std::uint32_t>(scratch.evicted_) : kept, scratch.part_);
     const float* part = scratch.part_.data();
     const float* prompt = of_prompt_.data() + head * sums_stride_;
     const float* rest = of_rest_.data() + head * sums_stride_;
-    const auto cached = [&](std::size_t at) { return (by_evicted ? prompt[at] - part[at] : part[at]) + rest[at]; };
+    const auto subtracted = [&](std::size_t at) { return (prompt[at] - part[at]) + rest[at]; };
+    const auto loses_digits = [&](std::size_t i) {
+        return by_evicted && !(subtracted(dim * stride + i) > least_share);
+    };
+    for (std::size_t i = 0; i < judged_; ++i)
+        if (loses_digits(i)) {
+            sum_selected(head, kept, scratch.kept_part_);
+            break;
+        }
     float* change = scratch.change_.data() + head * dim * stride;
     for (std::size_t i = 0; i < judged_; ++i) {
+        const bool direct = !by_evicted || loses_digits(i);
+        const float* summed = by_evicted ? scratch.kept_part_.data() : part;
+        const auto cached = [&](std::size_t at) { return direct ? summed[at] + rest[at] : subtracted(at); };
         const float mass = cached(dim * stride + i);
-        const float share = mass > least_mass ? 1 / mass : 0;
+        if (mass < DeepRows::depth) {
+            set_deep_change(head, i, kept, scratch);
+            continue;
+        }
+        const float share = 1 / mass;
         for (std::size_t x = 0; x < dim; ++x) {
             const std::size_t at = x * stride + i;
             change[at] = (prompt[at] + rest[at]) - cached(at) * share;
@@ -161,18 +181,35 @@ void ContinuationJudge::add_head(std::size_t head, std::span<const std::uint32_t
     }
 }
 
+void ContinuationJudge::sum_selected(std::size_t head, std::span<const std::uint32_t> tokens,
+                                     AlignedFloats& sums) const {
+    sums.resize(sums_stride_);
+    matmul_selected(values_.data() + head / shape_.group() * (shape_.dim + 1) * prompt_, prompt_,
+                    attention_.data() + head * prompt_ * judged_stride_, judged_stride_, tokens, sums.data(),
+                    judged_stride_, shape_.dim + 1, judged_stride_);
+}
+
 void ContinuationJudge::change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
     start_change(scratch);
     for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
-        scratch.evicted_.clear();
-        std::size_t next = 0;
-        for (std::uint32_t j = 0; j < prompt_; ++j) {
-            if (next < kept[a].size() && kept[a][next] == j)
-                ++next;
-            else
-                scratch.evicted_.push_back(j);
-        }
+        find_evicted(kept[a], scratch);
         for (std::size_t g = 0; g < shape_.group(); ++g) add_head(a * shape_.group() + g, kept[a], scratch);
+    }
+    if (!is_small(scratch)) return;
+    for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
+        find_evicted(kept[a], scratch);
+        for (std::size_t g = 0; g < shape_.group(); ++g) refine_head(a * shape_.group() + g, scratch);
+    }
+}
+
+void ContinuationJudge::find_evicted(std::span<const std::uint32_t> kept, JudgeScratch& scratch) const {
+    scratch.evicted_.clear();
+    std::size_t next = 0;
+    for (std::uint32_t j = 0; j < prompt_; ++j) {
+        if (next < kept.size() && kept[next] == j)
+            ++next;
+        else
+            scratch.evicted_.push_back(j);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "framework/attention/attention_rows.hpp"
+#include "framework/evaluation/deep_rows.hpp"
 
 namespace evictlab {
 
@@ -30,7 +31,7 @@ struct Damage {
 /// Scratch memory of one thread.
 class JudgeScratch {
     friend class ContinuationJudge;
-    AlignedFloats change_, product_, part_;
+    AlignedFloats change_, product_, part_, kept_part_, squares_;
     std::vector<std::uint32_t> evicted_;
 };
 
@@ -67,6 +68,13 @@ public:
     void start_change(JudgeScratch& scratch) const;
     /// `output` is o' [dim] of one query head at one judged query.
     void set_change(std::size_t head, std::size_t query, const float* output, JudgeScratch& scratch) const;
+    /// Whether the change that was set is small beside the outputs: then it is rounding in good part, until every head
+    /// and query is refined.
+    bool is_small(JudgeScratch& scratch) const;
+    /// Finds what set_change() took, a difference, to full precision: `evicted` are the tokens, of all that the query
+    /// sees, that o' does without.
+    void refine(std::size_t head, std::size_t query, std::span<const std::uint32_t> evicted,
+                JudgeScratch& scratch) const;
     double output_error_of_change(JudgeScratch& scratch) const; ///< NaN without an OutputMetric
 
     /// Numbers that respond() adds to: probes * judged queries; 0 without a sensitivity.
@@ -80,7 +88,14 @@ private:
     void measure_outputs();
     void read_sensitivity(std::span<const float> sensitivity);
     void change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+    void find_evicted(std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
     void add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
+    /// [dim + 1][judged_stride_]: of A v and of A over some of the prompt's tokens.
+    void sum_selected(std::size_t head, std::span<const std::uint32_t> tokens, AlignedFloats& sums) const;
+    void refine_head(std::size_t head, JudgeScratch& scratch) const;
+    void set_deep_change(std::size_t head, std::size_t query, std::span<const std::uint32_t> kept,
+                         JudgeScratch& scratch) const;
+    double value(std::size_t kv_head, std::size_t token, std::size_t channel) const;
     /// [judged] squares of ||R x|| for x [width][judged_stride_], into sums.
     void squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const;
 
@@ -92,11 +107,17 @@ private:
     AlignedFloats attention_;      ///< [query_heads][prompt][judged_stride_]
     AlignedFloats rest_attention_; ///< [query_heads][continuation][judged_stride_], of the continuation's tokens
     AlignedFloats values_;         ///< [kv_heads][dim + 1][prompt]: transposed, then a row of ones
+    AlignedFloats rest_values_;    ///< [kv_heads][dim + 1][continuation], likewise
     /// [query_heads][dim + 1][judged_stride_]: sums of A v and of A over the prompt, and over the continuation.
     AlignedFloats of_prompt_, of_rest_;
     std::vector<double> mean_attention_; ///< [kv_heads][prompt]
     std::vector<double> output_norms_;   ///< [judged], ||y||^2
+    AlignedFloats head_norms_;           ///< [judged_stride_], ||o||^2 of all heads
+    DeepRows deep_rows_;
 };
+
+/// sums[i] = sum over x of a[x][i] * b[x][i], for rows of `stride`.
+void dot_rows(const float* a, const float* b, std::size_t rows, std::size_t stride, float* sums);
 
 /// The KL divergence (nats a token) that responses [probe][judged query], summed over layers, foretell: half the mean
 /// of their squares, which is the second order of the divergence under the Fisher information of the full run's

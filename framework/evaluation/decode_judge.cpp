@@ -30,6 +30,22 @@ std::vector<std::vector<double>> layer_attention(const Heads& heads, std::size_t
     return rows;
 }
 
+/// The positions up to `query` that a head does not cache, ascending.
+std::vector<std::uint32_t> evicted_of(const CachedHead& head, std::size_t query) {
+    std::vector<std::uint32_t> evicted;
+    std::size_t slot = 0;
+    for (std::size_t j = 0; j <= query; ++j) {
+        if (slot < head.tokens() && head.position(slot) == j)
+            ++slot;
+        else
+            evicted.push_back(static_cast<std::uint32_t>(j));
+    }
+    return evicted;
+}
+
+/// Below, one minus what is cached has lost digits: a row in single precision adds up to 1 within some 1e-7.
+constexpr double least_loss = 0.02;
+
 } // namespace
 
 /// One cache through the continuation. What is cut is decided by a Chooser: first(capacity) after the prompt,
@@ -49,6 +65,7 @@ public:
             for (const std::uint32_t position : first[a]) heads_[a].add(position);
         Damage damage;
         task_.judge.start_change(task_.scratch);
+        evicted_.clear();
         std::size_t kept = 0;
         for (std::size_t i = prompt; i < end; ++i) {
             for (CachedHead& head : heads_) {
@@ -63,6 +80,7 @@ public:
             }
             kept += heads_[0].tokens();
         }
+        if (task_.judge.is_small(task_.scratch)) refine();
         damage.attention_loss /= static_cast<double>(end - prompt);
         damage.output_error = task_.judge.output_error_of_change(task_.scratch);
         figures.note(retention, damage, task_, kept * heads_.size(), seen_tokens() * heads_.size());
@@ -77,23 +95,37 @@ private:
     /// The loss of one judged query, mean over query heads; its change of the output goes into the scratch.
     double note_query(std::size_t judged) {
         double loss = 0;
-        for (std::size_t a = 0; a < heads_.size(); ++a)
-            for (std::size_t g = 0; g < heads_[a].group(); ++g) {
-                const CachedHead& head = heads_[a];
+        for (std::size_t a = 0; a < heads_.size(); ++a) {
+            const CachedHead& head = heads_[a];
+            evicted_.push_back(evicted_of(head, view_.tokens + judged));
+            for (std::size_t g = 0; g < head.group(); ++g) {
                 const std::size_t h = a * head.group() + g;
                 double cached = 0;
                 for (std::size_t i = 0; i < head.tokens(); ++i)
                     cached += static_cast<double>(task_.judge.attention(h, head.position(i), judged));
-                loss += 1 - cached;
+                loss += 1 - cached < least_loss ? attention_on(evicted_.back(), h, judged) : 1 - cached;
                 task_.judge.set_change(h, judged, head.output(g), task_.scratch);
             }
+        }
         return loss / static_cast<double>(view_.shape().query_heads);
+    }
+    double attention_on(std::span<const std::uint32_t> tokens, std::size_t head, std::size_t judged) const {
+        double sum = 0;
+        for (const std::uint32_t token : tokens) sum += static_cast<double>(task_.judge.attention(head, token, judged));
+        return sum;
+    }
+    void refine() {
+        for (std::size_t i = 0; i < evicted_.size(); ++i)
+            for (std::size_t g = 0; g < heads_[0].group(); ++g)
+                task_.judge.refine(i % heads_.size() * heads_[0].group() + g, i / heads_.size(), evicted_[i],
+                                   task_.scratch);
     }
 
     Task& task_;
     const LayerView& view_;
     std::size_t interval_;
     Heads heads_;
+    std::vector<std::vector<std::uint32_t>> evicted_; ///< [judged query][kv_head]
 };
 
 class DecodeJudge::ByScorer {
