@@ -7,7 +7,7 @@
 
 struct ExpectedAttention {
     int future = 512, sinks = 4;
-    bool use_covariance = true, use_vnorm = true;
+    bool use_covariance = true, use_vnorm = true, by_dim = false;
     double epsilon = 0;
 
     static constexpr evictlab::Info info{
@@ -16,8 +16,8 @@ struct ExpectedAttention {
         .description = "(expected_attn + epsilon) value_norm; the sinks above all",
         .reference = "Devoto et al. 2025, Expected Attention, arXiv:2510.00636; NVIDIA kvpress 0.5.5, "
                      "ExpectedAttentionPress"};
-    static constexpr evictlab::Columns columns{"expected_attn:future={future}:sinks={sinks}{use_covariance?|:mean}",
-                                               "value_norm"};
+    static constexpr evictlab::Columns columns{
+        "expected_attn:future={future}:sinks={sinks}{use_covariance?|:mean}{by_dim?:by_dim|}", "value_norm"};
     static constexpr evictlab::Parameter<ExpectedAttention> parameters[] = {
         {&ExpectedAttention::future,
          {.key = "future", .label = "future positions", .help = "over which is averaged", .min = 1, .max = 1 << 20}},
@@ -26,8 +26,15 @@ struct ExpectedAttention {
          {.key = "use_covariance", .label = "covariance", .help = "the second moment of the queries"}},
         {&ExpectedAttention::use_vnorm, {.key = "use_vnorm", .label = "value norm", .help = "multiplies the score"}},
         {&ExpectedAttention::epsilon,
-         {.key = "epsilon", .label = "epsilon", .help = "added before the value norm, as attention"}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "kvpress's defaults"}};
+         {.key = "epsilon", .label = "epsilon", .help = "added before the value norm, as attention"}},
+        {&ExpectedAttention::by_dim,
+         {.key = "by_dim",
+          .label = "1/sqrt(d)",
+          .help = "for the layer's softmax scale, as kvpress has it",
+          .evolvable = false}}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "kvpress's defaults, and its 1/sqrt(d) for the softmax scale of every model", {{"by_dim", 1}}},
+        {"paper", "the same with the layer's own softmax scale"}};
 
     void score(evictlab::Batch<ExpectedAttention> batch, std::span<double> scores) const {
         const auto protected_tokens = static_cast<std::size_t>(sinks);

@@ -27,6 +27,7 @@ public:
 
     const double* key_norm() const override { return key_norm_.data(); }
     std::size_t head_stride() const override { return stride_; }
+    std::size_t sliding_window() const override { return layer_.sliding_window; }
 
     const double* next_row() override {
         const std::size_t query = next_query_++, in_block = query % block;

@@ -37,6 +37,7 @@ struct RowContext {
     std::size_t num_layers = 0;
     std::size_t query = 0;                ///< its position; query + 1 tokens were seen
     std::size_t tokens = 0;               ///< cached, the query's own last: query + 1 unless some were evicted for good
+    std::size_t sliding_window = 0;       ///< keys that a query sees, its own included; 0: all before it
     const double* attention = nullptr;    ///< [tokens], padded: of the KV head, the mean over its query heads
     const double* position = nullptr;     ///< [tokens], padded
     const double* relative_pos = nullptr; ///< [tokens], padded: query - position

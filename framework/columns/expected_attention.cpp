@@ -81,33 +81,73 @@ void ExpectedAttention::update(const RowContext& row) {
     for (const Statistics& head : heads_) score_head(row, head, first);
 }
 
+std::size_t ExpectedAttention::seen_by(const RowContext& row, std::size_t token) const {
+    if (row.sliding_window == 0) return rule_.future;
+    const std::size_t age = row.query - static_cast<std::size_t>(row.position[token]);
+    return std::min(rule_.future, row.sliding_window - std::min(row.sliding_window, age + 1));
+}
+
+/// Turns by the mean rotation of the positions that see a token, which most tokens share.
+class ExpectedAttention::Turned {
+public:
+    Turned(const HeadTensors& t, const Numbers& mean, const Numbers& covariance)
+        : t_(t), mean_(mean), covariance_(covariance), turned_mean_(t.dim), cosine_(t.dim / 2), sine_(t.dim / 2) {}
+
+    /// mu and Sigma for tokens that the next `positions` queries see.
+    void seen_by(std::size_t positions) {
+        if (positions == positions_) return;
+        positions_ = positions;
+        mean_rotation(t_, t_.queries, positions, cosine_, sine_);
+        rotate(mean_.data(), cosine_, sine_, turned_mean_.data());
+        turned_covariance_ = covariance_;
+        if (!covariance_.empty()) rotate_both_sides(turned_covariance_, t_.dim, cosine_, sine_);
+    }
+    const Numbers& mean() const { return turned_mean_; }
+    const Numbers& covariance() const { return turned_covariance_; }
+
+private:
+    const HeadTensors& t_;
+    const Numbers &mean_, &covariance_;
+    std::size_t positions_ = 0;
+    Numbers turned_mean_, turned_covariance_, cosine_, sine_;
+};
+
 void ExpectedAttention::score_head(const RowContext& row, const Statistics& statistics, std::size_t first) {
     const HeadTensors& t = *row.tensors;
-    const auto count = static_cast<double>(t.queries - rule_.sinks), dim = static_cast<double>(t.dim);
-    Numbers mean = statistics.sum, covariance, turned(t.dim), cosine(t.dim / 2), sine(t.dim / 2);
+    const auto count = static_cast<double>(t.queries - rule_.sinks);
+    const double scale =
+        rule_.by_dim ? 1 / std::sqrt(static_cast<double>(t.dim)) : static_cast<double>(t.softmax_scale);
+    Numbers mean = statistics.sum, covariance;
     for (double& x : mean) x /= count;
-    mean_rotation(t, t.queries, rule_.future, cosine, sine);
     if (rule_.covariance) {
         covariance = statistics.outer;
         for (std::size_t x = 0; x < t.dim; ++x)
             for (std::size_t y = 0; y < t.dim; ++y)
                 covariance[x * t.dim + y] = covariance[x * t.dim + y] / count - mean[x] * mean[y];
-        rotate_both_sides(covariance, t.dim, cosine, sine);
     }
-    rotate(mean.data(), cosine, sine, turned.data());
+    Turned turned(t, mean, covariance);
     Numbers logits(row.tokens), key(t.dim), scratch(t.dim);
     double highest = -HUGE_VAL, total = 0;
     for (std::size_t i = first; i < row.tokens; ++i) {
+        const std::size_t seen = seen_by(row, i);
+        logits[i] = -HUGE_VAL;
+        if (seen == 0) continue;
+        turned.seen_by(seen);
         double along = 0;
         for (std::size_t x = 0; x < t.dim; ++x) {
             key[x] = static_cast<double>(t.k[i * t.dim + x]);
-            along += key[x] * turned[x];
+            along += key[x] * turned.mean()[x];
         }
-        logits[i] = along / std::sqrt(dim);
-        if (rule_.covariance) logits[i] += quadratic(covariance.data(), key.data(), t.dim, scratch.data()) / (2 * dim);
+        logits[i] = along * scale;
+        if (rule_.covariance)
+            logits[i] += quadratic(turned.covariance().data(), key.data(), t.dim, scratch.data()) * (scale * scale / 2);
         highest = std::max(highest, logits[i]);
     }
-    for (std::size_t i = first; i < row.tokens; ++i) total += logits[i] = std::exp(logits[i] - highest);
+    if (highest == -HUGE_VAL) return;
+    for (std::size_t i = first; i < row.tokens; ++i) {
+        const double share = static_cast<double>(seen_by(row, i)) / static_cast<double>(rule_.future);
+        total += logits[i] = std::exp(logits[i] - highest) * share;
+    }
     for (std::size_t i = first; i < row.tokens; ++i) values_[i] += logits[i] / total / static_cast<double>(t.group);
 }
 

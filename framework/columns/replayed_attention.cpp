@@ -22,6 +22,13 @@ void turn(const HeadTensors& t, const float* query, std::size_t positions, float
     }
 }
 
+/// The first slot that a query at `position` sees.
+std::size_t first_seen(const RowContext& row, std::size_t position) {
+    if (row.sliding_window == 0 || position < row.sliding_window) return 0;
+    const auto oldest = static_cast<double>(position + 1 - row.sliding_window);
+    return static_cast<std::size_t>(std::lower_bound(row.position, row.position + row.tokens, oldest) - row.position);
+}
+
 } // namespace
 
 void ReplayedAttention::update(const RowContext& row) {
@@ -30,7 +37,7 @@ void ReplayedAttention::update(const RowContext& row) {
     AlignedFloats keys(t.dim * stride);
     transpose(t.k, t.dim, row.tokens, t.dim, keys.data(), stride);
     std::fill(values_.begin(), values_.end(), 0.0);
-    for (std::size_t h = 0; h < t.group; ++h) add(t, h, row.tokens, keys);
+    for (std::size_t h = 0; h < t.group; ++h) add(row, h, keys);
     const std::size_t count = std::min({rule_.count, rule_.window, t.queries});
     for (double& value : values_) {
         value /= static_cast<double>(count * t.group);
@@ -39,7 +46,9 @@ void ReplayedAttention::update(const RowContext& row) {
 }
 
 /// Adds what a query head's replayed queries attend to, or its squares.
-void ReplayedAttention::add(const HeadTensors& t, std::size_t head, std::size_t tokens, const AlignedFloats& keys) {
+void ReplayedAttention::add(const RowContext& context, std::size_t head, const AlignedFloats& keys) {
+    const HeadTensors& t = *context.tensors;
+    const std::size_t tokens = context.tokens;
     const std::size_t window = std::min(rule_.window, t.queries), count = std::min(rule_.count, window);
     const std::size_t stride = padded_columns(tokens);
     AlignedFloats queries(count * t.dim), rows(count * stride);
@@ -50,8 +59,10 @@ void ReplayedAttention::add(const HeadTensors& t, std::size_t head, std::size_t 
     matmul(queries.data(), t.dim, keys.data(), stride, rows.data(), stride, count, t.dim, stride);
     for (std::size_t i = 0; i < count; ++i) {
         float* const row = rows.data() + i * stride;
-        softmax(row, 0, tokens, stride, t.softmax_scale);
-        for (std::size_t j = 0; j < tokens; ++j) {
+        const std::size_t first = first_seen(context, t.queries + i);
+        if (first == tokens) break; // the later ones see even less
+        softmax(row, first, tokens, stride, t.softmax_scale);
+        for (std::size_t j = first; j < tokens; ++j) {
             const auto attention = static_cast<double>(row[j]);
             values_[j] += rule_.rms ? attention * attention : attention;
         }

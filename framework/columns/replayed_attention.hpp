@@ -16,8 +16,8 @@ struct ReplayRule {
 };
 
 /// Of n tokens seen, query i of the `count` chosen ones, oldest first, is turned by RoPE from its own position to n +
-/// i; its softmax is over all cached tokens. The mean over the chosen queries and the group's heads. A sliding window
-/// is not looked at.
+/// i; its softmax is over the cached tokens that it sees there. The mean over the chosen queries and the group's heads;
+/// a query that is beyond the sliding window of them all gives 0.
 class ReplayedAttention final : public Copyable<ReplayedAttention> {
 public:
     ReplayedAttention(ReplayRule rule, std::size_t tokens) : rule_(rule), values_(padded(tokens)) {}
@@ -25,7 +25,7 @@ public:
     const double* values() override { return values_.data(); }
 
 private:
-    void add(const HeadTensors& tensors, std::size_t head, std::size_t tokens, const AlignedFloats& keys);
+    void add(const RowContext& row, std::size_t head, const AlignedFloats& keys);
 
     ReplayRule rule_;
     std::vector<double> values_;

@@ -82,6 +82,7 @@ RowContext CachedHead::row() {
     tensors_.wov_norm = wov_norm_.empty() ? nullptr : wov_norm_.data();
     tensors_.wov_stride = stride_;
     RowContext row{.layer = view_.layer, .num_layers = view_.num_layers, .query = query_, .tokens = tokens_};
+    row.sliding_window = view_.tensors().sliding_window;
     row.attention = attention_.data();
     row.position = position_.data();
     row.relative_pos = relative_.data();

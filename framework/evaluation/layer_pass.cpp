@@ -15,6 +15,7 @@ LayerPass::LayerPass(const Trace& trace, std::size_t layer, std::span<const Colu
       head_stride_(reader_->head_stride()), ages_(seq_len_), board_(columns, heads_, seq_len_) {
     row_.layer = layer;
     row_.num_layers = trace.num_layers();
+    row_.sliding_window = reader_->sliding_window();
     row_.token_type = trace.token_type();
     row_.position = ages_.position();
     if (heads_ > 1 && demand_of(columns).layer_history > 0) layer_attention_.resize(padded(seq_len_));

@@ -68,6 +68,7 @@ void PromptColumns::feed(const LayerView& view, const ColumnDemand& demand) {
     layer_attention_.resize(demand.layer_history > 0 ? stride : 0);
     std::vector<double> query_attention(demand.query_rows_history > 0 ? group * stride : 0);
     RowContext row{.layer = view.layer, .num_layers = view.num_layers};
+    row.sliding_window = view.tensors().sliding_window;
     row.position = ages_.position();
     row.token_type = view.token_type;
     row.group = group;

@@ -31,8 +31,9 @@ bool has_published_preset(const std::shared_ptr<const Plugin>& plugin) {
 }
 
 // The authors of LagKV leave prompts of less than 2064 tokens alone: a row without any eviction would lead the table.
-bool keeps_short_prompts(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
-    return plugin->id() == "lagkv" && preset.name == "paper";
+// ExpectedAttention is kvpress's but in models with a softmax scale of their own: elsewhere it would be there twice.
+bool only_by_name(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
+    return preset.name == "paper" && (plugin->id() == "lagkv" || plugin->id() == "expected_attention");
 }
 
 Scorer of_preset(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
@@ -75,7 +76,7 @@ std::vector<Scorer> all_prefill_scorers(PluginHost& host) {
         if (!has_published_preset(plugin)) scorers.push_back(of_defaults(plugin));
         for (const auto& rule : plugin->rules())
             for (const Preset& preset : rule->presets())
-                if (is_listed(preset) && !keeps_short_prompts(rule, preset)) scorers.push_back(of_preset(rule, preset));
+                if (is_listed(preset) && !only_by_name(rule, preset)) scorers.push_back(of_preset(rule, preset));
     }
     for (const auto text : wrapped_rows)
         if (host.find(text.substr(0, text.find('@')))) scorers.push_back(make_scorer(text, host));

@@ -25,6 +25,8 @@ public:
     /// between heads. Valid until the next call.
     virtual const double* next_row() = 0;
     virtual std::size_t head_stride() const = 0;
+    /// Keys that a query of the layer sees, its own included; 0: all before it.
+    virtual std::size_t sliding_window() const { return 0; }
 };
 
 class CapturedTrace;

@@ -66,6 +66,7 @@ COLUMNS = [
     "expected_attn",
     "expected_attn:mean",
     "expected_attn:future=100:sinks=0",
+    "expected_attn:by_dim",
     "replayed_attn:16:rms",
     "replayed_attn:all:count=20",
 ]

@@ -1,9 +1,7 @@
-def mean_rotation(layer: Layer, future: int) -> Tensor:
-    """Mean of RoPE's rotations at the `future` positions that follow the prompt, of channels in RoPE's order: [d, d]."""
-    rope = found_rope(layer)
-    positions = layer.start + layer.tokens + torch.arange(future, device=rope.frequencies.device, dtype=EXACT)
-    angles = positions[:, None] * rope.frequencies
-    cos, sin = angles.cos().mean(dim=0) * rope.factor, angles.sin().mean(dim=0) * rope.factor
-    turned = torch.cat((torch.diag(cos), torch.diag(sin)))
-    crossed = torch.cat((torch.diag(-sin), torch.diag(cos)))
-    return torch.cat((turned, crossed), dim=1)
+def mean_rotation(layer: Layer, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """RoPE's cosines and sines, each [.., d/2]: means over the first `counts` positions that follow the prompt."""
+    rope, counts = found_rope(layer), counts.clamp_min(1)
+    steps = torch.arange(int(counts.max()), device=counts.device, dtype=EXACT)
+    angles = (layer.start + layer.tokens + steps)[:, None] * rope.frequencies
+    cos, sin = (part.cumsum(dim=0)[counts - 1] * rope.factor / counts[:, None] for part in (angles.cos(), angles.sin()))
+    return cos, sin

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+
 #include "framework/columns/column_kernels.hpp"
 #include "framework/columns/states.hpp"
 
@@ -11,7 +14,8 @@ public:
     explicit ObservedAttention(std::size_t tokens) : sums_(padded(tokens)), values_(padded(tokens)) {}
     void update(const RowContext& row) override {
         accumulate(row.attention, row.tokens, sums_.data());
-        for (std::size_t i = 0; i < row.tokens; ++i) values_[i] = sums_[i] / (row.relative_pos[i] + 1);
+        const double most = row.sliding_window > 0 ? static_cast<double>(row.sliding_window) : HUGE_VAL;
+        for (std::size_t i = 0; i < row.tokens; ++i) values_[i] = sums_[i] / std::min(row.relative_pos[i] + 1, most);
     }
     const double* values() override { return values_.data(); }
     void keep(std::span<const std::uint32_t> slots) override { keep_slots(sums_, slots); }

@@ -22,7 +22,8 @@ ReplayRule read(std::string_view text) {
 ColumnInfo describe_replayed_attn() {
     return {"replayed_attn",
             "attention that the last W queries would give the token if they were asked again at the positions that "
-            "follow: replayed_attn:W (64; or all) for the mean, :rms for the root of the mean square, :count=C to "
+            "follow, as far as a sliding window lets them: replayed_attn:W (64; or all) for the mean, :rms for the "
+            "root of the mean square, :count=C to "
             "replay at most C of them (128)",
             ColumnKind::token,
             [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {

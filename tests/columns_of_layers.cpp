@@ -1,0 +1,195 @@
+// Columns that follow from a layer's own softmax scale and sliding window, held to plain double arithmetic.
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "framework/evaluation/layer_cache.hpp"
+#include "framework/evaluation/prompt_columns.hpp"
+#include "tests/support/captured_reference.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace evictlab;
+using namespace evictlab::test;
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+LayerTensors made_layer(std::size_t window, float scale) {
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    LayerTensors layer;
+    layer.shape = {4, 2, 50, 6};
+    layer.q.resize(4 * 50 * 6);
+    layer.k.resize(2 * 50 * 6);
+    layer.v.resize(layer.k.size());
+    for (float& x : layer.q) x = normal(random);
+    for (float& x : layer.k) x = normal(random);
+    for (float& x : layer.v) x = normal(random);
+    layer.rope_inv_freq = {0.9F, 0.2F, 0.01F};
+    layer.rope_scale = 1.2F;
+    layer.softmax_scale = scale;
+    layer.sliding_window = window;
+    return layer;
+}
+
+/// x turned by RoPE's rotations of these positions, their mean.
+Numbers turned(const LayerTensors& layer, const Numbers& x, const std::vector<double>& positions) {
+    const std::size_t half = layer.shape.dim / 2;
+    Numbers out(x.size());
+    for (const double position : positions)
+        for (std::size_t m = 0; m < half; ++m) {
+            const double angle = position * double(layer.rope_inv_freq[m]), share = 1 / double(positions.size());
+            out[m] += (x[m] * std::cos(angle) - x[m + half] * std::sin(angle)) * share;
+            out[m + half] += (x[m + half] * std::cos(angle) + x[m] * std::sin(angle)) * share;
+        }
+    return out;
+}
+
+Numbers query(const LayerTensors& layer, std::size_t head, std::size_t i) {
+    const float* q = layer.q.data() + (head * layer.shape.tokens + i) * layer.shape.dim;
+    return {q, q + layer.shape.dim};
+}
+
+double product(const LayerTensors& layer, const Numbers& q, std::size_t kv_head, std::size_t j) {
+    double sum = 0;
+    for (std::size_t x = 0; x < q.size(); ++x)
+        sum += q[x] * double(layer.k[(kv_head * layer.shape.tokens + j) * q.size() + x]);
+    return sum;
+}
+
+bool sees(const LayerTensors& layer, std::size_t query, std::size_t key) {
+    return layer.sliding_window == 0 || query - key < layer.sliding_window;
+}
+
+void add_shares(const Numbers& masses, double weight, Numbers& out) {
+    double total = 0;
+    for (const double mass : masses) total += mass;
+    for (std::size_t i = 0; i < out.size() && total > 0; ++i) out[i] += masses[i] / total * weight;
+}
+
+/// Of the tokens that are cached after `seen` queries.
+Numbers replayed(const LayerTensors& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
+                 std::size_t window, std::size_t count) {
+    Numbers values(cached.size());
+    const std::size_t group = layer.shape.group();
+    for (std::size_t g = 0; g < group; ++g)
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t from = seen - window + i * window / count;
+            const Numbers q = turned(layer, query(layer, head * group + g, from), {double(seen + i - from)});
+            Numbers masses;
+            for (const std::size_t j : cached)
+                masses.push_back(
+                    sees(layer, seen + i, j) ? std::exp(product(layer, q, head, j) * double(layer.softmax_scale)) : 0);
+            add_shares(masses, 1 / double(group * count), values);
+        }
+    return values;
+}
+
+Numbers expected(const LayerTensors& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
+                 std::size_t future, std::size_t sinks, double scale, bool covariance) {
+    Numbers values(cached.size());
+    const std::size_t group = layer.shape.group(), dim = layer.shape.dim;
+    for (std::size_t g = 0; g < group; ++g) {
+        std::vector<Numbers> before; // RoPE
+        Numbers mean(dim);
+        for (std::size_t i = sinks; i < seen; ++i) {
+            before.push_back(turned(layer, query(layer, head * group + g, i), {-double(i)}));
+            for (double& x : before.back()) x /= double(layer.rope_scale);
+            for (std::size_t x = 0; x < dim; ++x) mean[x] += before.back()[x] / double(seen - sinks);
+        }
+        Numbers masses;
+        for (const std::size_t j : cached) {
+            std::vector<double> positions;
+            for (std::size_t p = seen; p < seen + future; ++p)
+                if (sees(layer, p, j)) positions.push_back(double(p));
+            masses.push_back(0);
+            if (j < sinks || positions.empty()) continue;
+            const auto along = [&](Numbers q) {
+                q = turned(layer, q, positions);
+                return product(layer, q, head, j) * double(layer.rope_scale) * scale;
+            };
+            double logit = along(mean);
+            for (Numbers q : before) {
+                for (std::size_t x = 0; x < dim; ++x) q[x] -= mean[x];
+                if (covariance) logit += along(q) * along(q) / 2 / double(before.size());
+            }
+            masses.back() = std::exp(logit) * double(positions.size()) / double(future);
+        }
+        add_shares(masses, 1 / double(group), values);
+    }
+    return values;
+}
+
+Numbers observed(const LayerTensors& layer, std::size_t seen, std::size_t head) {
+    const SlowLayer slow(layer, seen, {});
+    Numbers sums = slow.column("cumulative_attn")[head];
+    for (std::size_t j = 0; j < seen; ++j) {
+        double queries = 0;
+        for (std::size_t i = j; i < seen; ++i) queries += sees(layer, i, j);
+        sums[j] /= queries;
+    }
+    return sums;
+}
+
+void check(const double* got, const Numbers& wanted, const std::string& column) {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        INFO(column << ", slot " << i);
+        CHECK(got[i] == Approx(wanted[i]).epsilon(2e-5).margin(1e-9));
+    }
+}
+
+std::vector<ColumnId> interned(const std::vector<std::string>& names) {
+    std::vector<ColumnId> ids;
+    for (const auto& name : names) ids.push_back(columns::intern(name));
+    return ids;
+}
+
+} // namespace
+
+TEST_CASE("at the end of a prompt, columns know the layer's softmax scale and sliding window") {
+    const std::size_t window = GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{9}, std::size_t{30},
+                                        std::size_t{49}, std::size_t{200});
+    const float scale = GENERATE(0.05F, 0.4F, 1.3F);
+    const LayerTensors layer = made_layer(window, scale);
+    const AttentionRows rows(layer);
+    const std::size_t n = 40;
+    const std::vector<double> types(padded(50));
+    const LayerView view{&rows, 0, 1, n, types.data(), nullptr};
+    const auto ids = interned({"observed_attn", "expected_attn", "expected_attn:future=20:sinks=2:mean",
+                               "expected_attn:future=1:by_dim", "replayed_attn:16", "replayed_attn:all:count=7"});
+    PromptColumns computed(view, ids);
+    std::vector<std::size_t> cached(n);
+    for (std::size_t j = 0; j < n; ++j) cached[j] = j;
+    const double own = double(scale), by_dim = 1 / std::sqrt(6.0);
+    INFO("window " << window << ", scale " << scale);
+    for (std::size_t a = 0; a < 2; ++a) {
+        const Numbers wanted[] = {observed(layer, n, a),
+                                  expected(layer, cached, n, a, 512, 4, own, true),
+                                  expected(layer, cached, n, a, 20, 2, own, false),
+                                  expected(layer, cached, n, a, 1, 4, by_dim, true),
+                                  replayed(layer, cached, n, a, 16, 16),
+                                  replayed(layer, cached, n, a, n, 7)};
+        for (std::size_t c = 0; c < ids.size(); ++c)
+            check(computed.columns().view(c, a).data, wanted[c], columns::name(ids[c]));
+    }
+}
+
+TEST_CASE("while decoding, they know them of what is still cached") {
+    const std::size_t window = GENERATE(std::size_t{0}, std::size_t{12}, std::size_t{33});
+    const LayerTensors layer = made_layer(window, 0.7F);
+    const AttentionRows rows(layer);
+    const std::vector<double> types(padded(50));
+    const LayerView view{&rows, 0, 1, 40, types.data(), nullptr};
+    const auto ids = interned({"expected_attn:future=25", "replayed_attn:10"});
+    ColumnBoard board(ids, 1, 50);
+    CachedHead head(view, 1);
+    const std::vector<std::size_t> cached{0, 3, 4, 11, 12, 20, 29, 30, 31, 38, 39};
+    for (const std::size_t position : cached) head.add(position);
+    head.attend(39);
+    board.update(0, head.row());
+    INFO("window " << window);
+    check(board.view(0, 0).data, expected(layer, cached, 40, 1, 25, 4, double(0.7F), true), "expected_attn");
+    check(board.view(1, 0).data, replayed(layer, cached, 40, 1, 10, 10), "replayed_attn");
+}
