@@ -117,6 +117,7 @@ std::string flags_of(const Plugin& plugin) {
     flags += plugin.concurrent() ? ", concurrent" : ", one call at a time";
     if (plugin.wrapper()) flags += fmt::format(", a wrapper: {}(SCORER)", plugin.id());
     if (plugin.budgeted()) flags += ", scores for a budget";
+    if (plugin.equal_layers()) flags += ", equal budgets for all layers";
     if (plugin.budgets_layers()) flags += ", budgets for layers";
     if (plugin.budgets_heads()) flags += ", budgets for heads";
     if (plugin.wants_tensors()) flags += ", reads queries, keys and values";

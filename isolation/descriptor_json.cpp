@@ -26,7 +26,7 @@ Json to_json(const Plugin& rule) {
     const auto flag = [](bool set, std::uint64_t value) { return set ? value : 0; };
     const std::uint64_t flags = flag(rule.deterministic(), EVL_DETERMINISTIC) |
                                 flag(rule.concurrent(), EVL_CONCURRENT) | flag(rule.budgeted(), EVL_BUDGETED) |
-                                flag(rule.wants_tensors(), EVL_TENSORS);
+                                flag(rule.wants_tensors(), EVL_TENSORS) | flag(rule.equal_layers(), EVL_EQUAL_LAYERS);
     const auto columns = rule.column_patterns();
     return {{"id", rule.id()},
             {"name", rule.name()},

@@ -13,7 +13,8 @@ struct AdaKv {
         .id = "adakv",
         .name = "AdaKV",
         .description = "the base's scores; heads share the budget by the layer's highest, each at least alpha K of it",
-        .reference = "Feng et al. 2024, Ada-KV, arXiv:2407.11550; NVIDIA kvpress 0.5.5, AdaKVPress"};
+        .reference = "Feng et al. 2024, Ada-KV, arXiv:2407.11550; NVIDIA kvpress 0.5.5, AdaKVPress",
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"base_score"};
     static constexpr evictlab::Parameter<AdaKv> parameters[] = {
         {&AdaKv::alpha, {.key = "alpha", .label = "alpha", .help = "share of the budget that each head is sure of"}}};
@@ -55,7 +56,7 @@ struct AdaKvOfPaper {
     void score(evictlab::Head<AdaKvOfPaper> head, std::span<double> out) const {
         const auto base = head["base_score"];
         for (std::size_t i = 0; i < out.size(); ++i)
-            out[i] = i + static_cast<std::size_t>(window) < out.size() ? base[i] : evictlab::keep;
+            out[i] = i + static_cast<std::size_t>(window) < out.size() ? below_keep(base[i]) : evictlab::keep;
     }
 
     void head_budgets(evictlab::Batch<AdaKvOfPaper> batch, std::span<const double> scores,
@@ -68,7 +69,7 @@ struct AdaKvOfPaper {
         for (std::size_t h = 0; h < heads; ++h) {
             const auto row = batch.row(scores, h).first(n - last);
             const double scale = normalize ? share_of_best(row, scored) : 1;
-            for (const double value : row) before.push_back(value * scale);
+            for (const double value : row) before.push_back(is_ordinary(value) ? value * scale : value);
         }
         share_among_heads(before, 0, heads * scored, kept);
         const auto equal = static_cast<float>(static_cast<std::size_t>(static_cast<double>(scored) * alpha));
@@ -78,12 +79,16 @@ struct AdaKvOfPaper {
         }
     }
 
+    /// Neither kept always nor evicted first.
+    static bool is_ordinary(double score) { return std::fabs(score) < std::numeric_limits<double>::max(); }
+
     static double share_of_best(std::span<const double> row, std::size_t count) {
         std::vector<double> sorted(row.begin(), row.end());
         std::ranges::sort(sorted, std::greater{});
         double best = 0, all = 0;
-        for (std::size_t i = 0; i < sorted.size(); ++i) (i < count ? best : all) += sorted[i];
-        return best / (best + all);
+        for (std::size_t i = 0; i < sorted.size(); ++i)
+            if (is_ordinary(sorted[i])) (i < count ? best : all) += sorted[i];
+        return best + all != 0 ? best / (best + all) : 1;
     }
 };
 EVICTLAB_SCORER(AdaKv, AdaKvOfPaper)

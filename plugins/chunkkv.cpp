@@ -7,6 +7,8 @@
 #include <functional>
 #include <vector>
 
+#include "head_shares.hpp"
+
 // Gives each of the first `tokens` tokens of every head its chunk's value: the base's scores summed over heads and
 // tokens, or with `mean` averaged over the chunk's tokens.
 template <class Scorer>
@@ -92,6 +94,8 @@ struct ChunkKvOfPaper {
     void score(Batch batch, std::span<double> scores) const {
         std::ranges::fill(scores, evictlab::keep);
         score_chunks(batch, static_cast<std::size_t>(chunk_length), before_window(batch), false, scores);
+        for (std::size_t h = 0; h < batch.heads(); ++h)
+            for (double& score : batch.row(scores, h).first(before_window(batch))) score = below_keep(score);
     }
 
     void head_budgets(Batch batch, std::span<const double> scores, std::span<std::uint64_t> kept) const {

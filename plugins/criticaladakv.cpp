@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "critical_stages.hpp"
 #include "head_shares.hpp"
 
 struct CriticalAdaKv {
@@ -18,7 +19,8 @@ struct CriticalAdaKv {
         .reference =
             "Feng et al. 2025, Identify Critical KV Cache, arXiv:2502.03805 (DefensiveKV 9251b95); NVIDIA kvpress "
             "0.5.5, CriticalAdaKVPress",
-        .budgeted = true};
+        .budgeted = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"base_score", "wov_norm"};
     static constexpr evictlab::Parameter<CriticalAdaKv> parameters[] = {
         {&CriticalAdaKv::alpha,
@@ -40,12 +42,12 @@ struct CriticalAdaKv {
         for (std::size_t h = 0; h < batch.heads(); ++h) {
             const auto base = batch.head(h)["base_score"], norm = batch.head(h)["wov_norm"];
             const auto out = batch.row(scores, h);
-            for (std::size_t i = 0; i < out.size(); ++i) out[i] = (base[i] + epsilon) * norm[i];
+            for (std::size_t i = 0; i < out.size(); ++i) out[i] = second_stage(base[i], epsilon, norm[i]);
             std::iota(order.begin(), order.end(), std::size_t{0});
             std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return base[i]; });
             const auto first = static_cast<std::size_t>(static_cast<double>(budgets[h]) * first_stage);
             for (std::size_t i = 0; i < std::max(first, safeguarded(batch.kept(), alpha, at_least_one)); ++i)
-                out[order[i]] = std::numeric_limits<float>::max();
+                out[order[i]] = first_stage_score(base[order[i]]);
         }
     }
 

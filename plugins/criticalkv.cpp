@@ -3,9 +3,10 @@
 #include <evictlab/scorer.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <vector>
+
+#include "critical_stages.hpp"
 
 struct CriticalKv {
     double epsilon = 1e-4, first_stage = 0.5;
@@ -18,7 +19,8 @@ struct CriticalKv {
         .reference =
             "Feng et al. 2025, Identify Critical KV Cache, arXiv:2502.03805 (DefensiveKV 9251b95); NVIDIA kvpress "
             "0.5.5, CriticalKVPress",
-        .budgeted = true};
+        .budgeted = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"base_score", "wov_norm"};
     static constexpr evictlab::Parameter<CriticalKv> parameters[] = {
         {&CriticalKv::epsilon, {.key = "epsilon", .label = "epsilon", .help = "added to the base's score"}},
@@ -36,9 +38,9 @@ struct CriticalKv {
         std::vector<std::size_t> order(out.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return base[i]; });
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = (base[i] + epsilon) * norm[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = second_stage(base[i], epsilon, norm[i]);
         for (std::size_t i = 0; i < std::max<std::size_t>(first, at_least_one ? 1 : 0); ++i)
-            out[order[i]] = std::numeric_limits<float>::max();
+            out[order[i]] = first_stage_score(base[order[i]]);
     }
 };
 EVICTLAB_SCORER(CriticalKv)

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "framework/evaluation/selection.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -140,16 +142,140 @@ TEST_CASE("scores that do not depend on the budget are computed once") {
     CHECK(std::ranges::equal(selection.kept_per_head(), Counts{5, 5}));
 }
 
-TEST_CASE("a wrapper gets the scores and the layer budget of its base") {
+TEST_CASE("a wrapper gets the scores of its base, and its layer budget where it goes by that") {
     TestLayer layer(400);
-    const auto base = select("pyramidkv@kvpress:window=8,beta=5", layer.input, 0.5);
+    const auto base = select("pyramidkv@paper", layer.input, 0.5);
     CHECK(base.kept[0] > 200); // an early layer
-    const auto wrapped = select("adakv@kvpress(pyramidkv@kvpress:window=8,beta=5)", layer.input, 0.5);
-    CHECK(wrapped.scores == base.scores);
-    CHECK(wrapped.kept[0] + wrapped.kept[1] == 2 * base.kept[0]);
-    CHECK(wrapped.kept[1] > wrapped.kept[0]); // whose scores are ten times as high
+    const auto chunks = select("chunkkv@paper(pyramidkv@paper)", layer.input, 0.5);
+    CHECK(chunks.kept[0] > base.kept[0] - 10); // whole chunks of 10, and the window
+    const auto shared = select("adakv@paper:window=8(pyramidkv@paper)", layer.input, 0.5);
+    CHECK(std::abs(double(shared.kept[0] + shared.kept[1]) - 2 * double(base.kept[0])) <= 4); // it rounds
+    CHECK(shared.kept[1] > shared.kept[0]); // whose scores are ten times as high
     const Scorer scorer = make_scorer("adakv(sdk_batch)", host());
     CHECK_FALSE(ScorerRun(scorer).concurrent());
+}
+
+TEST_CASE("kvpress's wrappers keep K in every layer, whatever the budgets of the press inside") {
+    TestLayer layer(400);
+    layer.input.num_layers = 4;
+    for (const char* inside : {"pyramidkv@kvpress:window=8,beta=5", "pyramidkv@paper", "knorm@paper:skip_layers=1",
+                               "sdk_budgets:excess=3", "criticalkv@kvpress(pyramidkv@kvpress:window=8)"})
+        for (const char* wrapper :
+             {"adakv@kvpress", "criticalkv@kvpress", "criticaladakv@kvpress", "criticalkv@paper", "criticaladakv@paper",
+              "adakv@kvpress(criticalkv@kvpress", "chunkkv@kvpress:chunk_length=1"}) {
+            std::string name = std::string(wrapper) + "(" + inside + ")";
+            if (std::ranges::count(name, '(') > std::ranges::count(name, ')')) name += ")";
+            for (layer.input.layer = 0; layer.input.layer < 4; ++layer.input.layer)
+                for (const double removed : {0.3, 0.5, 0.81}) {
+                    INFO(name << ", layer " << layer.input.layer << ", removed " << removed);
+                    const auto kept = select(name, layer.input, removed).kept;
+                    CHECK(kept[0] + kept[1] == 2 * kept_count_for_removed(400, removed));
+                }
+        }
+    CHECK_FALSE(make_scorer("criticalkv@kvpress(pyramidkv@kvpress)", host()).allocates());
+    CHECK(make_scorer("chunkkv@paper(pyramidkv@kvpress)", host()).allocates());
+}
+
+TEST_CASE("no wrapper goes over a scorer with head budgets, which would be lost") {
+    for (const char* text :
+         {"adakv@kvpress(chunkkv@kvpress(snapkv@kvpress))", "criticalkv@kvpress(adakv@kvpress(h2o))",
+          "chunkkv@paper(adakv@paper(snapkv@paper))", "adakv(criticaladakv(h2o))", "criticalkv(sdk_budgets@heads)"}) {
+        INFO(text);
+        CHECK_THROWS_WITH(make_scorer(text, host()),
+                          ContainsSubstring("cannot wrap") && ContainsSubstring("how many tokens each head keeps"));
+    }
+}
+
+namespace {
+
+/// Values of any kind for every head: numbers, many always kept, many evicted first, ties.
+std::vector<double> awkward_scores(std::size_t count, std::mt19937& random) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const std::size_t kept = random() % 4 * 30, dropped = random() % 4 * 30, ties = random() % 2 * 40;
+    std::vector<double> scores(count);
+    for (double& score : scores) {
+        const std::size_t kind = random() % 100;
+        score = kind < kept                    ? infinity
+                : kind < kept + dropped        ? -infinity
+                : kind < kept + dropped + ties ? 0.5
+                                               : double(random()) / double(random.max()) - 0.3;
+    }
+    return scores;
+}
+
+} // namespace
+
+TEST_CASE("every head is sure of its share, whatever the base keeps always or evicts first") {
+    std::mt19937 random(4);
+    for (int round = 0; round < 400; ++round) {
+        const std::size_t heads = 1 + random() % 5, n = 5 + random() % 60;
+        std::vector<double> scores = awkward_scores(heads * n, random);
+        if (round % 3 == 0) std::fill_n(scores.begin(), n, std::numeric_limits<double>::infinity());
+        scores.resize(heads * n + row_padding);
+        LayerInput input;
+        input.heads = heads;
+        input.tokens = input.sequence_len = n;
+        input.columns = [&](ColumnId) { return ColumnValues{scores.data(), static_cast<std::ptrdiff_t>(n)}; };
+        const double removed = double(1 + random() % 19) / 20, alpha = double(random() % 11) / 10;
+        const std::size_t kept = kept_count_for_removed(n, removed);
+        const std::string base = "(=value_norm)"; // any column will do: all are the scores
+        const auto sure = std::max<std::size_t>(static_cast<std::size_t>(double(kept) * alpha), alpha > 0);
+        for (const char* wrapper : {"adakv@kvpress", "criticaladakv@kvpress"}) {
+            const auto selected = select(fmt::format("{}:alpha={}{}", wrapper, alpha, base), input, removed);
+            INFO(wrapper << ", " << heads << " heads, " << n << " tokens, K " << kept << ", alpha " << alpha);
+            CHECK(std::accumulate(selected.kept.begin(), selected.kept.end(), std::size_t{0}) == heads * kept);
+            for (std::size_t h = 0; h < heads; ++h) {
+                CHECK(selected.kept[h] >= std::min(sure, n));
+                CHECK(selected.kept[h] <= n);
+                // What a head gives up ranks no higher than what another one keeps beyond its share.
+                const auto head = std::span(scores).subspan(h * n, n);
+                std::vector<double> ranked(head.begin(), head.end());
+                std::ranges::sort(ranked, std::greater{});
+                for (std::size_t other = 0; other < heads; ++other) {
+                    if (selected.kept[other] <= sure || selected.kept[h] == n) continue;
+                    const auto others = std::span(scores).subspan(other * n, n);
+                    std::vector<double> theirs(others.begin(), others.end());
+                    std::ranges::sort(theirs, std::greater{});
+                    CHECK(theirs[selected.kept[other] - 1] >= ranked[selected.kept[h]]);
+                }
+            }
+            CHECK(select(fmt::format("{}:alpha={}{}", wrapper, alpha, base), input, removed).kept == selected.kept);
+        }
+        const auto paper = select("adakv@paper:window=2,alpha=0.5,normalize=" + std::to_string(round % 2) + base, input,
+                                  removed); // rounds, so that the sum drifts
+        for (std::size_t h = 0; h < heads; ++h) CHECK(paper.kept[h] >= (kept > 2 ? (kept - 2) / 2 + 2 : kept));
+        for (const char* chunks : {"chunkkv@paper:chunk_length=3,window=2", "chunkkv@kvpress:chunk_length=3"})
+            CHECK(select(chunks + base, input, removed).kept[0] <= n);
+    }
+}
+
+TEST_CASE("a wrapper's own window stays, however many tokens its base always keeps") {
+    TestLayer layer(40);
+    for (const char* wrapper : {"adakv@paper:window=6", "chunkkv@paper:chunk_length=4,window=6"}) {
+        const auto selected = select(std::string(wrapper) + "(=if(1, keep, key_norm))", layer.input, 0.5);
+        for (std::size_t h = 0; h < 2; ++h) {
+            const auto kept = top_k(std::span(selected.scores).subspan(h * 40, 40), selected.kept[h]);
+            INFO(wrapper << ", head " << h);
+            REQUIRE(kept.size() >= 6);
+            CHECK(kept[kept.size() - 6] == 34);
+        }
+    }
+}
+
+TEST_CASE("CriticalKV leaves what its base always keeps or evicts first, even where a value adds nothing") {
+    TestLayer layer(20);
+    std::vector<double> zeros(40 + row_padding);
+    const ColumnId norm = columns::intern("wov_norm");
+    layer.input.columns = [&](ColumnId id) {
+        return ColumnValues{id == norm ? zeros.data() : layer.values.data(), 20};
+    };
+    for (const char* wrapper : {"criticalkv@kvpress", "criticaladakv@kvpress"}) {
+        const auto selected =
+            select(std::string(wrapper) + "(=if(key_norm < 0.35, keep, if(key_norm > 1.85, drop, key_norm)))",
+                   layer.input, 0.5);
+        CHECK(top_k(std::span(selected.scores).first(20), 3) == std::vector<std::uint32_t>{0, 1, 2});
+        CHECK(selected.scores[19] == -std::numeric_limits<double>::infinity());
+    }
 }
 
 TEST_CASE("budgets that are too large and scores that are no numbers are refused by name and place") {

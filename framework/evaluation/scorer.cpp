@@ -24,6 +24,11 @@ Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plug
 
 Scorer Scorer::from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
                             Scorer base) {
+    if (base.plugin() && base.plugin()->budgets_heads())
+        throw UsageError(fmt::format("'{0}' cannot wrap '{1}', which says how many tokens each head keeps: over its "
+                                     "scores alone that would be lost. Use '{1}' by itself, or wrap the scorer that "
+                                     "is inside it",
+                                     label, base.label()));
     Scorer scorer = from_plugin(fmt::format("{}({})", label, base.label()), std::move(plugin), std::move(values));
     std::erase(scorer.columns_, base_score_id);
     for (const ColumnId id : base.columns())
@@ -46,8 +51,8 @@ bool Scorer::budgeted() const { return (plugin_ && plugin_->budgeted()) || (base
 
 bool Scorer::allocates() const {
     if (plugin_ && (plugin_->budgets_layers() || plugin_->budgets_heads())) return true;
-    for (const Scorer* base = base_.get(); base; base = base->base())
-        if (base->plugin() && base->plugin()->budgets_layers()) return true;
+    for (const Scorer* outer = this; outer->base() && !outer->plugin()->equal_layers(); outer = outer->base())
+        if (outer->base()->plugin() && outer->base()->plugin()->budgets_layers()) return true;
     return false;
 }
 

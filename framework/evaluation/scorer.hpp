@@ -17,7 +17,7 @@ class Scorer {
 public:
     static Scorer from_plugin(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values);
     static Scorer from_formula(std::string label, formula::Formula formula);
-    /// A wrapper over the scorer `base`: `label` without it.
+    /// A wrapper over the scorer `base`: `label` without it. Throws UsageError where the base has head budgets.
     static Scorer from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
                                Scorer base);
 
@@ -34,7 +34,8 @@ public:
     /// Those of the plugin or formula itself, in its order; base_score_id among a wrapper's.
     std::span<const ColumnId> own_columns() const { return own_columns_; }
     bool budgeted() const;               ///< scores depend on the budget, its own or its base's
-    bool allocates() const;              ///< budgets of its own for layers or heads, or its base's for layers
+    bool allocates() const;              ///< budgets of its own for layers or heads, or its base's for layers, if it
+                                         ///< goes by those
     bool wants_tensors() const;          ///< it or its base
     std::uint64_t tensor_window() const; ///< the longer one of both
 
@@ -65,7 +66,8 @@ std::string refusal_by_rescore(const Scorer& scorer);
 std::vector<Scorer> all_scorers(const PluginHost& host);
 
 /// For one-shot eviction at the end of a prompt: every published preset that there is, of all rules of every plugin,
-/// but for lagkv@paper; plugins without any by their defaults; and the wrappers over SnapKV and ExpectedAttention.
+/// but for lagkv@paper and expected_attention@paper; plugins without any by their defaults; and the wrappers over
+/// SnapKV and ExpectedAttention.
 std::vector<Scorer> all_prefill_scorers(PluginHost& host);
 
 } // namespace evictlab

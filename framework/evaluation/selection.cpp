@@ -79,8 +79,9 @@ void LayerSelection::select(double removed_fraction) {
 }
 
 std::size_t LayerSelection::layer_budget(double removed_fraction) const {
+    const bool as_base = base_ && !run_.instance_->plugin().equal_layers();
     const std::size_t usual =
-        base_ ? base_->layer_budget(removed_fraction) : kept_count_for_removed(layer_.tokens, removed_fraction);
+        as_base ? base_->layer_budget(removed_fraction) : kept_count_for_removed(layer_.tokens, removed_fraction);
     if (!run_.instance_ || !run_.instance_->plugin().budgets_layers()) return usual;
     return run_.instance_->layer_budget({sizeof(evl_budget_query), static_cast<std::uint32_t>(layer_.layer),
                                          static_cast<std::uint32_t>(layer_.num_layers),

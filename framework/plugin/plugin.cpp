@@ -48,6 +48,7 @@ std::string_view Plugin::place() const { return impl_->backend->place(); }
 std::string Plugin::label() const { return fmt::format("{} ({})", id(), file().string()); }
 bool Plugin::deterministic() const { return (impl_->descriptor.flags & EVL_DETERMINISTIC) != 0; }
 bool Plugin::concurrent() const { return (impl_->descriptor.flags & EVL_CONCURRENT) != 0; }
+bool Plugin::equal_layers() const { return (impl_->descriptor.flags & EVL_EQUAL_LAYERS) != 0; }
 bool Plugin::budgeted() const { return (impl_->descriptor.flags & EVL_BUDGETED) != 0; }
 bool Plugin::wants_tensors() const { return (impl_->descriptor.flags & EVL_TENSORS) != 0; }
 bool Plugin::wrapper() const { return std::ranges::count(impl_->descriptor.columns, base_score_column) > 0; }

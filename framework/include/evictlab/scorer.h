@@ -28,7 +28,7 @@ extern "C" {
 
 #define EVL_MAGIC UINT64_C(0x31524F43534C5645) /* "EVLSCOR1" as little-endian bytes */
 #define EVL_ABI_MAJOR 1u
-#define EVL_ABI_MINOR 1u
+#define EVL_ABI_MINOR 2u
 #define EVL_SYMBOL "evictlab_scorer"
 
 /* What create and score return; anything but EVL_OK is a failure that the host reports with evl_error's text. */
@@ -42,6 +42,8 @@ typedef int32_t evl_status;
 /* Since 1.1: */
 #define EVL_BUDGETED UINT64_C(4) /* scores depend on removed_fraction or kept: score is called for each budget */
 #define EVL_TENSORS UINT64_C(8)  /* reads evl_batch.tensors: a suite that has none refuses the scorer by name */
+/* Since 1.2: */
+#define EVL_EQUAL_LAYERS UINT64_C(16) /* of a wrapper: every layer keeps K, whatever budget the scorer inside has */
 
 /* Owned by the caller, who zeroes it before the call; the plugin writes why it failed: UTF-8, NUL-terminated, one line.
  */
@@ -181,7 +183,8 @@ typedef struct evl_budget_query {
     uint32_t heads;          /* KV heads */
     uint32_t tokens;         /* n */
     double removed_fraction; /* c, in (0, 1] */
-    uint64_t kept;           /* K = c >= 1 ? 0 : max(1, (int)(n (1 - c))): the answer where all layers are equal */
+    uint64_t kept;           /* K = c >= 1 ? 0 : max(1, (int)(n (1 - c))): the answer where all layers are equal. Of a
+                              * wrapper without EVL_EQUAL_LAYERS: what the scorer inside keeps in this layer */
 } evl_budget_query;
 typedef struct evl_layer_budget {
     /* Sets *kept, at most tokens. Called before score; threads as score. */

@@ -56,6 +56,7 @@ struct Info {
     bool budgeted = false;           ///< score() reads removed_fraction() or kept()
     bool tensors = false;            ///< score() reads tensors()
     std::uint64_t tensor_window = 0; ///< queries whose attention tensors() holds
+    bool equal_layers = false;       ///< of a wrapper: every layer keeps K, whatever budget the scorer inside has
 };
 
 /// The names of the columns that a scorer asks for; parameters in braces: "window_attn:{window}".

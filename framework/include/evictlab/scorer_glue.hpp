@@ -210,7 +210,8 @@ template <class Scorer>
 constexpr std::uint64_t flags() {
     constexpr const Info& info = Scorer::info;
     return (info.deterministic ? EVL_DETERMINISTIC : 0) | (Concurrent<Scorer> ? EVL_CONCURRENT : 0) |
-           (info.budgeted ? EVL_BUDGETED : 0) | (info.tensors ? EVL_TENSORS : 0);
+           (info.budgeted ? EVL_BUDGETED : 0) | (info.tensors ? EVL_TENSORS : 0) |
+           (info.equal_layers ? EVL_EQUAL_LAYERS : 0);
 }
 
 template <class Scorer, class... Variants>
