@@ -24,6 +24,7 @@ constexpr Function functions[] = {
     {"square", "double square(double a) { return a * a; }\n"},
     {"cube", "double cube(double a) { return a * a * a; }\n"},
     {"power", R"(double power(double a, double b) { // |a|^b where a is negative and b no integer; 0 instead of 1 / 0
+    if (std::isnan(a) || std::isnan(b)) return a + b;
     if (a == 0 && b < 0) return 0;
     if (a < 0 && std::isfinite(b) && b != std::trunc(b)) a = -a;
     return std::pow(a, b);
