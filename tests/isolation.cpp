@@ -92,6 +92,7 @@ TEST_CASE("isolated plugins say the same of themselves") {
             CHECK(a.deterministic() == b.deterministic());
             CHECK(a.concurrent() == b.concurrent());
             CHECK(a.budgeted() == b.budgeted());
+            CHECK(a.equal_layers() == b.equal_layers());
             CHECK(a.wants_tensors() == b.wants_tensors());
             CHECK(a.tensor_window() == b.tensor_window());
             CHECK(a.budgets_layers() == b.budgets_layers());
