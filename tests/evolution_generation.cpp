@@ -30,15 +30,14 @@ using Ids = std::vector<std::string>;
 const StopSignal never;
 
 /// Two documents and two retentions, whose mean is the distance to 3 on train, and to 2 on valid.
-MadeFitness two_documents() {
-    return MadeFitness([](SearchSplit split, double score) {
-        const double error = std::min(1e3, std::abs(score - (split == SearchSplit::train ? 3.0 : 2.0)));
-        FormulaErrors errors = made_error(error);
-        errors.by_retention = {1.5 * error, 0.5 * error};
-        errors.by_document = {{1.25 * error, 0.75 * error}, {1.75 * error, 0.25 * error}};
-        return errors;
-    });
+FormulaErrors errors_on_two(SearchSplit split, double score) {
+    const double error = std::min(1e3, std::abs(score - (split == SearchSplit::train ? 3.0 : 2.0)));
+    FormulaErrors errors = made_error(error);
+    errors.by_retention = {1.5 * error, 0.5 * error};
+    errors.by_document = {{1.25 * error, 0.75 * error}, {1.75 * error, 0.25 * error}};
+    return errors;
 }
+MadeFitness two_documents() { return MadeFitness(errors_on_two); }
 
 RunConfig made_config() {
     RunConfig config;
@@ -343,6 +342,40 @@ TEST_CASE("who leaves the race is counted, rejected and in no population") {
     for (const Member& member : made.state.population) CHECK_FALSE(out.contains(member.id));
 }
 
+TEST_CASE("each island's offspring race against its own last place, and those of an island with free places do not") {
+    MadeFitness fitness = two_documents();
+    fitness.heat_names = {"rough figure"};
+    fitness.figures = [](std::size_t, double score) {
+        const double error = std::min(1e3, std::abs(score - 3));
+        return std::vector<double>{error, error};
+    };
+    RunConfig config = made_config();
+    config.race = true;
+    config.population = 30;
+    config.islands = 3;
+    RunState before = after(config, fitness, 2);
+    std::erase_if(before.population, [](const Member& member) { return member.island == 2; });
+    before.population.push_back(test::made_member("key_norm", 0.5, 2)); // one of ten places
+    std::map<std::uint32_t, double> last;
+    for (const std::uint32_t island : {0, 1}) {
+        std::vector<const Member*> members;
+        for (const Member& member : before.population)
+            if (member.island == island) members.push_back(&member);
+        last[island] = last_place(members, 10)->train.average;
+    }
+    REQUIRE(last[0] != last[1]);
+    std::size_t out = 0, stayed = 0;
+    for (const Candidate& candidate : next_generation(before, config, fitness, never).candidates) {
+        const double error = std::min(1e3, std::abs(MadeFitness::score(print(candidate.formula)) - 3));
+        const std::uint32_t island = candidate.slot % 3;
+        const bool behind = island < 2 && error - last[island] > 0.1 * last[island];
+        CHECK(candidate.train.by_retention.empty() == behind);
+        (behind ? out : stayed) += 1;
+    }
+    CHECK(out > 2);
+    CHECK(stayed > 2);
+}
+
 TEST_CASE("what cannot be measured is refused with the reason, and not counted as an evaluation") {
     const MadeFitness fitness([](SearchSplit split, double score) {
         FormulaErrors errors = made_error(std::min(1e3, std::abs(score - 3)));
@@ -493,4 +526,18 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     CHECK(made.state.counters.candidates == without.state.counters.candidates + 1);
     CHECK(made.state.counters.evaluations == without.state.counters.evaluations + 36 + 1); // six times six
     CHECK(made.state.counters.accepted == without.state.counters.accepted + 1);
+
+    // Tried before, or not to be measured offline, it is no candidate.
+    RunState known = before;
+    known.seen.add(hash_number(tuned.hash), std::nullopt, tuned.size());
+    CHECK(next_generation(known, config, hashed, never, outside).candidates.size() == without.candidates.size());
+    for (const SearchSplit broken : {SearchSplit::train, SearchSplit::valid}) {
+        const double at = MadeFitness::score(print(tuned.formula));
+        MadeFitness failing([&](SearchSplit split, double score) {
+            if (split == broken && score == at) return FormulaErrors{{}, 0, {}, "it is broken"};
+            return errors_on_two(split, score);
+        });
+        failing.hash = hashed.hash;
+        CHECK(next_generation(before, config, failing, never, outside).candidates.size() == without.candidates.size());
+    }
 }
