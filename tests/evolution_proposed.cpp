@@ -115,6 +115,15 @@ TEST_CASE("proposals come behind offspring and tunings, are held against the cha
     CHECK(made.refused[0].formula == "key_norm");
 }
 
+TEST_CASE("a proposer that fails has proposed nothing, and why is told") {
+    ListProposer list(nlohmann::json("no list"));
+    const Proposed made = proposals_for(made_state(), made_config(), list.outside, never);
+    CHECK(made.failure == "the proposer answered without a list of proposals");
+    CHECK(made.bred.empty());
+    CHECK(made.refused.empty());
+    CHECK(made.duplicates == 0);
+}
+
 TEST_CASE("a formula that its canonical form makes larger than allowed is refused by its size") {
     // x - y is x + -1 * y in canonical form, or whatever it is: the bound is on what is measured.
     const std::string text = "recent_attn - key_norm";
