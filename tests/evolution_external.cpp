@@ -135,7 +135,32 @@ TEST_CASE("A judge that is lost stays lost on resume, until it is forgiven") {
     CHECK(judge.lost() == "");
     check_answers(judge.ask(questions, {}), questions);
     CHECK(run.process.log() == Lines{"start", "snapkv a", "snapkv b"});
+    CHECK(judge.answers() == 6);
     CHECK(ExchangeJournal::resume(run.journal_file()).size() == journal.size());
+}
+
+TEST_CASE("A judge that was forgiven may die once more, and no oftener") {
+    const JudgedRun run;
+    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    VerdictJudge judge({run.process.command("dies at the third"), {0.5, 0.25}, 60s}, journal);
+    const std::vector<VerdictQuestion> questions{{"sink", {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}}};
+    const auto starts = [&] {
+        const Lines log = run.process.log();
+        return std::count(log.begin(), log.end(), "start");
+    };
+    judge.ask(questions, {});
+    CHECK_FALSE(judge.lost().empty());
+    CHECK(starts() == 2);
+    CHECK(judge.answers() == 4); // two of each life
+    judge.forgive();
+    judge.ask(questions, {});
+    CHECK_FALSE(judge.lost().empty());
+    CHECK(starts() == 2);
+    CHECK(judge.answers() == 8);
+    judge.forgive();
+    CHECK(judge.ask(questions, {}).front().kl.size() == 10); // two were left
+    CHECK(starts() == 1);
+    CHECK(judge.lost().empty());
 }
 
 TEST_CASE("Nonsense and silence lose the judge at once, and the reason says what happened") {

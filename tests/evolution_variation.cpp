@@ -308,7 +308,8 @@ TEST_CASE("the width of a window changes wherever a constant stands beside the d
         });
     }
     for (const char* none : {"relative_pos - 4", "relative_pos + 4", "4 - relative_pos", "max(relative_pos, 4)",
-                             "position/4", "relative_pos > 4", "relative_pos/key_norm", "3/4*key_norm", "relative_pos"})
+                             "position/4", "relative_pos > 4", "relative_pos/key_norm", "key_norm/relative_pos",
+                             "key_norm*relative_pos", "3/4*key_norm", "relative_pos"})
         check("window_constant", {none}, nothing);
     check("window_constant", {"(relative_pos < 8)*key_norm - relative_pos/64"}, [](Rng& rng) {
         const bool second = rng.below(2) == 1;

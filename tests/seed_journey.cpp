@@ -1,5 +1,6 @@
 // The seed's journey, replayed: every step's figures to the reference, and what our gates say of it.
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -70,9 +71,58 @@ TEST_CASE("the strategies of generation 1 fail again, and the journey's steps pa
     CHECK(row("gen2_position_02").candidate.status == Status::rejected);
 }
 
+TEST_CASE("the journey has the seed's thirteen steps, in order, each judged as its place is") {
+    const std::vector<std::string> names{
+        "gen1_multiplicative", "gen1_entropy_based", "gen1_softmax_temperature",  "gen1_complex_layer_adaptive",
+        "gen2_layer_aware",    "gen2_weight_70_30",  "gen2_weight_50_50",         "gen2_key_norm",
+        "gen2_position_02",    "gen2_position_04",   "gen3_layer_aware_key_norm", "gen3_full_crossover",
+        "gen4_champion"};
+    REQUIRE(rows().size() == names.size());
+    const Candidate* champion = nullptr; // the first one, which is no step, is not among the rows
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const JourneyRow& each = rows()[i];
+        const Candidate& candidate = each.candidate;
+        INFO(names[i]);
+        CHECK(each.step.name == names[i]);
+        CHECK(candidate.id == names[i]);
+        CHECK(candidate.generation == each.step.generation);
+        CHECK(candidate.generation == static_cast<std::uint32_t>(names[i][3] - '0'));
+        CHECK(candidate.slot == i);
+        CHECK(candidate.op == each.step.mutation);
+        CHECK(candidate.hypothesis == each.step.hypothesis);
+        CHECK(candidate.parents == std::vector<std::string>(each.step.parents.begin(), each.step.parents.end()));
+        CHECK(candidate.hash == canonical_hash(formula::parse(each.step.formula)));
+        // Against its best parent on train, then against the champion of that time on both splits.
+        double best = 1e9;
+        for (const std::string& parent : candidate.parents)
+            if (parent != "start_formula") best = std::min(best, row(parent).candidate.train.average);
+        if (candidate.parents.front() != "start_formula")
+            CHECK((candidate.status == Status::rejected) == !(candidate.train.average < best));
+        if (champion && candidate.status != Status::rejected)
+            CHECK((candidate.status == Status::champion) == (candidate.train.average < champion->train.average &&
+                                                             candidate.valid->average < champion->valid->average));
+        if (candidate.status == Status::champion) champion = &candidate;
+    }
+    const JourneyRow& aware = row("gen2_layer_aware");
+    CHECK_THAT(aware.candidate.reason,
+               ContainsSubstring("is below its parent's") && ContainsSubstring("beats the champion"));
+    // Improvements are over one baseline: 100 * (baseline - error) / baseline.
+    const double baseline = aware.candidate.train.average / (1 - aware.train_improvement / 100);
+    const double valid_baseline = aware.candidate.valid->average / (1 - aware.valid_improvement / 100);
+    for (const JourneyRow& each : rows()) {
+        CHECK(each.train_improvement ==
+              Approx(100 * (baseline - each.candidate.train.average) / baseline).margin(1e-9));
+        CHECK(each.valid_improvement ==
+              Approx(100 * (valid_baseline - each.candidate.valid->average) / valid_baseline).margin(1e-9));
+    }
+}
+
 TEST_CASE("the table shows the seed's figures and ours") {
     const std::string table = journey_table(rows());
     CHECK_THAT(table, ContainsSubstring("| 2 | `layer_aware` | 6.92% | CHAMPION | 6.92% |"));
     CHECK_THAT(table, ContainsSubstring("| 1 | `entropy_based` | +46% worse | REJECTED |"));
     CHECK_THAT(table, ContainsSubstring("7.07% | CHAMPION | 7.07% | 6.87% |"));
+    CHECK_THAT(table, ContainsSubstring("| 2 | `weight_50_50` | - | - |")); // the seed printed nothing of it
+    CHECK_THAT(table, ContainsSubstring("| Generation | Mutation | Seed: result | Seed: status | Ours: train |"));
+    CHECK(std::count(table.begin(), table.end(), '\n') == 2 + 13 + 2);
 }
