@@ -163,6 +163,20 @@ TEST_CASE("A judge that was forgiven may die once more, and no oftener") {
     CHECK(judge.lost().empty());
 }
 
+TEST_CASE("A judge that once worked and cannot be started again is lost, and no wrong command") {
+    const JudgedRun run;
+    const std::string second_start = "'" + run.journal_file().string() + ".started'";
+    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    VerdictJudge judge({"test -e " + second_start + " && exit 7; touch " + second_start + "; " +
+                            run.process.command("dies at the third"),
+                        {0.5, 0.25},
+                        60s},
+                       journal);
+    const auto verdicts = judge.ask(three, {});
+    CHECK_THAT(judge.lost(), ContainsSubstring("it ended with exit status 7"));
+    CHECK(verdicts.back().failure == judge.lost());
+}
+
 TEST_CASE("Nonsense and silence lose the judge at once, and the reason says what happened") {
     const auto [manner, reason] = GENERATE(table<std::string, std::string>({
         {"is killed", "it was killed by signal 9 (Killed)"},

@@ -206,8 +206,11 @@ TEST_CASE("parents come out of the archive as often as is asked") {
     config.archive = 0.25;
     state.archive.clear();
     const Parents empty(state, config);
-    Rng other(1, 1, 0, Purpose::variation);
-    CHECK_NOTHROW(empty.choose(0, Mating::one, other));
+    for (std::uint32_t slot = 0; slot < 50; ++slot) { // one in four would be out of it
+        Rng other(1, 1, slot, Purpose::variation);
+        const std::string id = empty.choose(slot, Mating::one, other).id;
+        CHECK((id == "recent_attn" || id == "key_norm"));
+    }
 }
 
 TEST_CASE("where a judge chose the champion it is the parent in seven of ten cases, in the population or not") {

@@ -166,6 +166,13 @@ TEST_CASE("a request shows the last eight champions with their errors by documen
     CHECK(request.at("rejected")[0].at("reason") == "worse");
 }
 
+TEST_CASE("a request has its lists, also where there is nothing in them") {
+    const Json request = to_json(ProposalRequest{});
+    for (const char* list : {"retentions", "columns", "champions", "rejected"})
+        CHECK(request.at(list) == Json::array());
+    CHECK_FALSE(request.contains("id"));
+}
+
 TEST_CASE("with fewer champions than eight all are shown") {
     ListProposer list(nlohmann::json::array());
     RunState state = made_state();
