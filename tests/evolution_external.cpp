@@ -315,3 +315,14 @@ TEST_CASE("All lines of a process that ended are read before its end is told") {
     CHECK(process.read_line(deadline, {}) == "b");
     CHECK_THROWS_WITH(process.read_line(deadline, {}), "was killed by signal 15 (Terminated)");
 }
+
+TEST_CASE("Lines are told apart wherever the pipe cut them") {
+    LineProcess process("printf abc; read line; printf 'd\\ne\\n\\nf'; read line; printf 'g\\n'; read line");
+    CHECK_THROWS_WITH(process.read_line(Clock::now() + 300ms, {}), "was silent for too long");
+    process.send("go on");
+    const auto deadline = Clock::now() + 60s;
+    for (const char* line : {"abcd", "e", ""}) CHECK(process.read_line(deadline, {}) == line);
+    CHECK_THROWS_WITH(process.read_line(Clock::now() + 300ms, {}), "was silent for too long");
+    process.send("go on");
+    CHECK(process.read_line(deadline, {}) == "fg");
+}
