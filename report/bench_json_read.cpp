@@ -18,6 +18,8 @@ namespace {
 
 /// Attention losses are shares of a row's attention; sums of many leave a little room for rounding.
 constexpr double rounding = 1e-9;
+/// A cache that holds the continuation alone; texts are shorter than this times their continuations.
+constexpr double most_of_continuation = 1e9;
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 using Keys = std::set<std::string>;
 
@@ -61,7 +63,7 @@ public:
     ScorecardRow read(const JsonField& field) const {
         check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
                                         : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
-                                               "uneven_budgets"});
+                                               "continuation_kept", "uneven_budgets"});
         ScorecardRow row;
         row.scorer = read_name(field.member("scorer"));
         row.kind = read_kind(field.member("kind"));
@@ -73,7 +75,10 @@ public:
             for (const std::string& measure : bench_.more_measures)
                 row.more_splits.push_back(read_splits(measures.member(measure), measure));
         }
-        if (const auto used = field.optional_member("retention_used")) row.retention_used = read_used(*used);
+        if (const auto used = field.optional_member("retention_used"))
+            row.retention_used = read_shares(*used, 1 + rounding);
+        if (const auto late = field.optional_member("continuation_kept"))
+            row.continuation_kept = read_shares(*late, most_of_continuation);
         if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
         return row;
     }
@@ -142,7 +147,7 @@ private:
         return splits;
     }
 
-    BySplit<std::vector<double>> read_used(const JsonField& field) const {
+    BySplit<std::vector<double>> read_shares(const JsonField& field, double most) const {
         check_keys(field, split_names());
         BySplit<std::vector<double>> used;
         for (const Split split : all_splits) {
@@ -150,7 +155,7 @@ private:
             if (!of_split) continue;
             for (const double retention : bench_.retentions)
                 used[static_cast<std::size_t>(split)].push_back(
-                    of_split->member(retention_key(retention)).number_between(0, 1 + rounding));
+                    of_split->member(retention_key(retention)).number_between(0, most));
         }
         return used;
     }
@@ -182,9 +187,10 @@ void read_trace_labels(const JsonField& field, Bench& bench) {
     for (const Split split : all_splits) {
         if (split == Split::test_other_model && !field.optional_member(to_string(split))) continue;
         for (const auto& trace : field.member(to_string(split)).elements()) {
-            check_keys(trace, {"name", "kind"});
+            check_keys(trace, {"name", "kind", "left_out"});
+            const auto left_out = trace.optional_member("left_out");
             bench.traces[static_cast<std::size_t>(split)].push_back(
-                {trace.member("name").text(), trace.member("kind").text()});
+                {trace.member("name").text(), trace.member("kind").text(), left_out ? left_out->text() : ""});
         }
     }
 }
@@ -216,7 +222,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
-    if (!first_schema) known.insert({"measure", "more_measures", "traces"});
+    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
@@ -225,6 +231,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     if (!first_schema) {
         read_measures(top, bench);
         read_trace_labels(top.member("traces"), bench);
+        if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();
     }
     const RowReader reader(bench, first_schema);
     std::set<std::string> scorers;

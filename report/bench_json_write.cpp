@@ -21,10 +21,12 @@ Json splits_to_json(const BySplit<SplitErrors>& splits, std::span<const double> 
     return json;
 }
 
-Json used_to_json(const ScorecardRow& row, std::span<const double> retentions) {
+/// [split][retention], of splits that have both shares and figures.
+Json shares_to_json(const ScorecardRow& row, const BySplit<std::vector<double>>& shares,
+                    std::span<const double> retentions) {
     Json json = Json::object();
     for (const Split split : all_splits) {
-        const auto& of_split = row.retention_used[static_cast<std::size_t>(split)];
+        const auto& of_split = shares[static_cast<std::size_t>(split)];
         if (of_split.empty() || !has_figures(row.splits[static_cast<std::size_t>(split)])) continue;
         Json& written = json[std::string(to_string(split))] = Json::object();
         for (std::size_t i = 0; i < retentions.size(); ++i) written[retention_key(retentions[i])] = of_split.at(i);
@@ -39,8 +41,10 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     json["splits"] = splits_to_json(row.splits, bench.retentions, options);
     for (std::size_t m = 0; m < row.more_splits.size(); ++m)
         json["measures"][bench.more_measures.at(m)] = splits_to_json(row.more_splits[m], bench.retentions, options);
-    Json used = used_to_json(row, bench.retentions);
+    Json used = shares_to_json(row, row.retention_used, bench.retentions);
     if (!used.empty()) json["retention_used"] = std::move(used);
+    Json late = shares_to_json(row, row.continuation_kept, bench.retentions);
+    if (!late.empty()) json["continuation_kept"] = std::move(late);
     return json;
 }
 
@@ -50,7 +54,10 @@ Json traces_to_json(const Bench& bench) {
         const auto& labels = bench.traces[static_cast<std::size_t>(split)];
         if (labels.empty() && split == Split::test_other_model) continue;
         Json& list = json[std::string(to_string(split))] = Json::array();
-        for (const TraceLabel& trace : labels) list.push_back({{"name", trace.name}, {"kind", trace.kind}});
+        for (const TraceLabel& trace : labels) {
+            Json& label = list.emplace_back(Json{{"name", trace.name}, {"kind", trace.kind}});
+            if (!trace.left_out.empty()) label["left_out"] = trace.left_out;
+        }
     }
     return json;
 }
@@ -98,6 +105,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
               {"retentions", bench.retentions},
               {"traces", traces_to_json(bench)},
               {"rows", Json::array()}};
+    if (!bench.storage.empty()) json["storage"] = bench.storage;
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
     for (const auto& failure : bench.failures)
         json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});

@@ -7,8 +7,11 @@
 #include <cmath>
 
 #include "report/cells.hpp"
+#include "report/footnotes.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
+#include "text/quoting.hpp"
+#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -129,6 +132,12 @@ Format parse_format(std::string_view name) {
     throw UsageError(fmt::format("unknown format \"{}\"; there are table, json, markdown and csv", name));
 }
 
+namespace {
+
+std::string below(const std::string& notes) { return notes.empty() ? notes : "\n" + notes; }
+
+} // namespace
+
 std::string render(const Bench& bench, Format format, const BenchJsonOptions& json_options) {
     switch (format) {
     case Format::json:
@@ -136,11 +145,12 @@ std::string render(const Bench& bench, Format format, const BenchJsonOptions& js
     case Format::csv:
         return whole_table(bench, for_programs).csv();
     case Format::markdown:
-        return whole_table(bench, for_people).markdown();
+        return whole_table(bench, for_people).markdown() + below(footnotes(bench, text::markdown_code));
     case Format::table:
         break;
     }
-    return terminal_table(bench).text();
+    return terminal_table(bench).text() +
+           below(footnotes(bench, [](std::string_view name) { return text::line(name); }));
 }
 
 } // namespace evictlab::report

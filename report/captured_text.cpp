@@ -10,6 +10,8 @@
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
 #include "report/comparison.hpp"
+#include "report/footnotes.hpp"
+#include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
@@ -150,6 +152,12 @@ std::string gap_note(const LeaderboardTable& table) {
                        text::markdown_code(table.uniform.best_published));
 }
 
+std::string frozen_of(const LeaderboardTable& table) {
+    std::vector<ScorecardRow> rows;
+    for_each_row(table, [&](const LeaderboardRow& row) { rows.push_back(row.scorecard); });
+    return frozen_rows(rows, table.retentions, text::markdown_code);
+}
+
 std::string legend(const LeaderboardTable& table) {
     std::string text =
         fmt::format("Mean over {} of {}, and over the retentions where none is named; lower is "
@@ -185,6 +193,15 @@ std::string legend(const LeaderboardTable& table) {
     if (any_overshoots(table))
         text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
                 "yardstick.";
+    if (!table.left_out.empty()) text += "\n\n" + left_out_note(table.left_out, table.no_claims);
+    if (!table.near_ranks.empty())
+        text += fmt::format("\n\nRanks {} are nearer to each other than {:.0f} %, by which figures of traces stored as "
+                            "I8 move against F32: they say nothing of who is ahead.",
+                            table.near_ranks, 100 * i8_resolution);
+    if (const std::string frozen = frozen_of(table); !frozen.empty())
+        text += fmt::format("\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the "
+                            "share of what keeping all tokens alike would hold): {}.",
+                            frozen);
     return text + "\n";
 }
 

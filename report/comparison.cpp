@@ -95,7 +95,8 @@ void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Boo
         if (!best) continue;
         std::ranges::transform(values, of_best, values.begin(), std::minus<>());
         row.difference->interval = bootstrap.mean(values).interval;
-        row.win = row.rank && bootstrap.documents() >= documents_for_a_claim && row.difference->interval->below(0);
+        row.win = row.rank && !table.no_claims && bootstrap.documents() >= documents_for_a_claim &&
+                  row.difference->interval->below(0);
     }
 }
 

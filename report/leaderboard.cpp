@@ -8,6 +8,8 @@
 
 #include "report/bench_json.hpp"
 #include "report/comparison.hpp"
+#include "report/footnotes.hpp"
+#include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "text/quoting.hpp"
 #include "text/shown.hpp"
@@ -120,6 +122,7 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
         if (std::ranges::none_of(table.failures, same)) table.failures.push_back(failure);
     }
     if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
+    if (table.storage.empty()) table.storage = input.bench.storage;
     const bool known =
         std::any_of(table.runs.begin(), table.runs.end(), [&](const auto& run) { return run.file == input.file; });
     if (input.run && !known) table.runs.push_back({input.file, *input.run});
@@ -149,7 +152,8 @@ void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
         if (known.empty()) continue;
         for (const auto& document : input.verdict.documents)
             if (document.split == to_string(split) &&
-                std::ranges::find(known, document.name, &TraceLabel::name) == known.end())
+                std::ranges::find(known, document.name, &TraceLabel::name) == known.end() &&
+                std::ranges::find(table.left_out, document.name, &TraceLabel::name) == table.left_out.end())
                 throw Error(text::line(fmt::format("{}: documents: \"{}\" is not in the split {} of the suite {}",
                                                    input.file, document.name, document.split, table.suite)));
     }
@@ -167,6 +171,15 @@ void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& inpu
         }));
 }
 
+std::string near_ranks_of(const LeaderboardTable& table) {
+    Bench merged;
+    merged.storage = table.storage;
+    merged.retentions = table.retentions;
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows) merged.rows.push_back(row.scorecard);
+    return near_ranks(merged);
+}
+
 } // namespace
 
 std::string champion_label(const evolution::RunSummary& run) {
@@ -177,11 +190,18 @@ std::string champion_label(const evolution::RunSummary& run) {
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
                                                std::span<const VerdictInput> verdicts) {
     std::vector<LeaderboardTable> tables;
-    for (const auto& input : inputs) {
+    for (LeaderboardInput input : inputs) {
         check(input);
-        merge(table_of(tables, input.bench), input);
+        LeftOut left_out = leave_out(input.bench);
+        LeaderboardTable& table = table_of(tables, input.bench);
+        merge(table, input);
+        if (table.left_out.empty()) table.left_out = std::move(left_out.documents);
+        table.no_claims = table.no_claims || left_out.nothing_left;
     }
-    for (auto& table : tables) compare_rows(table);
+    for (auto& table : tables) {
+        compare_rows(table);
+        table.near_ranks = near_ranks_of(table);
+    }
     for (const auto& verdict : verdicts) add_verdict(tables, verdict, inputs.empty());
     return tables;
 }

@@ -64,6 +64,9 @@ struct LeaderboardTable {
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
     BySplit<std::vector<TraceLabel>> traces; ///< by Split; empty where the inputs do not say
+    std::vector<TraceLabel> left_out;        ///< test documents that are in no mean: the model cannot do them
+    bool no_claims = false;                  ///< the model can do none: all are in the means, and nobody wins
+    std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
     bool captured = false;                   ///< its traces are documents, captured from a model
     RowGroup uniform;                        ///< each head of a row keeps the same number of tokens
     RowGroup uneven;                         ///< rows with head or layer budgets

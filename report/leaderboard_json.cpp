@@ -3,6 +3,7 @@
 #include "report/bench_json.hpp"
 #include "report/captured_text.hpp"
 #include "report/comparison.hpp"
+#include "report/footnotes.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/ranking.hpp"
 #include "report/verdict_text.hpp"
@@ -48,6 +49,8 @@ void add_captured(Json& json, const LeaderboardTable& table, const LeaderboardRo
     if (const auto& used = retention_used(scorecard); !used.empty())
         for (std::size_t r = 0; r < table.retentions.size(); ++r)
             json["retention_used"][retention_key(table.retentions[r])] = used[r];
+    for (std::size_t r = 0; r < table.retentions.size(); ++r)
+        if (is_frozen(scorecard, r)) json["frozen"].push_back(table.retentions[r]);
     if (!has_documents(table)) return;
     for (const auto& kind : document_kinds(table))
         json["kinds"][kind.name] = kind_average(judging_errors(scorecard), kind);
@@ -101,6 +104,10 @@ Json table_to_json(const LeaderboardTable& table) {
         json["best_published_with_uneven_budgets"] = name_or_null(table.uneven.best_published);
         for (const auto& row : table.uneven.rows) json["rows_with_uneven_budgets"].push_back(row_to_json(table, row));
     }
+    for (const TraceLabel& document : table.left_out)
+        json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
+    if (table.no_claims) json["no_claims"] = true;
+    if (!table.near_ranks.empty()) json["ranks_nearer_than_storage"] = table.near_ranks;
     for (const auto& kind : document_kinds(table))
         if (table.captured) json["kinds"][kind.name] = kind.documents.size();
     for (const auto& verdict : table.verdicts) json["verdicts"].push_back(verdict_to_json(verdict));

@@ -20,6 +20,7 @@ inline constexpr std::string_view verdict_schema = "evictlab-verdict/1";
 struct Verdict {
     struct Document {
         std::string name, kind, split;
+        std::string left_out{}; ///< why it is in no mean; "" otherwise
     };
     struct Row {
         std::string scorer;
@@ -65,8 +66,10 @@ struct VerdictTable {
     };
     std::string file, model, protocol;
     std::vector<double> retentions;
-    std::size_t documents = 0;
-    std::vector<Kind> kinds; ///< in the order of the documents
+    std::size_t documents = 0;        ///< in the means
+    std::vector<TraceLabel> left_out; ///< of the test documents, those that are in none: the model cannot do them
+    bool no_claims = false;           ///< the model can do none: all are in the means, and nobody wins
+    std::vector<Kind> kinds;          ///< in the order of the documents
     /// By figure as in VerdictTableRow::figures: the published row of uniform budgets with the lowest geometric mean;
     /// "" where there is none.
     std::vector<std::string> best_published;

@@ -37,8 +37,9 @@ std::vector<Verdict::Document> read_documents(const JsonField& field) {
     std::vector<Verdict::Document> documents;
     std::set<std::string> seen;
     for (const auto& element : field.elements()) {
+        const auto left_out = element.optional_member("left_out");
         documents.push_back({named(element.member("name")), element.member("kind").text(),
-                             one_of(element.member("split"), split_names)});
+                             one_of(element.member("split"), split_names), left_out ? left_out->text() : ""});
         if (!seen.insert(documents.back().name).second)
             element.fail(fmt::format("a second document \"{}\"", documents.back().name));
     }

@@ -77,6 +77,16 @@ std::vector<VerdictTable::Kind> kinds_of(const Verdict& verdict, std::span<const
     return kinds;
 }
 
+/// Takes those that the model cannot do from `documents`, unless there are no others.
+void leave_out(const Verdict& verdict, std::vector<std::size_t>& documents, VerdictTable& table) {
+    for (const std::size_t d : documents)
+        if (const auto& document = verdict.documents[d]; !document.left_out.empty())
+            table.left_out.push_back({document.name, document.kind, document.left_out});
+    table.no_claims = table.left_out.size() == documents.size();
+    if (!table.no_claims)
+        std::erase_if(documents, [&](std::size_t d) { return !verdict.documents[d].left_out.empty(); });
+}
+
 /// Ratios to the published row that is best at each figure.
 void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
     const Bootstrap bootstrap(table.documents);
@@ -96,7 +106,7 @@ void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
             compared.ratio = bootstrap.ratio(rows[i].kl(figure), rows[*best].kl(figure));
             const ScorecardRow& row = table.rows[i].scorecard;
             compared.win = row.kind != RowKind::bound && !has_uneven_budgets(row) &&
-                           !overshoots(table.rows[i].retention_used, table.retentions) &&
+                           !overshoots(table.rows[i].retention_used, table.retentions) && !table.no_claims &&
                            table.documents >= documents_for_a_claim && compared.ratio->interval->below(1);
         }
     }
@@ -122,8 +132,9 @@ void put_in_order(VerdictTable& table) {
 } // namespace
 
 VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row) {
-    const std::vector<std::size_t> documents = test_documents(verdict, file);
+    std::vector<std::size_t> documents = test_documents(verdict, file);
     VerdictTable table;
+    leave_out(verdict, documents, table);
     table.file = file;
     table.model = verdict.model;
     table.protocol = verdict.protocol;

@@ -8,6 +8,7 @@
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
+#include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "text/quoting.hpp"
@@ -96,13 +97,15 @@ std::string best_note(const VerdictTable& table) {
 }
 
 std::string legend(const VerdictTable& table) {
-    return fmt::format(
+    std::string text = fmt::format(
         "KL divergence of the model's next-token distribution from the run without eviction, over the continuation of "
         "{}, in nats a token; lower is better. Each cell has the geometric mean over documents, in which every "
         "document "
         "counts the same, and after the stroke the arithmetic mean, which documents with a failed lookup rule. {} {}\n",
         document_count(table.documents), best_note(table),
         uncertainty_note(table.documents, "the ratio's interval lies below 1, for rows with uniform budgets"));
+    if (!table.left_out.empty()) text += "\n" + left_out_note(table.left_out, table.no_claims) + "\n";
+    return text;
 }
 
 Json figure_to_json(const VerdictFigure& shown) {
@@ -136,14 +139,14 @@ std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
 }
 
 Json verdict_to_json(const VerdictTable& table) {
-    Json json{{"file", table.file},
-              {"model", table.model},
-              {"protocol", table.protocol},
-              {"retentions", table.retentions},
-              {"documents", table.documents},
-              {"kinds", Json::object()},
-              {"best_published", Json::object()},
+    Json json{{"file", table.file},           {"model", table.model},
+              {"protocol", table.protocol},   {"retentions", table.retentions},
+              {"documents", table.documents}, {"left_out", Json::array()},
+              {"kinds", Json::object()},      {"best_published", Json::object()},
               {"rows", Json::array()}};
+    for (const TraceLabel& document : table.left_out)
+        json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
+    if (table.no_claims) json["no_claims"] = true;
     for (const auto& kind : table.kinds) json["kinds"][kind.name] = kind.documents.size();
     for (std::size_t f = 0; f < table.best_published.size(); ++f)
         json["best_published"][figure_name(table, f)] =

@@ -4,6 +4,7 @@
 #include "report/leaderboard.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/published.hpp"
+#include "report/ranking.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_benches.hpp"
 
@@ -112,6 +113,53 @@ TEST_CASE("a row that keeps more than asked has no rank and is no yardstick") {
     CHECK_THAT(text, ContainsSubstring("| overshoots | `lagkv@paper` | 0.0000 "));
     CHECK_THAT(text, ContainsSubstring("keep over 5 % more than asked"));
     CHECK_THAT(render(bench, Format::table), ContainsSubstring("overshoots  lagkv@paper"));
+}
+
+TEST_CASE("documents that the model cannot do are in no mean and are named") {
+    Bench bench = made_bench_with_budgets();
+    bench.traces[2][3].left_out = "the model answers 1 of 6 lookups without eviction"; // stock, of difficulty 4
+    const Bench read = bench_from_json(to_json(bench), "made.json");
+    const auto table = table_of(read);
+    const auto& mine = find(table.uniform, "=mine");
+    // The mean difficulty of the five others is 1.6 instead of 2.
+    CHECK(mine.test.value == Approx(0.8 * test_average(bench.rows[2])));
+    CHECK_FALSE(mine.win); // five documents are too few
+    const std::string text = to_markdown(std::vector{table}, Detail::whole, {});
+    CHECK_THAT(text, ContainsSubstring("Mean over 5 documents of the test split"));
+    CHECK_THAT(text, ContainsSubstring("1 document left out of all means"));
+    CHECK_THAT(text, ContainsSubstring("`stock` (the model answers 1 of 6 lookups without eviction)"));
+    CHECK_THAT(text, !ContainsSubstring("list (1)"));
+    CHECK(to_json(std::vector{table})["suites"][0]["left_out"][0]["name"] == "stock");
+
+    for (TraceLabel& label : bench.traces[2]) label.left_out = "no lookup is right";
+    const auto none = table_of(bench);
+    CHECK(find(none.uniform, "=mine").test.value == Approx(test_average(bench.rows[2])));
+    CHECK_FALSE(find(none.uniform, "=mine").win);
+    CHECK_THAT(to_markdown(std::vector{none}, Detail::whole, {}),
+               ContainsSubstring("so figures on them carry no claim"));
+}
+
+TEST_CASE("ranks that the storage does not tell apart, and frozen caches, are said below tables") {
+    Bench bench = made_bench({made_row("snapkv@kvpress", 0.2, 0.2), made_row("tova@kvpress", 0.202, 0.15),
+                              made_row("knorm@kvpress", 0.204, 0.15), made_row("keydiff@kvpress", 0.3, 0.2)});
+    CHECK_THAT(render(bench, Format::table), !ContainsSubstring("nearer than"));
+    bench.storage = "I8";
+    for (const Format format : {Format::table, Format::markdown})
+        CHECK_THAT(render(bench, format), ContainsSubstring("Ranks 1 to 3: nearer than 2 %"));
+    CHECK_THAT(to_markdown(std::vector{table_of(bench_from_json(to_json(bench), "made.json"))}, Detail::brief, {}),
+               ContainsSubstring("Ranks 1 to 3 are nearer to each other than 2 %"));
+
+    bench.protocol = "decode";
+    for (ScorecardRow& row : bench.rows) row.continuation_kept[2] = {0.9, 1.1};
+    bench.rows[0].continuation_kept[2] = {0.01, 0.6};
+    bench.rows.back().continuation_kept[2] = {0, 0}; // of a bound nothing is said
+    const Bench read = bench_from_json(to_json(bench), "made.json");
+    for (const Format format : {Format::table, Format::markdown})
+        CHECK_THAT(render(read, format), ContainsSubstring("Frozen caches") && ContainsSubstring("(0.10: 0.01)."));
+    const auto table = table_of(read);
+    CHECK_THAT(to_markdown(std::vector{table}, Detail::brief, {}), ContainsSubstring("`snapkv@kvpress` (0.10: 0.01)."));
+    const Json json = to_json(std::vector{table})["suites"][0]["rows"];
+    for (const Json& row : json) CHECK(row.contains("frozen") == (row["scorer"] == "snapkv@kvpress"));
 }
 
 TEST_CASE("published methods of a captured suite are those of the methods page, wrapped or not") {

@@ -1,6 +1,7 @@
 // The protocols prefill and decode on captured suites, held to the slow judge.
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <random>
 
@@ -8,6 +9,7 @@
 #include "framework/evaluation/captured_fitness.hpp"
 #include "framework/evaluation/captured_protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
+#include "framework/json/json_field.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -227,6 +229,54 @@ TEST_CASE("decode keeps, loses and errs as the slow judge does") {
                 CHECK(close(row(result, column).more_splits[0][0].by_retention[r], sum.attention_loss));
             }
     }
+}
+
+TEST_CASE("decode tells how much of the continuation a cache still holds") {
+    const MadeUpSuite made;
+    BenchOptions options;
+    options.protocol = "decode";
+    for (const std::size_t interval : {1, 5}) {
+        options.interval = interval;
+        const Bench found = bench(made.suite, {"position", "-position"}, options);
+        const auto test = static_cast<std::size_t>(Split::test);
+        for (std::size_t r = 0; r < retentions.size(); ++r) {
+            // 49 + 12 tokens; the capacity is 12 or 24, and the last cut of intervals of 5 was two tokens before.
+            const double capacity = std::floor(49 * retentions[r]), since = interval == 5 ? 2 : 0;
+            const double alike = 12.0 / 61;
+            CHECK(row(found, "position").continuation_kept[test][r] == Approx(12 / (capacity + since) / alike));
+            CHECK(row(found, "-position").continuation_kept[test][r] == Approx(since / (capacity + since) / alike));
+        }
+    }
+    options.protocol = "prefill";
+    options.interval = 1;
+    CHECK(row(bench(made.suite, {"position"}, options), "position").continuation_kept[2].empty());
+}
+
+TEST_CASE("a bench says what a suite says of its documents and how it stores them, and its hash does not know") {
+    TemporaryFolder folder;
+    std::vector<TraceShape> traces = shapes();
+    for (TraceShape& shape : traces) shape.type = "I8";
+    write_suite(folder.path, traces, 14);
+    const std::string hash = open_captured_suite(folder.path).hash();
+    const std::filesystem::path file = folder.path / "suite.json";
+    Json json = parse_json(read_text(file, 1 << 20), file.string());
+    const Json right{{"tokens", {50, 52}}, {"right", true}}, wrong{{"tokens", {54, 56}}, {"right", false}};
+    json["files"][1]["uncompressed"] = {{"nll", 2.5}};
+    json["files"][2]["uncompressed"] = {{"nll", 2.5}, {"lookups", {right, wrong}}};
+    json["files"][3]["uncompressed"] = {{"nll", 2.5}, {"lookups", {wrong, right, wrong}}};
+    std::ofstream(file) << json.dump();
+    const Suite suite = open_captured_suite(folder.path);
+    CHECK(suite.hash() == hash);
+    const Bench found = bench(suite, {"position"});
+    CHECK(found.storage == "I8");
+    CHECK(found.traces[2][0].left_out.empty());
+    CHECK(found.traces[2][1].left_out == "the model answers 1 of 3 lookups without eviction");
+    CHECK(found.traces[1][0].left_out.empty());
+    const MadeUpSuite exact;
+    CHECK(bench(exact.suite, {"position"}).storage.empty());
+    json["files"][3]["uncompressed"]["lookups"][0]["right"] = 1;
+    std::ofstream(file) << json.dump();
+    CHECK_THROWS_WITH(open_captured_suite(folder.path), ContainsSubstring("suite.json") && ContainsSubstring("right"));
 }
 
 TEST_CASE("a sliding window bounds what a query sees, in every protocol on captured layers") {

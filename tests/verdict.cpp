@@ -121,6 +121,23 @@ TEST_CASE("only documents that were kept for judging count") {
                       "verdict.json: documents: none is of the split \"test\", which a leaderboard shows");
 }
 
+TEST_CASE("documents that the model cannot do are in no mean of a verdict and are named") {
+    Json json = verdict_json();
+    json["documents"][3]["left_out"] = "the model answers 0 of 7 lookups without eviction"; // stock, of difficulty 4
+    const VerdictTable table = tables_of(json).at(0).verdicts.at(0);
+    CHECK(table.documents == 5);
+    CHECK(find(table, "tova@kvpress").figures[1].arithmetic == Approx(0.4 * 8 / 5));
+    CHECK(table.kinds.size() == 2);
+    CHECK_FALSE(find(table, "=mine").figures[1].win); // five documents are too few
+    const std::string text = to_markdown(tables_of(json), Detail::whole, {});
+    CHECK_THAT(text, ContainsSubstring("over the continuation of 5 documents"));
+    CHECK_THAT(text, ContainsSubstring("`stock` (the model answers 0 of 7 lookups without eviction)"));
+    for (auto& document : json["documents"]) document["left_out"] = "no lookup is right";
+    const VerdictTable none = tables_of(json).at(0).verdicts.at(0);
+    CHECK(none.documents == 6);
+    CHECK_FALSE(find(none, "=mine").figures[1].win);
+}
+
 TEST_CASE("the leaderboard shows the verdict beside the rows and as a table of its own") {
     const std::string text = to_markdown(tables_of(verdict_json()));
     CHECK_THAT(text, ContainsSubstring("| KL, SmolLM2-135M-Instruct | output error 0.10 |"));

@@ -73,6 +73,7 @@ std::optional<CapturedSplit> captured_split(std::string_view text);
 struct CaptureOptions {
     std::string name;            ///< Trace::name(); the document where empty
     std::string kind;            ///< of document, as prose or code; the metadata's where empty
+    std::string left_out{};      ///< CapturedTrace::left_out()
     bool sliding_layers = false; ///< also judge layers with a sliding window; by default eviction leaves them alone
     std::shared_ptr<const OutputProjections> projections{}; ///< of the trace's model, where there are any
     std::string projections_model{}; ///< whose they are: a trace of another has none; empty: the trace's
@@ -101,6 +102,8 @@ public:
     const std::string& model() const { return model_; }
     const std::string& document() const { return document_; }
     const std::string& kind() const { return options_.kind; } ///< "" where nobody says
+    /// Why the document carries no claim: the model cannot do it by itself; "" where it can, or nobody says.
+    const std::string& left_out() const { return options_.left_out; }
     /// A metadata text such as weights, text_source, licence or captured_by; "" where there is none.
     const std::string& text(const std::string& key) const;
     CapturedSplit split() const { return split_; }

@@ -71,6 +71,7 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     CaptureOptions options;
     options.name = fmt::format("{}/{}/{}", manifest.name, to_string(file.split), file.document);
     options.kind = file.kind;
+    options.left_out = file.left_out;
     options.sliding_layers = sliding_layers;
     options.projections = std::move(projections);
     options.projections_model = manifest.model;

@@ -45,6 +45,20 @@ std::string file_of(const JsonField& object) {
     return inside.lexically_normal().string();
 }
 
+/// Fewer than half of the answers that the prompt gives are the model's own without eviction.
+std::string left_out_of(const JsonField& object) {
+    const auto uncompressed = object.member_unless_null("uncompressed");
+    const auto lookups = uncompressed ? uncompressed->member_unless_null("lookups") : std::nullopt;
+    if (!lookups) return "";
+    std::size_t asked = 0, right = 0;
+    for (const JsonField& lookup : lookups->elements()) {
+        ++asked;
+        if (lookup.member("right").truth()) ++right;
+    }
+    if (2 * right >= asked) return "";
+    return fmt::format("the model answers {} of {} lookups without eviction", right, asked);
+}
+
 CapturedSplit split_of(const JsonField& object) {
     const JsonField field = object.member("split");
     const auto split = captured_split(text_of(object, "split"));
@@ -70,7 +84,7 @@ SuiteManifest read_suite_manifest(const fs::path& folder) {
     std::set<std::string> names;
     for (const JsonField& listed : top.member("files").elements()) {
         out.files.push_back({file_of(listed), split_of(listed), text_of(listed, "document"),
-                             optional_text(listed, "kind"), sha256_of(listed)});
+                             optional_text(listed, "kind"), sha256_of(listed), left_out_of(listed)});
         if (!names.insert(out.files.back().file).second)
             listed.fail(fmt::format("the file {} is in the list twice", text::named(out.files.back().file)));
     }

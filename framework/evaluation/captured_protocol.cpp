@@ -146,7 +146,8 @@ CapturedProtocol::Figures CapturedProtocol::figures_of(LayerFigures& figures, st
                                                        const ContinuationJudge& judge) const {
     const std::size_t width = (measures().size() + 2) * retentions_.size();
     return {figures.values.data() + row * width, retentions_.size(), measured_,
-            figures.responses.data() + row * judge.responses() * retentions_.size()};
+            figures.responses.data() + row * judge.responses() * retentions_.size(),
+            follows_continuation() ? figures.continuation_kept.data() + row * retentions_.size() : nullptr};
 }
 
 void CapturedProtocol::Figures::note(std::size_t retention, const Damage& damage, const Task& task, std::size_t kept,
@@ -180,7 +181,8 @@ LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, cons
     Task task{loaded, judge, columns.columns(), inputs};
     const std::size_t cells = (scorers_.size() + bounds().size()) * retentions_.size();
     LayerFigures figures{std::vector<double>(cells * (measures().size() + 2)),
-                         std::vector<float>(cells * judge.responses())};
+                         std::vector<float>(cells * judge.responses()),
+                         std::vector<double>(follows_continuation() ? cells : 0)};
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         check_stop();
         if (hooks.skip(s)) continue;

@@ -92,11 +92,14 @@ protected:
         double* row;
         std::size_t retentions;
         CapturedMeasures measured;
-        float* responses; ///< [retention][ContinuationJudge::responses()]
+        float* responses;          ///< [retention][ContinuationJudge::responses()]
+        double* continuation_kept; ///< [retention]; null where the protocol has no such figure
         /// The task's scratch holds the change of outputs that made the damage.
         void note(std::size_t retention, const Damage& damage, const Task& task, std::size_t kept,
                   std::size_t cached) const;
     };
+    /// Whether figures have continuation_kept.
+    virtual bool follows_continuation() const { return false; }
     virtual void judge_scorer(std::size_t scorer, const ScorerRun& run, Task& task, const Figures& figures) const = 0;
     virtual void judge_bound(std::size_t bound, Task& task, const Figures& figures) const = 0;
 

@@ -84,9 +84,21 @@ public:
         damage.attention_loss /= static_cast<double>(end - prompt);
         damage.output_error = task_.judge.output_error_of_change(task_.scratch);
         figures.note(retention, damage, task_, kept * heads_.size(), seen_tokens() * heads_.size());
+        figures.continuation_kept[retention] = continuation_kept();
     }
 
 private:
+    /// Of the continuation, what is cached in the end, over what it would be if all tokens were kept alike.
+    double continuation_kept() const {
+        const auto prompt = static_cast<double>(view_.tokens), end = static_cast<double>(view_.shape().tokens);
+        double cached = 0, late = 0;
+        for (const CachedHead& head : heads_)
+            for (std::size_t i = 0; i < head.tokens(); ++i) {
+                cached += 1;
+                late += head.position(i) >= view_.tokens ? 1 : 0;
+            }
+        return late / (cached * (end - prompt) / end);
+    }
     std::size_t seen_tokens() const {
         std::size_t seen = 0;
         for (std::size_t i = view_.tokens; i < view_.shape().tokens; ++i) seen += i + 1;

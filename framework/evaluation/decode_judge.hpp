@@ -22,6 +22,7 @@ private:
     class Run;
     class ByScorer;
     class ByOracle;
+    bool follows_continuation() const override { return true; }
     void judge_scorer(std::size_t scorer, const ScorerRun& run, Task& task, const Figures& figures) const override;
     void judge_bound(std::size_t bound, Task& task, const Figures& figures) const override;
 

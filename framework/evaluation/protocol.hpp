@@ -29,6 +29,8 @@ struct LayerFigures {
     std::vector<double> values;
     /// [row][retention][Protocol::responses()], to be summed over layers (ContinuationJudge::respond).
     std::vector<float> responses;
+    /// [row][retention]: ScorecardRow::continuation_kept of this layer; empty where the protocol has no such figure.
+    std::vector<double> continuation_kept{};
 };
 /// The measure whose line in `values` is empty: it is predicted_kl() of the responses.
 inline constexpr std::string_view responses_measure = "predicted_kl";

@@ -14,11 +14,21 @@
 #include <numeric>
 
 #include "framework/capture/captured_trace.hpp"
+#include "framework/capture/safetensors.hpp"
 #include "framework/evaluation/continuation_judge.hpp"
 #include "framework/evaluation/names.hpp"
 #include "framework/evaluation/protocol.hpp"
 
 namespace evictlab {
+
+namespace {
+
+bool stored_as_i8(const CapturedTrace& trace) {
+    const TensorInfo* const keys = trace.tensors().find(fmt::format("layers.{}.k", trace.layers().front()));
+    return keys && keys->type == DType::i8;
+}
+
+} // namespace
 
 /// One benching of a suite: the only place that may open the test split.
 class ScorecardRun {
@@ -187,6 +197,24 @@ private:
         return used;
     }
 
+    /// The mean over layers of each trace; empty where the protocol does not say, or the split has no traces.
+    std::vector<double> continuation_kept(Split split, std::size_t row) const {
+        std::vector<double> kept(retentions(), 0);
+        std::size_t layers = 0;
+        for (const TraceSlot& slot : traces_) {
+            for (std::size_t task = slot.first_task; slot.split == split && task < slot.first_task + slot.layers;
+                 ++task) {
+                if (figures_[task].continuation_kept.empty()) return {};
+                for (std::size_t r = 0; r < retentions(); ++r)
+                    kept[r] += figures_[task].continuation_kept[row * retentions() + r];
+                ++layers;
+            }
+        }
+        if (layers == 0) return {};
+        for (double& share : kept) share /= static_cast<double>(layers);
+        return kept;
+    }
+
     Bench collect(const std::vector<std::size_t>& measures) const {
         const std::vector<std::string> names = protocol_->measures(), bounds = protocol_->bounds();
         Bench bench;
@@ -200,7 +228,8 @@ private:
         for (const TraceSlot& slot : traces_) {
             const CapturedTrace* captured = slot.trace->captured();
             bench.traces[static_cast<std::size_t>(slot.split)].push_back(
-                {slot.trace->name(), captured ? captured->kind() : ""});
+                {slot.trace->name(), captured ? captured->kind() : "", captured ? captured->left_out() : ""});
+            if (captured && stored_as_i8(*captured)) bench.storage = "I8";
         }
         std::vector<PluginError> without_figures;
         for (std::size_t row = 0; row < scorers_.size() + bounds.size(); ++row) {
@@ -218,6 +247,7 @@ private:
                 for (std::size_t m = 1; m < measures.size(); ++m)
                     card.more_splits[m - 1][s] = split_errors(split, row, measures[m]);
                 if (protocol_->keeps_ledger()) card.retention_used[s] = retention_used(split, row);
+                card.continuation_kept[s] = continuation_kept(split, row);
             }
             if (traces_.empty() || any_figure(card))
                 bench.rows.push_back(std::move(card));

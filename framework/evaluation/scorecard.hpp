@@ -38,6 +38,9 @@ struct ScorecardRow {
     /// The ledger: kept over cached tokens, summed over layers and heads, [split][retention]. Empty where the protocol
     /// keeps exactly what was asked for (`rescore`).
     BySplit<std::vector<double>> retention_used;
+    /// Under `decode`, what is still cached of the continuation when it ends, over what it would be if all tokens were
+    /// kept alike, [split][retention]: near 0 the set froze. Empty under other protocols.
+    BySplit<std::vector<double>> continuation_kept{};
     /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
     bool uneven_budgets = false;
 };
@@ -45,7 +48,8 @@ struct ScorecardRow {
 /// A trace as a report shows it.
 struct TraceLabel {
     std::string name;
-    std::string kind; ///< of document: prose, code, ...; "" for synthetic patterns
+    std::string kind;       ///< of document: prose, code, ...; "" for synthetic patterns
+    std::string left_out{}; ///< why it carries no claim (CapturedTrace::left_out); "" otherwise
 };
 
 struct Bench {
@@ -53,6 +57,7 @@ struct Bench {
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
+    std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
     BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
     std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last
     std::vector<PluginError> failures;       ///< scorers that broke and have no row

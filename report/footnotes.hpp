@@ -1,0 +1,33 @@
+// What must be said below a table of a captured suite, for its figures alone do not tell: ranks that the storage of the
+// traces does not tell apart, and caches that froze.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "framework/evaluation/scorecard.hpp"
+
+namespace evictlab::report {
+
+/// Figures of a suite whose q, k and v are stored as I8 move by up to this against F32, of their value.
+inline constexpr double i8_resolution = 0.02;
+/// A cache is called frozen that still holds less than this of what it would hold of the continuation if it kept all
+/// tokens alike.
+inline constexpr double frozen_below = 0.25;
+
+/// The pairs of neighbouring ranks, as "3 to 5, 8 to 9", whose figures are nearer than the storage tells apart; ""
+/// where there are none, or the suite is not stored as I8.
+std::string near_ranks(const Bench& bench);
+/// "SCORER (0.10: 0.01, ...)", one after another: the rows whose cache froze under `decode`; "" where none did.
+/// `quote` makes a scorer's name safe where it will stand.
+std::string frozen_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions,
+                        const std::function<std::string(std::string_view)>& quote);
+/// Whether the row's cache froze at one of the retentions.
+bool is_frozen(const ScorecardRow& row, std::size_t retention);
+
+/// Both as sentences, a line each, for a table of a terminal or Markdown; "" where there is nothing to say.
+std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote);
+
+} // namespace evictlab::report
