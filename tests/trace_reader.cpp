@@ -68,6 +68,12 @@ void check_same(const Values& values, const std::vector<double>& expected) {
     }
 }
 
+CaptureOptions with_sliding_layers() {
+    CaptureOptions options;
+    options.sliding_layers = true;
+    return options;
+}
+
 } // namespace
 
 TEST_CASE("Every stored type is read to the same values") {
@@ -137,7 +143,7 @@ TEST_CASE("A trace says what it holds") {
     CHECK(trace.text("licence") == "MIT");
     CHECK(trace.captured() == &trace);
     CHECK_THROWS_WITH(trace.load_layer(2), ContainsSubstring("holds no layer 2; it holds 1, 4"));
-    const CapturedTrace all(folder / "t.safetensors", {{}, {}, true, nullptr});
+    const CapturedTrace all(folder / "t.safetensors", with_sliding_layers());
     CHECK(all.held_layers() == std::vector<std::size_t>{1, 4});
 }
 
@@ -165,7 +171,7 @@ TEST_CASE("Rows are the mean attention of a KV head's query heads, sliding windo
     const MadeUpTrace made = made_up_trace(shape);
     const TemporaryFolder folder;
     put(folder / "t.safetensors", made.file.bytes());
-    const CapturedTrace trace(folder / "t.safetensors", {{}, {}, true, nullptr});
+    const CapturedTrace trace(folder / "t.safetensors", with_sliding_layers());
     for (std::size_t l = 0; l < 2; ++l) {
         const std::string prefix = "layers." + std::to_string(shape.layers[l]) + ".";
         const auto &q = made.values.at(prefix + "q"), &k = made.values.at(prefix + "k");
