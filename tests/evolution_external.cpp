@@ -181,7 +181,7 @@ TEST_CASE("Nonsense and silence lose the judge at once, and the reason says what
     const auto [manner, reason] = GENERATE(table<std::string, std::string>({
         {"is killed", "it was killed by signal 9 (Killed)"},
         {"hangs", "it was silent for "},
-        {"writes garbage", "not JSON: 'Traceback (most recent call last):'"},
+        {"writes garbage", "not JSON: 'Traceback (most recent call last):\\x07'"},
         {"writes a very long line", "a line of more than 1048576 bytes"},
         {"answers NaN", "not JSON"},
         {"answers below zero", "kl[0][1]: -0.5 is negative"},
