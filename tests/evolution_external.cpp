@@ -326,3 +326,26 @@ TEST_CASE("Lines are told apart wherever the pipe cut them") {
     process.send("go on");
     CHECK(process.read_line(deadline, {}) == "fg");
 }
+
+TEST_CASE("A SIGPIPE of the host's own stays its own, and none of a dead process comes to it") {
+    sigset_t pipe, before, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    const auto is_pending = [&] {
+        sigpending(&pending);
+        return sigismember(&pending, SIGPIPE) == 1;
+    };
+    LineProcess process("exit 0");
+    CHECK_THROWS_AS(process.read_line(Clock::now() + 60s, {}), ProcessFailure); // it is dead now
+    process.send("what nobody reads");
+    CHECK_FALSE(is_pending());
+    raise(SIGPIPE);
+    LineProcess other("exit 0");
+    CHECK_THROWS_AS(other.read_line(Clock::now() + 60s, {}), ProcessFailure);
+    other.send("what nobody reads");
+    CHECK(is_pending());
+    const timespec at_once{};
+    CHECK(sigtimedwait(&pipe, nullptr, &at_once) == SIGPIPE);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}

@@ -186,6 +186,8 @@ TEST_CASE("progress is what the state says, from the generation that a run goes 
     CHECK(told[0].fraction == Approx(0).margin(1e-9)); // no pace yet
     CHECK(told[1].fraction == Approx(0.5));
     CHECK(told[2].fraction == Approx(1));
+    for (const RunProgress& each : told) // of a new run all are this invocation's
+        CHECK(each.evaluations_a_second * each.seconds == Approx(static_cast<double>(each.evaluations)));
     told.clear();
     setup.limits.generations = 4;
     const RunResult result = run(setup, made_fitness(), file, hooks);

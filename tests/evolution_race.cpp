@@ -88,6 +88,8 @@ TEST_CASE("the first heat forgives a tenth, later ones nothing") {
     const Rival rival(fitness, Job("recent_attn").job()); // a score of 1: 1 and 1, then 1 and 1
     CHECK_FALSE(rival.behind(0, Figures{1.0999, 1.0999}));
     CHECK(rival.behind(0, Figures{1.1001, 1.1001}));
+    CHECK(rival.behind(0, Figures{1.15, 1.35}));       // by 0.25, of which the error is 0.1
+    CHECK_FALSE(rival.behind(0, Figures{1.09, 1.29})); // by 0.19
     CHECK_FALSE(rival.behind(1, Figures{1, 1}));
     CHECK(rival.behind(1, Figures{1.0001, 1.0001}));
     CHECK_FALSE(rival.behind(1, Figures{1.01, 1.11})); // by 0.06, of which the error is 0.05

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,11 @@ class Source:
         empty = [mutant for mutant in on_lines if mutant.what.startswith("empty: ")]
         self.dropped |= {mutant.group for mutant in empty or on_lines}
         return bool(on_lines)
+
+    def mark(self) -> str:
+        """Equal for equal sources with equal mutants."""
+        edits = "".join(f"{edit.start} {edit.text} {edit.group};" for edit in self.edits)
+        return hashlib.sha256(self.text + edits.encode()).hexdigest()
 
     def leave_out(self) -> None:
         self.mutants, self.edits = [], []
