@@ -161,7 +161,7 @@ void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const do
     auto columns = given.memory
                        ? given.memory->columns(held.view(), scorer->columns)
                        : board_columns(scorer->columns, computed.emplace(held.view(), scorer->columns).columns());
-    LayerInputs inputs(held.view(), std::move(columns), scorer->scorer.tensor_window());
+    LayerInputs inputs(held.view(), std::move(columns));
     std::optional<ScorerRun> own;
     if (!scorer->shared) own.emplace(scorer->scorer);
     LayerSelection selection(own ? *own : *scorer->shared, inputs.of(scorer->scorer));

@@ -54,6 +54,26 @@ bool has_label(const std::vector<Scorer>& scorers, std::string_view label) {
     return std::ranges::any_of(scorers, [label](const Scorer& s) { return s.label() == label; });
 }
 
+std::string plugins_in_words(std::size_t count, const char* one, const char* many) {
+    return count == 1 ? fmt::format("1 plugin {}", one) : fmt::format("{} plugins {}", count, many);
+}
+
+/// What has no row, and why.
+void tell(const Bench& bench, std::size_t broken) {
+    std::size_t hindered = 0;
+    for (const PluginError& failure : bench.failures) {
+        complain(failure.what());
+        ++(failure.blame == Blame::outside ? hindered : broken);
+    }
+    std::string said;
+    if (broken > 0) said = plugins_in_words(broken, "broke and has no row", "broke and have no row");
+    if (hindered > 0)
+        said += fmt::format(
+            "{}{} for reasons outside of the plugin: run the bench again for them", said.empty() ? "" : "; ",
+            hindered == 1 ? "1 row could not be measured" : fmt::format("{} rows could not be measured", hindered));
+    complain(fmt::format("{}; the other {} rows stand", said, bench.rows.size()));
+}
+
 /// The scorers asked for, without repetition, and random@seed. A plugin that cannot be used costs its own row only and
 /// is told at once.
 std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, const Suite& suite,
@@ -73,8 +93,9 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
         try {
             if (name == "all") {
                 for (Scorer& scorer : all_that_run(host, suite, protocol)) add(std::move(scorer));
-            } else if (!name.starts_with("oracle"))
+            } else if (name.substr(0, name.find_first_of("@:( ")) != "oracle") { // which is a row in any case
                 add(make_scorer(name, host));
+            }
         } catch (const PluginError& error) {
             complain(error.what());
             ++broken;
@@ -113,12 +134,8 @@ int run(const std::vector<std::string>& arguments) {
         report::write_file((*values)["output"].as<std::string>(), text);
     else
         print(text);
-    for (const PluginError& failure : bench.failures) complain(failure.what());
-    broken += bench.failures.size();
-    if (broken == 0) return exit_ok;
-    complain(fmt::format("{} broke and {} no row; the other {} rows stand",
-                         broken == 1 ? "1 plugin" : fmt::format("{} plugins", broken), broken == 1 ? "has" : "have",
-                         bench.rows.size()));
+    if (broken + bench.failures.size() == 0) return exit_ok;
+    tell(bench, broken);
     return exit_failure;
 }
 

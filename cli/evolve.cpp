@@ -166,7 +166,8 @@ void read_start(const po::variables_map& values, PluginHost& host, evolution::Ru
     const bool starts = values.contains("start"), tunes = values.contains("tune");
     setup.identity.plugins.clear();
     if (tunes || (setup.config.tunes && !starts)) {
-        tune_scorer(tunes ? values["tune"].as<std::string>() : setup.config.start, host, setup);
+        tune_scorer(tunes ? values["tune"].as<std::string>() : setup.config.start, host,
+                    values["state"].as<std::string>(), setup);
         return;
     }
     setup.config.tunes = false;
@@ -268,7 +269,10 @@ int run(const std::vector<std::string>& arguments) {
                         file));
     std::optional<evolution::RunSetup> saved;
     const JsonField content(store.content(), file);
-    if (has_content) saved = evolution::saved_setup(content);
+    if (has_content) {
+        saved = evolution::saved_setup(content);
+        load_tuned_plugins(*values, saved->identity, file, host);
+    }
     const SearchSuites search = search_from(*values, std::move(typed), saved, content, host);
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
@@ -284,6 +288,11 @@ int run(const std::vector<std::string>& arguments) {
         throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
                                 "evictlab evolve --state {} --resume",
                                 result.lost, result.state.generation, text::shell_quoted(file)));
+    if (!result.hindered.empty())
+        throw Error(fmt::format("{}. Generation {} is saved, and no candidate was rejected for it. See to it that the "
+                                "processes evictlab-worker are not killed or stopped and have the memory, threads and "
+                                "processor time that they need, then go on with: evictlab evolve --state {} --resume",
+                                result.hindered, result.state.generation, text::shell_quoted(file)));
     if (result.stopped) {
         complain(fmt::format("stopped after generation {}, which is saved; go on with: evictlab evolve --state {} "
                              "--resume",

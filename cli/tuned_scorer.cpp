@@ -6,6 +6,18 @@
 #include "framework/evaluation/parameter_space.hpp"
 
 namespace evictlab::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path folder_of(const fs::path& state_file) { return fs::absolute(state_file).lexically_normal().parent_path(); }
+
+bool is_built_in(const Plugin& plugin) {
+    std::error_code error;
+    return fs::equivalent(builtin_plugin_folder(), plugin.file().parent_path(), error);
+}
+
+} // namespace
 
 void add_tune_option(po::options_description& options) {
     options.add_options()("tune", po::value<std::string>()->value_name("SCORER"),
@@ -21,14 +33,39 @@ void check_tune_option(const po::variables_map& values, PluginHost& host) {
     ParameterSpace(make_scorer(values["tune"].as<std::string>(), host));
 }
 
-void tune_scorer(const std::string& scorer, PluginHost& host, evolution::RunSetup& setup) {
+void tune_scorer(const std::string& scorer, PluginHost& host, const fs::path& state_file, evolution::RunSetup& setup) {
     const Scorer named = make_scorer(scorer, host);
     auto space = std::make_shared<const ParameterSpace>(named);
     setup.config.start = space->text(space->start());
     setup.config.tunes = true;
     setup.config.space = std::move(space);
-    for (const Scorer* each = &named; each; each = each->base())
-        if (each->plugin()) setup.identity.plugins[each->plugin()->id()] = each->plugin()->file_sha256();
+    setup.identity.plugin_files.clear();
+    for (const Scorer* each = &named; each; each = each->base()) {
+        const Plugin* const plugin = each->plugin().get();
+        if (!plugin) continue;
+        setup.identity.plugins[plugin->id()] = plugin->file_sha256();
+        if (!is_built_in(*plugin))
+            setup.identity.plugin_files[plugin->id()] = plugin->file().lexically_relative(folder_of(state_file));
+    }
+}
+
+void load_tuned_plugins(const po::variables_map& values, const evolution::RunIdentity& saved,
+                        const fs::path& state_file, PluginHost& host) {
+    if (values.contains("tune") || values.contains("start")) return;
+    for (const auto& [id, place] : saved.plugin_files) {
+        if (host.find(id)) continue;
+        const fs::path file = (folder_of(state_file) / place).lexically_normal();
+        const std::string advice = "say where it is by --tune PATH, with the values that the run began with, or by "
+                                   "--plugin-dir";
+        if (!fs::exists(file))
+            throw UsageError(fmt::format("the run tunes the plugin '{}', whose file was {} and is not there: {}", id,
+                                         file.string(), advice));
+        if (values.contains("no-isolate"))
+            throw UsageError(fmt::format("the run tunes the plugin '{}' from {}, which only the state file names: to "
+                                         "run it in this process (--no-isolate), {}",
+                                         id, file.string(), advice));
+        host.load(file);
+    }
 }
 
 Scorer scorer_of(const evolution::Candidate& candidate, const ParameterSpace* space) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "framework/plugin/sealed_library.hpp"
 #include "isolation/isolated_library.hpp"
 
 namespace evictlab::conformance {
@@ -27,9 +28,9 @@ std::set<std::string_view> wanted_tests(const std::vector<std::string>& only) {
     return wanted;
 }
 
-Finding ask(isolation::WorkerPool& pool, const Test& test, const std::string& file) {
-    const auto worker = pool.make();
-    const std::string text = fmt::format("{}\n{}", test.name, file);
+Finding ask(isolation::WorkerPool& pool, const Test& test, const SealedLibrary& library) {
+    const auto worker = pool.make(&library);
+    const std::string text = fmt::format("{}\n{}", test.name, library.file().string());
     isolation::write_behind_request(*worker, text.data(), text.size());
     const isolation::Answer answer = worker->ask({isolation::Command::check, 0, text.size()});
     if (answer.kind != isolation::Answer::Kind::done) return failed(answer.cause);
@@ -44,13 +45,13 @@ Finding ask(isolation::WorkerPool& pool, const Test& test, const std::string& fi
 std::vector<Result> check_plugin(const std::filesystem::path& file, isolation::WorkerPool& pool,
                                  const std::vector<std::string>& only, const std::function<void(const Result&)>& told) {
     const std::set<std::string_view> wanted = wanted_tests(only);
-    const std::string path = std::filesystem::absolute(file).lexically_normal();
+    const SealedLibrary library(file);
     std::vector<Result> results;
     std::set<std::string_view> broken;
     for (const Test& test : tests()) {
         if (!wanted.contains(test.name)) continue;
         const bool possible = !broken.contains(test.needs);
-        results.push_back({&test, possible ? ask(pool, test, path)
+        results.push_back({&test, possible ? ask(pool, test, library)
                                            : skipped(fmt::format("without '{}' it says nothing", test.needs))});
         if (!possible || results.back().finding.verdict == Verdict::failed) broken.insert(test.name);
         told(results.back());

@@ -4,22 +4,23 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <boost/dll/shared_library.hpp>
 #include <cmath>
+
+#include "framework/plugin/loaded_library.hpp"
 
 namespace evictlab::conformance {
 
 const evl_plugin& Subject::exported() const {
-    static boost::dll::shared_library library; // until the process ends
+    static std::shared_ptr<boost::dll::shared_library> loaded_library; // until the process ends
     process->calling();
-    if (!library.is_loaded()) library.load(file, boost::dll::load_mode::rtld_now);
-    return library.get<const evl_plugin>(EVL_SYMBOL);
+    if (!loaded_library) loaded_library = load_library(*library);
+    return loaded_library->get<const evl_plugin>(EVL_SYMBOL);
 }
 
 const std::vector<std::shared_ptr<const Plugin>>& Subject::rules() const {
     process->calling();
     if (loaded.empty()) {
-        loaded = Plugin::load(file)->rules();
+        loaded = Plugin::load_sealed(library)->rules();
         // Until the process ends: a thread that the plugin left behind must not lose its code before that is told.
         static auto& kept = *new std::vector<std::shared_ptr<const Plugin>>;
         kept.insert(kept.end(), loaded.begin(), loaded.end());

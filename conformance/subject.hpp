@@ -10,6 +10,7 @@
 #include "conformance/made_batch.hpp"
 #include "conformance/test.hpp"
 #include "framework/plugin/plugin.hpp"
+#include "framework/plugin/sealed_library.hpp"
 
 namespace evictlab::conformance {
 
@@ -21,7 +22,7 @@ struct Setting {
 };
 
 struct Subject {
-    std::string file;
+    std::shared_ptr<const SealedLibrary> library;
     Process* process = nullptr;
 
     /// The exported object, as it is. Throws Error where the library cannot be loaded or has none.

@@ -4,9 +4,14 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+namespace evictlab {
+class SealedLibrary;
+}
 
 namespace evictlab::conformance {
 
@@ -55,6 +60,6 @@ std::span<const Test> tests();
 const Test* find_test(std::string_view name);
 
 /// Runs one test of the library in this process. An exception is a finding.
-Finding run_test(const Test& test, const std::string& file, Process& process);
+Finding run_test(const Test& test, std::shared_ptr<const SealedLibrary> library, Process& process);
 
 } // namespace evictlab::conformance

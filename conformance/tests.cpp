@@ -124,9 +124,9 @@ const Test* find_test(std::string_view name) {
     return at == std::end(all) ? nullptr : at;
 }
 
-Finding run_test(const Test& test, const std::string& file, Process& process) {
+Finding run_test(const Test& test, std::shared_ptr<const SealedLibrary> library, Process& process) {
     try {
-        return test.run(Subject{file, &process, {}});
+        return test.run(Subject{std::move(library), &process, {}});
     } catch (const PluginError& error) {
         return failed(error.phase == "load" ? error.cause : error.phase + ": " + error.cause);
     } catch (const std::exception& error) {

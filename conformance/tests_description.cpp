@@ -2,12 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/dll/shared_library.hpp>
 #include <regex>
 
 #include "conformance/tests.hpp"
 #include "framework/plugin/descriptor.hpp"
-#include "framework/plugin/library_file.hpp"
+#include "framework/plugin/loaded_library.hpp"
 
 namespace evictlab::conformance {
 namespace {
@@ -25,18 +24,15 @@ std::string defect(const std::string& text) {
 } // namespace
 
 Finding library(const Subject& subject) {
-    if (const std::string wrong = library_file_defect(subject.file); !wrong.empty()) return failed(wrong);
+    if (const std::string wrong = subject.library->defect(); !wrong.empty()) return failed(wrong);
     subject.process->calling();
-    boost::dll::shared_library loaded;
-    boost::system::error_code error;
-    loaded.load(subject.file, error, boost::dll::load_mode::rtld_now);
-    return error ? failed("the loader refuses it: " + error.message()) : passed();
+    load_library(*subject.library);
+    return passed();
 }
 
 Finding symbol(const Subject& subject) {
     subject.process->calling();
-    boost::dll::shared_library loaded(subject.file, boost::dll::load_mode::rtld_now);
-    return loaded.has(EVL_SYMBOL) ? passed() : failed("there is no symbol " EVL_SYMBOL);
+    return load_library(*subject.library)->has(EVL_SYMBOL) ? passed() : failed("there is no symbol " EVL_SYMBOL);
 }
 
 Finding header(const Subject& subject) {

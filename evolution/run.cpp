@@ -24,7 +24,7 @@ public:
 
     RunResult go() {
         bool stopped = false;
-        std::string lost;
+        std::string lost, hindered;
         try {
             if (store_.content().is_null())
                 keep(first_generation(setup_.config, fitness_, stop_, outside_));
@@ -42,8 +42,13 @@ public:
             lost = error.what();
             state_.stop_reason = "judge: " + lost;
             save({});
+        } catch (const PluginError& error) {
+            if (error.blame != Blame::outside || state_.champions.empty()) throw;
+            hindered = error.what();
+            state_.stop_reason = "plugin: no answer, for reasons outside of it"; // which name files of this machine
+            save({});
         }
-        return {std::move(state_), stopped, std::move(lost)};
+        return {std::move(state_), stopped, std::move(lost), std::move(hindered)};
     }
 
 private:

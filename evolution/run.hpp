@@ -43,12 +43,14 @@ struct RunResult {
     RunState state;       ///< as saved
     bool stopped = false; ///< by the stop flag, and not at a limit
     std::string lost;     ///< why the judge was lost, where that stopped the run; the last generation is saved
+    std::string hindered; ///< why a plugin could not be asked, though by no doing of its own; likewise
 };
 
 /// Starts a run in a new store, or goes on with what a resumed one holds. Threads are TBB's: bound them with
 /// tbb::global_control. Throws UsageError (setup), Error (a saved run that this setup does not go on with) or
 /// state::StateError; the last saved generation is intact.
-/// A judge that is lost stops the run after the last finished generation.
+/// A judge that is lost stops the run after the last finished generation, and so do outside events that keep a plugin
+/// from answering; those before the first generation are thrown (PluginError).
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store,
                         const RunHooks& hooks = {}, const Outside& outside = {});
 

@@ -160,6 +160,7 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     json["build"]["operators"] = operators_version;
     json["plugins"] = Json::object();
     for (const auto& [plugin, hash] : setup.identity.plugins) json["plugins"][plugin] = hash;
+    if (!id.plugin_files.empty()) json["plugin_files"] = id.plugin_files;
     json["outside"] = {{"judge", id.judge_command},
                        {"judge_timeout", id.judge_timeout},
                        {"proposer", id.proposer_command},
@@ -190,6 +191,9 @@ RunSetup saved_setup(const JsonField& content) {
     const JsonField plugins = content.member("plugins");
     for (const auto& item : plugins.object().items())
         setup.identity.plugins[item.key()] = plugins.member(item.key()).text();
+    if (const auto files = content.optional_member("plugin_files"))
+        for (const auto& item : files->object().items())
+            setup.identity.plugin_files[item.key()] = files->member(item.key()).text();
     setup.identity.command = content.member("command").text();
     setup.limits = limits_from_json(content.member("limits"));
     return setup;

@@ -115,7 +115,9 @@ struct RunIdentity {
     double proposer_timeout = 120;               ///< for its introduction, and for an answer; may differ, too
     std::string build;                           ///< evictlab's version
     std::map<std::string, std::string> plugins;  ///< id -> SHA-256 of each plugin that the run relies on
-    std::string command;                         ///< that repeats the run, without --state and limits
+    /// id -> the file of each of them that is not built in, as seen from the state's folder; may differ on resume
+    std::map<std::string, std::string> plugin_files;
+    std::string command; ///< that repeats the run, without --state and limits
 };
 
 /// When to stop; any may differ on resume. Looked at after each generation, `seconds` also within one.

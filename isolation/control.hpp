@@ -24,29 +24,39 @@ enum WorkerDescriptor : int {
     output_descriptor = 5,
     rows_descriptor = 6,
     watch_descriptor = 7,
-    first_other = 8
+    library_descriptor = 8, ///< sealed; none where the worker is to run no plugin
+    folder_descriptor = 9,  ///< SealedLibrary::folder(), where it has one
+    first_other = 10
 };
 
 enum class Command : std::uint32_t {
-    load,         ///< text: the file. Answers with the descriptors as JSON in `text`
+    load,         ///< text: what the library's file is called. Answers with the descriptors as JSON in `text`
     create,       ///< values: those of the rule's parameters
     score,        ///< batches
     layer_budget, ///< an evl_budget_query; the answer is in `number`
     head_budgets, ///< a batch with scores; the answers lie in the output, uint64 [heads]
     destroy,
-    check, ///< text: the name of a test of conformance/, a line break, the file. Answers with the verdict in `number`
-           ///< and what was seen in `text`
+    check, ///< text: the name of a test of conformance/, a line break, the file's name. Answers with the verdict in
+           ///< `number` and what was seen in `text`
 };
 
-enum class Phase : std::uint8_t { starting, waiting, loading, creating, scoring, budgeting, destroying };
+/// How a worker scores the first batch of a request; the others it scores once, and looks at what lies next to them.
+enum class FirstBatch : std::uint32_t {
+    once,    ///< like the others
+    closely, ///< between guards, each score marked before
+    twice,   ///< and once more, to be compared
+    again,   ///< closely, compared with the scores that lie in the output
+};
 
+inline constexpr std::size_t request_size = 64; ///< bytes before what follows
 struct Request {
     Command command = Command::load;
-    std::uint32_t rule = 0;             ///< of create
-    std::uint64_t count = 0;            ///< batches, values or bytes of text, which begin behind the request
-    std::uint32_t check_repetition = 0; ///< of score: score the first batch twice and compare
+    std::uint32_t rule = 0;  ///< of create
+    std::uint64_t count = 0; ///< batches, values or bytes of text, which begin behind the request
+    FirstBatch first = FirstBatch::closely;
+    std::uint64_t begin = request_size; ///< of score: the place of the first batch
 };
-inline constexpr std::size_t request_size = 64; ///< bytes before what follows
+static_assert(sizeof(Request) <= request_size);
 
 enum class Outcome : std::uint32_t { done, failed };
 
@@ -67,9 +77,9 @@ enum class Crash : std::uint32_t {
 struct Control {
     Limits limits;           ///< set by the host before the worker begins
     std::uint64_t rows_size; ///< likewise: bytes of the rows at most
+    FutexWord up;            ///< 1 once the worker is ready to be asked, before it has any of the plugin's code
     FutexWord asked, answered;
-    std::atomic<std::uint32_t> calls; ///< into the plugin, begun: a new one has all the time again
-    std::atomic<Phase> phase;
+    std::atomic<std::uint32_t> calls; ///< of check: into the plugin, begun: a new one has all the time again
     std::atomic<Crash> crash;
     Outcome outcome;
     std::uint64_t number;

@@ -5,10 +5,9 @@
 
 #include <cstring>
 
-#include "digest/digest.hpp"
-#include "framework/plugin/library_file.hpp"
 #include "isolation/descriptor_json.hpp"
 #include "isolation/layers.hpp"
+#include "isolation/trial.hpp"
 
 namespace evictlab::isolation {
 namespace {
@@ -39,17 +38,22 @@ void write_behind_request(WorkerProcess& worker, const void* data, std::size_t b
 }
 
 IsolatedLibrary::IsolatedLibrary(const std::filesystem::path& file, std::shared_ptr<WorkerPool> pool)
-    : file_(std::filesystem::absolute(file).lexically_normal()), pool_(std::move(pool)) {
-    if (const auto defect = library_file_defect(file_); !defect.empty()) throw PluginError(label(), "load", defect);
-    stamp_ = stamp();
-    sha256_ = sha256_hex_of_file(file_).value_or("");
+    : pool_(std::move(pool)) {
     try {
-        auto worker = pool_->make();
-        json_ = load(*worker);
+        sealed_ = std::make_shared<const SealedLibrary>(file);
+    } catch (const std::exception& error) {
+        throw PluginError(std::filesystem::absolute(file).lexically_normal().string(), "load", error.what());
+    }
+    if (const auto defect = sealed_->defect(); !defect.empty()) throw PluginError(label(), "load", defect);
+    try {
+        Worker worker;
+        const Ask nothing = [](WorkerProcess&) { return Answer{}; };
+        settle(nullptr, worker, ask_fresh(worker, nothing), nothing);
+        json_ = worker->text();
         descriptors_ = descriptors_from_json(json_);
         place_ = words_of_place(worker->layers());
         pool_->note_layers(worker->layers());
-        pool_->put(file_.string(), std::move(worker));
+        pool_->put(sealed_->sha256(), std::move(worker));
     } catch (const Interrupted&) {
         throw;
     } catch (const PluginError&) {
@@ -57,95 +61,119 @@ IsolatedLibrary::IsolatedLibrary(const std::filesystem::path& file, std::shared_
     } catch (const std::exception& error) {
         throw PluginError(label(), "load", error.what());
     }
-    check_unchanged("load");
 }
 
 std::string IsolatedLibrary::label() const {
-    return descriptors_.empty() ? file_.string() : fmt::format("{} ({})", descriptors_[0].id, file_.string());
+    const std::string file = sealed_->file().string();
+    return descriptors_.empty() ? file : fmt::format("{} ({})", descriptors_[0].id, file);
 }
 
 ScorerKey IsolatedLibrary::key(std::uint32_t rule, std::span<const double> values) const {
-    return {rule, {values.begin(), values.end()}, fmt::format("{}\n{}\n{}", file_.string(), rule, bytes_of(values))};
+    return {rule, {values.begin(), values.end()}, fmt::format("{}\n{}\n{}", sealed_->sha256(), rule, bytes_of(values))};
 }
 
-/// Gives what the plugin says of itself.
-std::string IsolatedLibrary::load(WorkerProcess& worker) const {
-    const std::string path = file_.string();
-    write_behind_request(worker, path.data(), path.size());
-    const Answer answer = worker.ask({Command::load, 0, path.size()});
-    if (answer.kind != Answer::Kind::done)
+/// Says what the plugin says of itself, or has said before.
+Answer IsolatedLibrary::load(WorkerProcess& worker) {
+    const std::string file = sealed_->file().string();
+    write_behind_request(worker, file.data(), file.size());
+    Answer answer = worker.ask({Command::load, 0, file.size()});
+    // By what name it goes the worker says, which the plugin may have told it.
+    if (const auto space = answer.plugin.find(' ');
+        answer.plugin.substr(std::min(space, answer.plugin.size())) != fmt::format(" ({})", file) ||
+        !is_identifier(answer.plugin.substr(0, space)))
+        answer.plugin.clear();
+    if (answer.kind == Answer::Kind::done && !json_.empty() && worker.text() != json_)
+        return {Answer::Kind::failed, {}, "load", "says other things of itself than when it was first loaded"};
+    return answer;
+}
+
+Answer IsolatedLibrary::create(WorkerProcess& worker, const ScorerKey& key) const {
+    write_behind_request(worker, key.values.data(), key.values.size() * sizeof(double));
+    return worker.ask({Command::create, key.rule, key.values.size()}, [&] { return is_broken(key); });
+}
+
+/// Of a new worker that has loaded the library.
+Answer IsolatedLibrary::ask_fresh(Worker& worker, const Ask& ask) {
+    worker.reset();
+    try {
+        worker = pool_->make(sealed_.get());
+    } catch (const Error& error) { // no process, no memory, no descriptors
+        return {Answer::Kind::dead, {}, "load", error.what(), Ending::outside};
+    }
+    Answer answer = load(*worker);
+    return answer.kind == Answer::Kind::done ? ask(*worker) : answer;
+}
+
+void IsolatedLibrary::settle(const ScorerKey& key, Worker& worker, Answer answer, const Ask& ask) {
+    settle(&key, worker, std::move(answer), [&](WorkerProcess& fresh) {
+        Answer created = create(fresh, key);
+        return created.kind == Answer::Kind::done ? ask(fresh) : created;
+    });
+}
+
+void IsolatedLibrary::settle(const ScorerKey* key, Worker& worker, Answer answer, const Ask& ask) {
+    Trial trial(*pool_);
+    // Where another plugin has all threads, those that this one asked for may have failed.
+    if (answer.kind == Answer::Kind::failed && pool_->end_hogs()) answer = ask_fresh(worker, ask);
+    while (answer.kind == Answer::Kind::dead || answer.kind == Answer::Kind::slow) {
+        if (answer.kind == Answer::Kind::slow) {
+            const std::lock_guard lock(mutex_);
+            slow_.insert(key->text);
+        } else {
+            const Trial::Ruling ruling = trial.rule(answer);
+            if (ruling == Trial::Ruling::guilty) fail(key, answer);
+            if (ruling == Trial::Ruling::outside)
+                throw PluginError(label(), answer.phase,
+                                  fmt::format("no answer, for reasons outside of it: {}", trial.hindrance()),
+                                  Blame::outside);
+            trial.begin();
+        }
+        answer = ask_fresh(worker, ask);
+    }
+    if (answer.kind == Answer::Kind::failed)
         throw PluginError(answer.plugin.empty() ? label() : answer.plugin, answer.phase, answer.cause);
-    return worker.text();
 }
 
-/// One that has loaded the file and run no scorer yet.
-std::unique_ptr<WorkerProcess> IsolatedLibrary::loaded_worker() {
-    if (auto worker = pool_->take(file_.string())) return worker;
-    auto worker = pool_->make();
-    if (load(*worker) != json_)
-        throw PluginError(label(), "load", "says other things of itself than when it was first loaded");
-    return worker;
+/// Of what others found out already, they are the first to tell.
+void IsolatedLibrary::fail(const ScorerKey* key, const Answer& answer) {
+    const PluginError error(label(), answer.phase, answer.cause);
+    if (!key) throw PluginError(error);
+    const std::lock_guard lock(mutex_);
+    if (broken_.size() == most_broken && !broken_.contains(key->text))
+        broken_.erase(broken_.begin()); // a long search breaks thousands
+    throw PluginError(broken_.emplace(key->text, error).first->second);
 }
 
-std::unique_ptr<WorkerProcess> IsolatedLibrary::worker_with_instance(const ScorerKey& key) {
+bool IsolatedLibrary::is_broken(const ScorerKey& key) const {
+    const std::lock_guard lock(mutex_);
+    return broken_.contains(key.text);
+}
+
+bool IsolatedLibrary::is_slow(const ScorerKey& key) const {
+    const std::lock_guard lock(mutex_);
+    return slow_.contains(key.text);
+}
+
+Worker IsolatedLibrary::worker_with_instance(const ScorerKey& key) {
     {
         const std::lock_guard lock(mutex_);
         if (const auto known = broken_.find(key.text); known != broken_.end()) throw PluginError(known->second);
     }
-    check_unchanged("create");
-    auto worker = pool_->take(key.text);
-    if (!worker) worker = loaded_worker();
-    write_behind_request(*worker, key.values.data(), key.values.size() * sizeof(double));
-    const Answer answer = worker->ask({Command::create, key.rule, key.values.size()});
-    if (answer.kind == Answer::Kind::failed) pool_->put(key.text, std::move(worker));
-    check(key, answer);
+    Worker worker = pool_->take(key.text);
+    if (!worker) worker = pool_->take(sealed_->sha256());
+    const Ask nothing = [](WorkerProcess&) { return Answer{}; };
+    Answer answer =
+        worker ? create(*worker, key) : ask_fresh(worker, [&](WorkerProcess& fresh) { return create(fresh, key); });
+    const bool refused = answer.kind == Answer::Kind::failed && answer.phase != "load";
+    if (refused && worker) pool_->put(key.text, std::move(worker));
+    settle(key, worker, std::move(answer), nothing);
     return worker;
 }
 
-void IsolatedLibrary::end_instance(const ScorerKey& key, std::unique_ptr<WorkerProcess> worker) {
-    const Answer answer = worker->ask({Command::destroy});
-    if (answer.kind == Answer::Kind::done) pool_->put(key.text, std::move(worker));
-    check(key, answer);
-}
-
-void IsolatedLibrary::check(const ScorerKey& key, const Answer& answer) {
-    if (answer.kind == Answer::Kind::done) return;
-    if (answer.kind == Answer::Kind::dead) check_unchanged(answer.phase); // what it died of, most likely
-    const PluginError error(label(), answer.phase, answer.cause);
-    if (answer.kind == Answer::Kind::dead) {
-        const std::lock_guard lock(mutex_);
-        if (broken_.size() == most_broken) broken_.erase(broken_.begin()); // a long search breaks thousands
-        throw PluginError(broken_.emplace(key.text, error).first->second);
-    }
-    throw PluginError(error);
-}
-
-bool IsolatedLibrary::Stamp::operator==(const Stamp& other) const {
-    const auto same = [](const timespec& a, const timespec& b) {
-        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-    };
-    return device == other.device && inode == other.inode && size == other.size && same(modified, other.modified) &&
-           same(changed, other.changed);
-}
-
-std::optional<IsolatedLibrary::Stamp> IsolatedLibrary::stamp() const {
-    struct stat status {};
-    if (::stat(file_.c_str(), &status) != 0) return std::nullopt;
-    return Stamp{status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
-}
-
-void IsolatedLibrary::check_unchanged(std::string_view phase) {
-    const auto now = stamp();
-    const std::lock_guard lock(mutex_);
-    if (now && stamp_ && *now == *stamp_) return;
-    const std::string hash = sha256_hex_of_file(file_).value_or("");
-    if (hash == sha256_) {
-        stamp_ = now; // touched, or copied over itself
-        return;
-    }
-    throw PluginError(label(), phase,
-                      fmt::format("its file changed while it was in use: sha256 {:.12} when it was loaded, now {:.12}",
-                                  sha256_, hash.empty() ? "no such file" : hash));
+void IsolatedLibrary::end_instance(const ScorerKey& key, Worker worker) {
+    const Ask destroy = [](WorkerProcess& asked) { return asked.ask({Command::destroy}); };
+    settle(key, worker, destroy(*worker), destroy);
+    pool_->put(key.text, std::move(worker));
 }
 
 } // namespace evictlab::isolation

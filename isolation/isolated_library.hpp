@@ -1,17 +1,17 @@
 // A plugin's file as workers run it: which of them has which scorer, and what is known of scorers that broke.
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <sys/stat.h>
-
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <span>
 #include <string>
 
 #include "framework/plugin/descriptor.hpp"
+#include "framework/plugin/sealed_library.hpp"
 #include "isolation/worker_pool.hpp"
 
 namespace evictlab::isolation {
@@ -23,48 +23,51 @@ struct ScorerKey {
     std::string text; ///< the same for equal scorers of one file
 };
 
-/// Thread-safe.
+using Worker = std::unique_ptr<WorkerProcess>;
+/// Asks what is to be known of a worker that has an instance.
+using Ask = std::function<Answer(WorkerProcess&)>;
+
+/// Thread-safe. All throw PluginError, also of Blame::outside, and Interrupted.
 class IsolatedLibrary {
 public:
-    /// Loads the file in a worker. Throws PluginError (phase "load").
+    /// Loads the sealed bytes of the file in a worker. Throws PluginError (phase "load").
     IsolatedLibrary(const std::filesystem::path& file, std::shared_ptr<WorkerPool> pool);
 
-    const std::filesystem::path& file() const { return file_; }
+    const std::shared_ptr<const SealedLibrary>& sealed() const { return sealed_; }
     std::vector<Descriptor> descriptors() const { return descriptors_; }
     const std::shared_ptr<RowStore>& rows() const { return pool_->rows(); }
     const std::string& place() const { return place_; } ///< where its code runs and what holds it there, in words
     ScorerKey key(std::uint32_t rule, std::span<const double> values) const;
 
-    /// A worker with an instance of the scorer. Throws PluginError, Interrupted.
-    std::unique_ptr<WorkerProcess> worker_with_instance(const ScorerKey& key);
-    /// Ends the instance and keeps the worker for another of the same scorer. Throws PluginError (phase "destroy").
-    void end_instance(const ScorerKey& key, std::unique_ptr<WorkerProcess> worker);
+    /// A worker with an instance of the scorer.
+    Worker worker_with_instance(const ScorerKey& key);
+    /// Ends the instance and keeps the worker for another of the same scorer.
+    void end_instance(const ScorerKey& key, Worker worker);
+    /// Takes what came of a request to `worker`. Where that one ended without an answer, fresh ones with an instance of
+    /// the scorer are asked by `ask` instead, until one answers, which is then `worker`, or until it is known whose
+    /// doing the endings are. What is wrong is thrown; a plugin's doing is remembered, and not tried again.
+    void settle(const ScorerKey& key, Worker& worker, Answer answer, const Ask& ask);
 
-    /// Throws what the answer says is wrong, and remembers a death.
-    void check(const ScorerKey& key, const Answer& answer);
-    /// Throws PluginError where the file is not what it was when it was loaded.
-    void check_unchanged(std::string_view phase);
+    /// Whether the scorer is known to have broken: nobody needs to wait for an answer of it.
+    bool is_broken(const ScorerKey& key) const;
+    /// Whether its calls are asked for one by one, because several together once took long. Changes no figure.
+    bool is_slow(const ScorerKey& key) const;
 
 private:
-    struct Stamp {
-        dev_t device = 0;
-        ino_t inode = 0;
-        off_t size = 0;
-        timespec modified{}, changed{};
-        bool operator==(const Stamp& other) const;
-    };
-    std::optional<Stamp> stamp() const;
-    std::unique_ptr<WorkerProcess> loaded_worker();
-    std::string load(WorkerProcess& worker) const;
+    Answer ask_fresh(Worker& worker, const Ask& ask);
+    Answer load(WorkerProcess& worker);
+    Answer create(WorkerProcess& worker, const ScorerKey& key) const;
+    void settle(const ScorerKey* key, Worker& worker, Answer answer, const Ask& ask);
+    [[noreturn]] void fail(const ScorerKey* key, const Answer& answer);
     std::string label() const;
 
-    std::filesystem::path file_;
     std::shared_ptr<WorkerPool> pool_;
-    std::string sha256_, json_, place_;
+    std::shared_ptr<const SealedLibrary> sealed_;
+    std::string json_, place_;
     std::vector<Descriptor> descriptors_;
-    std::mutex mutex_;
-    std::optional<Stamp> stamp_;
+    mutable std::mutex mutex_;
     std::map<std::string, PluginError> broken_; ///< by ScorerKey::text
+    std::set<std::string> slow_;
 };
 
 /// Puts a request's values or text behind it. Throws Error where they are too many.

@@ -2,6 +2,7 @@
 #include "isolation/isolated_plugin.hpp"
 
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "framework/aligned.hpp"
@@ -10,8 +11,6 @@
 
 namespace evictlab::isolation {
 namespace {
-
-using Worker = std::unique_ptr<WorkerProcess>;
 
 class IsolatedInstance;
 
@@ -23,8 +22,10 @@ public:
     Lease& operator=(const Lease&) = delete;
     ~Lease();
     WorkerProcess& worker() const { return *worker_; }
-    /// Throws what the answer says is wrong; a worker that is dead is not given back.
-    void check(const Answer& answer);
+    /// IsolatedLibrary::settle(): the worker may be another one then. None is given back of a scorer that broke.
+    void settle(Answer answer, const Ask& ask);
+    /// Whether the scorer broke elsewhere meanwhile.
+    bool unwanted() const;
     void drop() { worker_.reset(); }
 
 private:
@@ -87,23 +88,31 @@ Lease::~Lease() {
     owner_.free_.push_back(std::move(worker_));
 }
 
-void Lease::check(const Answer& answer) {
-    if (answer.kind == Answer::Kind::dead) drop();
-    owner_.library().check(owner_.key(), answer);
+void Lease::settle(Answer answer, const Ask& ask) {
+    if (answer.kind == Answer::Kind::done) return;
+    try {
+        owner_.library().settle(owner_.key(), worker_, std::move(answer), ask);
+    } catch (...) {
+        if (worker_ && !worker_->alive()) drop();
+        throw;
+    }
 }
+
+bool Lease::unwanted() const { return owner_.library().is_broken(owner_.key()); }
 
 class IsolatedQueue final : public BatchQueue {
 public:
     explicit IsolatedQueue(const IsolatedInstance& instance, std::shared_ptr<RowMemory> rows = nullptr)
-        : instance_(instance), lease_(instance), rows_(std::move(rows)),
-          writer_(lease_.worker().input(), lease_.worker().output(), request_size, rows_.get()) {}
+        : instance_(instance), lease_(instance), rows_(std::move(rows)) {
+        write_to_worker();
+    }
     ~IsolatedQueue() override {
         if (started_) lease_.drop(); // it may still be writing
     }
 
     void add(const evl_batch& batch) override {
         try {
-            const std::size_t place = writer_.add(batch, instance_.columns());
+            const std::size_t place = writer_->add(batch, instance_.columns());
             places_.push_back({place, std::size_t{batch.heads} * batch.tokens});
         } catch (const PluginError&) {
             throw;
@@ -112,14 +121,24 @@ public:
         }
     }
     void start() override {
-        instance_.library().check_unchanged("score");
+        requests_ = requests();
         started_ = true;
-        lease_.worker().start({Command::score, 0, writer_.count(), instance_.plugin().deterministic()});
+        lease_.worker().start(requests_.front());
     }
     void finish() override {
-        const Answer answer = lease_.worker().finish();
+        Answer answer = finish_in(lease_.worker());
         started_ = false;
-        lease_.check(answer);
+        if (answer.kind == Answer::Kind::done) return;
+        const std::byte* const begin = lease_.worker().input().data();
+        const std::vector<std::byte> packed(begin + request_size, begin + writer_->end());
+        lease_.settle(std::move(answer), [&](WorkerProcess& fresh) {
+            write_behind_request(fresh, packed.data(), packed.size());
+            fresh.output().reach(writer_->output_end());
+            requests_ = requests_of(packed);
+            fresh.start(requests_.front());
+            return finish_in(fresh);
+        });
+        write_to_worker();
     }
     void scores(std::size_t index, double* scores) const override {
         const Place& place = places_[index];
@@ -127,7 +146,7 @@ public:
         if (index + 1 < places_.size()) prefetch(places_[index + 1]); // while these are judged
     }
     void clear() override {
-        writer_.clear();
+        writer_->clear();
         places_.clear();
     }
 
@@ -135,6 +154,35 @@ private:
     struct Place {
         std::size_t at, count;
     };
+    void write_to_worker() {
+        WorkerProcess& worker = lease_.worker();
+        writer_.emplace(worker.input(), worker.output(), request_size, rows_.get());
+    }
+    std::vector<Request> requests() const {
+        const std::byte* const begin = lease_.worker().input().data();
+        return requests_of({begin + request_size, begin + writer_->end()});
+    }
+    /// One for all batches; of a scorer that is slow one for each, which then has the time-out to itself.
+    std::vector<Request> requests_of(std::span<const std::byte> packed) const {
+        const bool twice = instance_.plugin().deterministic();
+        if (!instance_.library().is_slow(instance_.key()))
+            return {{Command::score, 0, places_.size(), twice ? FirstBatch::twice : FirstBatch::closely}};
+        std::vector<Request> each;
+        for (std::size_t i = 0, at = request_size; i < places_.size(); ++i) {
+            each.push_back({Command::score, 0, 1, i == 0 ? FirstBatch::closely : FirstBatch::once, at});
+            if (i == 0 && twice) each.push_back({Command::score, 0, 1, FirstBatch::again, at});
+            at = reinterpret_cast<const PackedBatch*>(packed.data() + at - request_size)->next;
+        }
+        return each;
+    }
+    /// What was started, and the requests behind it.
+    Answer finish_in(WorkerProcess& worker) {
+        const auto unwanted = [this] { return lease_.unwanted(); };
+        Answer answer = worker.finish(unwanted);
+        for (std::size_t i = 1; answer.kind == Answer::Kind::done && i < requests_.size(); ++i)
+            answer = worker.ask(requests_[i], unwanted);
+        return answer;
+    }
     /// The worker's processor core has them.
     void prefetch(const Place& place) const {
         const std::byte* const begin = lease_.worker().output().data() + place.at;
@@ -143,8 +191,9 @@ private:
     const IsolatedInstance& instance_;
     Lease lease_;
     std::shared_ptr<RowMemory> rows_; ///< null where it shares none
-    BatchWriter writer_;
+    std::optional<BatchWriter> writer_;
     std::vector<Place> places_;
+    std::vector<Request> requests_; ///< of what was started
     bool started_ = false;
 };
 
@@ -165,16 +214,23 @@ std::unique_ptr<BatchQueue> IsolatedInstance::queue(std::shared_ptr<SharedRows>&
 
 std::size_t IsolatedInstance::layer_budget(const evl_budget_query& query) const {
     Lease lease(*this);
-    write_behind_request(lease.worker(), &query, sizeof query);
-    lease.check(lease.worker().ask({Command::layer_budget, 0, 1}));
+    const Ask ask = [&](WorkerProcess& worker) {
+        write_behind_request(worker, &query, sizeof query);
+        return worker.ask({Command::layer_budget, 0, 1}, [&] { return lease.unwanted(); });
+    };
+    lease.settle(ask(lease.worker()), ask);
     return std::min<std::uint64_t>(lease.worker().number(), query.tokens);
 }
 
 void IsolatedInstance::head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const {
     Lease lease(*this);
-    BatchWriter writer(lease.worker().input(), lease.worker().output(), request_size);
-    const std::size_t place = writer.add(batch, columns(), scores);
-    lease.check(lease.worker().ask({Command::head_budgets, 0, 1}));
+    std::size_t place = 0;
+    const Ask ask = [&](WorkerProcess& worker) {
+        BatchWriter writer(worker.input(), worker.output(), request_size);
+        place = writer.add(batch, columns(), scores);
+        return worker.ask({Command::head_budgets, 0, 1}, [&] { return lease.unwanted(); });
+    };
+    lease.settle(ask(lease.worker()), ask);
     std::memcpy(kept.data(), lease.worker().output().data() + place, kept.size_bytes());
     for (std::uint64_t& tokens : kept) tokens = std::min<std::uint64_t>(tokens, batch.tokens);
 }
@@ -202,9 +258,7 @@ std::shared_ptr<const Plugin> load_isolated(const std::filesystem::path& file, s
     std::uint32_t number = 0;
     for (Descriptor& descriptor : library->descriptors())
         rules.push_back({std::move(descriptor), std::make_shared<IsolatedBackend>(library, number++)});
-    auto plugin = Plugin::of(library->file(), std::move(rules));
-    plugin->file_sha256(); // while it is the file that was loaded
-    return plugin;
+    return Plugin::of(library->sealed(), std::move(rules));
 }
 
 } // namespace evictlab::isolation

@@ -51,6 +51,8 @@ public:
     /// memory ends.
     std::size_t add(const evl_batch& batch, std::size_t columns, const double* scores = nullptr);
     std::size_t count() const { return count_; }
+    std::size_t end() const { return end_; }               ///< of what was written
+    std::size_t output_end() const { return output_end_; } ///< of what will be, to the output
     void clear();
 
 private:

@@ -10,14 +10,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "framework/error.hpp"
+#include "framework/plugin/sealed_library.hpp"
 #include "framework/spawn_plan.hpp"
+#include "isolation/census.hpp"
 #include "isolation/control.hpp"
 #include "isolation/layers.hpp"
 
@@ -36,6 +39,15 @@ void give(SpawnPlan& plan, const WorkerMemory& memory) {
     plan.give(memory.rows.descriptor(), rows_descriptor);
     plan.give(memory.watch.descriptor(), watch_descriptor);
     plan.in_own_session();
+    // What it has no use for is none of this process's either.
+    if (memory.library)
+        plan.give(memory.library->descriptor(), library_descriptor);
+    else
+        plan.open_null(library_descriptor, O_RDONLY);
+    if (memory.library && memory.library->folder() >= 0)
+        plan.give(memory.library->folder(), folder_descriptor);
+    else
+        plan.open_null(folder_descriptor, O_RDONLY);
 }
 
 /// What libraries are found by, languages, time zones, numbers of threads, and sanitizers. The rest is the host's:
@@ -102,16 +114,25 @@ Spawner::~Spawner() {
 }
 
 void Spawner::run() {
+    thread_number_ = static_cast<pid_t>(::syscall(SYS_gettid));
     sigset_t all; // signals are the other threads'
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     for (std::unique_lock lock(mutex_);;) {
         changed_.wait(lock, [this] { return ends_ || work_; });
         if (ends_) return;
+        lock.unlock(); // whoever waits for it may have to look after it
         work_();
+        lock.lock();
         work_ = nullptr;
         changed_.notify_all();
     }
+}
+
+void Spawner::end_stopped_children() const {
+    std::ifstream children(fmt::format("/proc/self/task/{}/children", thread_number_.load()));
+    for (pid_t child = 0; children >> child;)
+        if (const auto status = process_status(child); status && status->state == 'T') ::kill(child, SIGKILL);
 }
 
 pid_t Spawner::spawn(const WorkerMemory& memory) {
@@ -131,10 +152,11 @@ pid_t Spawner::spawn(const WorkerMemory& memory) {
                                   environment.data());
         };
         changed_.notify_all();
-        changed_.wait(lock, [this] { return !work_; });
+        // Until it runs its program the child has this thread wait for it, and whoever stops it then stops both.
+        while (!changed_.wait_for(lock, std::chrono::seconds(1), [this] { return !work_; })) end_stopped_children();
     }
     if (error != 0)
-        throw Error(
+        throw SpawnError(
             fmt::format("cannot start a process for a plugin: {}: {}", program_.string(), std::strerror(error)));
     return pid;
 }

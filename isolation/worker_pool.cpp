@@ -2,16 +2,29 @@
 #include "isolation/worker_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 namespace evictlab::isolation {
+namespace {
+
+constexpr int most_attempts = 100; // to start a process once a worker that had too many threads was killed
+
+} // namespace
 
 WorkerPool::WorkerPool(Settings settings)
     : settings_(std::move(settings)), spawner_(settings_),
       most_idle_(std::size_t{2} * std::max(2u, std::thread::hardware_concurrency())) {}
 
-std::unique_ptr<WorkerProcess> WorkerPool::make() {
-    return std::make_unique<WorkerProcess>(settings_, spawner_, rows_->memory());
+std::unique_ptr<WorkerProcess> WorkerPool::make(const SealedLibrary* library) {
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return std::make_unique<WorkerProcess>(settings_, spawner_, census_, rows_->memory(), library);
+        } catch (const SpawnError&) {
+            if (attempt == most_attempts || (attempt == 1 && !census_.end_hogs(true))) throw;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20)); // what was killed takes a moment to be gone
+        }
+    }
 }
 
 std::unique_ptr<WorkerProcess> WorkerPool::take(const std::string& key) {

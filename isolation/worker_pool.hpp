@@ -20,8 +20,11 @@ public:
     explicit WorkerPool(Settings settings);
     const Settings& settings() const { return settings_; }
     const std::shared_ptr<RowStore>& rows() const { return rows_; }
-    /// A new process, in which nothing is loaded. Throws Error.
-    std::unique_ptr<WorkerProcess> make();
+    /// A new process, in which nothing is loaded; it will be asked for `library`, or nothing where that is null. Where
+    /// no process can be started because one worker has too many threads, that one ends. Throws SpawnError, Error.
+    std::unique_ptr<WorkerProcess> make(const SealedLibrary* library = nullptr);
+    bool end_hogs() { return census_.end_hogs(false); }        ///< as Census has it
+    bool memory_ran_out() { return census_.memory_ran_out(); } ///< likewise
     /// One that was put in under the key, or null.
     std::unique_ptr<WorkerProcess> take(const std::string& key);
     /// What holds a worker that has loaded a plugin, for missing().
@@ -37,6 +40,7 @@ private:
     };
     std::atomic<std::uint32_t> layers_ = all_layers;
     Settings settings_;
+    Census census_;
     Spawner spawner_;
     std::shared_ptr<RowStore> rows_ = std::make_shared<RowStore>();
     std::size_t most_idle_;

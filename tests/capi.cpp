@@ -116,7 +116,7 @@ Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const 
     const std::vector<ColumnId> ids = columns_of({&scorer, 1});
     const CapturedLayer layer(*prompt.trace->captured(), prompt.layer.layer, true);
     PromptColumns columns(layer.view(), ids);
-    LayerInputs inputs(layer.view(), board_columns(ids, columns.columns()), scorer.tensor_window());
+    LayerInputs inputs(layer.view(), board_columns(ids, columns.columns()));
     const ScorerRun run(scorer);
     LayerSelection selection(run, inputs.of(scorer));
     Kept kept;

@@ -163,28 +163,6 @@ TEST_CASE("a budget that fails in a process of its own is told in the same words
     }
 }
 
-TEST_CASE("a plugin whose file changes while it is used is refused from then on") {
-    const TemporaryFolder folder;
-    const fs::path file = folder / "mine.so";
-    fs::copy_file(fs::path(EVICTLAB_PLUGIN_FOLDER) / "observed_attention.so", file);
-    const auto plugin = isolating()(file);
-    const auto instance = plugin->create(plugin->default_values());
-    OneToken token;
-    double score = 0;
-    instance->score(token.batch, &score);
-    CHECK(score == 0.5);
-
-    fs::last_write_time(file, fs::file_time_type::clock::now() + std::chrono::hours(1)); // the bytes are the same
-    instance->score(token.batch, &score);
-
-    fs::copy_file(fs::path(EVICTLAB_PLUGIN_FOLDER) / "h2o.so", folder / "other.so");
-    fs::rename(folder / "other.so", file);
-    const auto error = error_of([&] { instance->score(token.batch, &score); });
-    CHECK(error.phase == "score");
-    CHECK_THAT(error.cause, ContainsSubstring("its file changed while it was in use: sha256"));
-    CHECK(error_of([&] { plugin->create(plugin->default_values()); }).phase == "create");
-}
-
 TEST_CASE("one process scores many batches, and none is left behind") {
     {
         const auto plugin = isolating()(fs::path(EVICTLAB_PLUGIN_FOLDER) / "observed_attention.so");

@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "framework/plugin/host.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 
 #include "tests/support/catch.hpp"
 
@@ -175,12 +179,12 @@ TEST_CASE("bad plugins in a folder do not stop the others") {
     CHECK(host.find("h2o"));
     CHECK(host.problems().size() == 37);
     CHECK(host.find("null_create") == nullptr);
-    CHECK(host.folders()[0] == folders[0]);
-    CHECK(host.folders()[2] == builtin_plugin_folder());
+    CHECK(host.folders()[0] == builtin_plugin_folder());
+    CHECK(host.folders()[1] == folders[0]);
     CHECK(std::ranges::is_sorted(host.plugins(), {}, [](const auto& p) { return p->id(); }));
 }
 
-TEST_CASE("of two plugins with one id the first in search order is used, and both files are named") {
+TEST_CASE("of two plugins with one id the built-in or else the first is used, and both files are named") {
     const std::vector<fs::path> folders{test_plugins / "taken"};
     const PluginHost host(folders);
     REQUIRE(host.problems().size() == 1);
@@ -189,13 +193,41 @@ TEST_CASE("of two plugins with one id the first in search order is used, and bot
     CHECK_THAT(problem.what(), ContainsSubstring("the id 'h2o' is taken"));
     CHECK_THAT(problem.what(), ContainsSubstring((test_plugins / "taken" / "h2o_again.so").string()));
     CHECK_THAT(problem.what(), ContainsSubstring((builtin_plugin_folder() / "h2o.so").string()));
-    CHECK(host.find("h2o")->name() == "Defective");
+    CHECK(host.find("h2o")->name() != "Defective");
 
     PluginHost plain;
     CHECK(plain.problems().empty());
     CHECK_THAT(error_of([&] { plain.load(test_plugins / "taken" / "h2o_again.so"); }).what(),
                ContainsSubstring("the id 'h2o' is taken"));
     CHECK(plain.load(builtin_plugin_folder() / "h2o.so") == plain.find("h2o"));
+
+    const std::vector<fs::path> twins{test_plugins / "tuned", test_plugins / "rebuilt"};
+    const PluginHost both(twins);
+    CHECK(both.find("tunable")->file() == test_plugins / "tuned" / "tunable.so");
+    REQUIRE(both.problems().size() == 1);
+    CHECK_THAT(both.problems()[0].what(), ContainsSubstring("rebuilt/tunable.so"));
+}
+
+TEST_CASE("a plugin that takes what is everybody's is refused by name, and no other loses anything") {
+    const std::vector<fs::path> folders{test_plugins / "greedy"};
+    const PluginHost host(folders), plain;
+    CHECK(std::ranges::equal(host.plugins(), plain.plugins(), {}, &Plugin::file, &Plugin::file));
+    std::map<std::string, std::string> refused;
+    for (const PluginError& problem : host.problems()) {
+        for (const auto& entry : fs::directory_iterator(folders[0]))
+            if (problem.plugin.find(entry.path().string()) != std::string::npos)
+                refused[entry.path().stem().string()] = problem.cause;
+    }
+    for (const char* id : {"all", "bound", "champion", "oracle"})
+        CHECK_THAT(refused[id], ContainsSubstring(fmt::format("no plugin can have the id '{}'", id)));
+    for (const char* id : {"h2o", "random"})
+        CHECK_THAT(refused[id], ContainsSubstring(fmt::format("the id '{}' is taken by", id)));
+    CHECK_THAT(refused["many_columns"], ContainsSubstring("column_count 300 is more than 256"));
+    CHECK_THAT(refused["many_variants"], ContainsSubstring("columns, more than the 1024 of a library"));
+    CHECK_THAT(refused["long_text"], ContainsSubstring("description has more than 16384 bytes"));
+    CHECK_THAT(refused["wide_window"], ContainsSubstring("tensor_window 1152921504606846976 is more than"));
+    CHECK_THAT(refused["bad_preset_column"], ContainsSubstring("preset 'seed': "));
+    CHECK(refused.size() == 11);
 }
 
 TEST_CASE("folders come from the caller, EVICTLAB_PLUGIN_PATH and the program's own place, each searched once") {

@@ -26,7 +26,8 @@ namespace {
 const fs::path zoo = EVICTLAB_ZOO;
 const bool sanitized = !std::string(EVICTLAB_SANITIZE).empty(); // finds some animals first, in words of its own
 
-const std::set<std::string> hanging{"loop_in_load", "loop_in_create", "loop_in_score", "loop_in_destroy"};
+const std::set<std::string> hanging{"loop_in_load", "loop_in_create", "loop_in_score", "loop_in_destroy",
+                                    "late_each_time"};
 const std::set<std::string> guests{"clings"};                           // of tests of their own
 const std::set<std::string> hungry{"allocates", "leaks_new", "unmaps"}; // held by limits that sanitizers do not allow
 
@@ -116,6 +117,10 @@ TEST_CASE("each animal that breaks is told by its name, phase and cause") {
         {"loop_in_create", "create", "no answer within 1 s (--plugin-timeout)"},
         {"loop_in_score", "score", "no answer within 1 s (--plugin-timeout)"},
         {"loop_in_destroy", "destroy", "no answer within 1 s (--plugin-timeout)"},
+        {"late_each_time", "score", "no answer within 1 s (--plugin-timeout)"},
+        {"leaks_threads", "score", "has too many threads: a plugin may have 256"},
+        {"kills_itself", "score", "SIGKILL"},
+        {"stops_itself", "score", "SIGSTOP"},
         {"exits", "score", "ended its process with exit code 7"},
         {"aborts", "score", "its process was killed by SIGABRT: aborts.c: this should never happen"},
         {"throws", "score", "layer 0: an exception escaped: caught me"},
@@ -233,6 +238,18 @@ TEST_CASE("a plugin may be isolated or not, as is asked, and wrong limits are re
     CHECK(shell("evictlab plugins --isolate --no-isolate").code == 2);
     CHECK_THAT(shell("evictlab plugins --plugin-timeout 0").err, ContainsSubstring("--plugin-timeout"));
     CHECK_THAT(shell("evictlab plugins --plugin-memory lots").err, ContainsSubstring("--plugin-memory"));
+}
+
+TEST_CASE("a plugin that is late at every call costs about one time-out, whatever it tells of its calls") {
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(visit({zoo / "late_each_time.so"}, 1).verdicts.at("late_each_time").phase == "score");
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20)); // a time-out a call would be 300
+}
+
+TEST_CASE("a plugin whose calls are slow, but each within the time-out, keeps its row and its figures") {
+    const Visit slow = visit({zoo / "takes_its_time.so"}, 1);
+    CHECK(slow.verdicts.empty());
+    check_same_figures(row_of(slow.bench, "takes_its_time"), row_of(slow.bench, "=cumulative_attn"));
 }
 
 TEST_CASE("listing plugins survives those that break when they are loaded") {

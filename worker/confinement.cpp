@@ -61,7 +61,7 @@ MemoryInUse limit_resources(const Limits& limits) {
     return {begun.all + allowed - allowed / 8, begun.own + allowed - allowed / 8};
 }
 
-std::uint32_t confine(const std::filesystem::path& plugin, std::uint32_t without) {
+std::uint32_t confine(const SealedLibrary& plugin, std::uint32_t without) {
     std::uint32_t layers = 0;
     if ((without & landlock_layer) == 0 && close_files(plugin)) layers |= landlock_layer;
     if ((without & filter_layer) == 0 && filter_system_calls()) layers |= filter_layer;

@@ -3,8 +3,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 
+#include "framework/plugin/sealed_library.hpp"
 #include "isolation/limits.hpp"
 
 namespace evictlab::isolation {
@@ -20,9 +20,9 @@ MemoryInUse memory_in_use();
 /// where there is no limit, in builds with sanitizers, which need terabytes.
 MemoryInUse limit_resources(const Limits& limits);
 
-/// Closes the files and system calls that the plugin in the file needs none of, those of `without` left away. Gives
+/// Closes the files and system calls that the plugin needs none of, those of `without` left away. Gives
 /// the layers (layers.hpp) that hold.
-std::uint32_t confine(const std::filesystem::path& plugin, std::uint32_t without);
+std::uint32_t confine(const SealedLibrary& plugin, std::uint32_t without);
 
 constexpr bool has_sanitizer() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -96,14 +98,15 @@ void allow_libraries_of_loader(const Ruleset& rules) {
 
 } // namespace
 
-bool close_files(const fs::path& plugin) {
+bool close_files(const SealedLibrary& plugin) {
     const Ruleset rules;
     for (const char* const path :
          {"/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/etc/ld.so.cache", "/etc/localtime",
           "/etc/locale.alias", "/proc", "/sys/devices/system", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"})
         rules.allow(path);
-    rules.allow(plugin);
-    allow_libraries_in(rules, plugin.parent_path());
+    rules.allow(plugin.file());
+    allow_libraries_in(rules, plugin.file().parent_path());
+    for (const std::string& folder : plugin.search_path()) allow_libraries_in(rules, folder);
     allow_libraries_of_loader(rules);
     return rules.enforce();
 }

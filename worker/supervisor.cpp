@@ -63,13 +63,14 @@ void end(std::initializer_list<pid_t> processes) {
 }
 
 /// How the process ended, or what it was told from outside: then everything ends at once.
-int wait_for(pid_t plugin, pid_t keeper) {
+int wait_for(pid_t plugin, pid_t& keeper) {
     const sigset_t signals = watched_signals();
     for (int status = 0;;) {
         if (::waitpid(plugin, &status, WNOHANG) == plugin) return status;
         if (::sigwaitinfo(&signals, nullptr) != SIGTERM) continue;
         end({plugin, keeper});
-        ::_exit(0);
+        keeper = 0;
+        return SIGTERM; // as the status of a process that ended by it
     }
 }
 
@@ -104,7 +105,7 @@ std::uint32_t supervise(pid_t host, const Control& control, Watch& watch) {
     const std::uint32_t layers = enter_namespaces(control.limits.without);
     ::prctl(PR_SET_DUMPABLE, 0); // other workers of the user do not look in here
     Lifeline lifeline;
-    const pid_t keeper = (layers & pid_layer) != 0 ? forked() : 0;
+    pid_t keeper = (layers & pid_layer) != 0 ? forked() : 0;
     if ((layers & pid_layer) != 0 && keeper == 0) lifeline.wait_for_its_end();
     const pid_t plugin = forked();
     if (plugin == 0) {

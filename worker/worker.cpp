@@ -9,10 +9,10 @@
 #include <bit>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <utility>
 
+#include "framework/plugin/sealed_library.hpp"
 #include "isolation/control.hpp"
 #include "isolation/descriptor_json.hpp"
 #include "isolation/packed_batch.hpp"
@@ -38,8 +38,9 @@ public:
         : control_(control), watch_(std::move(watch)), layers_(layers), memory_(memory), scores_(scores) {}
 
     [[noreturn]] void run() {
+        control_.up.store(1, std::memory_order_release);
+        wake_all(control_.up);
         for (std::uint32_t done = 0;;) {
-            enter(Phase::waiting);
             while (control_.asked.load(std::memory_order_acquire) == done) {
                 wait_while_equal(control_.asked, done, std::chrono::seconds(5)); // killed with the host
             }
@@ -53,13 +54,6 @@ public:
 private:
     const Request& request() const { return *reinterpret_cast<const Request*>(memory_.input.data()); }
     const std::byte* behind_request() const { return memory_.input.data() + request_size; }
-    void enter(Phase phase) { control_.phase.store(phase, std::memory_order_relaxed); }
-    void call(Phase phase) {
-        enter(phase);
-        // Nobody else counts. fetch_add would wait for the scores' marks to leave the processor's core, at every batch.
-        control_.calls.store(control_.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    }
-
     void answer() {
         try {
             obey();
@@ -98,7 +92,6 @@ private:
         case Command::head_budgets:
             return head_budgets();
         case Command::destroy:
-            call(Phase::destroying);
             instance_->end();
             instance_.reset();
             return refuse_changes("destroy");
@@ -121,19 +114,22 @@ private:
         control_.text_size = text.size();
     }
 
+    static std::shared_ptr<const SealedLibrary> library_called(const std::string& file) {
+        return std::make_shared<const SealedLibrary>(library_descriptor, file);
+    }
+
     /// Before the first of the plugin's instructions; what holds is told where the plugin cannot tell otherwise.
-    void confine_for(const std::string& file) {
+    void confine_for(const SealedLibrary& library) {
         if (!watch_) return;
-        const std::uint32_t layers = layers_ | confine(std::filesystem::absolute(file), control_.limits.without);
+        const std::uint32_t layers = layers_ | confine(library, control_.limits.without);
         reinterpret_cast<Watch*>(watch_->data())->layers = layers;
         watch_.reset();
     }
 
     void load() {
-        const std::string file = text_behind_request();
-        confine_for(file);
-        call(Phase::loading);
-        plugin_ = Plugin::load(file);
+        const auto library = library_called(text_behind_request());
+        confine_for(*library);
+        plugin_ = Plugin::load_sealed(library);
         rules_ = plugin_->rules();
         refuse_changes("load");
         const std::string text = descriptors_to_json(*plugin_);
@@ -146,21 +142,20 @@ private:
     void create() {
         const std::span values(reinterpret_cast<const double*>(behind_request()), request().count);
         instance_.reset();
-        call(Phase::creating);
         instance_ = rules_.at(request().rule)->create(values);
         refuse_changes("create");
     }
 
-    /// The first batch is watched closely, which costs more than the scoring; the others by what lies next to their
-    /// scores, and by the last score of each head.
+    /// A batch that is watched closely costs more than its scoring; the others are by what lies next to their scores,
+    /// and by the last score of each head.
     void score() {
         BatchReader reader(memory_.input.data(), memory_.rows.data());
-        std::size_t next = request_size;
+        std::size_t next = request().begin;
         for (std::uint64_t i = 0; i < request().count; ++i) {
             next = reader.read(next);
             const std::span scores(reinterpret_cast<double*>(memory_.output.data() + reader.packed().scores_out),
                                    reader.score_count());
-            if (i == 0)
+            if (i == 0 && request().first != FirstBatch::once)
                 score_first(reader, scores);
             else
                 score_next(reader, scores);
@@ -169,8 +164,9 @@ private:
     }
 
     void score_first(const BatchReader& reader, std::span<double> scores) {
-        std::ranges::copy(score_guarded(reader), scores.begin());
-        if (request().check_repetition == 0) return;
+        const FirstBatch how = request().first;
+        if (how != FirstBatch::again) std::ranges::copy(score_guarded(reader), scores.begin());
+        if (how == FirstBatch::closely) return;
         const std::span<const double> again = score_guarded(reader);
         for (std::size_t i = 0; i < again.size(); ++i)
             if (std::bit_cast<std::uint64_t>(scores[i]) != std::bit_cast<std::uint64_t>(again[i]))
@@ -181,7 +177,6 @@ private:
 
     std::span<const double> score_guarded(const BatchReader& reader) {
         const std::span<double> scores = scores_.take(reader.score_count());
-        call(Phase::scoring);
         instance_->score(reader.batch(), scores.data());
         if (!scores_.begins_intact()) fail_score(reader.batch(), "wrote outside its buffer, before its scores");
         if (const auto at = std::ranges::find_if(scores, is_marked); at != scores.end())
@@ -194,7 +189,6 @@ private:
         for (std::size_t last = n - 1; last < scores.size(); last += n) mark(scores.subspan(last, 1));
         mark(before(scores));
         mark(behind(scores));
-        call(Phase::scoring);
         instance_->score(reader.batch(), scores.data());
         if (!std::ranges::all_of(before(scores), is_marked))
             fail_score(reader.batch(), "wrote outside its buffer, before its scores");
@@ -222,7 +216,6 @@ private:
     void layer_budget() {
         evl_budget_query query{};
         std::memcpy(&query, behind_request(), sizeof query);
-        call(Phase::budgeting);
         control_.number = instance_->layer_budget(query);
         refuse_changes("budget");
     }
@@ -231,7 +224,6 @@ private:
         BatchReader reader(memory_.input.data(), memory_.rows.data());
         reader.read(request_size);
         std::vector<std::uint64_t> kept(reader.batch().heads, reader.batch().kept);
-        call(Phase::budgeting);
         instance_->head_budgets(reader.batch(), reader.scores_in(), kept);
         std::memcpy(memory_.output.data() + reader.packed().scores_out, kept.data(), kept.size() * sizeof(kept[0]));
         refuse_changes("budget");
@@ -241,11 +233,11 @@ private:
         CheckedProcess process(control_, memory_, scores_);
         const std::string text = text_behind_request();
         const auto line = text.find('\n');
-        if (line != text.npos) confine_for(text.substr(line + 1));
+        const auto library = library_called(text.substr(line + 1));
+        confine_for(*library);
         const conformance::Test* const test = conformance::find_test(text.substr(0, line));
         if (!test) throw Error(fmt::format("no test '{}'", text.substr(0, line)));
-        enter(Phase::scoring);
-        const conformance::Finding finding = conformance::run_test(*test, text.substr(line + 1), process);
+        const conformance::Finding finding = conformance::run_test(*test, library, process);
         answer_text(std::string_view(finding.seen).substr(0, 2000));
         control_.number = static_cast<std::uint64_t>(finding.verdict);
     }
@@ -264,6 +256,8 @@ private:
 } // namespace
 
 void run_worker(pid_t host) {
+    (void)!::fchdir(folder_descriptor); // fails where the library has no need of it
+    ::close(folder_descriptor);
     using Access = SharedMemory::Access;
     static const SharedMemory memory(control_descriptor, control_memory, Access::read_write);
     auto& control = *reinterpret_cast<Control*>(memory.data());

@@ -37,9 +37,7 @@ CapturedLayer::CapturedLayer(const CapturedTrace& trace, std::size_t layer, bool
              wov_norm_.empty() ? nullptr : wov_norm_.data()};
 }
 
-LayerInputs::LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns,
-                         std::uint64_t tensor_window)
-    : view_(view) {
+LayerInputs::LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns) : view_(view) {
     const LayerArrays& layer = view.tensors();
     const LayerShape& shape = layer.shape;
     tensors_ = {sizeof(evl_tensors),
@@ -61,7 +59,6 @@ LayerInputs::LayerInputs(const LayerView& view, std::function<ColumnValues(Colum
                 static_cast<std::ptrdiff_t>(shape.tokens),
                 0,
                 nullptr};
-    if (tensor_window > 0) read_window(tensor_window);
     input_.layer = view.layer;
     input_.num_layers = view.num_layers;
     input_.heads = shape.kv_heads;
@@ -80,6 +77,7 @@ std::function<ColumnValues(ColumnId)> board_columns(std::span<const ColumnId> id
 
 void LayerInputs::read_window(std::uint64_t queries) {
     const std::size_t n = view_.tokens, count = std::min<std::size_t>(queries, n), stride = view_.rows->stride();
+    if (count == tensors_.window_queries) return;
     const std::size_t heads = view_.shape().query_heads;
     AlignedFloats rows(count * stride);
     window_attn_.resize(heads * count * n);
@@ -89,10 +87,11 @@ void LayerInputs::read_window(std::uint64_t queries) {
             std::copy_n(rows.data() + i * stride, n, window_attn_.data() + (h * count + i) * n);
     }
     tensors_.window_queries = count;
-    tensors_.window_attn = window_attn_.data();
+    tensors_.window_attn = count > 0 ? window_attn_.data() : nullptr;
 }
 
 const LayerInput& LayerInputs::of(const Scorer& scorer) {
+    if (scorer.wants_tensors()) read_window(scorer.tensor_window());
     input_.tensors = scorer.wants_tensors() ? &tensors_ : nullptr;
     return input_;
 }
@@ -101,10 +100,7 @@ CapturedProtocol::CapturedProtocol(std::span<const Scorer> scorers, std::span<co
                                    CapturedMeasures measured)
     : scorers_(scorers), retentions_(retentions), measured_(measured), columns_(columns_of(scorers)),
       shared_(scorers.size()) {
-    for (const Scorer& scorer : scorers) {
-        tensor_window_ = std::max(tensor_window_, scorer.tensor_window());
-        wov_norm_ = wov_norm_ || scorer.wants_tensors();
-    }
+    for (const Scorer& scorer : scorers) wov_norm_ = wov_norm_ || scorer.wants_tensors();
     for (const ColumnId id : columns_) wov_norm_ = wov_norm_ || columns::needs(id) == ColumnNeeds::wov_norm;
 }
 
@@ -173,7 +169,7 @@ LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, cons
     const CapturedTrace& captured = *trace.captured();
     const CapturedLayer loaded(captured, layer, wov_norm_);
     PromptColumns columns(loaded.view(), columns_);
-    LayerInputs inputs(loaded.view(), board_columns(columns_, columns.columns()), tensor_window_);
+    LayerInputs inputs(loaded.view(), board_columns(columns_, columns.columns()));
     check_stop();
     const ContinuationJudge judge(loaded.rows(), captured.prompt_len(),
                                   measured_.output_error ? metrics_.of(captured, layer) : nullptr,
@@ -191,7 +187,8 @@ LayerFigures CapturedProtocol::judge(const Trace& trace, std::size_t layer, cons
             if (!shared_[s]) own.emplace(scorers_[s]);
             judge_scorer(s, own ? *own : *shared_[s], task, figures_of(figures, s, judge));
         } catch (const PluginError& error) {
-            hooks.failed(s, PluginError(error.plugin, error.phase, error.cause + " (trace " + trace.name() + ")"));
+            hooks.failed(
+                s, PluginError(error.plugin, error.phase, error.cause + " (trace " + trace.name() + ")", error.blame));
         }
     }
     for (std::size_t b = 0; b < bounds().size(); ++b)

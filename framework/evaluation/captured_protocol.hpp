@@ -46,7 +46,8 @@ private:
 /// What a layer's scorers read at the end of the prompt, in the shape of the plugin contract. Refers to the view.
 class LayerInputs {
 public:
-    LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns, std::uint64_t tensor_window);
+    LayerInputs(const LayerView& view, std::function<ColumnValues(ColumnId)> columns);
+    /// With as many queries' attention as this scorer asks for, whatever others do. Until the next call.
     const LayerInput& of(const Scorer& scorer);
 
 private:
@@ -110,7 +111,6 @@ protected:
 
 private:
     Figures figures_of(LayerFigures& figures, std::size_t row, const ContinuationJudge& judge) const;
-    std::uint64_t tensor_window_ = 0;
     bool wov_norm_ = false;
     OutputMetrics metrics_;
     std::vector<std::unique_ptr<ScorerRun>> shared_; ///< of scorers that may run in several threads at once

@@ -303,4 +303,9 @@ Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const Bench
     return ScorecardRun(suite, scorers, options).run();
 }
 
+void throw_if_hindered(const Bench& bench) {
+    for (const PluginError& failure : bench.failures)
+        if (failure.blame == Blame::outside) throw PluginError(failure);
+}
+
 } // namespace evictlab

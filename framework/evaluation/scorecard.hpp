@@ -60,7 +60,7 @@ struct Bench {
     std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
     BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
     std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last
-    std::vector<PluginError> failures;       ///< scorers that broke and have no row
+    std::vector<PluginError> failures;       ///< of scorers that have no row: they broke, or could not be asked
 };
 
 /// Called now and then from some thread, with work done and all work in the same unit. May be empty.
@@ -82,5 +82,8 @@ struct BenchOptions {
 /// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
 /// that it cannot run.
 Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
+
+/// Throws the first failure that is not its plugin's doing: where a search would take a missing row for a verdict.
+void throw_if_hindered(const Bench& bench);
 
 } // namespace evictlab

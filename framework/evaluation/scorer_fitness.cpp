@@ -54,6 +54,7 @@ std::vector<FormulaErrors> ScorerFitness::evaluate(SearchSplit split, std::span<
             scorers.push_back(std::move(scorer));
             job_of.push_back(j);
         } catch (const PluginError& error) {
+            if (error.blame == Blame::outside) throw;
             out[j].failure = error.cause; // what() names the plugin's file, which is of this machine only
         } catch (const UsageError& error) {
             out[j].failure = error.what();
@@ -67,6 +68,7 @@ std::vector<FormulaErrors> ScorerFitness::evaluate(SearchSplit split, std::span<
     options.only = split;
     options.stop = stop_;
     const Bench bench = run_bench(suite_, scorers, options);
+    throw_if_hindered(bench);
     auto row = bench.rows.begin(); // those that broke have none, and are told in the same order
     auto failed = bench.failures.begin();
     for (std::size_t i = 0; i < scorers.size(); ++i)

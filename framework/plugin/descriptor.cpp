@@ -17,8 +17,11 @@ constexpr std::size_t plugin_size_1_0 = offsetof(evl_plugin, extension) + sizeof
 constexpr std::size_t param_size_1_0 = offsetof(evl_param, reserved) + sizeof(evl_param::reserved);
 constexpr std::size_t preset_size_1_0 = offsetof(evl_preset, values) + sizeof(evl_preset::values);
 constexpr std::size_t frozen_size = offsetof(evl_plugin, id);
-constexpr std::uint64_t most_entries = 4096; // of a table; beyond that the count is taken for garbage
+constexpr std::uint64_t most_entries = 256; // of a table; what a run has room for is everybody's
 constexpr std::size_t most_variants = 64;
+constexpr std::size_t most_columns = 1024;  // of all rules of a library together
+constexpr std::uint64_t most_window = 4096; // queries, of tensor_window
+constexpr std::size_t longest_text = 16384;
 
 void check_frozen_fields(const evl_plugin& head) {
     if (head.magic != EVL_MAGIC)
@@ -36,8 +39,13 @@ void check_frozen_fields(const evl_plugin& head) {
 
 std::string text(const char* value, std::string_view field) {
     if (!value) throw Error(fmt::format("{} is null", field));
-    return value;
+    const std::string_view found(value, ::strnlen(value, longest_text + 1));
+    if (found.size() > longest_text) throw Error(fmt::format("{} has more than {} bytes", field, longest_text));
+    return std::string(found);
 }
+
+/// What may be null.
+std::string text_or_none(const char* value, std::string_view field) { return value ? text(value, field) : ""; }
 
 std::string identifier(const char* value, std::string_view field) {
     std::string name = text(value, field);
@@ -83,8 +91,8 @@ void check_parameter(const Parameter& p) {
 Parameter read_parameter(const evl_param& raw, std::uint64_t index) {
     Parameter p;
     p.key = identifier(raw.key, fmt::format("key of parameter {}", index));
-    p.label = raw.label ? raw.label : "";
-    p.help = raw.help ? raw.help : "";
+    p.label = text_or_none(raw.label, fmt::format("label of parameter {}", index));
+    p.help = text_or_none(raw.help, fmt::format("help of parameter {}", index));
     if (p.label.empty()) p.label = p.key;
     if (raw.type > EVL_BOOLEAN) throw Error(fmt::format("parameter '{}': unknown type {}", p.key, raw.type));
     p.type = static_cast<evl_param_type>(raw.type);
@@ -114,7 +122,9 @@ void check_preset(const Preset& preset, std::span<const Parameter> parameters) {
 }
 
 Preset read_preset(const evl_preset& raw, std::uint64_t index, std::span<const Parameter> parameters) {
-    Preset preset{identifier(raw.name, fmt::format("name of preset {}", index)), raw.help ? raw.help : "", {}};
+    Preset preset{identifier(raw.name, fmt::format("name of preset {}", index)),
+                  text_or_none(raw.help, fmt::format("help of preset {}", index)),
+                  {}};
     if (!raw.values && !parameters.empty()) throw Error(fmt::format("preset '{}': values is null", preset.name));
     if (!parameters.empty()) preset.values.assign(raw.values, raw.values + parameters.size());
     check_preset(preset, parameters);
@@ -189,11 +199,24 @@ void read_extensions(const evl_plugin& plugin, LoadedRule& rule) {
     rule.descriptor.budgets_heads = heads;
 }
 
-/// The columns for the defaults, and what goes together.
+void check_count(std::string_view what, std::size_t count) {
+    if (count > most_entries) throw Error(fmt::format("{}_count {} is more than {}", what, count, most_entries));
+}
+
+/// The columns for the defaults and each preset, and what goes together.
 void check_whole(const Descriptor& d) {
     std::vector<double> defaults;
     for (const auto& parameter : d.parameters) defaults.push_back(parameter.default_value);
     resolve_columns(d, defaults);
+    for (const Preset& preset : d.presets) {
+        try {
+            resolve_columns(d, preset.values);
+        } catch (const Error& error) {
+            throw Error(fmt::format("preset '{}': {}", preset.name, error.what()));
+        }
+    }
+    if (d.tensor_window > most_window)
+        throw Error(fmt::format("tensor_window {} is more than {}", d.tensor_window, most_window));
     if (d.tensor_window > 0 && !(d.flags & EVL_TENSORS))
         throw Error(fmt::format("tensor_window is {}, but the flag EVL_TENSORS is not set", d.tensor_window));
 }
@@ -229,6 +252,10 @@ LoadedRule read_rule(const void* exported, std::string& id, const evl_plugin*& n
 }
 
 void check_variant(const Descriptor& variant, std::span<const Descriptor> before) {
+    std::size_t columns = variant.columns.size();
+    for (const auto& other : before) columns += other.columns.size();
+    if (columns > most_columns)
+        throw Error(fmt::format("its rules ask for {} columns, more than the {} of a library", columns, most_columns));
     if (variant.id != before[0].id)
         throw Error(fmt::format("variant {} has the id '{}' instead of '{}'", before.size(), variant.id, before[0].id));
     for (const auto& preset : variant.presets)
@@ -260,6 +287,9 @@ void check_descriptors(std::span<const Descriptor> rules) {
     for (std::size_t r = 0; r < rules.size(); ++r) {
         const Descriptor& d = rules[r];
         identifier(d.id.c_str(), "id");
+        check_count("column", d.columns.size());
+        check_count("param", d.parameters.size());
+        check_count("preset", d.presets.size());
         for (const Parameter& parameter : d.parameters) {
             identifier(parameter.key.c_str(), "key of a parameter");
             check_parameter(parameter);
@@ -275,8 +305,8 @@ void check_descriptors(std::span<const Descriptor> rules) {
             if (std::ranges::count(d.presets, preset.name, &Preset::name) > 1)
                 throw Error(fmt::format("preset '{}' is declared twice", preset.name));
         }
-        check_whole(d);
         if (r > 0) check_variant(d, rules.first(r));
+        check_whole(d);
     }
 }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "framework/plugin/host.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -27,6 +27,8 @@ std::vector<fs::path> folders_of_environment() {
     return folders;
 }
 
+constexpr std::string_view reserved_ids[] = {"all", "bound", "champion", "oracle"};
+
 bool same_file(const fs::path& a, const fs::path& b) {
     std::error_code error;
     return a == b || fs::equivalent(a, b, error);
@@ -50,9 +52,9 @@ fs::path builtin_plugin_folder() {
 }
 
 PluginHost::PluginHost(std::span<const fs::path> plugin_dirs, Loader loader) : loader_(std::move(loader)) {
+    search(builtin_plugin_folder());
     for (const auto& folder : plugin_dirs) search(folder);
     for (const auto& folder : folders_of_environment()) search(folder);
-    search(builtin_plugin_folder());
 }
 
 void PluginHost::search(const fs::path& folder) {
@@ -73,8 +75,13 @@ void PluginHost::search(const fs::path& folder) {
 }
 
 void PluginHost::add(std::shared_ptr<const Plugin> plugin) {
+    if (std::ranges::count(reserved_ids, plugin->id()) > 0)
+        throw PluginError(plugin->label(), "find",
+                          fmt::format("no plugin can have the id '{}', which means something else where scorers are "
+                                      "named ({}); give it another id",
+                                      plugin->id(), fmt::join(reserved_ids, ", ")));
     if (const auto first = find(plugin->id()))
-        throw PluginError(fmt::format("{} ({})", plugin->id(), plugin->file().string()), "find",
+        throw PluginError(plugin->label(), "find",
                           fmt::format("the id '{}' is taken by {}, which comes first and is used; give one of the two "
                                       "another id or remove it",
                                       first->id(), first->file().string()));

@@ -8,9 +8,10 @@
 
 namespace evictlab {
 
-/// All plugins of the search path: `--plugin-dir` folders in order, EVICTLAB_PLUGIN_PATH (':'-separated), the build's
-/// or installation's own folder; of two with one id the first is used. What cannot be used, file or folder, does not
-/// stop the others: its error is kept in problems(). Not thread-safe while load() is called.
+/// All plugins of the search path: the build's or installation's own folder, whose scorers no other plugin takes the
+/// place of; `--plugin-dir` folders in order; EVICTLAB_PLUGIN_PATH (':'-separated). Of two with one id the first is
+/// used, and an id that means something else where scorers are named is none's. What cannot be used, file or folder,
+/// does not stop the others: its error is kept in problems(). Not thread-safe while load() is called.
 class PluginHost {
 public:
     /// How a library is loaded: Plugin::load, or another way to make a Plugin of a file. Throws PluginError.
@@ -21,7 +22,7 @@ public:
     /// Null where no plugin has that id.
     std::shared_ptr<const Plugin> find(std::string_view id) const;
     /// Loads one more library by path (or gives the one already loaded from there). Throws PluginError, also for an id
-    /// that another file has taken.
+    /// that another file has taken, or that no plugin can have.
     std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
     /// The folders that were searched, in order.
     std::span<const std::filesystem::path> folders() const { return folders_; }

@@ -5,30 +5,10 @@
 #include <boost/dll/shared_library.hpp>
 
 #include "framework/plugin/descriptor.hpp"
-#include "framework/plugin/library_file.hpp"
+#include "framework/plugin/loaded_library.hpp"
 
 namespace evictlab {
 namespace {
-
-// Boost wraps the loader's words: "boost::dll::...: Exec format error (dlerror system message: WORDS): ...".
-std::string loader_words(std::string_view message) {
-    constexpr std::string_view mark = "dlerror system message: ";
-    const auto begin = message.find(mark);
-    if (begin == std::string_view::npos) return std::string(message);
-    message.remove_prefix(begin + mark.size());
-    const auto end = message.rfind(')');
-    return std::string(message.substr(0, end));
-}
-
-void load_library(boost::dll::shared_library& library, const std::filesystem::path& file) {
-    try {
-        library.load(file.string(), boost::dll::load_mode::rtld_now);
-    } catch (const boost::system::system_error& error) {
-        throw Error("the loader refuses it: " + loader_words(error.what()));
-    }
-    if (!library.has(EVL_SYMBOL))
-        throw Error(fmt::format("the symbol `{}` is missing: not a scorer plugin, or not exported", EVL_SYMBOL));
-}
 
 // Runs one call into a plugin. Gives the reason of a failure, or nothing.
 template <class Call>
@@ -127,19 +107,30 @@ private:
 } // namespace
 
 std::shared_ptr<const Plugin> Plugin::load(const std::filesystem::path& file) {
-    const auto path = std::filesystem::absolute(file).lexically_normal();
+    std::shared_ptr<const SealedLibrary> sealed;
+    try {
+        sealed = std::make_shared<const SealedLibrary>(file);
+    } catch (const std::exception& error) {
+        throw PluginError(file.string(), "load", error.what());
+    }
+    return load_sealed(std::move(sealed));
+}
+
+std::shared_ptr<const Plugin> Plugin::load_sealed(std::shared_ptr<const SealedLibrary> sealed) {
+    const std::string file = sealed->file().string();
     std::vector<Rule> rules;
     std::string id;
     try {
-        if (const auto defect = library_file_defect(path); !defect.empty()) throw Error(defect);
-        const auto library = std::make_shared<boost::dll::shared_library>();
-        load_library(*library, path);
+        if (const auto defect = sealed->defect(); !defect.empty()) throw Error(defect);
+        const auto library = load_library(*sealed);
+        if (!library->has(EVL_SYMBOL))
+            throw Error(fmt::format("the symbol `{}` is missing: not a scorer plugin, or not exported", EVL_SYMBOL));
         for (auto& rule : read_rules(&library->get<const char>(EVL_SYMBOL), id))
             rules.push_back({std::move(rule.descriptor), std::make_shared<LoadedBackend>(library, rule.functions)});
     } catch (const std::exception& error) {
-        throw PluginError(id.empty() ? file.string() : fmt::format("{} ({})", id, file.string()), "load", error.what());
+        throw PluginError(id.empty() ? file : fmt::format("{} ({})", id, file), "load", error.what());
     }
-    return of(path, std::move(rules));
+    return of(std::move(sealed), std::move(rules));
 }
 
 } // namespace evictlab

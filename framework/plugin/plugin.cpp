@@ -4,33 +4,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 
-#include "digest/digest.hpp"
 #include "framework/plugin/descriptor.hpp"
+#include "framework/plugin/sealed_library.hpp"
 
 namespace evictlab {
 
-PluginError::PluginError(std::string_view plugin_, std::string_view phase_, std::string_view cause_)
-    : Error(fmt::format("plugin {}: {}: {}", plugin_, phase_, cause_)), plugin(plugin_), phase(phase_), cause(cause_) {}
+PluginError::PluginError(std::string_view plugin_, std::string_view phase_, std::string_view cause_, Blame blame_)
+    : Error(fmt::format("plugin {}: {}: {}", plugin_, phase_, cause_)), plugin(plugin_), phase(phase_), cause(cause_),
+      blame(blame_) {}
 
 struct Plugin::Impl {
-    std::filesystem::path file;
+    std::shared_ptr<const SealedLibrary> library;
     Descriptor descriptor;
     std::shared_ptr<const PluginBackend> backend;
     std::vector<std::shared_ptr<const Plugin>> variants;
-    mutable std::once_flag hashed;
-    mutable std::string sha256;
 };
 
 Plugin::Plugin() : impl_(std::make_unique<Impl>()) {}
 Plugin::~Plugin() = default;
 
-std::shared_ptr<const Plugin> Plugin::of(const std::filesystem::path& file, std::vector<Rule> rules) {
+std::shared_ptr<const Plugin> Plugin::of(std::shared_ptr<const SealedLibrary> library, std::vector<Rule> rules) {
     std::vector<std::shared_ptr<Plugin>> made;
     for (Rule& rule : rules) {
         const auto& plugin = made.emplace_back(new Plugin);
-        plugin->impl_->file = file;
+        plugin->impl_->library = library;
         plugin->impl_->descriptor = std::move(rule.descriptor);
         plugin->impl_->backend = std::move(rule.backend);
     }
@@ -43,7 +41,7 @@ const std::string& Plugin::name() const { return impl_->descriptor.name; }
 const std::string& Plugin::version() const { return impl_->descriptor.version; }
 const std::string& Plugin::description() const { return impl_->descriptor.description; }
 const std::string& Plugin::reference() const { return impl_->descriptor.reference; }
-const std::filesystem::path& Plugin::file() const { return impl_->file; }
+const std::filesystem::path& Plugin::file() const { return impl_->library->file(); }
 std::string_view Plugin::place() const { return impl_->backend->place(); }
 std::string Plugin::label() const { return fmt::format("{} ({})", id(), file().string()); }
 bool Plugin::deterministic() const { return (impl_->descriptor.flags & EVL_DETERMINISTIC) != 0; }
@@ -59,10 +57,7 @@ std::span<const std::string> Plugin::column_patterns() const { return impl_->des
 std::span<const Parameter> Plugin::parameters() const { return impl_->descriptor.parameters; }
 std::span<const Preset> Plugin::presets() const { return impl_->descriptor.presets; }
 
-const std::string& Plugin::file_sha256() const {
-    std::call_once(impl_->hashed, [&] { impl_->sha256 = sha256_hex_of_file(impl_->file).value_or(""); });
-    return impl_->sha256;
-}
+const std::string& Plugin::file_sha256() const { return impl_->library->sha256(); }
 
 std::vector<ColumnId> Plugin::columns(std::span<const double> values) const {
     try {

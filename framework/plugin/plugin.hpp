@@ -16,10 +16,17 @@
 
 namespace evictlab {
 
-/// A plugin broke the contract. what() names plugin, phase and cause.
+/// Whose doing it is that a plugin has no answer.
+enum class Blame : std::uint8_t {
+    plugin,  ///< it broke the contract, and would again
+    outside, ///< its processes were killed, stopped, starved or could not be started: that says nothing of the plugin
+};
+
+/// A plugin has no answer. what() names plugin, phase and cause.
 struct PluginError : Error {
-    PluginError(std::string_view plugin, std::string_view phase, std::string_view cause);
+    PluginError(std::string_view plugin, std::string_view phase, std::string_view cause, Blame blame = Blame::plugin);
     std::string plugin, phase, cause; ///< phase: find, load, create, score, budget, destroy
+    Blame blame;
 };
 
 struct Parameter {
@@ -54,18 +61,20 @@ public:
 };
 
 struct Descriptor;
+class SealedLibrary;
 
 /// One rule of a library, checked once. Immutable and thread-safe; keeps the library loaded as long as it or an
 /// instance lives.
 class Plugin : public std::enable_shared_from_this<Plugin> {
 public:
-    /// Loads the library into this process. Throws PluginError (phase "load") for whatever is wrong with the file or
-    /// its descriptor.
+    /// Loads the library into this process, from a sealed copy of the file. Throws PluginError (phase "load") for
+    /// whatever is wrong with the file or its descriptor.
     static std::shared_ptr<const Plugin> load(const std::filesystem::path& file);
+    static std::shared_ptr<const Plugin> load_sealed(std::shared_ptr<const SealedLibrary> library);
     /// The rules of a library whose descriptors were read and checked, each with the backend that runs it: the first,
     /// which holds the others.
     struct Rule;
-    static std::shared_ptr<const Plugin> of(const std::filesystem::path& file, std::vector<Rule> rules);
+    static std::shared_ptr<const Plugin> of(std::shared_ptr<const SealedLibrary> library, std::vector<Rule> rules);
 
     const std::string& id() const;
     const std::string& name() const;
@@ -75,7 +84,7 @@ public:
     const std::filesystem::path& file() const;
     std::string_view place() const;         ///< where its code runs, in words
     std::string label() const;              ///< id and file, as PluginError::plugin has them
-    const std::string& file_sha256() const; ///< content of the library, computed when first asked for; "" if it is gone
+    const std::string& file_sha256() const; ///< of the bytes that were loaded, computed when first asked for
     bool deterministic() const;
     bool concurrent() const;
     bool budgeted() const;       ///< scores depend on the budget: EVL_BUDGETED

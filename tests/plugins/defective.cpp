@@ -55,6 +55,8 @@ evl_param params[2] = {{"window", "window", "in tokens", 1, 64, 8, EVL_INTEGER, 
 double values[2] = {16, 0.25};
 evl_preset presets[2] = {{"seed", "", values}, {"paper", "", values}};
 const char* columns[2] = {"position", "key_norm"};
+const char* many_columns[300] = {};
+char long_text[20000] = {};
 
 evl_plugin make() {
     evl_plugin p{EVL_HEADER, EVL_DEFECT, "Defective", "1.0.0",           "for tests", "", EVL_DETERMINISTIC,
@@ -93,6 +95,20 @@ evl_plugin make() {
     if (defect == "window_without_tensors") p.tensor_window = 8;
     if (defect == "variant_id" || defect == "variant_preset" || defect == "endless_variants") p.variant = &other;
     if (defect == "garbage_count") p.column_count = std::uint64_t{1} << 60;
+    if (defect == "many_columns") {
+        for (const char*& column : many_columns) column = "position";
+        p.columns = many_columns, p.column_count = 300;
+    }
+    if (defect == "many_variants") {
+        for (const char*& column : many_columns) column = "position";
+        p.columns = many_columns, p.column_count = 250, p.variant = &other;
+    }
+    if (defect == "long_text") {
+        std::memset(long_text, 'x', sizeof long_text - 1);
+        p.description = long_text;
+    }
+    if (defect == "wide_window") p.flags |= EVL_TENSORS, p.tensor_window = std::uint64_t{1} << 60;
+    if (defect == "bad_preset_column") columns[1] = "window_attn:{power?64|0}", values[1] = 0;
     return p;
 }
 
@@ -100,7 +116,7 @@ const evl_plugin other = [] {
     evl_plugin p = make();
     if (defect == "variant_id") p.id = "another";
     if (defect != "variant_preset") p.preset_count = 0;
-    p.variant = defect == "endless_variants" ? &other : nullptr;
+    p.variant = defect == "endless_variants" || defect == "many_variants" ? &other : nullptr;
     return p;
 }();
 

@@ -26,6 +26,9 @@ foreach(defect none failing_create silent_failure throwing_create throwing_int n
 endforeach()
 evictlab_test_plugin(refused missing_symbol missing_symbol.c)
 evictlab_test_plugin(taken h2o_again defective.cpp EVL_DEFECT="h2o")
+foreach(id all bound champion h2o oracle random many_columns many_variants long_text wide_window bad_preset_column)
+  evictlab_test_plugin(greedy ${id} defective.cpp EVL_DEFECT="${id}")
+endforeach()
 evictlab_test_plugin(written c_scorer c_scorer.c)
 evictlab_test_plugin(words odd_words odd_words.c)
 evictlab_test_plugin(written sdk_heads sdk_heads.cpp)
@@ -33,6 +36,18 @@ evictlab_test_plugin(written sdk_batch sdk_batch.cpp)
 evictlab_test_plugin(written sdk_budgets sdk_budgets.cpp)
 evictlab_test_plugin(tuned small_space small_space.cpp)
 evictlab_test_plugin(tuned scales scales.cpp)
+evictlab_test_plugin(tuned tunable tunable.cpp)
+evictlab_test_plugin(rebuilt tunable tunable.cpp REBUILT)
+# As people build them by hand: without a soname, found by the place of who asks for it.
+add_library(test_neighbour SHARED ${CMAKE_CURRENT_SOURCE_DIR}/plugins/neighbour.c)
+set_target_properties(test_neighbour PROPERTIES
+  NO_SONAME ON OUTPUT_NAME neighbour LIBRARY_OUTPUT_DIRECTORY ${test_plugin_folder}/beside/lib)
+evictlab_test_plugin(beside tunable tunable.cpp NEIGHBOUR)
+add_dependencies(test_plugin_beside_tunable test_neighbour)
+target_link_directories(test_plugin_beside_tunable PRIVATE ${test_plugin_folder}/beside/lib)
+target_link_libraries(test_plugin_beside_tunable PRIVATE -lneighbour) # by its name, not by a path
+set_target_properties(test_plugin_beside_tunable PROPERTIES
+  BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN/lib:\${ORIGIN}/../beside/lib" NO_SONAME ON)
 evictlab_test_plugin(abi older abi_1_0/older.c)
 evictlab_test_plugin(abi newer newer.c)
 
