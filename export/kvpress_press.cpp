@@ -112,6 +112,21 @@ void refuse_columns_without_torch_form(const std::vector<Variable>& variables) {
                                          columns::name(id), why));
 }
 
+/// CPython's tokenizer ends there (MAXLEVEL in Parser/tokenizer.c).
+constexpr std::size_t deepest_python = 200;
+
+void refuse_too_deep(std::string_view expression) {
+    std::size_t depth = 0, deepest = 0;
+    for (const char sign : expression) {
+        if (sign == '(' || sign == '[') deepest = std::max(deepest, ++depth);
+        if (sign == ')' || sign == ']') --depth;
+    }
+    if (deepest >= deepest_python)
+        throw UsageError(fmt::format("the formula nests {} parentheses in Python, which reads {} at most: a kvpress "
+                                     "press cannot have it; --to cpp-plugin can",
+                                     deepest, deepest_python - 1));
+}
+
 } // namespace
 
 std::string press_class(std::string_view name) { return struct_name(name) + "Press"; }
@@ -130,6 +145,7 @@ std::string kvpress_press(const Champion& champion, std::string_view version) {
     if (expression.find('\n') != std::string::npos && scores.close.empty())
         expression = write(parenthesised(std::move(scores)), before.size(), 8,
                            Commas::trailing); // Python ends lines at their end
+    refuse_too_deep(expression);
     const auto [constants, functions] = definitions_for(columns_text + expression);
     const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants},
                                                                    {"@PROMPT@\n", prompt_text()},

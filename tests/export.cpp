@@ -90,6 +90,9 @@ TEST_CASE("wrong use of export exits with 2 and says what there is") {
                ContainsSubstring("--to is 'rust', but must be formula, cpp-plugin or kvpress"));
     CHECK_THAT(refusal("snapkv@kvpress --to formula"),
                ContainsSubstring("a scorer with a formula twin (streaming_llm"));
+    std::string deep = "value_norm";
+    for (int i = 0; i < 220; ++i) deep = "tanh(" + deep + ")";
+    CHECK_THAT(refusal("'=" + deep + "' --to kvpress --name deep"), ContainsSubstring("nests 220 parentheses"));
     CHECK_THAT(refusal("=recent_atn --to formula"), ContainsSubstring("unknown column 'recent_atn'"));
     CHECK_THAT(refusal("h2o --to formula --name Mine"), ContainsSubstring("must match [a-z][a-z0-9_]*"));
     CHECK_THAT(refusal("h2o --to formula --output mine.txt"), ContainsSubstring("the ending .formula"));
