@@ -7,6 +7,7 @@
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
+#include "report/left_out.hpp"
 #include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
@@ -65,8 +66,9 @@ std::string verdict_headline(const VerdictTable& table) {
         "{}\nKL divergence of the next-token distribution of {} from its run without eviction, geometric mean over {}, "
         "in nats a token; lower is better. In brackets the ratio to the best published row at that retention, with "
         "its 95 % interval over documents; \"win\" where that lies below 1. Rows with uniform budgets; `oracle` is a "
-        "bound.\n",
-        out.markdown(), text::markdown_code(table.model), document_count(table.documents));
+        "bound.{}\n",
+        out.markdown(), text::markdown_code(table.model), document_count(table.documents),
+        table.left_out.empty() ? "" : " " + left_out_note(table.left_out, table.no_claims));
 }
 
 } // namespace evictlab::report

@@ -198,6 +198,10 @@ TEST_CASE("a headline has the bound, the best row of one's own, the best publish
         CHECK_THAT(text, ContainsSubstring(shown));
     for (const std::string left_out : {"`=worse`", "`knorm@kvpress`", "adakv"})
         CHECK_THAT(text, !ContainsSubstring(left_out));
+    json["documents"][0]["left_out"] = "the model answers 0 of 7 lookups without eviction";
+    const std::vector<VerdictInput> marked{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    CHECK_THAT(to_markdown(make_leaderboard({}, marked), Detail::headline),
+               ContainsSubstring("5 documents") && ContainsSubstring("0 of 7 lookups"));
 }
 
 TEST_CASE("a verdict that is malformed or belongs to no table is refused with file and field") {
