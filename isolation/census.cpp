@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace evictlab::isolation {
@@ -60,6 +62,7 @@ void Census::remove(const std::shared_ptr<Entry>& entry) {
 }
 
 bool Census::end_hogs(bool scarce) {
+    static const unsigned share = std::clamp(2 * std::thread::hardware_concurrency(), 16U, most_threads);
     const unsigned most = scarce ? share : most_threads;
     bool found = false;
     const std::lock_guard lock(mutex_);

@@ -31,9 +31,8 @@ public:
     std::shared_ptr<Entry> add(pid_t pid);
     /// Before the process is reaped and its number given to another one.
     void remove(const std::shared_ptr<Entry>& entry);
-    static constexpr unsigned share = 64; ///< of threads, where no process can be started any more
-    /// Kills the workers that have more threads than a worker may, or than their share where there are no more to be
-    /// had. Whether there were any.
+    /// Kills the workers that have more threads than a worker may; where there are no more to be had, those that have
+    /// more than 16, or two a core where that is more. Whether there were any.
     bool end_hogs(bool scarce);
     /// Whether the kernel has killed processes for want of memory since this was last asked.
     bool memory_ran_out();

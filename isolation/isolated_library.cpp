@@ -98,7 +98,7 @@ Answer IsolatedLibrary::ask_fresh(Worker& worker, const Ask& ask) {
     try {
         worker = pool_->make(sealed_.get());
     } catch (const Error& error) { // no process, no memory, no descriptors
-        return {Answer::Kind::dead, {}, "load", error.what(), Ending::outside};
+        return {Answer::Kind::dead, {}, "load", error.what(), Ending::unborn};
     }
     Answer answer = load(*worker);
     return answer.kind == Answer::Kind::done ? ask(*worker) : answer;
@@ -114,7 +114,7 @@ void IsolatedLibrary::settle(const ScorerKey& key, Worker& worker, Answer answer
 void IsolatedLibrary::settle(const ScorerKey* key, Worker& worker, Answer answer, const Ask& ask) {
     Trial trial(*pool_);
     // Where another plugin has all threads, those that this one asked for may have failed.
-    if (answer.kind == Answer::Kind::failed && pool_->end_hogs()) answer = ask_fresh(worker, ask);
+    if (answer.kind == Answer::Kind::failed && pool_->end_hogs(false)) answer = ask_fresh(worker, ask);
     while (answer.kind == Answer::Kind::dead || answer.kind == Answer::Kind::slow) {
         if (answer.kind == Answer::Kind::slow) {
             const std::lock_guard lock(mutex_);

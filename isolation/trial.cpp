@@ -35,8 +35,9 @@ void Trial::begin() {
 }
 
 bool Trial::was_hindered(const Answer& answer) {
-    if (answer.ending == Ending::outside) {
+    if (answer.ending == Ending::unborn || answer.ending == Ending::starved) {
         hindrance_ = answer.cause;
+        if (answer.ending == Ending::unborn) pool_.make_room();
         return true;
     }
     if (!comes_from_others(answer.ending) && answer.ending != Ending::crash) return false;
@@ -44,7 +45,7 @@ bool Trial::was_hindered(const Answer& answer) {
         hindrance_ = answer.cause + "; the kernel kills processes for want of memory";
         return true;
     }
-    if (pool_.end_hogs()) {
+    if (pool_.end_hogs(false)) {
         hindrance_ = answer.cause + "; another plugin had too many threads";
         return true;
     }

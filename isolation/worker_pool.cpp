@@ -8,7 +8,7 @@
 namespace evictlab::isolation {
 namespace {
 
-constexpr int most_attempts = 100; // to start a process once a worker that had too many threads was killed
+constexpr int most_attempts = 20; // to start a process once others have ended for it
 
 } // namespace
 
@@ -21,10 +21,20 @@ std::unique_ptr<WorkerProcess> WorkerPool::make(const SealedLibrary* library) {
         try {
             return std::make_unique<WorkerProcess>(settings_, spawner_, census_, rows_->memory(), library);
         } catch (const SpawnError&) {
-            if (attempt == most_attempts || (attempt == 1 && !census_.end_hogs(true))) throw;
+            if (attempt == most_attempts || (attempt == 1 && !make_room())) throw;
             std::this_thread::sleep_for(std::chrono::milliseconds(20)); // what was killed takes a moment to be gone
         }
     }
+}
+
+bool WorkerPool::make_room() {
+    std::list<Idle> gone;
+    {
+        const std::lock_guard lock(mutex_);
+        gone.swap(idle_);
+    }
+    const bool had_hogs = census_.end_hogs(true);
+    return had_hogs || !gone.empty();
 }
 
 std::unique_ptr<WorkerProcess> WorkerPool::take(const std::string& key) {

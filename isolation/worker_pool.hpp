@@ -21,10 +21,12 @@ public:
     const Settings& settings() const { return settings_; }
     const std::shared_ptr<RowStore>& rows() const { return rows_; }
     /// A new process, in which nothing is loaded; it will be asked for `library`, or nothing where that is null. Where
-    /// no process can be started because one worker has too many threads, that one ends. Throws SpawnError, Error.
+    /// no process can be started, others make room. Throws SpawnError, Error.
     std::unique_ptr<WorkerProcess> make(const SealedLibrary* library = nullptr);
-    bool end_hogs() { return census_.end_hogs(false); }        ///< as Census has it
-    bool memory_ran_out() { return census_.memory_ran_out(); } ///< likewise
+    /// Ends the workers that wait for more to do, and those with too many threads; whether there were any.
+    bool make_room();
+    bool end_hogs(bool scarce) { return census_.end_hogs(scarce); } ///< as Census has it
+    bool memory_ran_out() { return census_.memory_ran_out(); }      ///< likewise
     /// One that was put in under the key, or null.
     std::unique_ptr<WorkerProcess> take(const std::string& key);
     /// What holds a worker that has loaded a plugin, for missing().

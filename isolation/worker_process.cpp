@@ -79,8 +79,8 @@ double seconds_since(std::chrono::steady_clock::time_point from) {
 }
 
 std::string too_many_threads() {
-    return fmt::format("has too many threads: a plugin may have {}, and {} where no process can be started any more",
-                       Census::most_threads, Census::share);
+    return fmt::format("has too many threads: a plugin may have {}, and few where no process can be started any more",
+                       Census::most_threads);
 }
 
 /// How many calls into the plugin a request is.
@@ -176,9 +176,9 @@ std::optional<Answer> WorkerProcess::come_up() {
         wait_while_equal(control().up, 0, longest_look);
         siginfo_t how{};
         if (control().up.load(std::memory_order_acquire) == 0 && has_changed(pid_, how))
-            return dead(Ending::outside, "its process ended, or was stopped, before it was up" + last_words());
+            return dead(Ending::unborn, "its process ended, or was stopped, before it was up" + last_words());
         check_stop();
-        if (Clock::now() - began > starting_patience) return dead(Ending::outside, "its process did not come up");
+        if (Clock::now() - began > starting_patience) return dead(Ending::unborn, "its process did not come up");
     }
     up_ = true;
     entry_ = census_.add(watch().plugin);
@@ -189,7 +189,7 @@ std::optional<Answer> WorkerProcess::come_up() {
 Answer WorkerProcess::finish(const std::function<bool()>& unwanted) {
     if (!alive())
         return {
-            Answer::Kind::dead, {}, std::string(phase_of(request_.command)), "its process has ended", Ending::outside};
+            Answer::Kind::dead, {}, std::string(phase_of(request_.command)), "its process has ended", Ending::killed};
     if (!up_)
         if (auto ended = come_up()) return *std::move(ended);
     const auto began = Clock::now();
@@ -251,7 +251,7 @@ std::optional<Answer> WorkerProcess::late(double used, double passed) {
     const bool waits = state == 'R' || state == 'D';
     if (!waits || used >= busy_share * most) return dead(Ending::own, time);
     if (passed < longest_wait * most) return std::nullopt;
-    return dead(Ending::outside, fmt::format("{}, nor within {} s, of which its process had the processor for {:.1f} s",
+    return dead(Ending::starved, fmt::format("{}, nor within {} s, of which its process had the processor for {:.1f} s",
                                              time, longest_wait * most, used));
 }
 

@@ -24,7 +24,8 @@ enum class Ending : std::uint8_t {
     crash,   ///< by a signal that programs get for what they do
     killed,  ///< by a signal that others send, as a rule
     stopped, ///< by SIGSTOP, or by a debugger
-    outside, ///< not its plugin's: it never came up, or had no processor time for its answer
+    starved, ///< not its plugin's: it had no processor time for its answer
+    unborn,  ///< not its plugin's: it could not be started, or ended before it was up
 };
 
 /// What came of a request.
