@@ -44,7 +44,7 @@ void call_by_file(void* handle, const std::string& file) {
 
 std::shared_ptr<boost::dll::shared_library> load_library(const SealedLibrary& library) {
     const std::string file = library.file().string();
-    const bool by_file = library.folder() >= 0;
+    const bool by_file = library.folder() >= 0 || !library.is_sealed();
     const std::string path = by_file ? file : path_of(library.descriptor());
     auto loaded = std::make_shared<boost::dll::shared_library>();
     try {

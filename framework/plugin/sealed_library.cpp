@@ -95,7 +95,9 @@ SealedLibrary::SealedLibrary(const fs::path& file) : file_(fs::absolute(file).le
         if (folder_ < 0) fail("its folder cannot be opened");
         put_working_directory_for_place(bytes);
     }
-    seal(bytes);
+    if (seal(bytes)) return;
+    std::call_once(hashed_, [&] { sha256_ = sha256_hex(bytes); });
+    keep_the_file();
 }
 
 SealedLibrary::SealedLibrary(int descriptor, fs::path file)
@@ -126,13 +128,23 @@ std::string SealedLibrary::read() const {
     throw Error("somebody is writing to the file: start again once that is done");
 }
 
-void SealedLibrary::seal(std::string_view bytes) {
+/// Where a limit on the size of files (ulimit -f), which counts memory that has a descriptor, leaves no room for it.
+void SealedLibrary::keep_the_file() {
+    const Descriptor opened(::open(file_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    descriptor_ = opened.moved_up();
+    if (descriptor_ < 0) fail("cannot be read");
+    sealed_ = false;
+}
+
+/// Whether there was room.
+bool SealedLibrary::seal(std::string_view bytes) {
     const std::string name = file_.filename().string().substr(0, longest_name);
     const Descriptor made(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (made.number() < 0) fail("memory for the library: memfd_create");
     for (std::string_view rest = bytes; !rest.empty();) {
         const ssize_t count = ::write(made.number(), rest.data(), rest.size());
         if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno == EFBIG) return false;
         if (count < 0) fail("memory for the library");
         rest.remove_prefix(static_cast<std::size_t>(count));
     }
@@ -140,6 +152,7 @@ void SealedLibrary::seal(std::string_view bytes) {
         fail("memory for the library: sealing");
     descriptor_ = made.moved_up();
     if (descriptor_ < 0) fail("memory for the library");
+    return true;
 }
 
 const std::string& SealedLibrary::sha256() const {

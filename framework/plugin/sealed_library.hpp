@@ -36,12 +36,16 @@ public:
     /// for a process whose working directory is this folder.
     int folder() const { return folder_; }
 
+    /// Not where a limit on the size of files leaves no room for a copy: then the descriptor is that of the file.
+    bool is_sealed() const { return sealed_; }
+
 private:
     std::string read() const;
-    void seal(std::string_view bytes);
+    bool seal(std::string_view bytes);
+    void keep_the_file();
     std::filesystem::path file_;
     int descriptor_ = -1, folder_ = -1;
-    bool owned_ = true;
+    bool owned_ = true, sealed_ = true;
     mutable std::once_flag hashed_;
     mutable std::string sha256_;
 };
