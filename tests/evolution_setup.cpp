@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "evolution/run_figures.hpp"
+#include "evolution/tuning.hpp"
 #include "evolution/variation/operator.hpp"
 #include "framework/plugin/host.hpp"
 #include "tests/support/catch.hpp"
@@ -242,7 +243,18 @@ TEST_CASE("states of earlier engines are read as what those did") {
 
 TEST_CASE("defaults of a run are the published ones") {
     const RunConfig config;
+    CHECK(config.seed == 1);
     CHECK(config.population == 400);
+    CHECK(config.query_stride == 1);
+    CHECK(config.judged == 0);
+    CHECK(config.verdict_tuning == 0);
+    CHECK(config.proposals == 0);
+    CHECK_FALSE(config.semantic_duplicates);
+    CHECK_FALSE(config.race);
+    CHECK_FALSE(config.tunes);
+    CHECK(config.columns.size() == 10);
+    CHECK(TuningOptions{}.evaluations == 500);
+    CHECK(TuningOptions{}.step == 0.15);
     CHECK(config.max_nodes == 60);
     CHECK(config.node_price == 2.5e-5);
     CHECK(config.tuned == 8);

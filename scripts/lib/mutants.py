@@ -48,6 +48,9 @@ REMOVABLE = {
 NUMBER = re.compile(r"(0[xX][0-9a-fA-F']+|[0-9][0-9']*)[uUlLzZ]*|([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?")
 
 
+always = 0  # the group of edits that belong to no mutant
+
+
 def span(cursor: Cursor) -> tuple[int, int]:
     return cursor.extent.start.offset, cursor.extent.end.offset
 
@@ -107,7 +110,9 @@ class Source:
         return hashlib.sha256(self.text + edits.encode()).hexdigest()
 
     def leave_out(self) -> None:
-        self.mutants, self.edits = [], []
+        self.mutants = []
+        # What a source makes of a header's constants can no longer be a constant expression either.
+        self.edits = [edit for edit in self.edits if edit.group == always and self.name.endswith(".cpp")]
 
     def mutated(self) -> str:
         """The source with all of its mutants, line by line where it was."""
@@ -160,7 +165,7 @@ class Finder:
         """What a mutant is to change when the program runs is no constant expression."""
         for word in re.finditer(rb"(?:^|inline |  )(constexpr )([^\n={(]*)[={]", source.text, re.MULTILINE):
             constant = "" if word[2].startswith(b"const ") else "const "
-            self.edit(source, *word.span(1), constant, self.new_group())
+            self.edit(source, *word.span(1), constant, always)
 
     # --- edits ---------------------------------------------------------------------------------------------------
 
