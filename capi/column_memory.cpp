@@ -32,7 +32,7 @@ void evl_memory::compute(const LayerView& view, std::span<const ColumnId> missin
         const double* from = computed.columns().filled(c, stride);
         for (std::size_t h = 0; h < heads; ++h)
             std::copy_n(from + static_cast<std::ptrdiff_t>(h) * stride, n, values->data() + h * n);
-        held_[missing[c]] = std::move(values);
+        held_[evictlab::columns::name(missing[c])] = std::move(values);
     }
 }
 
@@ -42,10 +42,10 @@ std::function<ColumnValues(ColumnId)> evl_memory::columns(const LayerView& view,
     if (held_.size() + ids.size() > most_columns) held_.clear();
     std::vector<ColumnId> missing;
     for (const ColumnId id : ids)
-        if (!held_.contains(id)) missing.push_back(id);
+        if (!held_.contains(evictlab::columns::name(id))) missing.push_back(id);
     if (!missing.empty()) compute(view, missing);
     std::map<ColumnId, Values> asked;
-    for (const ColumnId id : ids) asked.emplace(id, held_.at(id));
+    for (const ColumnId id : ids) asked.emplace(id, held_.at(evictlab::columns::name(id)));
     const auto stride = static_cast<std::ptrdiff_t>(view.tokens);
     return [asked = std::move(asked), stride](ColumnId id) { return ColumnValues{asked.at(id)->data(), stride}; };
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "framework/evaluation/prompt_columns.hpp"
@@ -24,5 +25,5 @@ private:
 
     std::mutex mutex_;
     std::vector<std::size_t> identity_; ///< of the layer that it is of; empty at first
-    std::map<evictlab::ColumnId, Values> held_;
+    std::map<std::string, Values> held_; ///< by name: ids may go to other columns between calls
 };

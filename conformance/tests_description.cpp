@@ -78,7 +78,8 @@ Finding texts(const Subject& subject) {
 
 Finding columns_known(const Subject& subject) {
     return for_each_setting(subject, [](const Setting& setting) {
-        std::vector<ColumnId> ids = setting.rule->columns(setting.values); // throws for one that there is not
+        const ColumnList columns = setting.rule->columns(setting.values); // throws for one that there is not
+        std::vector<ColumnId> ids(columns.begin(), columns.end());
         std::ranges::sort(ids);
         const auto twice = std::ranges::adjacent_find(ids);
         if (twice == ids.end()) return passed();

@@ -42,8 +42,9 @@ std::optional<Json> answer_from(const std::string& line, std::uint32_t id) {
 
 /// Why the formula cannot be a candidate: it reads what the run does not offer. "" where it can.
 std::string reads_too_much(const formula::Formula& formula, const ProposalRequest& request) {
-    for (const ColumnId id : formula.columns()) {
-        const std::string& name = columns::name(id);
+    for (const formula::Node& node : formula.nodes()) { // in the text's order: ids differ from process to process
+        if (node.op != formula::Op::column) continue;
+        const std::string& name = columns::name(node.column);
         if (std::ranges::none_of(request.columns, [&](const auto& column) { return column.name == name; }))
             return fmt::format("reads the column {}, which this run does not offer", name);
     }

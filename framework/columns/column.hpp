@@ -106,14 +106,16 @@ struct ColumnInfo {
                    std::size_t out_stride) = nullptr;
 };
 
-/// A full column name, parameters included, as a small number that formulas can carry. Equal names, equal ids.
-using ColumnId = std::uint16_t;
+/// A full column name, parameters included, as a number that formulas can carry. Equal names, equal ids, for as long as
+/// they are held. Numbers differ from process to process: nothing that a run decides or saves may follow from them.
+using ColumnId = std::uint32_t;
 
-/// The process-wide registry. All calls are thread-safe.
+/// The process-wide registry, which holds as many names as memory does. All calls are thread-safe.
 namespace columns {
 const std::vector<ColumnInfo>& all(); ///< sorted by name
-/// The id of a full name, or UsageError that lists the known names.
+/// The id of a full name, from now on until the process ends, or UsageError that lists the known names.
 ColumnId intern(std::string_view full_name);
+std::size_t held_names(); ///< how many names have an id now
 bool known(std::string_view full_name);
 const std::string& name(ColumnId id);
 ColumnKind kind(ColumnId id);
@@ -127,5 +129,21 @@ std::string known_names(); ///< "a, b, c", for messages
 /// The columns of the seed's benchmark, which every suite and protocol gives.
 const std::vector<ColumnId>& of_the_seed();
 } // namespace columns
+
+/// Columns that are wanted for a while, as by one set of a plugin's parameters: their ids hold as long as the list or a
+/// copy of it lives, and go to other names afterwards. So a search may try more names than memory could hold.
+class ColumnList {
+public:
+    void add(std::string_view full_name); ///< throws as columns::intern()
+    void add_foreign(ColumnId id) { ids_.push_back(id); } ///< of no column in the registry: base_score_id
+    std::span<const ColumnId> ids() const { return ids_; }
+    auto begin() const { return ids_.begin(); }
+    auto end() const { return ids_.end(); }
+    std::size_t size() const { return ids_.size(); }
+
+private:
+    std::vector<ColumnId> ids_;
+    std::vector<std::shared_ptr<const void>> holds_;
+};
 
 } // namespace evictlab

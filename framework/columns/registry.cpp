@@ -6,6 +6,8 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <stdexcept>
+#include <utility>
 
 #include "framework/columns/column.hpp"
 #include "framework/error.hpp"
@@ -19,21 +21,65 @@ namespace {
 constexpr std::size_t longest_name = 120; // bounds how often a derived column may be of a derived one
 constexpr std::size_t most_columns = std::numeric_limits<ColumnId>::max();
 
+enum class Hold : std::uint8_t { for_a_while, for_ever };
+
 struct Interned {
     std::string name;
-    const ColumnInfo* info = nullptr;
+    const ColumnInfo* info = nullptr; // null where the id is free
     std::string arguments;
-    std::optional<ColumnId> base;
+    std::optional<ColumnId> base; // which the entry holds
+    std::size_t holders = 0;
+    bool for_ever = false;
 };
 
 struct Table {
     std::mutex mutex;
     std::deque<Interned> entries; // never moves an entry, so that references stay good
     std::map<std::string, ColumnId, std::less<>> ids;
+    std::vector<ColumnId> free;
+
+    /// These want the mutex locked.
+    std::optional<ColumnId> held(std::string_view full_name, Hold hold);
+    ColumnId make(Interned entry);
+    void release(ColumnId id);
 };
 
+std::optional<ColumnId> Table::held(std::string_view full_name, Hold hold) {
+    const auto at = ids.find(full_name);
+    if (at == ids.end()) return std::nullopt;
+    if (hold == Hold::for_a_while)
+        ++entries[at->second].holders;
+    else
+        for (auto id = std::optional(at->second); id; id = entries[*id].base) entries[*id].for_ever = true;
+    return at->second;
+}
+
+ColumnId Table::make(Interned entry) {
+    if (free.empty() && entries.size() >= most_columns) // no fault of who asks: not an Error, which may be theirs
+        throw std::length_error(fmt::format("more than {} different columns at once", most_columns));
+    if (free.empty()) {
+        entries.emplace_back();
+        free.push_back(static_cast<ColumnId>(entries.size() - 1));
+    }
+    const ColumnId id = free.back();
+    ids.emplace(entry.name, id);
+    entries[id] = std::move(entry);
+    free.pop_back();
+    return id;
+}
+
+void Table::release(ColumnId id) {
+    for (auto next = std::optional(id); next;) {
+        Interned& entry = entries[*next];
+        if (--entry.holders > 0 || entry.for_ever) return;
+        ids.erase(entry.name);
+        free.push_back(*next);
+        next = std::exchange(entry, Interned{}).base;
+    }
+}
+
 Table& table() {
-    static Table instance;
+    static Table& instance = *new Table; // lists may be let go of while the process ends
     return instance;
 }
 
@@ -46,7 +92,50 @@ const ColumnInfo* find(std::string_view base_name) {
 const Interned& entry(ColumnId id) {
     Table& t = table();
     const std::lock_guard lock(t.mutex);
-    return t.entries.at(id);
+    const Interned& found = t.entries.at(id);
+    if (!found.info) throw std::logic_error(fmt::format("column {} is used after it was let go", id));
+    return found;
+}
+
+/// The name taken apart and checked; its base is held by it.
+Interned described(std::string_view full_name, Hold hold);
+
+ColumnId hold_name(std::string_view full_name, Hold hold) {
+    Table& t = table();
+    {
+        const std::lock_guard lock(t.mutex);
+        if (const auto id = t.held(full_name, hold)) return *id;
+    }
+    Interned entry = described(full_name, hold);
+    const std::lock_guard lock(t.mutex);
+    if (const auto id = t.held(full_name, hold)) { // another thread came first
+        if (entry.base && hold == Hold::for_a_while) t.release(*entry.base);
+        return *id;
+    }
+    return t.make(std::move(entry));
+}
+
+Interned described(std::string_view full_name, Hold hold) {
+    if (full_name.size() > longest_name)
+        throw UsageError(
+            fmt::format("the column name '{}...' is longer than {} characters", full_name.substr(0, 40), longest_name));
+    const auto colon = full_name.find(':');
+    const ColumnInfo* info = find(full_name.substr(0, colon));
+    if (!info) throw UsageError(fmt::format("unknown column '{}'; known columns: {}", full_name, known_names()));
+    Interned entry;
+    entry.name = full_name;
+    entry.info = info;
+    entry.arguments = colon == std::string_view::npos ? std::string_view{} : full_name.substr(colon + 1);
+    entry.holders = hold == Hold::for_a_while ? 1 : 0;
+    entry.for_ever = hold == Hold::for_ever;
+    if (!info->derive) {
+        info->make(entry.arguments, 1); // refuses bad arguments here, where the name is at hand
+        return entry;
+    }
+    if (entry.arguments.empty())
+        throw UsageError(fmt::format("column '{}' wants another column, as in {}:recent_attn", full_name, full_name));
+    entry.base = hold_name(entry.arguments, hold);
+    return entry;
 }
 
 } // namespace
@@ -60,33 +149,12 @@ const std::vector<ColumnInfo>& all() {
     return infos;
 }
 
-ColumnId intern(std::string_view full_name) {
+ColumnId intern(std::string_view full_name) { return hold_name(full_name, Hold::for_ever); }
+
+std::size_t held_names() {
     Table& t = table();
-    {
-        const std::lock_guard lock(t.mutex);
-        if (const auto at = t.ids.find(full_name); at != t.ids.end()) return at->second;
-    }
-    if (full_name.size() > longest_name)
-        throw UsageError(
-            fmt::format("the column name '{}...' is longer than {} characters", full_name.substr(0, 40), longest_name));
-    const auto colon = full_name.find(':');
-    const ColumnInfo* info = find(full_name.substr(0, colon));
-    if (!info) throw UsageError(fmt::format("unknown column '{}'; known columns: {}", full_name, known_names()));
-    std::string arguments(colon == std::string_view::npos ? std::string_view{} : full_name.substr(colon + 1));
-    std::optional<ColumnId> base;
-    if (info->derive) {
-        if (arguments.empty())
-            throw UsageError(
-                fmt::format("column '{}' wants another column, as in {}:recent_attn", full_name, full_name));
-        base = intern(arguments);
-    } else {
-        info->make(arguments, 1); // refuses bad arguments here, where the name is at hand
-    }
     const std::lock_guard lock(t.mutex);
-    if (t.entries.size() >= most_columns) throw UsageError(fmt::format("more than {} different columns", most_columns));
-    const auto [at, is_new] = t.ids.try_emplace(std::string(full_name), static_cast<ColumnId>(t.entries.size()));
-    if (is_new) t.entries.push_back({std::string(full_name), info, std::move(arguments), base});
-    return at->second;
+    return t.ids.size();
 }
 
 bool known(std::string_view full_name) { return find(full_name.substr(0, full_name.find(':'))) != nullptr; }
@@ -147,3 +215,17 @@ std::string known_names() {
 }
 
 } // namespace evictlab::columns
+
+namespace evictlab {
+
+void ColumnList::add(std::string_view full_name) {
+    const ColumnId id = columns::hold_name(full_name, columns::Hold::for_a_while);
+    holds_.push_back(std::shared_ptr<const void>(nullptr, [id](const void*) {
+        columns::Table& t = columns::table();
+        const std::lock_guard lock(t.mutex);
+        t.release(id);
+    }));
+    ids_.push_back(id);
+}
+
+} // namespace evictlab

@@ -18,7 +18,9 @@ Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plug
     scorer.label_ = std::move(label);
     scorer.plugin_ = std::move(plugin);
     scorer.values_ = std::move(values);
-    scorer.own_columns_ = scorer.columns_ = scorer.plugin_->columns(scorer.values_);
+    scorer.held_ = scorer.plugin_->columns(scorer.values_);
+    scorer.own_columns_.assign(scorer.held_.begin(), scorer.held_.end());
+    scorer.columns_ = scorer.own_columns_;
     return scorer;
 }
 

@@ -12,7 +12,7 @@
 
 namespace evictlab {
 
-/// Immutable; safe to share between threads.
+/// Immutable; safe to share between threads. The ids of a plugin's columns hold as long as a copy of its scorer does.
 class Scorer {
 public:
     static Scorer from_plugin(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values);
@@ -46,6 +46,7 @@ private:
     std::shared_ptr<const Plugin> plugin_;
     std::vector<double> values_;
     std::shared_ptr<const Scorer> base_;
+    ColumnList held_; ///< a plugin's own columns: their ids hold as long as a copy of the scorer lives
     std::vector<ColumnId> own_columns_, columns_;
 };
 

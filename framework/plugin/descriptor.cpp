@@ -164,19 +164,19 @@ std::string refusal(const Parameter& parameter, double value) {
     return "must be " + range_text(parameter);
 }
 
-std::vector<ColumnId> resolve_columns(const Descriptor& descriptor, std::span<const double> values) {
-    std::vector<ColumnId> ids;
+ColumnList resolve_columns(const Descriptor& descriptor, std::span<const double> values) {
+    ColumnList columns;
     for (const auto& pattern : descriptor.columns) {
         const auto name = fill_column_pattern(pattern, descriptor.parameters, values);
         if (name == base_score_column)
-            ids.push_back(base_score_id);
+            columns.add_foreign(base_score_id);
         else if (!columns::known(name))
             throw Error(
                 fmt::format("asks for the unknown column '{}'; known columns: {}", name, columns::known_names()));
         else
-            ids.push_back(columns::intern(name));
+            columns.add(name);
     }
-    return ids;
+    return columns;
 }
 
 namespace {

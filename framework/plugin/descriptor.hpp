@@ -59,7 +59,7 @@ std::vector<LoadedRule> read_rules(const void* exported, std::string& id);
 void check_descriptors(std::span<const Descriptor> rules);
 
 /// The ids of a descriptor's columns for these values. Throws Error.
-std::vector<ColumnId> resolve_columns(const Descriptor& descriptor, std::span<const double> values);
+ColumnList resolve_columns(const Descriptor& descriptor, std::span<const double> values);
 
 /// `h2o`, `recent_attn`: [a-z][a-z0-9_]*.
 bool is_identifier(std::string_view text);

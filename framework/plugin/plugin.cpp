@@ -59,7 +59,7 @@ std::span<const Preset> Plugin::presets() const { return impl_->descriptor.prese
 
 const std::string& Plugin::file_sha256() const { return impl_->library->sha256(); }
 
-std::vector<ColumnId> Plugin::columns(std::span<const double> values) const {
+ColumnList Plugin::columns(std::span<const double> values) const {
     try {
         return resolve_columns(impl_->descriptor, values);
     } catch (const Error& error) {

@@ -97,9 +97,9 @@ public:
     std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
     /// For these values of the parameters, in the order declared; base_score_id where a wrapper wants the base's
     /// scores. Throws UsageError where the values make a column's name that there is not.
-    std::vector<ColumnId> columns(std::span<const double> values) const;
+    ColumnList columns(std::span<const double> values) const;
     std::vector<double> default_values() const;
-    std::vector<ColumnId> columns() const { return columns(default_values()); }
+    ColumnList columns() const { return columns(default_values()); }
     std::span<const Parameter> parameters() const;
     std::span<const Preset> presets() const;
     const Preset* preset(std::string_view name) const; ///< null where there is none
