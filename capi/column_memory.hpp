@@ -24,6 +24,6 @@ private:
     void compute(const evictlab::LayerView& view, std::span<const evictlab::ColumnId> missing);
 
     std::mutex mutex_;
-    std::vector<std::size_t> identity_; ///< of the layer that it is of; empty at first
+    std::vector<std::size_t> identity_;  ///< of the layer that it is of; empty at first
     std::map<std::string, Values> held_; ///< by name: ids may go to other columns between calls
 };

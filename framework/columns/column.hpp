@@ -134,7 +134,7 @@ const std::vector<ColumnId>& of_the_seed();
 /// copy of it lives, and go to other names afterwards. So a search may try more names than memory could hold.
 class ColumnList {
 public:
-    void add(std::string_view full_name); ///< throws as columns::intern()
+    void add(std::string_view full_name);                 ///< throws as columns::intern()
     void add_foreign(ColumnId id) { ids_.push_back(id); } ///< of no column in the registry: base_score_id
     std::span<const ColumnId> ids() const { return ids_; }
     auto begin() const { return ids_.begin(); }
