@@ -1,9 +1,11 @@
 // What a run's outside partners (a judge, a proposer) answered, remembered in a file beside the state, so that resuming
 // asks nothing twice and gives the same bits: failures are remembered too.
-//   {"format": "evictlab-exchanges/1"}
-//   {"key": "...", "answer": ...}        one line an answer, append-only, flushed to disk before it is used
-// It does not belong to a generation, unlike RunStore's journal: an answer counts from the moment it was given, also
-// where the generation that asked was never saved. SPDX-License-Identifier: MIT
+//   {"format":"evictlab-exchanges/2"}
+//   {"key":"...","answer":...,"chain":"..."}    one line an answer, append-only, flushed to disk before it is used
+// The chain is the SHA-256 of the chain before and of the line up to its own: a line that was edited, lost or moved is
+// noticed. That of the first is over all the text before; in a file of format 1, which knew none, that may be many
+// lines. It does not belong to a generation, unlike RunStore's journal: an answer counts from the moment it was given,
+// also where the generation that asked was never saved. SPDX-License-Identifier: MIT
 #pragma once
 #include <filesystem>
 #include <string>
@@ -18,7 +20,7 @@ namespace evictlab::state {
 /// `ops` must outlive it. Throws StateError.
 class ExchangeJournal {
 public:
-    /// Of a new run: what an earlier run left under this name goes. The file is made with the first answer.
+    /// Of a new run: refused where there is a file of this name. It is made with the first answer.
     static ExchangeJournal create(const std::filesystem::path& file, FileOps& ops = system_file_ops());
     /// Of a run to go on with: no file is an empty journal. A last line that a kill or a power cut left unfinished is
     /// cut off; a file of another format or damage before its last line is refused, and nothing is changed.
@@ -35,11 +37,14 @@ public:
 private:
     ExchangeJournal(std::filesystem::path file, FileOps& ops) : file_(std::move(file)), ops_(&ops) {}
     void load(std::string_view text);
+    void read_line(std::string_view line, const std::string& where);
     void append(std::string line);
 
     std::filesystem::path file_;
     FileOps* ops_;
     std::uint64_t bytes_ = 0; ///< of the whole lines; what stands behind them is cut before the next is written
+    std::string chain_;       ///< over these lines
+    bool chained_ = false;    ///< whether the last of them has one
     std::unordered_map<std::string, Json> answers_;
 };
 

@@ -17,7 +17,7 @@ int FileOps::ftruncate(int descriptor, off_t size) { return ::ftruncate(descript
 int FileOps::lock(int descriptor) { return ::flock(descriptor, LOCK_EX | LOCK_NB); }
 int FileOps::lock_shared(int descriptor) { return ::flock(descriptor, LOCK_SH | LOCK_NB); }
 int FileOps::status(int descriptor, struct stat& result) { return ::fstat(descriptor, &result); }
-int FileOps::status(const Path& path, struct stat& result) { return ::stat(path.c_str(), &result); }
+int FileOps::status(const Path& path, struct stat& result) { return ::lstat(path.c_str(), &result); }
 int FileOps::writable(const Path& folder) { return ::access(folder.c_str(), W_OK | X_OK); }
 int FileOps::rename(const Path& from, const Path& to) { return ::rename(from.c_str(), to.c_str()); }
 int FileOps::link(const Path& from, const Path& to) { return ::link(from.c_str(), to.c_str()); }

@@ -25,8 +25,8 @@ public:
     virtual int lock(int descriptor);        ///< exclusive, without waiting: EWOULDBLOCK where another holds it
     virtual int lock_shared(int descriptor); ///< as lock(), but others may hold it so, too
     virtual int status(int descriptor, struct stat& result);
-    virtual int status(const Path& path, struct stat& result);
-    virtual int writable(const Path& folder); ///< 0 where files may be made in it
+    virtual int status(const Path& path, struct stat& result); ///< of a link: its own
+    virtual int writable(const Path& folder);                  ///< 0 where files may be made in it
     virtual int rename(const Path& from, const Path& to);
     virtual int link(const Path& from, const Path& to);
     virtual int remove(const Path& path);

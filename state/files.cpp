@@ -18,10 +18,13 @@ RunPaths paths_of(const fs::path& file) {
     paths.file = target.empty() ? file : target;
     const auto beside = [&](const char* suffix) { return fs::path(paths.file) += suffix; };
     paths.previous = beside(".previous");
+    paths.older = beside(".previous.tmp");
     paths.temporary = beside(".tmp");
     paths.journal = beside(".journal");
     paths.lock = beside(".lock");
     paths.folder = paths.file.has_parent_path() ? paths.file.parent_path() : fs::path(".");
+    if (fs::is_symlink(fs::symlink_status(paths.folder, ignored)))
+        if (const fs::path real = fs::canonical(paths.folder, ignored); !real.empty()) paths.folder = real;
     return paths;
 }
 
@@ -31,7 +34,7 @@ void fail(std::string_view step, const fs::path& path, int error) {
 
 File::File(FileOps& ops, fs::path path, int flags) : ops_(&ops), path_(std::move(path)), descriptor_(-1) {
     do {
-        descriptor_ = ops_->open(path_, flags);
+        descriptor_ = ops_->open(path_, flags | O_NOFOLLOW | O_NONBLOCK);
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) fail("open", path_, errno);
 }
@@ -93,7 +96,7 @@ std::optional<struct stat> status_of(FileOps& ops, const fs::path& path) {
 }
 
 std::string read_whole(FileOps& ops, const fs::path& path, std::uint64_t limit) {
-    File file(ops, path, O_RDONLY | O_NONBLOCK); // not to wait for the other end of a pipe
+    File file(ops, path, O_RDONLY);
     const struct stat status = file.status();
     if (!S_ISREG(status.st_mode))
         throw StateError(fmt::format("'{}' is {}, not a state file: name a file, as in '{}'.", path.string(),
@@ -110,8 +113,8 @@ std::string read_whole(FileOps& ops, const fs::path& path, std::uint64_t limit) 
     return bytes;
 }
 
-void write_whole(FileOps& ops, const fs::path& path, std::string_view bytes) {
-    File file(ops, path, O_WRONLY | O_CREAT | O_TRUNC);
+void write_new(FileOps& ops, const fs::path& path, std::string_view bytes) {
+    File file(ops, path, O_WRONLY | O_CREAT | O_EXCL);
     try {
         file.write(bytes);
         file.flush();

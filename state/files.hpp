@@ -18,12 +18,13 @@ namespace evictlab::state {
 /// The names of a run's files, all in one folder.
 struct RunPaths {
     std::filesystem::path file, previous, temporary, journal, lock, folder;
+    std::filesystem::path older; ///< what `previous` was, while a generation is being saved
 };
 
 /// A link is followed, so that a run has the same names (and lock) however it is reached.
 RunPaths paths_of(const std::filesystem::path& file);
 
-/// An open file or folder; closed at the end of its life.
+/// An open file or folder; closed at the end of its life. A link is not followed, and no pipe is waited for.
 class File {
 public:
     File(FileOps& ops, std::filesystem::path path, int flags);
@@ -56,8 +57,8 @@ std::optional<struct stat> status_of(FileOps& ops, const std::filesystem::path& 
 /// The whole of a regular file of at most `limit` bytes; throws StateError for a folder, a device or a larger file.
 std::string read_whole(FileOps& ops, const std::filesystem::path& path, std::uint64_t limit);
 
-/// Makes or empties a file, writes the bytes and flushes them to disk. Where that fails the file is removed.
-void write_whole(FileOps& ops, const std::filesystem::path& path, std::string_view bytes);
+/// Makes a file, which must not be there, writes the bytes and flushes them to disk. Where that fails it is removed.
+void write_new(FileOps& ops, const std::filesystem::path& path, std::string_view bytes);
 
 /// Flushes a folder's list of names, so that a rename survives a power cut.
 void flush_folder(FileOps& ops, const std::filesystem::path& folder);

@@ -79,7 +79,7 @@ void cut_unsaved(FileOps& ops, const fs::path& journal, const JournalMark& mark)
 
 void scan_lines(FileOps& ops, const fs::path& journal, const JournalMark& mark,
                 const std::function<void(std::string_view)>& visit) {
-    const File file(ops, journal, O_RDONLY | O_NONBLOCK);
+    const File file(ops, journal, O_RDONLY);
     check_length(file, journal, mark);
     JournalMark seen;
     std::string pending; // what was read and not yet seen as a line

@@ -11,6 +11,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "state/own_files.hpp"
 #include "state/store.hpp"
 #include "text/shown.hpp"
 
@@ -74,9 +75,11 @@ bool is_at(FileOps& ops, const File& file, const std::filesystem::path& path) {
     return found && found->st_ino == own.st_ino && found->st_dev == own.st_dev;
 }
 
-File locked(FileOps& ops, const RunPaths& paths) {
+/// `made`: whether the file was not there before.
+File locked(FileOps& ops, const RunPaths& paths, bool& made) {
     for (int tries = 0;; ++tries) {
-        File file(ops, paths.lock, O_RDWR | O_CREAT);
+        made = !own_file_at(ops, paths.lock, Role::lock);
+        File file(ops, paths.lock, O_RDWR | O_CREAT | O_APPEND);
         if (taken(ops, file, paths.lock) || tries == 20)
             throw StateError(
                 fmt::format("'{}' is in use by {}: wait until it ends or stop it, or name another state file.",
@@ -87,10 +90,24 @@ File locked(FileOps& ops, const RunPaths& paths) {
 
 } // namespace
 
-Lock::Lock(FileOps& ops, const RunPaths& paths) : ops_(&ops), path_(paths.lock), file_(locked(ops, paths)) {
+Lock::Lock(FileOps& ops, const RunPaths& paths)
+    : ops_(&ops), path_(paths.lock), file_(locked(ops, paths, made_)), before_(whole_text_of(file_)) {
     file_.cut(0);
     text_ = holder();
     file_.write(text_);
+}
+
+void Lock::undo() noexcept {
+    try {
+        if (!is_at(*ops_, file_, path_)) return;
+        if (made_) {
+            ops_->remove(path_);
+            return;
+        }
+        file_.cut(0);
+        file_.write(before_);
+    } catch (const std::exception&) { // the next run that opens it writes it anew
+    }
 }
 
 void Lock::check_held() const {
@@ -111,7 +128,8 @@ void Lock::check_held() const {
 std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps& ops) {
     const RunPaths paths = paths_of(state_file);
     return explained("cannot tell who has the run open", [&]() -> std::optional<Holder> {
-        if (!status_of(ops, paths.lock)) return std::nullopt;
+        const auto status = status_of(ops, paths.lock);
+        if (!status || !S_ISREG(status->st_mode)) return std::nullopt;
         const File file(ops, paths.lock, O_RDONLY);
         while (ops.lock_shared(file.descriptor()) != 0) {
             if (errno == EINTR) continue;

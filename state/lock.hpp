@@ -9,8 +9,11 @@ namespace evictlab::state {
 
 class Lock {
 public:
-    /// Throws StateError that says who holds it, std::system_error where the file cannot be made.
+    /// Throws StateError that says who holds it, or that another file lies at its name; std::system_error where it
+    /// cannot be made.
     Lock(FileOps& ops, const RunPaths& paths);
+    /// Leaves no trace: removes the file where this made it, else gives it back the text that it had.
+    void undo() noexcept;
     /// Throws StateError where the lock file no longer keeps anyone out: it was removed or replaced, or another host,
     /// which does not see the lock, has written its own name into it.
     void check_held() const;
@@ -18,8 +21,9 @@ public:
 private:
     FileOps* ops_;
     std::filesystem::path path_;
+    bool made_ = false;
     File file_;
-    std::string text_; ///< what it wrote into the file
+    std::string before_, text_; ///< what was in the file, and what this wrote into it
 };
 
 } // namespace evictlab::state

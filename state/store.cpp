@@ -13,6 +13,8 @@
 #include "state/files.hpp"
 #include "state/journal.hpp"
 #include "state/lock.hpp"
+#include "state/own_files.hpp"
+#include "text/quoting.hpp"
 
 namespace evictlab::state {
 namespace fs = std::filesystem;
@@ -25,20 +27,20 @@ struct RunStore::Impl {
     RunPaths paths;
     Lock lock;
     Document saved;
-    FileStamp stamp;        ///< of FILE as this process read or wrote it
-    bool made_now = false;  ///< by create(), and nothing saved since
+    FileStamp stamp;                                ///< of FILE as this process read or wrote it
+    bool is_new = false;                            ///< by create(), and nothing saved since
+    bool found_file = false, found_journal = false; ///< before create()
     bool unflushed = false; ///< the last rename may not survive a power cut, so nothing is built upon it
 
     Impl(FileOps& given_ops, const RunPaths& given_paths)
         : ops(given_ops), paths(given_paths), lock(given_ops, given_paths) {}
     ~Impl() {
-        if (!made_now) return;
-        ops.remove(paths.file);
-        ops.remove(paths.journal);
-        ops.remove(paths.lock);
+        if (is_new) undo();
     }
+    void undo() noexcept;
     void keep_previous();
     void put_back() noexcept;
+    void clear_leftovers();
     void replace(std::string_view text);
     void check_file_is_own();
 };
@@ -70,9 +72,12 @@ std::string way_back(FileOps& ops, const RunPaths& paths) {
             "another state file.",
             previous, error.what());
     }
-    const std::string file = paths.file.string();
-    return fmt::format(" The generation saved before it is whole: {}'cp {} {}' and go on with --resume.",
-                       status_of(ops, paths.file) ? fmt::format("'mv {0} {0}.damaged', ", file) : "", previous, file);
+    const std::string file = text::shell_quoted(paths.file.string());
+    const std::string away = text::shell_quoted(paths.file.string() + ".damaged");
+    return fmt::format(" The generation saved before it is whole. To go on from it: {}cp -- {} {} && evictlab evolve "
+                       "--state {} --resume",
+                       status_of(ops, paths.file) ? fmt::format("mv -- {} {} && ", file, away) : "",
+                       text::shell_quoted(previous), file, file);
 }
 
 /// FILE and a journal that is its own, or what is wrong and the way back; nothing is changed. What the system only
@@ -139,13 +144,18 @@ void check_nothing_there(FileOps& ops, const RunPaths& paths) {
                         "another state file.",
                         found.string()));
     };
-    if (status_of(ops, paths.file)) {
-        if (!holds_nothing(ops, paths.file)) refuse(paths.file);
+    const bool begun = status_of(ops, paths.file).has_value();
+    if (begun && !holds_nothing(ops, paths.file)) refuse(paths.file);
+    own_file_at(ops, paths.temporary, Role::state);
+    own_file_at(ops, paths.older, Role::state);
+    own_file_at(ops, paths.lock, Role::lock);
+    if (begun) {
+        own_file_at(ops, paths.journal, Role::journal);
+        own_file_at(ops, paths.previous, Role::state);
         return; // whatever the journal holds was never saved
     }
     if (status_of(ops, paths.previous)) refuse(paths.previous);
-    const auto journal = status_of(ops, paths.journal);
-    if (journal && (!S_ISREG(journal->st_mode) || journal->st_size > 0))
+    if (own_file_at(ops, paths.journal, Role::journal) && status_of(ops, paths.journal)->st_size > 0)
         throw StateError(
             fmt::format("there is a journal '{}' but no '{}': move the journal away, or name another state file.",
                         paths.journal.string(), paths.file.string()));
@@ -153,32 +163,53 @@ void check_nothing_there(FileOps& ops, const RunPaths& paths) {
 
 } // namespace
 
-/// At every instant FILE or, on file systems without hard links, FILE.previous is whole.
+/// Of what create() made, and of that alone.
+void RunStore::Impl::undo() noexcept {
+    if (!found_file && stamp && stamp_of(ops, paths.file) == stamp) ops.remove(paths.file);
+    if (!found_journal) ops.remove(paths.journal);
+    lock.undo();
+}
+
+/// What FILE.previous was goes aside until FILE is replaced, and FILE becomes FILE.previous. At every instant FILE or,
+/// on file systems without hard links, FILE.previous is whole.
 void RunStore::Impl::keep_previous() {
-    if (saved.run.is_null()) return;
-    ops.remove(paths.previous);
+    if (own_file_at(ops, paths.previous, Role::state) && ops.rename(paths.previous, paths.older) != 0)
+        fail("put aside", paths.previous, errno);
     if (ops.link(paths.file, paths.previous) == 0) return;
     if (ops.rename(paths.file, paths.previous) != 0 && errno != ENOENT)
         fail("keep as the previous generation", paths.file, errno);
 }
 
-/// Undoes keep_previous() where it had to move FILE: the next try would remove the only generation that there is.
+/// Undoes keep_previous(): the next try would remove the only generation that there is, and the one before is still
+/// wanted.
 void RunStore::Impl::put_back() noexcept {
-    struct stat ignored {};
-    if (!saved.run.is_null() && ops.status(paths.file, ignored) != 0 && errno == ENOENT)
-        ops.rename(paths.previous, paths.file);
+    struct stat status {};
+    if (ops.status(paths.file, status) != 0 && errno == ENOENT) ops.rename(paths.previous, paths.file);
+    if (ops.status(paths.older, status) == 0) ops.rename(paths.older, paths.previous);
+}
+
+/// What a process that was killed while it saved has left behind.
+void RunStore::Impl::clear_leftovers() {
+    if (own_file_at(ops, paths.temporary, Role::state)) ops.remove(paths.temporary);
+    if (!own_file_at(ops, paths.older, Role::state)) return;
+    if (status_of(ops, paths.previous))
+        ops.remove(paths.older);
+    else
+        ops.rename(paths.older, paths.previous);
 }
 
 void RunStore::Impl::replace(std::string_view text) {
-    write_whole(ops, paths.temporary, text);
+    clear_leftovers();
+    write_new(ops, paths.temporary, text);
     try {
-        keep_previous();
+        if (!saved.run.is_null()) keep_previous();
         if (ops.rename(paths.temporary, paths.file) != 0) fail("replace", paths.file, errno);
-    } catch (const std::system_error&) {
-        put_back();
+    } catch (const std::runtime_error&) {
+        if (!saved.run.is_null()) put_back();
         ops.remove(paths.temporary);
         throw;
     }
+    ops.remove(paths.older);
     stamp = stamp_of(ops, paths.file);
 }
 
@@ -206,8 +237,15 @@ RunStore RunStore::create(const fs::path& file, FileOps& ops) {
         check_folder(ops, paths);
         check_nothing_there(ops, paths);
         auto impl = std::make_unique<Impl>(ops, paths);
-        check_nothing_there(ops, paths); // another process may have come first
-        impl->made_now = true;
+        try {
+            check_nothing_there(ops, paths); // another process may have come first
+            impl->found_file = status_of(ops, paths.file).has_value();
+            impl->found_journal = status_of(ops, paths.journal).has_value();
+        } catch (const std::runtime_error&) {
+            impl->lock.undo();
+            throw;
+        }
+        impl->is_new = true;
         File(ops, paths.journal, O_WRONLY | O_CREAT | O_TRUNC).close();
         impl->replace(encode(impl->saved, paths.file));
         flush_folder(ops, paths.folder);
@@ -220,11 +258,15 @@ RunStore RunStore::resume(const fs::path& file, FileOps& ops) {
     return explained(fmt::format("cannot go on with '{}'", paths.file.string()), [&] {
         check_folder(ops, paths);
         check_saved(ops, paths);
+        own_file_at(ops, paths.journal, Role::journal);
+        own_file_at(ops, paths.previous, Role::state);
+        own_file_at(ops, paths.temporary, Role::state);
+        own_file_at(ops, paths.older, Role::state);
         auto impl = std::make_unique<Impl>(ops, paths);
         impl->stamp = stamp_of(ops, paths.file); // before the content: who saves in between is noticed
         impl->saved = load_run(ops, paths);
         cut_unsaved(ops, paths.journal, impl->saved.journal);
-        ops.remove(paths.temporary);
+        impl->clear_leftovers();
         return RunStore(std::move(impl));
     });
 }
@@ -238,6 +280,7 @@ const Json& RunStore::content() const { return impl_->saved.run; }
 std::uint64_t RunStore::journal_bytes() const { return impl_->saved.journal.bytes; }
 std::uint64_t RunStore::journal_lines() const { return impl_->saved.journal.lines; }
 const fs::path& RunStore::file() const { return impl_->paths.file; }
+bool RunStore::begun_before() const { return !impl_->is_new || impl_->found_file; }
 
 void RunStore::save(Json content, std::span<const std::string> journal_lines) {
     Impl& run = *impl_;
@@ -266,11 +309,16 @@ void RunStore::save(Json content, std::span<const std::string> journal_lines) {
         }
     });
     run.saved = std::move(next);
-    run.made_now = false;
+    run.is_new = false;
     run.unflushed = true;
     explained(fmt::format("'{}' is saved but may not survive a power cut", name),
               [&] { flush_folder(run.ops, run.paths.folder); });
     run.unflushed = false;
+}
+
+std::vector<fs::path> files_of_run(const fs::path& state_file) {
+    const RunPaths paths = paths_of(state_file);
+    return {paths.file, paths.previous, paths.older, paths.temporary, paths.journal, paths.lock};
 }
 
 Json read_state(const fs::path& file, FileOps& ops) {

@@ -15,6 +15,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "state/file_ops.hpp"
 
@@ -39,6 +40,9 @@ Json read_state(const std::filesystem::path& file, FileOps& ops = system_file_op
 void read_journal(const std::filesystem::path& state_file, const std::function<void(const Json&)>& visit,
                   FileOps& ops = system_file_ops());
 
+/// Every file of a run, whether it is there or not, FILE first.
+std::vector<std::filesystem::path> files_of_run(const std::filesystem::path& state_file);
+
 /// The process that has a run open.
 struct Holder {
     std::string text;                 ///< "process 12 on host since 2026-01-31T12:00:00Z"; host and time in its words
@@ -53,13 +57,15 @@ std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps
 ///   FILE.previous     the state saved before that
 ///   FILE.journal      one JSON object a line, append-only; the state says how much of it belongs to it, with a hash
 ///   FILE.lock         locked while a process has the run open; says which
-/// (and FILE.tmp while saving). Not thread-safe: one owner. `ops` must outlive the store.
+/// (and FILE.tmp and FILE.previous.tmp while saving). What lies at one of these names and is not a run's file, by what
+/// it is and how it begins, is refused by name and left as it is; links are not followed. Not thread-safe: one owner.
+/// `ops` must outlive the store.
 class RunStore {
 public:
     /// Starts a new run: refuses where FILE, FILE.previous or a journal exist (it says how to resume), where the folder
     /// is missing or cannot be written, or where another process holds the lock. FILE is made at once, with no content;
-    /// it goes again, with its lock, when the store is destroyed before a first save. A FILE left without content by a
-    /// kill is no obstacle.
+    /// what was made goes again when the store is destroyed before a first save. A FILE left without content by a kill
+    /// is no obstacle.
     static RunStore create(const std::filesystem::path& file, FileOps& ops = system_file_ops());
     /// Opens a saved run: refuses a damaged, truncated or other-schema file and a journal that is not its own, and says
     /// whether FILE.previous can be used. Journal lines behind the saved length (of a generation that was being made
@@ -84,6 +90,8 @@ public:
     std::uint64_t journal_bytes() const;
     std::uint64_t journal_lines() const;
     const std::filesystem::path& file() const;
+    /// Whether the run was begun by another process: a resumed one, or one that create() found without content.
+    bool begun_before() const;
 
 private:
     struct Impl;

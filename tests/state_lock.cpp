@@ -199,9 +199,9 @@ TEST_CASE("A lock file of any content is shown as one plain line") {
     const SavedRun run;
     HoldingProcess first(run.file);
     REQUIRE(first.holds);
-    put(run.lock, "\x1b[2J\x07" + std::string(400, 'x') + "\nmore");
+    put(run.lock, "process 12 on \x1b[2J\x07" + std::string(400, 'x') + "\nmore");
     const std::string message = run.refused();
-    CHECK_THAT(message, ContainsSubstring("is in use by \\x1b[2J\\x07xxx"));
+    CHECK_THAT(message, ContainsSubstring("is in use by process 12 on \\x1b[2J\\x07xxx"));
     CHECK(message.size() < 500);
     put(run.lock, "");
     CHECK_THAT(run.refused(), ContainsSubstring("is in use by another process"));
