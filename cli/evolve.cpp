@@ -11,6 +11,7 @@
 #include "cli/outside.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
+#include "cli/saved_commands.hpp"
 #include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
 #include "cli/search_progress.hpp"
@@ -18,6 +19,7 @@
 #include "cli/tuned_scorer.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
+#include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
 #include "framework/evaluation/protocol.hpp"
 #include "framework/evaluation/scorecard.hpp"
@@ -67,6 +69,7 @@ po::options_description evolve_options() {
                           "formulas kept, and made a generation (400; 100 on captured suites; 24 with --tune)");
     add_search_options(options);
     add_outside_options(options);
+    add_trust_option(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
     options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
     options.add_options()("max-seconds", text("S"), "stop after so long, this time");
@@ -270,7 +273,8 @@ int run(const std::vector<std::string>& arguments) {
     std::optional<evolution::RunSetup> saved;
     const JsonField content(store.content(), file);
     if (has_content) {
-        saved = evolution::saved_setup(content);
+        saved = evolution::saved_run(content).setup;
+        check_saved_commands(*values, saved->identity, file);
         load_tuned_plugins(*values, saved->identity, file, host);
     }
     const SearchSuites search = search_from(*values, std::move(typed), saved, content, host);
@@ -278,7 +282,9 @@ int run(const std::vector<std::string>& arguments) {
         saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
     if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
-    const OutsideProcesses processes(setup, search, file, resume);
+    check_setup(setup);
+    const OutsideProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
+    remember_commands(setup, file);
     if (search.relative() && setup.config.judged == 0)
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));

@@ -96,13 +96,13 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
 }
 
 OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
-                                   const std::filesystem::path& state_file, bool resume) {
+                                   const std::filesystem::path& state_file, bool named_anew, bool begun_before) {
     if (setup.config.judged > 0) {
         evolution::JudgeOptions options;
         options.command = setup.identity.judge_command;
         options.retentions = search.retentions.front();
         options.timeout = milliseconds_of(setup.identity.judge_timeout);
-        verdicts_.emplace(journal(state_file, evolution::verdicts_ending, resume));
+        verdicts_.emplace(journal(state_file, evolution::verdicts_ending, begun_before));
         judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);
         if (!judge_->lost().empty()) judge_->forgive();
         outside_.judge = judge_.get();
@@ -111,7 +111,8 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const Searc
         evolution::ProposerOptions options;
         options.command = setup.identity.proposer_command;
         options.timeout = milliseconds_of(setup.identity.proposer_timeout);
-        proposals_.emplace(journal(state_file, evolution::proposals_ending, resume));
+        options.forgive = named_anew;
+        proposals_.emplace(journal(state_file, evolution::proposals_ending, begun_before));
         proposer_ = std::make_unique<evolution::Proposer>(std::move(options), *proposals_);
         outside_.proposer = proposer_.get();
         outside_.about = about(setup, search);

@@ -20,9 +20,10 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
 /// Their answers are kept beside the state: FILE.verdicts and FILE.proposals.
 class OutsideProcesses {
 public:
-    /// `resume`: whether answers of an earlier invocation count; a judge that was lost then is asked anew.
+    /// `begun_before`: whether answers of an earlier invocation count; a judge that was lost then is asked anew, and so
+    /// is a proposer that was `named_anew`.
     OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
-                     const std::filesystem::path& state_file, bool resume);
+                     const std::filesystem::path& state_file, bool named_anew, bool begun_before);
     const evolution::Outside& outside() const { return outside_; }
 
 private:

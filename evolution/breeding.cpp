@@ -141,6 +141,8 @@ SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
 
 } // namespace
 
+std::string scorer_hash(const std::string& scorer) { return sha256_hex(scorer).substr(0, 16); }
+
 bool ranks_tokens(const formula::Formula& formula) {
     return std::any_of(formula.nodes().begin(), formula.nodes().end(), [](const formula::Node& node) {
         return node.op == formula::Op::column && columns::kind(node.column) == ColumnKind::token;
@@ -164,7 +166,7 @@ Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const Para
     candidate.generation = generation;
     candidate.slot = slot;
     candidate.parameters = ParameterSet{space.text(values), {values.begin(), values.end()}, space.changed(values)};
-    candidate.hash = sha256_hex(candidate.parameters->scorer).substr(0, 16);
+    candidate.hash = scorer_hash(candidate.parameters->scorer);
     return candidate;
 }
 

@@ -31,6 +31,8 @@ Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitne
 std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
                                           const Fitness& fitness);
 
+/// What canonical_hash() is of formulas, of a parameter set's text.
+std::string scorer_hash(const std::string& scorer);
 /// Whether the score can differ between tokens of a row; one that cannot ranks nothing.
 bool ranks_tokens(const formula::Formula& formula);
 

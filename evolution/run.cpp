@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "evolution/model_gate.hpp"
+#include "evolution/saved_run.hpp"
 #include "framework/evaluation/scorecard.hpp"
 
 namespace evictlab::evolution {
@@ -61,7 +62,10 @@ private:
     void load() {
         check_resumable(store_.content(), setup_, fitness_.retentions());
         const std::string file = store_.file().string();
-        state_ = state_from_json(JsonField(store_.content(), file));
+        const JsonField content(store_.content(), file);
+        state_ = saved_run(content).state;
+        check_can_go_on(content, setup_, state_, fitness_);
+        NamedCandidates named(state_);
         seconds_before_ = state_.seconds;
         evaluations_before_ = state_.counters.evaluations;
         generation_before_ = state_.generation;
@@ -71,7 +75,10 @@ private:
             if (const auto hash = candidate.member_unless_null("kept_hash")) kept = hash_number(*hash);
             state_.seen.add(hash_number(candidate.member("hash")), kept,
                             candidate.member("nodes").whole<std::size_t>());
+            named.found(candidate.member("id").text(), candidate.member("hash").text(),
+                        candidate.member("generation").whole<std::uint32_t>());
         });
+        named.check(content, state_);
         report({}, false);
     }
 

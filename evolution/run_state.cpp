@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/run_state.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace evictlab::evolution {
@@ -38,16 +36,6 @@ Member member_from_json(const JsonField& field) {
 
 Json history_json(const HistoryLine& line) {
     return Json::array({line.generation, line.best_train, line.champion_train, line.champion_valid, line.evaluations});
-}
-
-/// What parents are compared by, document by document; a mixture would be read beyond its end.
-void check_alike(const Member& member, const Member& first, const JsonField& field) {
-    const auto& documents = member.train.by_document;
-    const auto same_size = [](const auto& a, const auto& b) { return a.size() == b.size(); };
-    if (!std::ranges::equal(documents, first.train.by_document, same_size) ||
-        !same_size(member.train.by_retention, first.train.by_retention))
-        field.fail(
-            fmt::format("the errors of {} are of other documents or retentions than those of {}", member.id, first.id));
 }
 
 HistoryLine history_from_json(const JsonField& field) {
@@ -125,13 +113,6 @@ RunState state_from_json(const JsonField& content) {
         for (const JsonField& member : archive->elements()) state.archive.push_back(member_from_json(member));
     for (const JsonField& line : content.member("history").elements()) state.history.push_back(history_from_json(line));
     state.seconds = content.member("times").member("seconds").number();
-    if (state.champions.empty()) champions.fail("a saved run has a champion");
-    for (const Candidate& champion : state.champions)
-        if (!champion.valid) champions.fail(fmt::format("the champion {} has no errors on valid", champion.id));
-    if (state.history.empty()) content.member("history").fail("a saved run has a history");
-    if (state.population.empty()) population.fail("a saved run has a population");
-    for (const auto* members : {&state.population, &state.archive})
-        for (const Member& member : *members) check_alike(member, state.population.front(), population);
     return state;
 }
 

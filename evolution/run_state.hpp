@@ -62,7 +62,8 @@ struct RunState {
 
 /// The state's part of the content; all times are under the key "times", so that the rest is equal for equal runs.
 void write_state(const RunState& state, nlohmann::ordered_json& content);
-/// Everything but `seen`. Throws Error that names the field.
+/// Everything but `seen`, as it stands there: saved_run() says whether it makes sense. Throws Error that names the
+/// field.
 RunState state_from_json(const JsonField& content);
 
 } // namespace evictlab::evolution

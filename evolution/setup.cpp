@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
@@ -244,6 +245,17 @@ void check_setup(const RunSetup& setup) {
         throw UsageError("a run needs a formula to start from: give --start");
     }
     if (config.population < 2) throw UsageError("a population has at least 2 formulas: give a larger --population");
+    const std::tuple<const char*, std::uint32_t, std::uint32_t> bounded[] = {
+        {"--population", config.population, most_population},
+        {"--tuned", config.tuned, most_population},
+        {"--tuning-evaluations", config.tuning_evaluations, most_evaluations},
+        {"--query-stride", config.query_stride, most_population},
+        {"--judged", config.judged, most_population},
+        {"--verdict-tuning", config.verdict_tuning, most_evaluations},
+        {"--proposals", config.proposals, most_population},
+        {"--max-nodes", config.max_nodes, static_cast<std::uint32_t>(formula::Limits{}.nodes)}};
+    for (const auto& [option, value, most] : bounded)
+        if (value > most) throw UsageError(fmt::format("{} is {}, but at most {}", option, value, most));
     if (config.islands < 1 || config.population < std::uint64_t{2} * config.islands)
         throw UsageError(
             fmt::format("an island has at least 2 formulas: with a population of {}, give --islands from 1 "

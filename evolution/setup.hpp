@@ -17,6 +17,10 @@
 
 namespace evictlab::evolution {
 
+/// Beyond these no setup is one that somebody means.
+inline constexpr std::uint32_t most_population = 1'000'000, most_evaluations = 1'000'000'000;
+inline constexpr std::size_t most_retentions = 1000;
+
 /// Raised by every change after which the same seed gives another run.
 inline constexpr int engine_version = 3;
 
@@ -137,7 +141,7 @@ struct RunSetup {
 
 /// The setup's part of a state's content.
 nlohmann::ordered_json to_json(const RunSetup& setup, std::span<const double> retentions);
-/// The setup that a saved run was made with, for a --resume that does not repeat it. Throws Error that names the field.
+/// The setup that a saved run was made with, as it stands there (saved_run.hpp). Throws Error that names the field.
 RunSetup saved_setup(const JsonField& content);
 
 /// Throws Error that names the first field in which the saved run differs, both values, and what to do.

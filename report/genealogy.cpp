@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "evolution/run_state.hpp"
+#include "evolution/saved_run.hpp"
 #include "framework/json/one_of.hpp"
 #include "state/store.hpp"
 #include "text/shown.hpp"
@@ -207,7 +207,7 @@ RunLog read_log(const std::filesystem::path& state_file, const LogOptions& optio
     RunLog log;
     log.file = state_file.string();
     const Json content = state::read_state(state_file);
-    const evolution::RunState state = evolution::state_from_json(JsonField(content, log.file));
+    const evolution::RunState state = evolution::saved_run(JsonField(content, log.file)).state;
     Journal journal(state_file, state.generation, options);
     std::unordered_set<std::string> champions;
     for (const Candidate& champion : state.champions) {

@@ -9,6 +9,7 @@
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
+#include "evolution/saved_run.hpp"
 #include "report/run_text.hpp"
 #include "text/shown.hpp"
 
@@ -109,8 +110,9 @@ RunStatus read_status(const fs::path& state_file) {
     status.holder = state::holder_of(state_file); // first: who ends between the two has saved its reason
     const Json content = state::read_state(state_file);
     const JsonField run(content, status.file);
-    status.setup = evolution::saved_setup(run);
-    status.state = evolution::state_from_json(run);
+    evolution::SavedRun saved = evolution::saved_run(run);
+    status.setup = std::move(saved.setup);
+    status.state = std::move(saved.state);
     // A resumed run still shows why it stopped before, until it has saved a generation of its own.
     const auto saved_by_holder = [&] { return status.holder->since && saved_at(state_file) > *status.holder->since; };
     status.running = status.holder && (status.state.stop_reason.empty() || !saved_by_holder());

@@ -63,6 +63,7 @@ struct OutsideRun {
         std::optional<Proposer> proposing;
         if (!judge_manner.empty()) {
             setup.config.judged = 3;
+            setup.identity.judge_command = "an acting judge";
             setup.config.verdict_tuning = verdict_tuning;
             asked.emplace(JudgeOptions{judge.command(judge_manner), retentions, std::chrono::seconds(20)}, verdicts);
             if (!asked->lost().empty()) asked->forgive();
@@ -70,6 +71,7 @@ struct OutsideRun {
         }
         if (!proposer_manner.empty()) {
             setup.config.proposals = 7;
+            setup.identity.proposer_command = "an acting proposer";
             proposing.emplace(ProposerOptions{proposer.command(proposer_manner), std::chrono::seconds(20)}, proposals);
             outside.proposer = &*proposing;
             outside.about.columns = {{"recent_attn", ""}, {"position", ""}};

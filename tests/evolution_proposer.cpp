@@ -137,6 +137,31 @@ TEST_CASE("One process serves many generations; one that fails is started again 
     CHECK(last == "the proposer failed too often and is not started again");
 }
 
+TEST_CASE("How often a proposer is started again is the run's to count, not the process's") {
+    ProposingRun alone, stopped;
+    Proposer failing = alone.proposer("dies");
+    for (std::uint32_t generation = 1; generation <= 8; ++generation) {
+        const std::string left_alone = failing.propose(request_of(generation), {}).failure;
+        const std::string resumed = stopped.proposer("dies").propose(request_of(generation), {}).failure;
+        CHECK(resumed == left_alone);
+    }
+    CHECK(alone.starts() == 4);
+    CHECK(stopped.starts() == 4);
+    Proposer named_anew({stopped.process.command("is plain"), 60s, true}, stopped.journal);
+    CHECK(named_anew.propose(request_of(9), {}).failure == "");
+    CHECK(stopped.proposer("is plain").propose(request_of(10), {}).failure == "");
+}
+
+TEST_CASE("A reason names the first column that is not offered, whatever this process named before") {
+    columns::intern("window_attn:31");
+    columns::intern("window_attn:30");
+    ProposingRun run;
+    run.journal.remember(R"(["proposals",5])", Json::parse(R"({"proposer": "a file", "garbage": [], "proposals":
+                                         [{"formula": "window_attn:30 + window_attn:31", "hypothesis": ""}]})"));
+    CHECK_THAT(run.proposer("is plain").propose(request_of(5), {}).proposals.at(0).reason,
+               ContainsSubstring("reads the column window_attn:30,"));
+}
+
 TEST_CASE("A stop while a proposer thinks leaves its generation open") {
     ProposingRun run;
     const std::atomic<bool> flag = true;

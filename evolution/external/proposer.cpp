@@ -13,8 +13,9 @@ namespace {
 constexpr std::string_view protocol = "evictlab-proposer/1";
 constexpr std::size_t formula_shown = 2000; ///< characters
 constexpr std::size_t most_garbage = 16;    ///< lines before an answer
+constexpr std::uint64_t most_failures = 4;  ///< of the process, in a run
 
-std::string key_of(const ProposalRequest& request) { return Json::array({"proposals", request.generation}).dump(); }
+std::string key_of(std::uint32_t generation) { return Json::array({"proposals", generation}).dump(); }
 
 Json to_json(const ProposerChampion& champion) {
     Json json;
@@ -136,36 +137,50 @@ Proposer::Proposer(ProposerOptions options, state::ExchangeJournal& journal)
     : options_(std::move(options)), journal_(journal) {}
 
 Proposals Proposer::propose(const ProposalRequest& request, const StopSignal& stop) {
-    const std::string key = key_of(request);
-    if (journal_.find(key) == nullptr) journal_.remember(key, ask(request, stop));
+    const std::string key = key_of(request.generation);
+    if (journal_.find(key) == nullptr) {
+        Json answer = ask(request, stop, options_.forgive ? 0 : failures_before(request.generation));
+        options_.forgive = false; // the answer has the new count
+        journal_.remember(key, std::move(answer));
+    }
     static const std::string name = "the answer"; // not the file, whose place must not show in a run's reasons
     return proposals_from(JsonField(*journal_.find(key), name), request);
 }
 
-/// {"proposer", "proposals", "garbage"} and, where there is no answer, "error".
-Json Proposer::ask(const ProposalRequest& request, const StopSignal& stop) {
+/// {"proposer", "proposals", "garbage"} and, where there is no answer, "error"; "failures" of the process until now,
+/// where there were some.
+Json Proposer::ask(const ProposalRequest& request, const StopSignal& stop, std::uint64_t failures) {
     Json kept;
     kept["proposer"] = who_;
     kept["garbage"] = Json::array();
     kept["proposals"] = Json::array();
     try {
-        if (!peer_) start(stop);
+        if (!peer_) start(stop, failures);
         kept["proposer"] = who_;
         answer_to(request, kept, stop);
     } catch (const ProcessFailure& failure) {
         peer_.reset();
+        ++failures;
         kept["error"] = fmt::format("the proposer {}", failure.what());
     } catch (...) { // its answer would come when the next one is awaited
         peer_.reset();
         throw;
     }
+    if (failures > 0) kept["failures"] = failures;
     return kept;
 }
 
-void Proposer::start(const StopSignal& stop) {
-    if (starts_left_ == 0)
+/// In the run so far: each answer counts them.
+std::uint64_t Proposer::failures_before(std::uint32_t generation) const {
+    const Json* const before = journal_.find(key_of(generation - 1));
+    if (before == nullptr || !before->is_object()) return 0;
+    const auto count = before->find("failures");
+    return count != before->end() && count->is_number_unsigned() ? count->get<std::uint64_t>() : 0;
+}
+
+void Proposer::start(const StopSignal& stop, std::uint64_t failures) {
+    if (failures >= most_failures)
         throw ProcessFailure(ProcessFailure::Kind::died, "failed too often and is not started again");
-    --starts_left_;
     peer_ = std::make_unique<JsonPeer>(options_.command, protocol, options_.timeout, stop);
     const auto who = peer_->introduction().find("proposer");
     if (who == peer_->introduction().end() || !who->is_string())

@@ -71,11 +71,13 @@ inline constexpr const char* proposals_ending = ".proposals";
 struct ProposerOptions {
     std::string command;               ///< for sh -c
     std::chrono::milliseconds timeout; ///< for the introduction, and for an answer
+    bool forgive = false;              ///< its failures so far, as where somebody names it anew
 };
 
 /// Starts the process at the first request that the journal does not answer. One request a generation, journalled by
 /// the generation's number, failures included. Death, silence and garbage in the place of an introduction cost that
-/// generation's proposals; the process is started again at the next request, at most 3 times in an invocation.
+/// generation's proposals; the process is started again at the next request, until it has failed 4 times in the run.
+/// The journal counts, so that a run that was stopped asks as often as one that was not.
 ///
 /// Not thread-safe. The journal must outlive it. Throws Error (no shell, a damaged journal), state::StateError, or
 /// Abandoned, which ends the process and journals nothing.
@@ -85,15 +87,16 @@ public:
     Proposals propose(const ProposalRequest& request, const StopSignal& stop);
 
 private:
-    Json ask(const ProposalRequest& request, const StopSignal& stop);
+    std::uint64_t failures_before(std::uint32_t generation) const;
+
+    Json ask(const ProposalRequest& request, const StopSignal& stop, std::uint64_t failures);
     void answer_to(const ProposalRequest& request, Json& kept, const StopSignal& stop);
-    void start(const StopSignal& stop);
+    void start(const StopSignal& stop, std::uint64_t failures);
 
     ProposerOptions options_;
     state::ExchangeJournal& journal_;
     std::unique_ptr<JsonPeer> peer_;
     std::string who_;
-    int starts_left_ = 4; ///< the first, and 3 more
 };
 
 } // namespace evictlab::evolution
