@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
@@ -122,6 +123,15 @@ int run(const std::vector<std::string>& arguments) {
     std::size_t broken = host.problems().size();
     const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, broken);
 
+    if (values->contains("output")) {
+        Inputs inputs;
+        inputs.add_suite((*values)["suite"].as<std::string>());
+        inputs.add_plugins(host);
+        if (values->contains("scorers"))
+            for (const std::string& list : (*values)["scorers"].as<std::vector<std::string>>())
+                inputs.add_scorers(list);
+        inputs.check_output("--output", (*values)["output"].as<std::string>());
+    }
     Bench bench;
     {
         const input::HoldStop held;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "cli/inputs.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
@@ -75,8 +76,15 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("name")) champion.name = (*values)["name"].as<std::string>();
     if (!is_identifier(champion.name))
         throw UsageError(fmt::format("--name is '{}', but must match [a-z][a-z0-9_]*", champion.name));
+    Inputs inputs;
+    inputs.add_scorers(words[0]);
+    inputs.add_run(words[0]);
+    inputs.add_run(words[0].substr(0, words[0].rfind(':'))); // evolution.json:g12-s34
     const auto path = [&](std::string_view ending) {
-        return values->contains("output") ? (*values)["output"].as<std::string>() : champion.name + std::string(ending);
+        std::string output =
+            values->contains("output") ? (*values)["output"].as<std::string>() : champion.name + std::string(ending);
+        inputs.check_output("--output", output);
+        return output;
     };
     const std::string to = (*values)["to"].as<std::string>();
     if (to == "formula")

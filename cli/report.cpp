@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
@@ -96,13 +97,14 @@ std::optional<std::filesystem::path> plot_folder(const po::variables_map& values
 }
 
 /// Draws what is wanted and says how Markdown that lies at `output` links it, by table; nothing for none.
-Strings draw(std::span<const report::LeaderboardTable> tables, const po::variables_map& values) {
+Strings draw(std::span<const report::LeaderboardTable> tables, const po::variables_map& values, const Inputs& inputs) {
     const auto folder = plot_folder(values);
     const bool measured = values.contains("bench") || values.contains("state");
     if (!measured && values.contains("plots") && folder)
         throw UsageError("a verdict alone has no plots: give --bench FILE too, or --plots none");
     if (!folder || !measured) return {};
-    const auto files = report::write_plots(tables, *folder);
+    const auto files =
+        report::write_plots(tables, *folder, [&inputs](const auto& file) { inputs.check_output("the plot", file); });
     if (files.empty()) complain("no plots: gnuplot is not installed (Debian: gnuplot-nox)");
     const auto base = values.contains("output")
                           ? std::filesystem::absolute(values["output"].as<std::string>()).parent_path()
@@ -128,12 +130,18 @@ int run(const Strings& arguments) {
     const auto detail = detail_from(*values);
     if (detail == report::Detail::headline && files("verdict").empty())
         throw UsageError("--headline shows what a model itself says: give --verdict FILE");
+    Inputs read;
+    for (const std::string& file : files("state")) read.add_run(file);
+    for (const char* option : {"bench", "verdict"})
+        for (const std::string& file : files(option)) read.add(file);
+    if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
     std::vector<report::LeaderboardInput> inputs;
     bool failed = false;
     for (const std::string& file : files("bench")) inputs.push_back({file, report::read_bench(file), {}});
     if (!files("state").empty()) {
         PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
         failed = !host.problems().empty();
+        read.add_plugins(host);
         for (const std::string& file : files("state")) {
             inputs.push_back(measured_run(file, host));
             for (const PluginError& failure : inputs.back().bench.failures) {
@@ -144,8 +152,10 @@ int run(const Strings& arguments) {
     }
     std::vector<report::VerdictInput> verdicts;
     for (const std::string& file : files("verdict")) verdicts.push_back({file, report::read_verdict(file)});
+    for (const auto& input : inputs) read.add_suite(input.bench.suite);
+    if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
     const auto tables = report::make_leaderboard(inputs, verdicts);
-    const Strings plots = draw(tables, *values);
+    const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
         report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);
     else

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "cli/command.hpp"
@@ -18,8 +20,9 @@ template <class Number>
 Number parse_number(std::string_view option, std::string_view text, std::string_view expected) {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
+    bool right = error == std::errc{} && end == text.data() + text.size();
+    if constexpr (std::is_floating_point_v<Number>) right = right && std::isfinite(value); // "nan" is read as one
+    if (!right) throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
     return value;
 }
 

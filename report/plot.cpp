@@ -214,9 +214,12 @@ std::string plot_script(const LeaderboardTable& table) {
 }
 
 std::vector<std::filesystem::path> write_plots(std::span<const LeaderboardTable> tables,
-                                               const std::filesystem::path& folder) {
+                                               const std::filesystem::path& folder,
+                                               const std::function<void(const std::filesystem::path&)>& check) {
     std::vector<std::filesystem::path> files;
-    std::set<std::string> taken;
+    std::set<std::string> taken, checked;
+    for (const auto& table : tables)
+        if (check) check(folder / plot_name(table, checked));
     for (const auto& table : tables) {
         if (lines_of(table, 0).empty()) { // no row has figures
             files.emplace_back();

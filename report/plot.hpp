@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,8 +17,10 @@ namespace evictlab::report {
 std::string plot_script(const LeaderboardTable& table);
 
 /// One SVG a table, SUITE-PROTOCOL.svg in the folder, which is made where it is not there. The files by table; none at
-/// all where gnuplot is not installed. Throws Error where a file cannot be written or gnuplot fails.
+/// all where gnuplot is not installed. Throws Error where a file cannot be written or gnuplot fails, and what `check`
+/// throws, which is given every name before the first is written.
 std::vector<std::filesystem::path> write_plots(std::span<const LeaderboardTable> tables,
-                                               const std::filesystem::path& folder);
+                                               const std::filesystem::path& folder,
+                                               const std::function<void(const std::filesystem::path&)>& check = {});
 
 } // namespace evictlab::report
