@@ -16,7 +16,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection
-from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, read_inputs
+from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, manifest_files, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.models import ModelSource, open_model
@@ -24,7 +24,7 @@ from evictlab_tools.progress import Progress
 from evictlab_tools.reading import Reading, read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.shown import say
-from evictlab_tools.suite import MODEL_FILE, SuiteFolder
+from evictlab_tools.suite import MODEL_FILE, SuiteFolder, would_overwrite
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
 from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
 from evictlab_tools.verdict.masked import ATTENTION, check_continuation
@@ -308,6 +308,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
         given.probes,
     )
     documents = read_inputs(given.inputs, kind=given.kind, split=given.split, licence=given.text_licence)
+    for taken in (Path(given.model), *given.inputs, *manifest_files(given.inputs)):
+        if would_overwrite(given.out, taken):
+            raise UsageError(f"--out {given.out} holds what is read ({taken}): name a folder of the suite's own")
     source = open_model(given.model, given.revision)
     if given.model_name is not None:
         source = replace(source, name=given.model_name)

@@ -9,7 +9,7 @@ A manifest is JSON: {"format": "evictlab-documents/1", "documents": [{"document"
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,20 @@ def read_manifest(path: Path) -> list[Document]:
     if not isinstance(entries, list) or not entries:
         raise ToolError(f'{path}: "documents" is missing or empty')
     return [_from_entry(entry, f"{path}: documents[{i}]", path.parent) for i, entry in enumerate(entries)]
+
+
+def manifest_files(inputs: Iterable[Path]) -> list[Path]:
+    """The text files that manifests among the inputs list; none of what is no manifest."""
+    files: list[Path] = []
+    for path in inputs:
+        if path.suffix != ".json" or not path.is_file():
+            continue
+        manifest = read_json(path)
+        entries = manifest.get("documents") if isinstance(manifest, dict) else None
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+                files.append(path.parent / entry["file"])
+    return files
 
 
 def read_inputs(inputs: Sequence[Path], *, kind: str, split: str, licence: str) -> list[Document]:

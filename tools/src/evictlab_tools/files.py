@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from evictlab_tools.errors import ToolError
+from evictlab_tools.errors import ToolError, UsageError
 
 
 def sha256_of_bytes(data: bytes) -> str:
@@ -46,17 +47,38 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replaces the file in one step: who reads it, or is stopped, never meets half a file."""
-    part = path.with_name(path.name + ".part")
+    """Replaces the file in one step: who reads it, or is stopped, never meets half a file. A link stays a link."""
+    target = path.resolve()
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(target)
+    except FileExistsError:
+        raise ToolError(f"{part}: is there already, left by a process that was killed: remove it") from None
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ToolError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _same_file(left: Path, right: Path) -> bool:
+    try:
+        return left.samefile(right)
+    except OSError:
+        return left.resolve() == right.resolve()
+
+
+def check_output(output: Path, inputs: Iterable[Path], option: str = "--output") -> None:
+    """Refuses to write over a file that is read, or that lies in a folder that is, by whatever path or name."""
+    for given in inputs:
+        for read in [given, *(sorted(given.iterdir()) if given.is_dir() else [])]:
+            if _same_file(output, read):
+                raise UsageError(
+                    f"{option} {str(output)!r} is a file that this command reads ({str(read)!r}), and is not "
+                    "overwritten: name another one"
+                )
 
 
 def write_json(path: Path, value: Any) -> None:

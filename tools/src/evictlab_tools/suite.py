@@ -23,6 +23,13 @@ class FinishedFile:
     uncompressed: dict[str, Any] | None = None  # of a trace: what the model makes of the document
 
 
+def would_overwrite(folder: Path, read: Path) -> bool:
+    """Whether a suite that is written into the folder may take the place of this file, or of files of this folder."""
+    place, at = folder.resolve(), read.resolve()
+    written = at.suffix == ".safetensors" or at.name in (SUITE_FILE, PROGRESS_FILE)
+    return at == place or (written and at.parent == place)
+
+
 class SuiteFolder:
     """Files are written whole and noted in capture-progress.json, which suite.json replaces in the end."""
 
@@ -39,6 +46,8 @@ class SuiteFolder:
         try:
             entries = notes["files"] + ([notes["model_file"]] if "model_file" in notes else [])
             for entry in entries:
+                if Path(entry["file"]).name != entry["file"]:
+                    raise ToolError(f"{path}: the file {entry['file']!r} does not lie in its folder")
                 self._finished[entry["file"]] = FinishedFile(
                     entry["sha256"], entry["parameters"], entry.get("uncompressed")
                 )

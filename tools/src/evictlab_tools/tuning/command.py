@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from evictlab_tools import __version__
+from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
-from evictlab_tools.files import write_whole
+from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
@@ -120,6 +121,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(threads)
     terms = TERMS if given.terms is None else _lines(given.terms)
     settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
+    if given.output is not None:
+        read = [Path(given.model), *given.inputs, *manifest_files(given.inputs), Path(given.formula or "")]
+        check_output(given.output, [*read, *([given.terms] if given.terms is not None else [])])
     if given.propose == (given.formula is not None):
         raise UsageError("give either --formula or --propose")
     lab = Lab()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,9 +17,9 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
-from evictlab_tools.documents import SPLITS
+from evictlab_tools.documents import SPLITS, manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
-from evictlab_tools.files import write_whole
+from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
@@ -237,7 +238,18 @@ def command(arguments: Sequence[str] | None = None) -> None:
         _measure(given)
 
 
+def _check_outputs(given: argparse.Namespace, journal: Path) -> None:
+    words = (word for text in given.scorers or [] for word in re.split(r"[(),]", text))
+    scorers = [Path(word.split("@")[0].split(":")[0]) for word in words]
+    read = [Path(given.model), *given.inputs, *scorers, *manifest_files(given.inputs)]
+    read += [Path(given.correlate)] if given.correlate else []
+    check_output(given.output, [*read, journal])
+    check_output(journal, read, "--journal")
+
+
 def _measure(given: argparse.Namespace) -> None:
+    path = given.journal or given.output.with_name(given.output.name + ".journal")
+    _check_outputs(given, path)
     retentions = parse_retentions(given.retentions)
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -247,7 +259,7 @@ def _measure(given: argparse.Namespace) -> None:
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
     documents = _documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
-    journal = Journal(given.journal or given.output.with_name(given.output.name + ".journal"), basis)
+    journal = Journal(path, basis)
     with closing(journal):
         verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name)
         verdicts.run()

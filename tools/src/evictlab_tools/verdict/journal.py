@@ -25,22 +25,29 @@ class Journal:
         self.path = path
         self._figures: dict[Key, Figures] = {}
         self._uncompressed: dict[str, dict[str, Any]] = {}  # by document's hash
-        lines = self._whole_lines()
+        if path.exists() and not path.is_file():
+            raise ToolError(f"{path}: is no file; name another one with --journal")
+        data = path.read_bytes() if path.exists() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        lines = self._lines(whole) if whole else []
         if lines:
             self._read(lines, basis)
+        elif not b'{"format": '.startswith(data[:11]):
+            raise self._foreign()
+        if len(whole) < len(data):  # a last line that a stop cut short
+            os.truncate(path, len(whole))
         self._file = path.open("a", encoding="utf-8")
         if not lines:
             self._write({"format": FORMAT, **basis})
 
-    def _whole_lines(self) -> list[str]:
-        """Without a last line that a stop cut short, which goes from the file too."""
-        if not self.path.exists():
-            return []
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            os.truncate(self.path, len(whole))
-        return whole.decode("utf-8").splitlines()
+    def _foreign(self) -> ToolError:
+        return ToolError(f"{self.path}: not a journal of evictlab-verdict; name another file with --journal")
+
+    def _lines(self, whole: bytes) -> list[str]:
+        try:
+            return whole.decode("utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise self._foreign() from None
 
     def _read(self, lines: list[str], basis: dict[str, Any]) -> None:
         try:
@@ -56,7 +63,7 @@ class Journal:
                 key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
                 self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
         except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-            raise ToolError(f"{self.path}: not a journal of evictlab-verdict; remove it to start afresh") from None
+            raise self._foreign() from None
 
     def _write(self, value: dict[str, Any]) -> None:
         self._file.write(json.dumps(value) + "\n")
