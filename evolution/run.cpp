@@ -179,6 +179,9 @@ private:
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
                         const Outside& outside) {
     check_setup(setup);
+    if (fitness.retentions().size() > most_retentions)
+        throw UsageError(fmt::format("{} retentions are more than the {} that a run may have",
+                                     fitness.retentions().size(), most_retentions));
     return Run(setup, fitness, store, hooks, outside).go();
 }
 

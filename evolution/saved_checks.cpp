@@ -173,8 +173,9 @@ private:
     }
 
     static void check_documents(const JsonField& field, const FormulaErrors& errors, std::size_t retentions) {
-        for (const auto& document : errors.by_document) {
-            require(document.size() == retentions, field, "has a document with other retentions than the run");
+        for (const auto& document : errors.by_document) { // of one of several suites, each with its own retentions
+            require(!document.empty() && document.size() <= retentions, field,
+                    "has a document with other retentions than the run");
             for (const double error : document) require(error >= 0, field, "holds a negative error");
         }
     }
@@ -199,8 +200,10 @@ private:
         const JsonField verdict = field.member("verdict");
         const auto check = [&](const JsonField& split, const FormulaErrors& errors, const FormulaErrors& first) {
             check_errors(split, errors, first.by_retention.size());
-            require(!errors.by_document.empty() && errors.by_document.size() == first.by_document.size(), split,
-                    "is of other documents than the first champion's");
+            const auto asked = [&](const auto& document) { return document.size() == first.by_retention.size(); };
+            require(!errors.by_document.empty() && errors.by_document.size() == first.by_document.size() &&
+                        std::ranges::all_of(errors.by_document, asked),
+                    split, "is of other documents than the first champion's");
         };
         const auto& first = state_.champions.front().verdict;
         require(first && first->valid && champion.verdict->valid && !first->train.by_retention.empty(), verdict,
@@ -259,7 +262,9 @@ private:
                 fmt::format("{} is no island of {}", member.island, config_.islands));
         require(member.tunings <= state_.generation, field.member("tunings"), "are more than one a generation");
         const auto &own = member.train.by_document, &first = state_.population.front().train.by_document;
-        require(own.size() == first.size(), field.member("train"), "is of other documents than the first member's");
+        const auto same_size = [](const auto& a, const auto& b) { return a.size() == b.size(); };
+        require(std::ranges::equal(own, first, same_size), field.member("train"),
+                "is of other documents than the first member's");
     }
 
     void check_population() const {

@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Enough of a file to know it by.
-constexpr std::size_t beginning = 64;
+constexpr std::size_t beginning = 40;
 
 std::string_view first_words(Role role) {
     switch (role) {

@@ -257,7 +257,7 @@ TEST_CASE("parameter sets outside their plugin's space are refused by field") {
         {"/population/0/values/0", "1e12", "population[0].values[0]"},
         {"/population/0/values/0", "2.5", "population[0].values[0]"},
         {"/population/0/values", "[1,2,3,4,5,6,7,8,9]", "population[0].values"},
-        {"/population/0/scorer", "\"snapkv@seed\"", "population[0]."},
+        {"/population/0/scorer", "\"snapkv@seed:window=900\"", "population[0].scorer"},
         {"/population/0/scorer", "\"./mine.so\"", "population[0].scorer"},
         {"/population/0/scorer", "\"=recent_attn\"", "population[0].scorer"},
         {"/population/0/changed", "900", "population[0]"},
