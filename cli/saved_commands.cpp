@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "cli/output.hpp"
 #include "state/known_commands.hpp"
 #include "text/shown.hpp"
 
@@ -35,8 +36,8 @@ void check_saved_commands(const po::variables_map& values, const evolution::RunI
     std::string doubted;
     for (const Named& named : commands_of(saved)) {
         if (named.command.empty() || values.contains(named.option)) continue;
-        fmt::print(stderr, "evictlab: {} names this {}: {}\n", text::named(state_file.string(), text::all), named.who,
-                   text::line(named.command));
+        complain(fmt::format("{} names this {}: {}", text::named(state_file.string(), text::all), named.who,
+                             text::line(named.command)));
         if (values.contains("trust-commands")) continue;
         if (const std::string why = known.doubt(state_file, named.command); !why.empty())
             doubted += fmt::format("\n  the {} is not run, because {}; give --{} again", named.who, text::line(why),
@@ -53,10 +54,8 @@ void remember_commands(const evolution::RunSetup& setup, const std::filesystem::
     for (const Named& named : commands_of(setup.identity)) {
         if (named.command.empty()) continue;
         if (const std::string why = known.remember(state_file, named.command); !why.empty())
-            fmt::print(stderr,
-                       "evictlab: that you typed this {} is not remembered, because {}: --resume will want --{} "
-                       "again\n",
-                       named.who, text::line(why), named.option);
+            complain(fmt::format("that you typed this {} is not remembered, because {}: --resume will want --{} again",
+                                 named.who, text::line(why), named.option));
     }
 }
 

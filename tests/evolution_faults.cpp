@@ -162,8 +162,8 @@ void go_on_to_the_end(const fs::path& file, const Plan& plan) {
     Report report = run_in_a_process(file, true, rest);
     if (report.error.find("so there is no run to go on with: start it without --resume") != std::string::npos) {
         report = run_in_a_process(file, false, rest);
-    } else if (!plan.has_links &&
-               report.error.find("The generation saved before it is whole. To go on from it: cp ") != std::string::npos) {
+    } else if (!plan.has_links && report.error.find("The generation saved before it is whole. To go on from it: cp ") !=
+                                      std::string::npos) {
         fs::copy_file(file.string() + ".previous", file);
         report = run_in_a_process(file, true, rest);
     }
