@@ -5,7 +5,9 @@
 
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
+#include "framework/suite/suite.hpp"
 #include "state/document.hpp"
+#include "state/journal.hpp"
 #include "state/store.hpp"
 #include "tests/fuzz/disk_target.hpp"
 
