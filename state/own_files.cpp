@@ -61,10 +61,15 @@ bool begins_as(Role role, std::string_view whole) {
     return end > size && (end == text.npos || std::string_view(" on ").starts_with(text.substr(end, 4)));
 }
 
-bool own_file_at(FileOps& ops, const fs::path& path, Role role) {
+bool plain_file_at(FileOps& ops, const fs::path& path, Role role) {
     const auto status = status_of(ops, path);
     if (!status) return false;
     if (const auto what = what_it_is(*status, role); !what.empty()) refuse(path, what);
+    return true;
+}
+
+bool own_file_at(FileOps& ops, const fs::path& path, Role role) {
+    if (!plain_file_at(ops, path, role)) return false;
     std::array<char, beginning> bytes{};
     const std::size_t count = File(ops, path, O_RDONLY).read(bytes.data(), bytes.size());
     if (!begins_as(role, {bytes.data(), count})) refuse(path, "not a file that evictlab wrote");

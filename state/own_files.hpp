@@ -20,7 +20,10 @@ enum class Role : std::uint8_t {
 /// file does. An empty file is one.
 bool own_file_at(FileOps& ops, const std::filesystem::path& path, Role role);
 
-/// The same for a file with this beginning.
+/// The same but for its beginning, of a file whose whole content is checked before it is changed.
+bool plain_file_at(FileOps& ops, const std::filesystem::path& path, Role role);
+
+/// Whether such a file may begin so.
 bool begins_as(Role role, std::string_view whole);
 
 } // namespace evictlab::state

@@ -258,7 +258,7 @@ RunStore RunStore::resume(const fs::path& file, FileOps& ops) {
     return explained(fmt::format("cannot go on with '{}'", paths.file.string()), [&] {
         check_folder(ops, paths);
         check_saved(ops, paths);
-        own_file_at(ops, paths.journal, Role::journal);
+        plain_file_at(ops, paths.journal, Role::journal);
         own_file_at(ops, paths.previous, Role::state);
         own_file_at(ops, paths.temporary, Role::state);
         own_file_at(ops, paths.older, Role::state);
