@@ -273,33 +273,10 @@ TEST_CASE("states of earlier engines are read without what those did not know") 
     CHECK(back.population[0].island == 0);
 }
 
-TEST_CASE("a state that no run can go on from is refused by the field") {
+TEST_CASE("a history of other columns is refused by the field") {
     CHECK(refusal([](Json&) {}).empty());
-    CHECK_THAT(refusal([](Json& json) { json["champions"] = Json::array(); }),
-               ContainsSubstring("champions") && ContainsSubstring("a saved run has a champion"));
-    CHECK_THAT(refusal([](Json& json) { json["champions"][0]["valid"] = nullptr; }),
-               ContainsSubstring("the champion first has no errors on valid"));
-    CHECK_THAT(refusal([](Json& json) { json["history"] = Json::array(); }),
-               ContainsSubstring("history") && ContainsSubstring("a saved run has a history"));
-    CHECK_THAT(refusal([](Json& json) { json["population"] = Json::array(); }),
-               ContainsSubstring("population") && ContainsSubstring("a saved run has a population"));
     CHECK_THAT(refusal([](Json& json) { json["history"][1].erase(4); }),
                ContainsSubstring("expected one value for each of history_columns"));
     CHECK_THAT(refusal([](Json& json) { json["history"][1].push_back(4); }),
                ContainsSubstring("expected one value for each of history_columns"));
-    const std::string other = "are of other documents or retentions than those of recent_attn";
-    CHECK_THAT(refusal([](Json& json) { json["population"][1]["train"]["by_retention"].push_back(1); }),
-               ContainsSubstring("the errors of key_norm " + other));
-    CHECK_THAT(refusal([](Json& json) { json["archive"][0]["train"]["by_retention"] = Json::array(); }),
-               ContainsSubstring("the errors of layer_ratio " + other));
-    CHECK_THAT(refusal([](Json& json) { json["population"][1]["train"]["by_document"] = {{0.5}}; }),
-               ContainsSubstring("the errors of key_norm " + other));
-    const auto documents = [](Json& json, const Json& first, const Json& second) {
-        for (Json* members : {&json["population"], &json["archive"]})
-            for (Json& member : *members) member["train"]["by_document"] = first;
-        json["population"][1]["train"]["by_document"] = second;
-    };
-    CHECK(refusal([&](Json& json) { documents(json, {{1, 2}, {3, 4}}, {{5, 6}, {7, 8}}); }).empty());
-    CHECK_FALSE(refusal([&](Json& json) { documents(json, {{1, 2}, {3, 4}}, {{5, 6}, {7}}); }).empty());
-    CHECK_FALSE(refusal([&](Json& json) { documents(json, {{1, 2}, {3, 4}}, {{5, 6}}); }).empty());
 }

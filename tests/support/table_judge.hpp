@@ -46,6 +46,8 @@ struct TableJudge {
         put(folder / "table.json", table.dump());
         std::filesystem::remove(folder / "log");
         judge_.reset();
+        journal_.reset();
+        std::filesystem::remove(folder / "verdicts"); // each opening is a new run's
         journal_.emplace(state::ExchangeJournal::create(folder / "verdicts"));
         const std::string quoted = "'" + (folder / "judge.py").string() + "' '" + (folder / "table.json").string() +
                                    "' '" + (folder / "log").string() + "'";
