@@ -31,12 +31,13 @@ std::vector<const VerdictTableRow*> headline_rows(const VerdictTable& table) {
     for (const VerdictTableRow& row : table.rows) {
         const ScorecardRow& card = row.scorecard;
         if (has_uneven_budgets(card)) continue;
-        const bool is_method = is_published(card, table.protocol);
+        const bool is_method = row.rank && is_published(card, table.protocol);
+        const bool is_own = row.rank && !is_random(card) && !is_published(card, table.protocol);
         if (card.kind == RowKind::bound || is_random(card) || is_best_somewhere(table, row) ||
-            (row.rank && is_method && published < published_rows) || (row.rank && !is_method && !own))
+            (is_method && published < published_rows) || (is_own && !own))
             rows.push_back(&row);
-        if (row.rank && is_method) ++published;
-        if (row.rank && !is_method && card.kind != RowKind::bound && !is_random(card)) own = true;
+        if (is_method) ++published;
+        own = own || is_own;
     }
     return rows;
 }
