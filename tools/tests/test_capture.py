@@ -19,6 +19,7 @@ from evictlab_tools.capture import Settings, capture_suite, parse_layers
 from evictlab_tools.documents import MANIFEST_FORMAT, Document, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.models import ModelSource
+from evictlab_tools.tokenised import TokenisedDocument
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.uncompressed import Uncompressed
 
@@ -69,7 +70,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     captured: list[str] = []
     make_trace = tool.make_trace
 
-    def stops_at_the_second(capture: tool.Capture, item: tool.TokenisedDocument) -> tuple[bytes, Uncompressed]:
+    def stops_at_the_second(capture: tool.Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
         if captured:
             raise KeyboardInterrupt
         captured.append(item.document.name)
@@ -80,7 +81,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
         run_capture(tmp_path / "stopped", documents())
     assert not (tmp_path / "stopped" / "suite.json").exists()
 
-    def counts(capture: tool.Capture, item: tool.TokenisedDocument) -> tuple[bytes, Uncompressed]:
+    def counts(capture: tool.Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
         captured.append(item.document.name)
         return make_trace(capture, item)
 

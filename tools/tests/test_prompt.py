@@ -30,9 +30,9 @@ from transformers import (  # noqa: E402
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS  # noqa: E402
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
 
+from evictlab_tools.masked import ATTENTION, prompt_layer, run_continuation  # noqa: E402
 from evictlab_tools.press import EvictlabPress, Refused, positions_after  # noqa: E402
 from evictlab_tools.reading import read  # noqa: E402
-from evictlab_tools.verdict.masked import ATTENTION, prompt_layer, run_continuation  # noqa: E402
 
 PROMPT, MORE = 150, 9
 PRESSES: dict[str, Callable[[float, str], Any]] = {

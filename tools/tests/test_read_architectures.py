@@ -14,12 +14,12 @@ from architectures import ARCHITECTURES, eager_attention, make, tokens
 
 from evictlab_tools.attention import recompute_weights
 from evictlab_tools.errors import ToolError
+from evictlab_tools.masked import ATTENTION
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read
 from evictlab_tools.tokens import Tokenizer
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.masked import ATTENTION
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 PROMPT = 120

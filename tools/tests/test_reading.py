@@ -20,12 +20,12 @@ from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import Lab, LayerInput
+from evictlab_tools.masked import ATTENTION
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.masked import ATTENTION
 
 PROMPT, CONTINUATION = 70, 20
 TOKENS = PROMPT + CONTINUATION

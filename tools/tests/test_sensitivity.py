@@ -11,10 +11,10 @@ import torch
 from conftest import make_source
 from test_capture import SETTINGS, documents, run_capture
 
+from evictlab_tools.masked import ATTENTION, continue_with, prompt_layer
 from evictlab_tools.reading import read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.trace_file import TraceFile
-from evictlab_tools.verdict.masked import ATTENTION, continue_with, prompt_layer
 
 PROMPT, PROBES = 20, 400
 

@@ -16,6 +16,7 @@ from evictlab_tools.capture import capture_suite
 from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab
+from evictlab_tools.masked import PromptLayer
 from evictlab_tools.tuning import command as command_module
 from evictlab_tools.tuning.boundary import boundary, side_deviations, standing
 from evictlab_tools.tuning.command import command
@@ -27,7 +28,6 @@ from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import Chosen, attend, divergences
 from evictlab_tools.tuning.tuner import Settings, Tuner, judge_of
 from evictlab_tools.verdict.judge import DocumentRun
-from evictlab_tools.verdict.masked import PromptLayer
 
 BAD_START = "0.2*observed_attn - 0.5*rank:window_attn:8"  # throws away first what the model looks at
 

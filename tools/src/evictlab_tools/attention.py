@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
@@ -222,3 +224,15 @@ def output_projection(layer: int, attention: LayerAttention) -> Tensor:
             f"so an evicted token's part in the output is not known; {without}"
         )
     return projection.weight.detach().float()
+
+
+def wov_l1(projection: Tensor, values: Tensor) -> NDArray[np.float32]:
+    """CriticalKV's ||W_o[h] v[j]||_1, [H_q][N], of values [H_kv][N][d]."""
+    dim = values.shape[-1]
+    heads = projection.shape[1] // dim
+    group = heads // values.shape[0]
+    norms = [
+        (values[head // group] @ projection[:, head * dim : (head + 1) * dim].T).abs().sum(-1) for head in range(heads)
+    ]
+    stacked: NDArray[np.float32] = torch.stack(norms).numpy()
+    return stacked

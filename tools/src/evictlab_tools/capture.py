@@ -15,19 +15,20 @@ import numpy as np
 import torch
 
 from evictlab_tools import __version__
-from evictlab_tools.attention import LayerAttention, output_projection
-from evictlab_tools.documents import SPLITS, Document, check_hygiene, check_names, manifest_files, read_inputs
+from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
+from evictlab_tools.documents import SPLITS, Document, check_names, manifest_files, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
+from evictlab_tools.masked import ATTENTION, check_continuation
 from evictlab_tools.models import ModelSource, open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.reading import Reading, read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.shown import say
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder, would_overwrite
+from evictlab_tools.tokenised import TokenisedDocument, tokenise
 from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
 from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
-from evictlab_tools.verdict.masked import ATTENTION, check_continuation
 
 CAPTURED_BY = f"evictlab-capture {__version__}"
 
@@ -41,13 +42,6 @@ class Settings:
     wov_l1: bool = False
     output_projection: bool = True
     probes: int = 0  # of the sensitivity of the predictions to heads' outputs
-
-
-@dataclass(frozen=True)
-class TokenisedDocument:
-    document: Document
-    ids: list[int]
-    layers: tuple[int, ...]
 
 
 @dataclass
@@ -74,28 +68,6 @@ class Capture:
         return read(self.model(), item.ids, wanted, logits)
 
 
-def tokenise(documents: Sequence[Document], source: ModelSource, settings: Settings) -> list[TokenisedDocument]:
-    """The first prompt + continuation tokens of each; ToolError for a text that is too short or a layer that is not."""
-    tokens = settings.prompt + settings.continuation
-    result = []
-    for document in documents:
-        ids = source.tokenizer.encode(document.text)[:tokens]
-        if len(ids) < tokens:
-            raise ToolError(
-                f"{document.origin or document.name}: {len(ids)} tokens, but prompt {settings.prompt} and continuation "
-                f"{settings.continuation} need {tokens}; give a longer text, or smaller --prompt or --continuation"
-            )
-        layers = document.layers or settings.layers or tuple(range(source.num_layers))
-        if layers[-1] >= source.num_layers:
-            raise ToolError(
-                f"{document.origin or document.name}: layer {layers[-1]} is not in {source.name}, which has layers 0 "
-                f"to {source.num_layers - 1}"
-            )
-        result.append(TokenisedDocument(document, ids, layers))
-    check_hygiene(documents, [item.ids for item in result])
-    return result
-
-
 def parameters_hash(parts: dict[str, Any]) -> str:
     return sha256_of_bytes(json.dumps({"by": CAPTURED_BY, **parts}, sort_keys=True).encode())
 
@@ -110,17 +82,6 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     return parameters_hash(
         {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
     )
-
-
-def wov_l1(projection: torch.Tensor, values: torch.Tensor) -> Array:
-    """CriticalKV's ||W_o[h] v[j]||_1, [H_q][N], of values [H_kv][N][d]."""
-    dim = values.shape[-1]
-    heads = projection.shape[1] // dim
-    group = heads // values.shape[0]
-    norms = [
-        (values[head // group] @ projection[:, head * dim : (head + 1) * dim].T).abs().sum(-1) for head in range(heads)
-    ]
-    return torch.stack(norms).numpy()
 
 
 def make_trace(capture: Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
@@ -201,7 +162,9 @@ def capture_suite(
 ) -> None:
     """Captures what is not finished yet, then writes suite.json."""
     check_names(documents)
-    capture = Capture(source, settings, tokenise(documents, source, settings))
+    capture = Capture(
+        source, settings, tokenise(documents, source, settings.prompt, settings.continuation, settings.layers)
+    )
     suite = SuiteFolder(folder)
     with Progress(source.name, len(capture.documents), unit="document") as progress:
         for item in capture.documents:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from evictlab_tools.capture import wov_l1
+from evictlab_tools.attention import wov_l1
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, Kept, Lab, LayerInput, Scorer
 from evictlab_tools.prompt.layer import Layer

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from evictlab_tools.attention import LayerAttention
+from evictlab_tools.masked import continue_with, prompt_layer
 from evictlab_tools.trace_file import Array
-from evictlab_tools.verdict.masked import continue_with, prompt_layer
 
 SEED = 20250101  # of the draws: equal inputs give equal traces
 

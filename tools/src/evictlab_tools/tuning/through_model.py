@@ -22,9 +22,9 @@ from torch import Tensor
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from evictlab_tools.masked import ATTENTION as MASKED
+from evictlab_tools.masked import PromptLayer, logits_of_copies, visible
 from evictlab_tools.verdict.judge import DocumentRun
-from evictlab_tools.verdict.masked import ATTENTION as MASKED
-from evictlab_tools.verdict.masked import PromptLayer, logits_of_copies, visible
 
 ATTENTION = "evictlab_multiplied"  # as the judge's, but for what runs under `_multiplying`
 LEAST_LEFT = 0.1  # of Z, that evicting one token is taken to leave: else o changes without bound

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from evictlab_tools.binding import Library
-from evictlab_tools.capture import Settings, tokenise
 from evictlab_tools.documents import read_inputs
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.files import read_json, sha256_of_bytes
 from evictlab_tools.models import ModelSource
 from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
+from evictlab_tools.tokenised import tokenise
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.uncompressed import Lookup, find_lookups, uncompressed_of_json
 
@@ -93,9 +93,8 @@ def _lookups(folder: Path, entry: dict[str, Any]) -> tuple[Lookup, ...]:
 def read_texts(
     inputs: Sequence[Path], source: ModelSource, *, prompt: int, continuation: int, kind: str, split: str
 ) -> DocumentSet:
-    texts = tokenise(
-        read_inputs(inputs, kind=kind, split=split, licence="unknown"), source, Settings(prompt, continuation)
-    )
+    read = read_inputs(inputs, kind=kind, split=split, licence="unknown")
+    texts = tokenise(read, source, prompt, continuation)
     documents = tuple(
         TokenDocument(
             text.document.name,

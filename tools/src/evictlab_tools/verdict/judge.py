@@ -16,22 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evictlab_tools.attention import LayerAttention, output_projection
-from evictlab_tools.capture import wov_l1
+from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
-from evictlab_tools.models import ModelSource
-from evictlab_tools.reading import read, watch
-from evictlab_tools.uncompressed import Uncompressed, judge
-from evictlab_tools.verdict.divergence import Predictions, compare
-from evictlab_tools.verdict.documents import TokenDocument
-from evictlab_tools.verdict.masked import (
+from evictlab_tools.masked import (
     ATTENTION,
     PromptLayer,
     check_continuation,
     prompt_layer,
     run_continuation,
 )
+from evictlab_tools.models import ModelSource
+from evictlab_tools.reading import read, watch
+from evictlab_tools.uncompressed import Uncompressed, judge
+from evictlab_tools.verdict.divergence import Predictions, compare
+from evictlab_tools.verdict.documents import TokenDocument
 
 ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
 LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
