@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/prompt_columns.hpp"
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/prompt_columns.hpp"
+#include "framework/scoring/scorer_run.hpp"
 
 /// Thread-safe.
 struct evl_memory {

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "framework/error.hpp"
-#include "text/shown.hpp"
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::capi {
 

@@ -5,10 +5,10 @@
 
 #include <cstring>
 
+#include "base/text/shown.hpp"
 #include "capi/guard.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/scorer.hpp"
-#include "text/shown.hpp"
+#include "framework/scorers/scorer.hpp"
 
 using namespace evictlab;
 

@@ -10,7 +10,7 @@
 #include "capi/guard.hpp"
 #include "capi/open_scorer.hpp"
 #include "framework/capture/stored_types.hpp"
-#include "framework/evaluation/captured_protocol.hpp"
+#include "framework/protocols/captured_protocol.hpp"
 
 using namespace evictlab;
 

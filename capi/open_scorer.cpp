@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/digest/digest.hpp"
 #include "capi/guard.hpp"
 #include "capi/lab.hpp"
-#include "digest/digest.hpp"
 #include "framework/columns/column.hpp"
 
 using namespace evictlab;

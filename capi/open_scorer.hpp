@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/scorer_run.hpp"
 
 /// Immutable once made.
 struct evl_scorer {

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 
+#include "base/input/stop.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
-#include "framework/evaluation/protocol.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "input/stop.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_table.hpp"
 #include "report/write_file.hpp"
 

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 
+#include "base/error.hpp"
+#include "base/text/quoting.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
-#include "framework/error.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

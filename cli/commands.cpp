@@ -4,8 +4,8 @@
 #include <iostream>
 #include <optional>
 
+#include "base/error.hpp"
 #include "cli/command.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::cli {
 

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/input/stop.hpp"
+#include "base/text/quoting.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/outside.hpp"
@@ -21,13 +23,12 @@
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
-#include "framework/evaluation/protocol.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/evaluation/twins.hpp"
-#include "input/stop.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/protocols/protocol.hpp"
+#include "framework/scorers/twins.hpp"
 #include "report/bench_table.hpp"
 #include "report/run_text.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

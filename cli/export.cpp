@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "base/text/quoting.hpp"
 #include "cli/inputs.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
@@ -10,7 +11,6 @@
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "report/write_file.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

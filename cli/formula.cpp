@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
-#include "framework/error.hpp"
 #include "framework/formula/formula.hpp"
 
 namespace evictlab::cli {

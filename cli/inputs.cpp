@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "base/text/shown.hpp"
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/suite/suite.hpp"
+#include "framework/capture/suites.hpp"
 #include "state/store.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::cli {
 namespace {

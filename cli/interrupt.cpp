@@ -6,8 +6,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/input/stop.hpp"
 #include "cli/command.hpp"
-#include "input/stop.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -9,12 +9,12 @@
 #include <iostream>
 #include <new>
 
+#include "base/error.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/version.hpp"
-#include "framework/error.hpp"
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "text/shown.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::cli {
 

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text/quoting.hpp"
 #include "framework/columns/column.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <utility>
 
+#include "base/process/own_file.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/shared_options.hpp"
-#include "framework/own_file.hpp"
 #include "isolation/isolated_plugin.hpp"
 
 namespace evictlab::cli {

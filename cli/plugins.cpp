@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
+#include "base/text/quoting.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "report/table.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

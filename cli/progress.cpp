@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/text/shown.hpp"
 #include "report/run_text.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -4,14 +4,15 @@
 
 #include <algorithm>
 
+#include "base/input/stop.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
-#include "framework/evaluation/protocol.hpp"
-#include "input/stop.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"

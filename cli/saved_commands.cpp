@@ -5,9 +5,9 @@
 
 #include <array>
 
+#include "base/text/shown.hpp"
 #include "cli/output.hpp"
 #include "state/known_commands.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -7,14 +7,15 @@
 #include <iterator>
 #include <limits>
 
+#include "base/text/quoting.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
-#include "framework/evaluation/captured_fitness.hpp"
-#include "framework/evaluation/protocol.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/evaluation/scorer_fitness.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/fitness/captured_fitness.hpp"
+#include "framework/fitness/parameter_fitness.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/published.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
-#include "framework/evaluation/protocol.hpp"
-#include "text/quoting.hpp"
+#include "base/text/quoting.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/protocols/protocol.hpp"
 
 namespace evictlab::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "framework/evaluation/scorer.hpp"
+#include "framework/scorers/scorer.hpp"
 #include "framework/suite/suite.hpp"
 
 namespace evictlab::cli {

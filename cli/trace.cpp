@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "base/error.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/safetensors.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::cli {
 namespace {

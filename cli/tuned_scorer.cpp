@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "framework/evaluation/parameter_space.hpp"
+#include "framework/scorers/parameter_space.hpp"
 
 namespace evictlab::cli {
 namespace {

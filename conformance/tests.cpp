@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
 
 namespace evictlab::conformance {
 namespace {

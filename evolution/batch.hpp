@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "framework/evaluation/fitness.hpp"
+#include "framework/fitness/fitness.hpp"
 #include "framework/formula/formula.hpp"
 
 namespace evictlab::evolution {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "evolution/islands.hpp"
 #include "evolution/parents.hpp"
 #include "evolution/variation/expression.hpp"

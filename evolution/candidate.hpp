@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/fitness.hpp"
+#include "base/json/json_field.hpp"
+#include "framework/fitness/fitness.hpp"
 #include "framework/formula/formula.hpp"
-#include "framework/json/json_field.hpp"
 
 namespace evictlab::evolution {
 

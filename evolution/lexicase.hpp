@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "evolution/selection.hpp"
 
 namespace evictlab::evolution {

@@ -9,8 +9,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "base/statistics/geometric_mean.hpp"
 #include "evolution/gates.hpp"
-#include "framework/evaluation/geometric_mean.hpp"
 
 namespace evictlab::evolution {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/statistics/philox.hpp"
 #include "evolution/member_tuning.hpp"
-#include "evolution/random.hpp"
 
 namespace evictlab::evolution {
 

@@ -9,7 +9,7 @@
 
 #include "evolution/model_gate.hpp"
 #include "evolution/saved_run.hpp"
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::evolution {
 namespace {

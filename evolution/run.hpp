@@ -9,7 +9,7 @@
 #include "evolution/run_figures.hpp"
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
-#include "framework/evaluation/fitness.hpp"
+#include "framework/fitness/fitness.hpp"
 #include "state/store.hpp"
 
 namespace evictlab::evolution {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/statistics/philox.hpp"
 #include "evolution/candidate.hpp"
-#include "evolution/random.hpp"
 
 namespace evictlab::evolution {
 

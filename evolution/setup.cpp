@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/text/shown.hpp"
 #include "evolution/candidate.hpp"
 #include "evolution/variation/operator.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::evolution {
 namespace {

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "base/json/json_field.hpp"
 #include "framework/columns/column.hpp"
-#include "framework/evaluation/parameter_space.hpp"
-#include "framework/evaluation/relative_fitness.hpp"
+#include "framework/fitness/relative_fitness.hpp"
 #include "framework/formula/formula.hpp"
-#include "framework/json/json_field.hpp"
+#include "framework/scorers/parameter_space.hpp"
 
 namespace evictlab::evolution {
 

@@ -8,10 +8,10 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/text/quoting.hpp"
 #include "evolution/candidate.hpp"
-#include "framework/evaluation/twins.hpp"
 #include "framework/plugin/descriptor.hpp"
-#include "text/quoting.hpp"
+#include "framework/scorers/twins.hpp"
 
 namespace evictlab::exporting {
 namespace {

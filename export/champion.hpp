@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "framework/evaluation/scorer.hpp"
+#include "framework/scorers/scorer.hpp"
 
 namespace evictlab::exporting {
 

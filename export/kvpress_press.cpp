@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "base/error.hpp"
 #include "export/exports.hpp"
 #include "export/expression.hpp"
 #include "export/torch_pieces.hpp"
-#include "framework/error.hpp"
 #include "framework/plugin/scaffold.hpp"
 
 namespace evictlab::exporting {

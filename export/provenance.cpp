@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/text/shown.hpp"
 #include "export/exports.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::exporting {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "isolation/descriptor_json.hpp"
 
-#include "framework/json/json_field.hpp"
+#include "base/json/json_field.hpp"
 
 namespace evictlab::isolation {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "framework/aligned.hpp"
+#include "base/numeric/aligned.hpp"
 #include "isolation/isolated_library.hpp"
 #include "isolation/packed_batch.hpp"
 

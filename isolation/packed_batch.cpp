@@ -6,8 +6,8 @@
 #include <cstring>
 #include <new>
 
-#include "framework/aligned.hpp"
-#include "framework/error.hpp"
+#include "base/error.hpp"
+#include "base/numeric/aligned.hpp"
 #include "isolation/row_memory.hpp"
 #include "isolation/shared_memory.hpp"
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <thread>
 
-#include "framework/aligned.hpp"
+#include "base/numeric/aligned.hpp"
 
 namespace evictlab::isolation {
 namespace {

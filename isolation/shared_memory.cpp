@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
 #include "isolation/control.hpp"
 
 #ifndef F_SEAL_FUTURE_WRITE // Linux 5.1, younger than some C libraries

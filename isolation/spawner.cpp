@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/process/spawn_plan.hpp"
 #include "framework/plugin/sealed_library.hpp"
-#include "framework/spawn_plan.hpp"
 #include "isolation/census.hpp"
 #include "isolation/control.hpp"
 #include "isolation/layers.hpp"

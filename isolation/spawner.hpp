@@ -11,7 +11,7 @@
 #include <mutex>
 #include <thread>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
 #include "isolation/limits.hpp"
 #include "isolation/shared_memory.hpp"
 

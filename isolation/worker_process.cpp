@@ -15,8 +15,8 @@
 #include <thread>
 #include <utility>
 
-#include "framework/error.hpp"
-#include "text/shown.hpp"
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::isolation {
 namespace {

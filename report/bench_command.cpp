@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
-#include "framework/evaluation/protocol.hpp"
+#include "base/text/quoting.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <string>
 
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/json/json_field.hpp"
+#include "base/json/json_field.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::report {
 

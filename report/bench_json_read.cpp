@@ -8,8 +8,8 @@
 #include <limits>
 #include <set>
 
-#include "framework/evaluation/names.hpp"
-#include "framework/json/one_of.hpp"
+#include "base/json/one_of.hpp"
+#include "framework/protocols/names.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 

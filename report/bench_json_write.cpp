@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "base/text/quoting.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 #include "report/cells.hpp"
 #include "report/footnotes.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

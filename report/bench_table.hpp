@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 #include "report/bench_json.hpp"
 
 namespace evictlab::report {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text/quoting.hpp"
 #include "report/bench_json.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 

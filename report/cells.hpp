@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "report/bootstrap.hpp"
+#include "base/statistics/bootstrap.hpp"
 
 namespace evictlab::report {
 

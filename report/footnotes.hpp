@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::report {
 

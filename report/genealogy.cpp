@@ -9,10 +9,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/json/one_of.hpp"
+#include "base/text/shown.hpp"
 #include "evolution/saved_run.hpp"
-#include "framework/json/one_of.hpp"
 #include "state/store.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "framework/error.hpp"
-#include "text/shown.hpp"
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
 #include "report/comparison.hpp"
 #include "report/footnotes.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/statistics/bootstrap.hpp"
 #include "evolution/candidate.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "report/bootstrap.hpp"
+#include "framework/bench/scorecard.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/captured_text.hpp"
@@ -12,8 +14,6 @@
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 #include "report/write_file.hpp"
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

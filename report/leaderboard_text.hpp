@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/json/json_field.hpp"
+#include "base/json/json_field.hpp"
 #include "report/leaderboard.hpp"
 
 namespace evictlab::report {

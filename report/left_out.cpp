@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/text/quoting.hpp"
 #include "report/cells.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <set>
 
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
 #include "report/cells.hpp"
 #include "report/gnuplot.hpp"
@@ -15,8 +17,6 @@
 #include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "report/write_file.hpp"
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 #include <string_view>
 
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::report {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::report {
 

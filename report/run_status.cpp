@@ -6,12 +6,12 @@
 
 #include <algorithm>
 
+#include "base/text/shown.hpp"
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
 #include "evolution/saved_run.hpp"
 #include "report/run_text.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

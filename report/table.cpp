@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/json/json_field.hpp"
-#include "report/bootstrap.hpp"
+#include "base/json/json_field.hpp"
+#include "base/statistics/bootstrap.hpp"
+#include "framework/bench/scorecard.hpp"
 
 namespace evictlab::report {
 

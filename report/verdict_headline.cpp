@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text/quoting.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
@@ -12,7 +13,6 @@
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {

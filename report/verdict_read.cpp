@@ -5,8 +5,8 @@
 #include <array>
 #include <set>
 
-#include "framework/evaluation/names.hpp"
-#include "framework/json/one_of.hpp"
+#include "base/json/one_of.hpp"
+#include "framework/protocols/names.hpp"
 #include "framework/suite/suite.hpp"
 #include "report/verdict.hpp"
 

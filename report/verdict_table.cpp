@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/text/shown.hpp"
 #include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "report/verdict.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

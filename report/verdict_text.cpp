@@ -5,13 +5,13 @@
 
 #include <algorithm>
 
+#include "base/text/quoting.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 #include <string>
 
-#include "framework/json/json_field.hpp"
+#include "base/json/json_field.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/verdict.hpp"
 

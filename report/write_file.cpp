@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "framework/error.hpp"
-#include "input/stop.hpp"
+#include "base/error.hpp"
+#include "base/input/stop.hpp"
 
 namespace evictlab::report {
 namespace {

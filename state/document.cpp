@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "digest/digest.hpp"
-#include "text/shown.hpp"
-#include "json/limits.hpp"
+#include "base/digest/digest.hpp"
+#include "base/json/limits.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::state {
 namespace {

@@ -6,10 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
+#include "base/text/shown.hpp"
 #include "state/document.hpp"
 #include "state/own_files.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::state {
 namespace fs = std::filesystem;

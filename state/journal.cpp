@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <stdexcept>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "state/files.hpp"
 #include "state/store.hpp"
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "state/files.hpp"
 
 namespace evictlab::state {

@@ -11,9 +11,9 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/text/shown.hpp"
 #include "state/own_files.hpp"
 #include "state/store.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::state {
 namespace {

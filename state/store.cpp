@@ -9,12 +9,12 @@
 #include <tuple>
 #include <utility>
 
+#include "base/text/quoting.hpp"
 #include "state/document.hpp"
 #include "state/files.hpp"
 #include "state/journal.hpp"
 #include "state/lock.hpp"
 #include "state/own_files.hpp"
-#include "text/quoting.hpp"
 
 namespace evictlab::state {
 namespace fs = std::filesystem;

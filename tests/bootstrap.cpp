@@ -1,6 +1,6 @@
 // The paired bootstrap: what its intervals must be where theory knows, and that nothing but the values decides them.
 // SPDX-License-Identifier: MIT
-#include "report/bootstrap.hpp"
+#include "base/statistics/bootstrap.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "tests/support/catch.hpp"
 
 namespace evictlab::report {
@@ -16,7 +16,7 @@ namespace {
 
 /// Nearly normal values around `centre`, with a standard deviation of 1.
 std::vector<double> sample(std::size_t documents, double centre, std::uint32_t number) {
-    evolution::Rng random(7, number, 0, evolution::Purpose::variation);
+    Rng random(7, number, 0, Purpose::variation);
     std::vector<double> values(documents);
     for (double& value : values) value = centre + random.normal();
     return values;

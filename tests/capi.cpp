@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/captured_protocol.hpp"
+#include "framework/protocols/captured_protocol.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;

@@ -5,11 +5,12 @@
 #include <map>
 #include <random>
 
+#include "base/json/json_field.hpp"
+#include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/captured_fitness.hpp"
-#include "framework/evaluation/captured_protocol.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/json/json_field.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/fitness/captured_fitness.hpp"
+#include "framework/protocols/captured_protocol.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -105,7 +106,7 @@ TEST_CASE("attention loss and output error of any kept set are those of the slow
         const LayerTensors tensors = made.trace().load_layer(number);
         const SlowLayer slow = slow_layer(made.trace(), tensors, number);
         OutputMetrics metrics;
-        const ContinuationJudge judge(layer.rows(), made.trace().prompt_len(), metrics.of(made.trace(), number));
+        const ContinuationDamage judge(layer.rows(), made.trace().prompt_len(), metrics.of(made.trace(), number));
         JudgeScratch scratch;
         for (const double share : {0.0, 0.04, 0.3, 0.7, 0.97, 1.0}) {
             Sets kept(2);
@@ -292,7 +293,7 @@ TEST_CASE("a sliding window bounds what a query sees, in every protocol on captu
     const SlowLayer slow = slow_layer(trace, tensors, 3);
     const CapturedLayer layer(trace, 3, false);
     OutputMetrics metrics;
-    const ContinuationJudge judge(layer.rows(), trace.prompt_len(), metrics.of(trace, 3));
+    const ContinuationDamage judge(layer.rows(), trace.prompt_len(), metrics.of(trace, 3));
     JudgeScratch scratch;
     const Sets kept{{0, 1, 30, 40, 48}, {2, 33, 47}};
     CHECK(close(judge.judge(kept, scratch).output_error, slow.damage(kept).output_error));

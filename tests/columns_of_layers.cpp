@@ -4,8 +4,8 @@
 #include <cmath>
 #include <random>
 
-#include "framework/evaluation/layer_cache.hpp"
-#include "framework/evaluation/prompt_columns.hpp"
+#include "framework/scoring/cached_head.hpp"
+#include "framework/scoring/prompt_columns.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 

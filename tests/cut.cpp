@@ -6,13 +6,13 @@
 #include <numeric>
 #include <random>
 
-#include "framework/evaluation/rank.hpp"
+#include "framework/cut/cutter.hpp"
 #include "framework/suite/trace.hpp"
 #include "tests/support/catch.hpp"
 
+using evictlab::Cutter;
 using evictlab::kept_count;
 using evictlab::padded;
-using evictlab::Ranker;
 
 namespace {
 
@@ -85,7 +85,7 @@ TEST_CASE("The cut keeps what a stable sort keeps, row after row") {
     std::uniform_real_distribution<double> uniform(0, 1);
     std::vector<double> base(2000);
     for (double& b : base) b = uniform(random);
-    Ranker ranker(retentions.size());
+    Cutter ranker(retentions.size());
     for (std::size_t n = first; n < first + 40; ++n) {
         std::vector<double> scores = make_scores(shape, n, random, base);
         std::vector<double> mass(padded(n), 3.0);
@@ -94,7 +94,7 @@ TEST_CASE("The cut keeps what a stable sort keeps, row after row") {
         for (const double r : retentions) kept.push_back(kept_count(n, r));
         std::vector<double> got(retentions.size(), -1);
         const std::vector<double> untouched = scores;
-        REQUIRE(ranker.cut(scores.data(), mass.data(), n, kept, got.data()) == Ranker::no_nan);
+        REQUIRE(ranker.cut(scores.data(), mass.data(), n, kept, got.data()) == Cutter::no_nan);
         for (std::size_t r = 0; r < kept.size(); ++r) {
             INFO("shape " << shape << ", n " << n << ", kept " << kept[r]);
             REQUIRE(got[r] == Approx(slow_cut(untouched, mass, n, kept[r])).epsilon(1e-12));
@@ -105,7 +105,7 @@ TEST_CASE("The cut keeps what a stable sort keeps, row after row") {
 TEST_CASE("What was cut before does not change a sum's bits") {
     std::mt19937 random(5);
     std::uniform_real_distribution<double> uniform(0, 1);
-    Ranker used(3);
+    Cutter used(3);
     for (int repeat = 0; repeat < 200; ++repeat) {
         const std::size_t n = 1 + random() % (repeat % 2 == 0 ? 64 : 300);
         std::vector<double> scores(padded(n)), mass(padded(n));
@@ -118,7 +118,7 @@ TEST_CASE("What was cut before does not change a sum's bits") {
         std::vector<double> a(3), b(3);
         std::vector<double> copy = scores;
         used.cut(scores.data(), mass.data(), n, kept, a.data());
-        Ranker(3).cut(copy.data(), mass.data(), n, kept, b.data());
+        Cutter(3).cut(copy.data(), mass.data(), n, kept, b.data());
         REQUIRE(a == b);
     }
 }
@@ -130,7 +130,7 @@ TEST_CASE("A NaN score is found wherever it is, and never ranked") {
             scores[at] = std::nan("");
             const std::vector<std::size_t> kept{kept_count(n, 0.5)};
             double sum = 0;
-            CHECK(Ranker(1).cut(scores.data(), mass.data(), n, kept, &sum) == at);
+            CHECK(Cutter(1).cut(scores.data(), mass.data(), n, kept, &sum) == at);
         }
 }
 

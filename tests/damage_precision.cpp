@@ -5,9 +5,9 @@
 #include <fstream>
 #include <random>
 
+#include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/continuation_judge.hpp"
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/damage/continuation_damage.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -71,7 +71,7 @@ void check(const LayerTensors& layer, const Sets& kept) {
     const SlowLayer slow(layer, prompt, {}, {projection.begin(), projection.end()});
     const OutputMetric metric = OutputMetric::of(projection, width);
     const AttentionRows rows(layer);
-    const ContinuationJudge judge(rows, prompt, &metric, sensitivity);
+    const ContinuationDamage judge(rows, prompt, &metric, sensitivity);
     JudgeScratch scratch;
     const Damage damage = judge.judge(kept, scratch);
     const SlowDamage expected = slow.damage(kept);
@@ -121,7 +121,7 @@ TEST_CASE("nothing kept of the prompt, and all of it") {
     const OutputMetric metric = OutputMetric::of(projection, 32);
     const AttentionRows rows(layer);
     JudgeScratch scratch;
-    const Damage damage = ContinuationJudge(rows, prompt, &metric).judge(all, scratch);
+    const Damage damage = ContinuationDamage(rows, prompt, &metric).judge(all, scratch);
     CHECK(damage.output_error == 0);
     CHECK(damage.attention_loss == 0);
 }

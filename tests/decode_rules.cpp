@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/scorer_run.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/methods_fixture.hpp"
 

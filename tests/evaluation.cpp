@@ -5,9 +5,10 @@
 #include <numeric>
 #include <random>
 
-#include "framework/evaluation/fitness.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/evaluation/twins.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/fitness/fitness.hpp"
+#include "framework/scorers/twins.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 #include "tests/support/reference.hpp"

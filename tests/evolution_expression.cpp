@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "evolution/run.hpp"
+#include "framework/capture/suites.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faulty_files.hpp"
 #include "tests/support/small_runs.hpp"

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "evolution/variation/expression.hpp"
 #include "evolution/variation/operator.hpp"
 #include "tests/support/catch.hpp"

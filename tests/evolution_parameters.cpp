@@ -9,7 +9,7 @@
 #include "evolution/run.hpp"
 #include "evolution/variation/parameters.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/scorer_fitness.hpp"
+#include "framework/fitness/parameter_fitness.hpp"
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"

@@ -12,7 +12,8 @@
 #include "evolution/race.hpp"
 #include "evolution/run.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/captured_fitness.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/fitness/captured_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_runs.hpp"
 

@@ -1,9 +1,9 @@
 // A formula leaves the lab with its provenance: as a file that loads as a scorer, and as Python and C++ that a reader
 // can follow. What the plugin keeps is compared in out_of_tree.cpp, what the press keeps in tools/tests/test_export.py.
 // SPDX-License-Identifier: MIT
+#include "base/error.hpp"
 #include "export/exports.hpp"
 #include "export/torch_pieces.hpp"
-#include "framework/error.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"

@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "evolution/seed_journey.hpp"
-#include "framework/evaluation/scorecard.hpp"
-#include "framework/evaluation/twins.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/capture/suites.hpp"
+#include "framework/scorers/twins.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 

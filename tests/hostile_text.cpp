@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_benches.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
-#include "text/shown.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;

@@ -1,6 +1,6 @@
 // Reading what somebody named: files, pipes within limits, and a plain refusal of all that is neither.
 // SPDX-License-Identifier: MIT
-#include "input/input.hpp"
+#include "base/input/input.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -11,8 +11,8 @@
 #include <chrono>
 #include <thread>
 
-#include "digest/digest.hpp"
-#include "input/stop.hpp"
+#include "base/digest/digest.hpp"
+#include "base/input/stop.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
 

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <thread>
 
-#include "framework/evaluation/protocol.hpp"
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/isolated.hpp"
 #include "tests/support/small_runs.hpp"

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "framework/capture/suites.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/published.hpp"
 #include "report/write_file.hpp"

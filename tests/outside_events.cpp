@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "evolution/run.hpp"
-#include "framework/evaluation/scorer_fitness.hpp"
+#include "framework/fitness/parameter_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/isolated.hpp"
 #include "tests/support/process.hpp"

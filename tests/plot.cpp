@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/text/shown.hpp"
 #include "report/gnuplot.hpp"
 #include "report/plot_layout.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_benches.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "evolution/run.hpp"
-#include "framework/evaluation/scorer_fitness.hpp"
+#include "framework/fitness/parameter_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_runs.hpp"
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "framework/random/chacha12.hpp"
+#include "framework/suite/chacha12.hpp"
 #include "framework/suite/synthetic.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/reference.hpp"

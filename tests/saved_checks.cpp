@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
-#include "framework/evaluation/scorer_fitness.hpp"
+#include "framework/fitness/parameter_fitness.hpp"
 #include "state/document.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"

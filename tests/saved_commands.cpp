@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text/quoting.hpp"
 #include "state/document.hpp"
 #include "state/known_commands.hpp"
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
-#include "text/quoting.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;

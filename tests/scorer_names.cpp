@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "framework/evaluation/scorer.hpp"
+#include "framework/scorers/scorer.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;

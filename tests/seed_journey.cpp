@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "evolution/seed_journey.hpp"
-#include "framework/suite/suite.hpp"
+#include "framework/capture/suites.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;

@@ -1,6 +1,6 @@
 // Which tokens a scorer keeps at a budget: counts, the cut, budgets of layers and heads, wrappers.
 // SPDX-License-Identifier: MIT
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/scorer_run.hpp"
 
 #include <fmt/format.h>
 

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "base/text/quoting.hpp"
+#include "base/text/shown.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "text/quoting.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::text {
 namespace {

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include <nlohmann/json.hpp>
 
+#include "base/error.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/error.hpp"
+#include "framework/capture/suites.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/saved_run.hpp"

@@ -4,9 +4,9 @@
 #include <functional>
 #include <thread>
 
+#include "base/error.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/safetensors.hpp"
-#include "framework/error.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/saved_run.hpp"
 #include "tests/support/trace_writer.hpp"

@@ -1,9 +1,10 @@
 // The formula twins of the built-in scorers; that both have the original's figures is in figures.cpp.
 // SPDX-License-Identifier: MIT
-#include "framework/evaluation/twins.hpp"
+#include "framework/scorers/twins.hpp"
 
+#include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/capture/suites.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 

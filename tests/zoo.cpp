@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "framework/evaluation/scorecard.hpp"
+#include "framework/bench/scorecard.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/isolated.hpp"
 #include "tests/support/process.hpp"

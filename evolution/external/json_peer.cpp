@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "text/shown.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab::evolution {
 namespace {

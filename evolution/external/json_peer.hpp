@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/json/json_field.hpp"
 #include "evolution/external/line_process.hpp"
-#include "framework/json/json_field.hpp"
 
 namespace evictlab::evolution {
 

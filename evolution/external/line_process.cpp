@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <utility>
 
-#include "framework/spawn_plan.hpp"
+#include "base/process/spawn_plan.hpp"
 
 extern char** environ;
 

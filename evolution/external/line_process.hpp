@@ -9,8 +9,8 @@
 #include <string_view>
 #include <sys/types.h>
 
+#include "base/error.hpp"
 #include "evolution/batch.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::evolution {
 

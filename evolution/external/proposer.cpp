@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/text/shown.hpp"
 #include "framework/columns/column.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::evolution {
 namespace {

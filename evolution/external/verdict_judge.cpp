@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/external/verdict_judge.hpp"
-#include "text/shown.hpp"
+#include "base/text/shown.hpp"
 
 #include <fmt/format.h>
 

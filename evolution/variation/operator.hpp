@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "framework/formula/formula.hpp"
 
 namespace evictlab::evolution {

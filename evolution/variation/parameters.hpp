@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "evolution/variation/operator.hpp"
-#include "framework/evaluation/parameter_space.hpp"
+#include "framework/scorers/parameter_space.hpp"
 
 namespace evictlab::evolution {
 

@@ -3,8 +3,8 @@
 #pragma once
 #include <cstddef>
 
-#include "framework/aligned.hpp"
-#include "framework/capture/captured_trace.hpp"
+#include "base/numeric/aligned.hpp"
+#include "framework/layer/layer.hpp"
 
 namespace evictlab {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "framework/clones.hpp"
+#include "base/numeric/clones.hpp"
 
 namespace evictlab {
 namespace {

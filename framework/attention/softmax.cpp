@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "framework/clones.hpp"
+#include "base/numeric/clones.hpp"
 
 namespace evictlab {
 namespace {

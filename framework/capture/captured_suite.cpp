@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
+#include "base/error.hpp"
 #include "framework/capture/suite_checks.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab {
 namespace {
@@ -65,6 +67,18 @@ std::string parameters_of(const SuiteManifest& manifest, const SuiteOptions& opt
     return parameters.dump();
 }
 
+bool has_wov_norms_of(const CapturedTrace& trace) {
+    return std::ranges::all_of(trace.layers(), [&trace](std::size_t layer) { return trace.has_wov_l1(layer); });
+}
+
+void note_contents(const CapturedTrace& trace, CapturedContents& contents) {
+    const bool projects = trace.output_projections() != nullptr;
+    contents.output_projections = contents.output_projections || projects;
+    contents.wov_norms = contents.wov_norms && (projects || has_wov_norms_of(trace));
+    contents.sensitivities = contents.sensitivities && trace.probes() > 0;
+    contents.token_types = contents.token_types && trace.has_token_type();
+}
+
 } // namespace
 
 Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
@@ -74,13 +88,16 @@ Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
     check_hashes(manifest);
     const auto projections = open_projections(manifest);
     BySplit<std::vector<TracePtr>> splits;
+    CapturedContents contents;
     for (const SuiteFile& file : manifest.files) {
         std::vector<TracePtr>& split =
             splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
         if (options.patterns && split.size() == *options.patterns) continue;
         split.push_back(open_trace_of(manifest, file, projections, options.sliding_layers));
+        note_contents(*split.back()->captured(), contents);
     }
-    return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), std::move(splits)};
+    return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), contents,
+            std::move(splits)};
 }
 
 } // namespace evictlab

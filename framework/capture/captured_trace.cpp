@@ -7,7 +7,7 @@
 #include <array>
 #include <cstring>
 
-#include "framework/capture/captured_rows.hpp"
+#include "framework/attention/captured_rows.hpp"
 #include "framework/capture/float_tensor.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/capture/trace_metadata.hpp"

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/input/input.hpp"
 #include "framework/capture/stored_types.hpp"
-#include "input/input.hpp"
 
 namespace evictlab {
 namespace {

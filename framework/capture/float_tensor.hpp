@@ -3,7 +3,7 @@
 #pragma once
 #include <string_view>
 
-#include "framework/aligned.hpp"
+#include "base/numeric/aligned.hpp"
 #include "framework/capture/safetensors.hpp"
 
 namespace evictlab {

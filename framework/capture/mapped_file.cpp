@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "framework/error.hpp"
-#include "input/input.hpp"
-#include "text/shown.hpp"
+#include "base/error.hpp"
+#include "base/input/input.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 #include "framework/capture/safetensors_header.hpp"
-#include "framework/error.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {

@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "text/shown.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "framework/clones.hpp"
+#include "base/numeric/clones.hpp"
 
 namespace evictlab {
 

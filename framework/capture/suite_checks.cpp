@@ -5,10 +5,10 @@
 
 #include <map>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 #include "framework/capture/safetensors.hpp"
-#include "framework/error.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {

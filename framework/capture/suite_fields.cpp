@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "base/json/json_field.hpp"
+#include "base/text/shown.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/capture/suite_checks.hpp"
-#include "framework/json/json_field.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab {
 namespace {

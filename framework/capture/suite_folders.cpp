@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "base/process/own_file.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/own_file.hpp"
 
 namespace evictlab {
 namespace {

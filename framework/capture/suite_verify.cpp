@@ -6,9 +6,9 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "base/error.hpp"
 #include "framework/capture/float_tensor.hpp"
 #include "framework/capture/suite_checks.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab {
 namespace {

@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "text/shown.hpp"
+#include "base/text/shown.hpp"
 
 namespace evictlab {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
 
 namespace evictlab::columns {
 

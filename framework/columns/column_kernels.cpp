@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "framework/columns/column_kernels.hpp"
 
-#include "framework/clones.hpp"
-#include "framework/vector_math.hpp"
+#include "base/numeric/clones.hpp"
+#include "base/numeric/vector_math.hpp"
 
 namespace evictlab::columns {
 

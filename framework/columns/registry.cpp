@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/error.hpp"
 #include "framework/columns/column.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::columns {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "framework/aligned.hpp"
+#include "base/numeric/aligned.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "framework/columns/arguments.hpp"
 #include "framework/columns/column.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::columns {
 

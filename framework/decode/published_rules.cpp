@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/scorer_run.hpp"
 
 namespace evictlab {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "framework/formula/kernels.hpp"
 
 namespace evictlab::formula {

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "framework/columns/column.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab::formula {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "base/json/json_field.hpp"
 #include "framework/formula/formula.hpp"
-#include "framework/json/json_field.hpp"
 
 namespace evictlab::formula {
 

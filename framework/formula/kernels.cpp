@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "framework/vector_math.hpp"
+#include "base/numeric/vector_math.hpp"
 
 namespace evictlab::formula {
 namespace {

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "base/text/shown.hpp"
 #include "framework/formula/formula.hpp"
-#include "text/shown.hpp"
 
 namespace evictlab::formula {
 namespace {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "framework/own_file.hpp"
+#include "base/process/own_file.hpp"
 
 namespace evictlab {
 

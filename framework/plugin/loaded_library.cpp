@@ -9,8 +9,8 @@
 #include <boost/algorithm/string/replace.hpp>
 #include <cstring>
 
-#include "digest/digest.hpp"
-#include "framework/error.hpp"
+#include "base/digest/digest.hpp"
+#include "base/error.hpp"
 
 namespace evictlab {
 namespace {

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "framework/columns/column.hpp"
-#include "framework/error.hpp"
 
 namespace evictlab {
 

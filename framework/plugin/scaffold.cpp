@@ -6,7 +6,7 @@
 #include <fstream>
 #include <utility>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
 #include "framework/plugin/descriptor.hpp"
 
 namespace evictlab {

@@ -11,8 +11,8 @@
 #include <cstring>
 #include <utility>
 
-#include "digest/digest.hpp"
-#include "framework/error.hpp"
+#include "base/digest/digest.hpp"
+#include "base/error.hpp"
 #include "framework/plugin/library_file.hpp"
 
 namespace evictlab {

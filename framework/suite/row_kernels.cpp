@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "framework/suite/row_kernels.hpp"
 
-#include "framework/clones.hpp"
+#include "base/numeric/clones.hpp"
+#include "base/numeric/vector_math.hpp"
 #include "framework/suite/trace.hpp"
-#include "framework/vector_math.hpp"
 
 namespace evictlab {
 namespace {

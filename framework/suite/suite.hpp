@@ -25,18 +25,31 @@ template <class T>
 using BySplit = std::array<T, all_splits.size()>;
 std::string_view to_string(Split split);
 
+/// The splits that a search sees; there is no way from here to the others.
+enum class SearchSplit : std::uint8_t { train, valid };
+
 /// Proof that the caller reports figures and does not search: only the evaluation of whole scorecards makes one.
 class ReportingKey {
     ReportingKey() = default;
     friend class ScorecardRun;
 };
 
+/// What the traces of a captured suite hold.
+struct CapturedContents {
+    bool sensitivities = true; ///< every trace has what predicted_kl needs (CapturedTrace::probes())
+    bool output_projections =
+        false;               ///< its model's are known; a second model's traces beside the first one's have none
+    bool wov_norms = true;   ///< each layer of each trace has CriticalKV's norms, or what they follow from
+    bool token_types = true; ///< each trace says what kinds of tokens it has: the column token_type is known
+};
+
+/// Immutable once made, as its traces are: safe to share between threads. Copies share the traces.
 class Suite {
 public:
     /// The hash is of the parameters.
     Suite(std::string name, std::string parameters_json, BySplit<std::vector<TracePtr>> splits);
     /// A captured suite. `content` is what its hash is over.
-    Suite(std::string name, std::string parameters_json, std::string_view content,
+    Suite(std::string name, std::string parameters_json, std::string_view content, CapturedContents captured,
           BySplit<std::vector<TracePtr>> splits);
 
     const std::string& name() const { return name_; }
@@ -45,15 +58,11 @@ public:
     /// The parameters that rebuild the suite, as a JSON object; see make_suite(json).
     const std::string& parameters_json() const { return parameters_json_; }
     /// Whether its traces were captured from a model, so that Trace::captured() gives queries, keys and values.
-    bool captured() const { return captured_; }
-    /// Whether every trace of it holds what predicted_kl needs (CapturedTrace::probes()).
-    bool has_sensitivities() const { return has_sensitivities_; }
-    /// Whether its model's output projections are known. A second model's traces beside the first one's have none.
-    bool has_output_projections() const { return has_output_projections_; }
-    /// Whether each layer of each trace has CriticalKV's norms, or the projection that they follow from.
-    bool has_wov_norms() const { return has_wov_norms_; }
-    /// Whether each of its traces says what kinds of tokens it has, so that the column token_type is known.
-    bool has_token_types() const { return has_token_types_; }
+    bool captured() const { return captured_.has_value(); }
+    bool has_sensitivities() const { return captured_ && captured_->sensitivities; }
+    bool has_output_projections() const { return captured_ && captured_->output_projections; }
+    bool has_wov_norms() const { return captured_ && captured_->wov_norms; }
+    bool has_token_types() const { return !captured_ || captured_->token_types; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test splits nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
@@ -66,8 +75,7 @@ private:
     std::string parameters_json_;
     std::string hash_;
     BySplit<std::vector<TracePtr>> splits_;
-    bool captured_ = false, has_output_projections_ = false, has_wov_norms_ = false, has_sensitivities_ = false;
-    bool has_token_types_ = true;
+    std::optional<CapturedContents> captured_;
 };
 
 /// Sizes that the command line may set; unset ones take the published value.
@@ -79,14 +87,5 @@ struct SuiteOptions {
     std::uint64_t test_seed_offset = 0;    ///< micro only: added to the test split's base seed alone
     bool sliding_layers = false;           ///< captured only: also judge layers with a sliding window
 };
-
-/// `name` is micro, full, a shipped captured suite, or the path of a folder with a suite.json. Throws UsageError for an
-/// unknown name (listing the known ones) or an option that the suite does not take.
-Suite make_suite(std::string_view name, const SuiteOptions& options = {});
-/// From what parameters_json() gave; a captured suite may have moved to where its name finds it. Throws Error where
-/// there is none.
-Suite make_suite_from_parameters(std::string_view parameters_json);
-bool is_synthetic_suite(std::string_view name);
-std::vector<std::string> suite_names(); ///< the synthetic ones, then captured ones that are found by name
 
 } // namespace evictlab

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "framework/random/chacha12.hpp"
+#include "framework/suite/chacha12.hpp"
 #include "framework/suite/row_kernels.hpp"
 
 namespace evictlab {

@@ -8,12 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace evictlab {
+#include "base/numeric/aligned.hpp"
 
-/// Every row and per-token array that the framework hands out may be read up to its length rounded up to this many
-/// values; what lies behind the length is finite and means nothing. Kernels need no scalar tail.
-inline constexpr std::size_t row_padding = 8;
-constexpr std::size_t padded(std::size_t n) { return (n + row_padding - 1) / row_padding * row_padding; }
+namespace evictlab {
 
 /// The rows of one layer, in order. Not thread-safe: one reader belongs to one task.
 class LayerReader {

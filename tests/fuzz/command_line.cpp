@@ -4,12 +4,12 @@
 #include <iostream>
 #include <vector>
 
+#include "base/error.hpp"
 #include "cli/command.hpp"
 #include "cli/search_options.hpp"
 #include "cli/shared_options.hpp"
 #include "evolution/setup.hpp"
-#include "framework/error.hpp"
-#include "framework/evaluation/scorer.hpp"
+#include "framework/scorers/scorer.hpp"
 #include "tests/fuzz/target.hpp"
 
 using namespace evictlab;

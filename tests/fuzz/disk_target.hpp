@@ -1,6 +1,6 @@
 // What the targets share that read files of a run. SPDX-License-Identifier: MIT
 #pragma once
-#include "framework/error.hpp"
+#include "base/error.hpp"
 #include "state/store.hpp"
 #include "tests/fuzz/target.hpp"
 #include "tests/support/memory_disk.hpp"

@@ -5,7 +5,7 @@
 
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
-#include "framework/suite/suite.hpp"
+#include "framework/capture/suites.hpp"
 #include "state/document.hpp"
 #include "state/journal.hpp"
 #include "state/store.hpp"

@@ -5,14 +5,14 @@
 #include <array>
 #include <vector>
 
-#include "framework/error.hpp"
+#include "base/error.hpp"
+#include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
 #include "tests/fuzz/target.hpp"
 #include "tests/support/made_benches.hpp"
-#include "text/shown.hpp"
 
 using namespace evictlab;
 using namespace evictlab::report;

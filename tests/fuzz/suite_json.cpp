@@ -1,6 +1,6 @@
 // Fuzz target: suite.json of a captured suite. SPDX-License-Identifier: MIT
+#include "base/error.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/error.hpp"
 #include "tests/fuzz/target.hpp"
 #include "tests/support/temporary_folder.hpp"
 

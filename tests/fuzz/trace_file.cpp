@@ -1,9 +1,9 @@
 // Fuzz target: trace files and output projections (safetensors), down to the values.
 // SPDX-License-Identifier: MIT
+#include "base/error.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
-#include "framework/error.hpp"
 #include "tests/fuzz/target.hpp"
 
 using namespace evictlab;

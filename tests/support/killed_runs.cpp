@@ -10,7 +10,7 @@
 #include <csignal>
 #include <thread>
 
-#include "evolution/random.hpp"
+#include "base/statistics/philox.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_runs.hpp"
 
@@ -18,8 +18,6 @@ namespace evictlab::test {
 namespace {
 
 namespace fs = std::filesystem;
-using evolution::Purpose;
-using evolution::Rng;
 
 /// Starts the program with its output in a file beside the state, and returns its process id.
 pid_t start(const fs::path& state, const Words& options) {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "evolution/selection.hpp"
-#include "framework/evaluation/fitness.hpp"
+#include "framework/fitness/fitness.hpp"
 
 namespace evictlab::test {
 

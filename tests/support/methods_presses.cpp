@@ -8,7 +8,7 @@
 #include <set>
 
 #include "framework/columns/column.hpp"
-#include "framework/evaluation/prompt_columns.hpp"
+#include "framework/scoring/prompt_columns.hpp"
 #include "framework/suite/trace.hpp"
 #include "tests/support/methods_reference.hpp"
 

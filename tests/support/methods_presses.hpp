@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "framework/evaluation/selection.hpp"
+#include "framework/scoring/scorer_run.hpp"
 #include "tests/support/methods_fixture.hpp"
 
 namespace evictlab::test {

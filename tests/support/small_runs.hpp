@@ -9,6 +9,7 @@
 #include "evolution/candidate.hpp"
 #include "evolution/setup.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/capture/suites.hpp"
 #include "state/store.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"

@@ -9,7 +9,7 @@
 #include <random>
 #include <stdexcept>
 
-#include "digest/digest.hpp"
+#include "base/digest/digest.hpp"
 #include "tests/support/saved_run.hpp"
 
 namespace evictlab::test {

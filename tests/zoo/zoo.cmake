@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # An animal is one file: tests/zoo/NAME.c or .cpp becomes build/tests/zoo/NAME.so. Those in filtered/ are held by nothing
-# but the filter of system calls; those in careless/ harm nobody, and `evictlab check` tells them what is wrong; that in long_run/ is for bench/long_run.
+# but the filter of system calls; those in careless/ harm nobody, and `evictlab check` tells them what is wrong; that in long_run/ is for speed/long_run.
 foreach(cage "" filtered/ careless/ long_run/)
   file(GLOB animals CONFIGURE_DEPENDS zoo/${cage}*.c zoo/${cage}*.cpp)
   foreach(source IN LISTS animals)

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+#include "framework/bench/scorecard.hpp"
+
+#include <fmt/format.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <mutex>
+#include <numeric>
+
+#include "framework/capture/captured_trace.hpp"
+#include "framework/capture/safetensors.hpp"
+#include "framework/damage/continuation_damage.hpp"
+#include "framework/protocols/names.hpp"
+#include "framework/protocols/protocol.hpp"
+
+namespace evictlab {
+
+namespace {
+
+bool stored_as_i8(const CapturedTrace& trace) {
+    const TensorInfo* const keys = trace.tensors().find(fmt::format("layers.{}.k", trace.layers().front()));
+    return keys && keys->type == DType::i8;
+}
+
+} // namespace
+
+/// One benching of a suite: the only place that may open the test split.
+class ScorecardRun {
+public:
+    ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
+        : suite_(suite), scorers_(scorers), options_(options),
+          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
+                                  options.for_search ? options.measure : "")),
+          failed_at_(scorers.size(), no_task) {
+        for (const Split split : all_splits) {
+            if (is_test(split) && options.for_search) continue;
+            if (options.only && static_cast<std::size_t>(split) != static_cast<std::size_t>(*options.only)) continue;
+            for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
+        }
+        std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
+    }
+
+    Bench run() {
+        const std::vector<std::size_t> measures = ordered_measures();
+        protocol_->create_instances(failures_);
+        for (const auto& [scorer, error] : failures_) failed_at_[scorer] = 0;
+        const auto work = [this] {
+            tbb::parallel_for(
+                std::size_t{0}, order_.size(), [this](std::size_t i) { run_task(order_[i]); },
+                tbb::simple_partitioner());
+        };
+        if (options_.threads > 0) {
+            const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                            static_cast<std::size_t>(options_.threads));
+            tbb::task_arena(options_.threads).execute(work);
+        } else {
+            work();
+        }
+        protocol_->end_instances(failures_);
+        return collect(measures);
+    }
+
+private:
+    static constexpr std::size_t no_task = static_cast<std::size_t>(-1);
+    struct Task {
+        std::size_t trace, layer;
+        double cost;
+    };
+    struct TraceSlot {
+        Split split;
+        TracePtr trace;
+        std::size_t first_task, layers;
+        std::size_t layers_done = 0;
+        std::vector<double> foretold{}; ///< predicted_kl, [row][retention], once all layers are done
+    };
+
+    void add_trace(Split split, const TracePtr& trace) {
+        const std::vector<std::size_t> layers = trace->held_layers();
+        if (layers.empty())
+            throw Error(fmt::format("trace {}: every layer in it has a sliding window, and those are not judged",
+                                    trace->name()));
+        traces_.push_back({split, trace, tasks_.size(), layers.size()});
+        for (const std::size_t layer : layers) {
+            order_.push_back(tasks_.size());
+            tasks_.push_back({traces_.size() - 1, layer, protocol_->cost(*trace)});
+            total_cost_ += tasks_.back().cost;
+        }
+        figures_.resize(tasks_.size());
+    }
+
+    void run_task(std::size_t index) {
+        const Task& task = tasks_[index];
+        JudgeHooks hooks;
+        hooks.stop = options_.stop;
+        hooks.skip = [this, index](std::size_t scorer) {
+            const std::lock_guard lock(mutex_);
+            return failed_at_[scorer] < index;
+        };
+        hooks.failed = [this, index](std::size_t scorer, PluginError error) {
+            const std::lock_guard lock(mutex_);
+            if (index > failed_at_[scorer]) return;
+            failed_at_[scorer] = index; // of several failures the first in the suite's order is told
+            failures_.insert_or_assign(scorer, std::move(error));
+        };
+        figures_[index] = protocol_->judge(*traces_[task.trace].trace, task.layer, hooks);
+        const std::lock_guard lock(mutex_);
+        if (++traces_[task.trace].layers_done == traces_[task.trace].layers) foretell(traces_[task.trace]);
+        done_cost_ += task.cost;
+        if (options_.progress) options_.progress(done_cost_, total_cost_);
+    }
+
+    /// Sums the responses of a finished trace over its layers, in their order, and lets go of them.
+    void foretell(TraceSlot& slot) {
+        const std::size_t count = protocol_->responses(*slot.trace);
+        if (count == 0) return;
+        std::vector<float> sums = std::move(figures_[slot.first_task].responses);
+        for (std::size_t task = slot.first_task + 1; task < slot.first_task + slot.layers; ++task) {
+            const std::vector<float> more = std::move(figures_[task].responses);
+            for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += more[i];
+        }
+        for (std::size_t at = 0; at < sums.size(); at += count)
+            slot.foretold.push_back(predicted_kl(std::span(sums).subspan(at, count)));
+    }
+
+    /// The protocol's measures, that asked for in front.
+    std::vector<std::size_t> ordered_measures() const {
+        const std::vector<std::string> names = protocol_->measures();
+        std::vector<std::size_t> order(names.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        if (options_.measure.empty()) return order;
+        const auto at = std::ranges::find(names, options_.measure);
+        if (at == names.end())
+            throw UsageError(fmt::format("suite '{}' by protocol {} has no measure '{}'; there is {}", suite_.name(),
+                                         protocol_->name(), options_.measure, fmt::join(names, ", ")));
+        std::swap(order[0], order[static_cast<std::size_t>(at - names.begin())]);
+        return order;
+    }
+
+    std::size_t retentions() const { return options_.retentions.size(); }
+    /// Figures of a row: its errors [measure][retention], and the ledger's two lines.
+    double figure(std::size_t task, std::size_t row, std::size_t line, std::size_t retention) const {
+        const std::size_t lines = protocol_->measures().size() + (protocol_->keeps_ledger() ? 2 : 0);
+        return figures_[task].values[(row * lines + line) * retentions() + retention];
+    }
+
+    std::vector<double> trace_errors(const TraceSlot& slot, std::size_t row, std::size_t measure) const {
+        if (protocol_->measures()[measure] == responses_measure) {
+            const auto first = slot.foretold.begin() + static_cast<std::ptrdiff_t>(row * retentions());
+            return {first, first + static_cast<std::ptrdiff_t>(retentions())};
+        }
+        std::vector<double> mean(retentions(), 0);
+        for (std::size_t layer = 0; layer < slot.layers; ++layer)
+            for (std::size_t r = 0; r < retentions(); ++r) mean[r] += figure(slot.first_task + layer, row, measure, r);
+        for (double& error : mean) error /= static_cast<double>(slot.layers);
+        return mean;
+    }
+
+    /// Means in a fixed order: rows and heads (in the judge), layers, traces, retentions.
+    SplitErrors split_errors(Split split, std::size_t row, std::size_t measure) const {
+        SplitErrors out;
+        out.by_retention.assign(retentions(), 0);
+        for (const TraceSlot& slot : traces_) {
+            if (slot.split != split) continue;
+            std::vector<double> errors = trace_errors(slot, row, measure);
+            for (std::size_t r = 0; r < retentions(); ++r) out.by_retention[r] += errors[r];
+            out.by_trace.push_back(std::move(errors));
+        }
+        if (out.by_trace.empty()) { // no document, no figure
+            constexpr double none = std::numeric_limits<double>::quiet_NaN();
+            return {std::vector<double>(retentions(), none), none, {}};
+        }
+        for (double& error : out.by_retention) error /= static_cast<double>(out.by_trace.size());
+        out.average =
+            std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) / static_cast<double>(retentions());
+        return out;
+    }
+
+    std::vector<double> retention_used(Split split, std::size_t row) const {
+        const std::size_t kept_line = protocol_->measures().size();
+        std::vector<double> used;
+        for (std::size_t r = 0; r < retentions(); ++r) {
+            double kept = 0, cached = 0;
+            for (const TraceSlot& slot : traces_) {
+                for (std::size_t layer = 0; slot.split == split && layer < slot.layers; ++layer) {
+                    kept += figure(slot.first_task + layer, row, kept_line, r);
+                    cached += figure(slot.first_task + layer, row, kept_line + 1, r);
+                }
+            }
+            used.push_back(cached > 0 ? kept / cached : 0);
+        }
+        return used;
+    }
+
+    /// The mean over layers of each trace; empty where the protocol does not say, or the split has no traces.
+    std::vector<double> continuation_kept(Split split, std::size_t row) const {
+        std::vector<double> kept(retentions(), 0);
+        std::size_t layers = 0;
+        for (const TraceSlot& slot : traces_) {
+            for (std::size_t task = slot.first_task; slot.split == split && task < slot.first_task + slot.layers;
+                 ++task) {
+                if (figures_[task].continuation_kept.empty()) return {};
+                for (std::size_t r = 0; r < retentions(); ++r)
+                    kept[r] += figures_[task].continuation_kept[row * retentions() + r];
+                ++layers;
+            }
+        }
+        if (layers == 0) return {};
+        for (double& share : kept) share /= static_cast<double>(layers);
+        return kept;
+    }
+
+    Bench collect(const std::vector<std::size_t>& measures) const {
+        const std::vector<std::string> names = protocol_->measures(), bounds = protocol_->bounds();
+        Bench bench;
+        bench.suite = suite_.name();
+        bench.suite_hash = suite_.hash();
+        bench.suite_parameters_json = suite_.parameters_json();
+        bench.protocol = protocol_->name();
+        bench.measure = names[measures[0]];
+        for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.push_back(names[measures[m]]);
+        bench.retentions = options_.retentions;
+        for (const TraceSlot& slot : traces_) {
+            const CapturedTrace* captured = slot.trace->captured();
+            bench.traces[static_cast<std::size_t>(slot.split)].push_back(
+                {slot.trace->name(), captured ? captured->kind() : "", captured ? captured->left_out() : ""});
+            if (captured && stored_as_i8(*captured)) bench.storage = "I8";
+        }
+        std::vector<PluginError> without_figures;
+        for (std::size_t row = 0; row < scorers_.size() + bounds.size(); ++row) {
+            if (failures_.contains(row)) continue;
+            ScorecardRow card;
+            const bool bound = row >= scorers_.size();
+            card.scorer = bound ? bounds[row - scorers_.size()] : scorers_[row].label();
+            card.kind = bound ? RowKind::bound : scorers_[row].is_formula() ? RowKind::formula : RowKind::plugin;
+            if (card.kind == RowKind::formula) card.formula = formula::print(scorers_[row].formula());
+            card.uneven_budgets = protocol_->uneven(row);
+            card.more_splits.resize(measures.size() - 1);
+            for (const Split split : all_splits) {
+                const auto s = static_cast<std::size_t>(split);
+                card.splits[s] = split_errors(split, row, measures[0]);
+                for (std::size_t m = 1; m < measures.size(); ++m)
+                    card.more_splits[m - 1][s] = split_errors(split, row, measures[m]);
+                if (protocol_->keeps_ledger()) card.retention_used[s] = retention_used(split, row);
+                card.continuation_kept[s] = continuation_kept(split, row);
+            }
+            if (traces_.empty() || any_figure(card))
+                bench.rows.push_back(std::move(card));
+            else
+                without_figures.emplace_back(card.scorer, "score",
+                                             "no error of it is a finite number, in any split and by any measure; the "
+                                             "suite's values may be too large for it");
+        }
+        for (const auto& [scorer, error] : failures_) bench.failures.push_back(error);
+        std::ranges::move(without_figures, std::back_inserter(bench.failures));
+        return bench;
+    }
+
+    static bool any_figure(const ScorecardRow& row) {
+        const auto finite = [](const SplitErrors& errors) { return std::isfinite(errors.average); };
+        return std::ranges::any_of(row.splits, finite) || std::ranges::any_of(row.more_splits, [&](const auto& splits) {
+                   return std::ranges::any_of(splits, finite);
+               });
+    }
+
+    const Suite& suite_;
+    std::span<const Scorer> scorers_;
+    const BenchOptions& options_;
+    std::unique_ptr<Protocol> protocol_;
+    std::vector<TraceSlot> traces_;
+    std::vector<Task> tasks_;
+    std::vector<std::size_t> order_;    ///< of tasks, the costly ones first
+    std::vector<LayerFigures> figures_; ///< [task]
+    std::mutex mutex_;
+    std::vector<std::size_t> failed_at_; ///< [scorer] the first task in which it broke
+    std::map<std::size_t, PluginError> failures_;
+    double done_cost_ = 0, total_cost_ = 0;
+};
+
+std::string_view to_string(RowKind kind) {
+    constexpr std::array<std::string_view, 3> names{"plugin", "formula", "bound"};
+    return names[static_cast<std::size_t>(kind)];
+}
+
+Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& asked) {
+    BenchOptions options = asked;
+    if (options.protocol.empty()) options.protocol = usual_protocol(suite);
+    check_protocol(options.protocol, suite);
+    if (options.retentions.empty()) options.retentions = usual_retentions(options.protocol);
+    if (options.retentions.size() > most_retentions)
+        throw UsageError(fmt::format("{} retentions are too many: a bench has at most {}", options.retentions.size(),
+                                     most_retentions));
+    for (const double r : options.retentions)
+        if (!(r > 0 && r <= 1))
+            throw UsageError(fmt::format("retention {} is out of range: it is the fraction of tokens kept, above 0 and "
+                                         "at most 1",
+                                         r));
+    return ScorecardRun(suite, scorers, options).run();
+}
+
+void throw_if_hindered(const Bench& bench) {
+    for (const PluginError& failure : bench.failures)
+        if (failure.blame == Blame::outside) throw PluginError(failure);
+}
+
+} // namespace evictlab

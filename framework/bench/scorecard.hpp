@@ -1,0 +1,88 @@
+// Scorecards: the error of scorers on a whole suite, by a protocol and one or more measures. Reporting only; searches
+// use fitness.hpp, which cannot see the test split. SPDX-License-Identifier: MIT
+#pragma once
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/scorers/scorer.hpp"
+#include "framework/suite/suite.hpp"
+
+namespace evictlab {
+
+/// What a row of a leaderboard is.
+enum class RowKind : std::uint8_t { plugin, formula, bound };
+std::string_view to_string(RowKind kind);
+
+/// Errors of one split: the mean over its traces at each retention, and the mean of those. NaN where it has no traces.
+struct SplitErrors {
+    std::vector<double> by_retention; ///< in the order of Bench::retentions
+    double average = 0;
+    std::vector<std::vector<double>> by_trace; ///< [trace][retention]
+};
+
+struct ScorecardRow {
+    std::string scorer;
+    RowKind kind = RowKind::plugin;
+    std::string formula;         ///< canonical text, of a formula
+    BySplit<SplitErrors> splits; ///< by Split, in Bench::measure
+    /// The same in the measures of Bench::more_measures: [measure], then by Split. Retentions' errors in the same
+    /// order.
+    std::vector<BySplit<SplitErrors>> more_splits;
+    /// The ledger: kept over cached tokens, summed over layers and heads, [split][retention]. Empty where the protocol
+    /// keeps exactly what was asked for (`rescore`).
+    BySplit<std::vector<double>> retention_used;
+    /// Under `decode`, what is still cached of the continuation when it ends, over what it would be if all tokens were
+    /// kept alike, [split][retention]: near 0 the set froze. Empty under other protocols.
+    BySplit<std::vector<double>> continuation_kept{};
+    /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
+    bool uneven_budgets = false;
+};
+
+/// A trace as a report shows it.
+struct TraceLabel {
+    std::string name;
+    std::string kind;       ///< of document: prose, code, ...; "" for synthetic patterns
+    std::string left_out{}; ///< why it carries no claim (CapturedTrace::left_out); "" otherwise
+};
+
+struct Bench {
+    std::string suite, suite_hash, suite_parameters_json, protocol;
+    std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
+    std::vector<std::string> more_measures;
+    std::vector<double> retentions;
+    std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
+    BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
+    std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last
+    std::vector<PluginError> failures;       ///< of scorers that have no row: they broke, or could not be asked
+};
+
+/// Called now and then from some thread, with work done and all work in the same unit. May be empty.
+using Progress = std::function<void(double done, double total)>;
+
+struct BenchOptions {
+    std::string protocol;            ///< "": usual_protocol() of the suite
+    std::vector<double> retentions;  ///< none: usual_retentions() of the protocol
+    std::size_t interval = 1;        ///< protocol decode: queries between cuts of the cache
+    std::string measure;             ///< of ScorecardRow::splits; "": the protocol's primary one
+    bool for_search = false;         ///< what a search is compared with: `measure` on the train and valid splits alone
+    std::optional<SearchSplit> only; ///< with for_search: of the two splits this one alone
+    int threads = 0;                 ///< 0: all
+    Progress progress;
+    const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
+};
+
+/// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
+/// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
+/// that it cannot run.
+Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
+
+/// Throws the first failure that is not its plugin's doing: where a search would take a missing row for a verdict.
+void throw_if_hindered(const Bench& bench);
+
+} // namespace evictlab

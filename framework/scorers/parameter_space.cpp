@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "framework/scorers/parameter_space.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace evictlab {
+namespace {
+
+/// `snapkv@paper` of `snapkv@paper:window=16`, `adakv` of `adakv:alpha=0.3(snapkv)`.
+std::string name_of(const std::string& label) { return label.substr(0, label.find_first_of(":(")); }
+
+std::vector<double> preset_values(const Plugin& plugin, const std::string& name) {
+    const auto at = name.find('@');
+    return at == std::string::npos ? plugin.default_values() : plugin.preset(name.substr(at + 1))->values;
+}
+
+std::string keys_of(std::span<const Parameter> parameters) {
+    std::string keys;
+    for (const Parameter& parameter : parameters) keys += (keys.empty() ? "" : ", ") + parameter.key;
+    return keys;
+}
+
+} // namespace
+
+ParameterSpace::ParameterSpace(const Scorer& named) : named_(named) {
+    if (!named.plugin())
+        throw UsageError(fmt::format("'{}' is a formula, which has no parameters to tune: name a plugin, such as "
+                                     "snapkv@kvpress, or evolve the formula with --start",
+                                     named.label()));
+    const auto all = named.plugin()->parameters();
+    name_ = name_of(named.label());
+    all_preset_ = preset_values(*named.plugin(), name_);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (!all[i].evolvable) continue;
+        parameters_.push_back(all[i]);
+        places_.push_back(i);
+        start_.push_back(named.values()[i]);
+        preset_.push_back(all_preset_[i]);
+    }
+    if (!parameters_.empty()) return;
+    throw UsageError(fmt::format("scorer '{}' has no evolvable parameters, so there is nothing to tune ({})",
+                                 named.label(),
+                                 all.empty() ? "it has no parameters at all" : "not evolvable: " + keys_of(all)));
+}
+
+std::optional<std::uint64_t> ParameterSpace::size() const {
+    double size = 1;
+    for (const Parameter& parameter : parameters_) {
+        if (parameter.type == EVL_REAL) return std::nullopt;
+        size *= parameter.type == EVL_BOOLEAN ? 2 : parameter.max - parameter.min + 1;
+    }
+    return size < 1e15 ? std::optional(static_cast<std::uint64_t>(size)) : std::nullopt;
+}
+
+double ParameterSpace::fitted(std::size_t index, double value) const {
+    const Parameter& parameter = parameters_[index];
+    if (parameter.type == EVL_BOOLEAN) return value < 0.5 ? 0 : 1;
+    if (parameter.type == EVL_INTEGER) value = std::round(value);
+    return std::clamp(value, parameter.min, parameter.max);
+}
+
+std::vector<double> ParameterSpace::continuous(std::span<const double> values) const {
+    std::vector<double> chosen;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        if (parameters_[i].type == EVL_REAL) chosen.push_back(values[i]);
+    return chosen;
+}
+
+std::vector<double> ParameterSpace::with_continuous(std::span<const double> values,
+                                                    std::span<const double> moved) const {
+    std::vector<double> all(values.begin(), values.end());
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (parameters_[i].type == EVL_REAL) all[i] = fitted(i, moved[next++]);
+    return all;
+}
+
+std::vector<double> ParameterSpace::all_values(std::span<const double> values) const {
+    std::vector<double> all(named_.values().begin(), named_.values().end());
+    for (std::size_t i = 0; i < values.size(); ++i) all[places_[i]] = values[i];
+    return all;
+}
+
+std::string ParameterSpace::text(std::span<const double> values) const {
+    const auto parameters = named_.plugin()->parameters();
+    const std::vector<double> all = all_values(values);
+    std::string text = name_;
+    char separator = ':';
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i] == all_preset_[i]) continue;
+        text += fmt::format("{}{}={}", separator, parameters[i].key, all[i]);
+        separator = ',';
+    }
+    return named_.base() ? fmt::format("{}({})", text, named_.base()->label()) : text;
+}
+
+std::size_t ParameterSpace::changed(std::span<const double> values) const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) count += values[i] != preset_[i] ? 1 : 0;
+    return count;
+}
+
+Scorer ParameterSpace::scorer(std::span<const double> values) const {
+    std::vector<double> all = all_values(values);
+    named_.plugin()->create(all)->end(); // the plugin's own words come before those about its columns
+    std::string label = text(values);
+    if (!named_.base()) return Scorer::from_plugin(std::move(label), named_.plugin(), std::move(all));
+    label.resize(label.size() - named_.base()->label().size() - 2); // from_wrapper() appends the base
+    return Scorer::from_wrapper(std::move(label), named_.plugin(), std::move(all), *named_.base());
+}
+
+} // namespace evictlab
