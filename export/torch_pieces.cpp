@@ -26,6 +26,7 @@ bool is_piece(std::string_view file) {
 /// The name by which columns and other pieces use a file.
 std::string defined_name(std::string_view file) {
     if (file == "prompt/rope.py") return "found_rope";
+    if (file == "prompt/rotation.py") return "Rope";
     const std::string stem = std::filesystem::path(file).stem().string();
     return file.starts_with("columns/") ? "column_" + stem : stem;
 }

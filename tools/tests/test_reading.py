@@ -245,7 +245,7 @@ def test_a_reading_does_not_depend_on_those_before(name: str) -> None:
         assert torch.equal(alone.layers[layer].q, after.layers[layer].q)
         ropes = alone.layers[layer].rope, after.layers[layer].rope
         assert ropes[0] is not None and ropes[1] is not None
-        assert torch.equal(ropes[0].inv_freq, ropes[1].inv_freq)
+        assert torch.equal(ropes[0].frequencies, ropes[1].frequencies)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_attn_entropy(layer: Layer) -> Tensor:
     """Sum of -a ln a of the attention a to the token over all queries."""
     total = torch.zeros(layer.keys.shape[:3], dtype=EXACT, device=layer.keys.device)

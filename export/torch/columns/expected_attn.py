@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_expected_attn(
     layer: Layer, future: int = 512, sinks: int = 4, mean: bool = False, by_dim: bool = False
 ) -> Tensor:
@@ -16,9 +17,9 @@ def column_expected_attn(
         age = torch.arange(tokens - sinks, 0, -1, device=layer.keys.device)  # at the next position
         counts = (layer.window - age).clamp(0, future)
     cos, sin = mean_rotation(layer, counts)
-    order, scale = found_rope(layer).order, dim**-0.5 if by_dim else layer.scale
-    queries = layer.queries(slice(sinks, tokens), turned=False)[..., order].to(EXACT)
-    a, b = layer.keys[:, :, sinks:, order].to(EXACT).chunk(2, dim=-1)
+    rope, scale = found_rope(layer), dim**-0.5 if by_dim else layer.scale
+    queries = rope.ordered(layer.queries(slice(sinks, tokens), turned=False)).to(EXACT)
+    a, b = rope.ordered(layer.keys[:, :, sinks:]).to(EXACT).chunk(2, dim=-1)
     keys = torch.cat((a * cos + b * sin, b * cos - a * sin), dim=-1)  # turned back, instead of the queries on
     centre = queries.mean(dim=2)
     logits = centre.view(batch, kv_heads, -1, dim) @ keys.transpose(-1, -2) * scale  # [B, H_kv, group, n - sinks]

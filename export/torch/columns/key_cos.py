@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_key_cos(layer: Layer) -> Tensor:
     """Cosine of the token's key and the mean of the keys' directions."""
     keys = layer.keys.to(EXACT)

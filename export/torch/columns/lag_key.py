@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_lag_key(layer: Layer, lag: int = 128, sinks: int = 4) -> Tensor:
     """How the token's key spreads over its channels by the range of the partition that follows (LagKV)."""
     return spread_by_next_partition(layer.in_order(layer.keys), lag, sinks)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_observed_attn(layer: Layer) -> Tensor:
     """Mean of the attention to the token over the queries that could see it."""
     queries = layer.tokens - layer.positions

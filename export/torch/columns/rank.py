@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_rank(layer: Layer, column: Tensor) -> Tensor:
     """Place of the column's value among all of the layer, from 0 to 1; equals share the mean of their places."""
     shape = layer.keys.shape[:3]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_replayed_attn(
     layer: Layer, window: int = 64, count: int = 128, all: bool = False, rms: bool = False
 ) -> Tensor:
@@ -13,10 +14,10 @@ def column_replayed_attn(
     steps = torch.arange(count, device=layer.keys.device)
     asked = tokens - window + steps * window // count
     rope = found_rope(layer)
-    queries = layer.queries(asked, turned=False)[..., rope.order].to(EXACT)
+    queries = rope.ordered(layer.queries(asked, turned=False)).to(EXACT)
     angles = (layer.start + tokens + steps).to(EXACT)[:, None] * rope.frequencies
     queries = turn(queries, angles, rope.factor).reshape(batch, kv_heads, -1, dim)  # the group's heads in turn
-    keys = layer.keys[..., rope.order].to(EXACT)
+    keys = rope.ordered(layer.keys).to(EXACT)
     logits = queries @ keys.transpose(-1, -2) * layer.scale
     seen = visible(tokens + steps, torch.arange(tokens, device=keys.device), layer.window)
     seen = seen.repeat(logits.shape[2] // count, 1)  # of the group's heads

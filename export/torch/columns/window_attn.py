@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_window_attn(layer: Layer, window: int = 64, pool: int = 1, avg: bool = False, max: bool = False) -> Tensor:
     """Mean of the attention to the token over the last queries; pooled along the tokens before the window (SnapKV)."""
     mean = latest_attention(layer, window).mean(dim=(2, 3), dtype=EXACT)

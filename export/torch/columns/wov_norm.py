@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def column_wov_norm(layer: Layer) -> Tensor:
     """L1 norm of the token's value behind the output projection, mean over the query heads of its KV head."""
     values = layer.values.float()

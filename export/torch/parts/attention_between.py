@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def attention_between(layer: Layer, first: int, last: int) -> Tensor:
     """Attention of the queries at positions first .. last - 1, in float32: [B, H_kv, group, last - first, n]."""
     batch, kv_heads, tokens, dim = layer.keys.shape

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def attention_blocks(layer: Layer) -> Iterator[Tensor]:
     """Attention of all queries, mean over each KV head's query heads, by blocks of queries: [B, H_kv, block, n]."""
     batch, _, tokens, _ = layer.keys.shape

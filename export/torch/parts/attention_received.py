@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 @once
 def attention_received(layer: Layer) -> Tensor:
     """Sum of the attention to each token over all queries."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def mean_rotation(layer: Layer, counts: Tensor) -> tuple[Tensor, Tensor]:
     """RoPE's cosines and sines, each [.., d/2]: means over the first `counts` positions that follow the prompt."""
     rope, counts = found_rope(layer), counts.clamp_min(1)

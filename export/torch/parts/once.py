@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def once(statistic: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Computes a statistic of a layer once, however many columns follow from it."""
 

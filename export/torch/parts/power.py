@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def power(a: Tensor | float, b: Tensor | float) -> Tensor:
     """a^b, |a|^b where a is negative and b not an integer, and 0 where it would be 1 / 0; NaN where either is."""
     a, b = like_each_other(a, b)

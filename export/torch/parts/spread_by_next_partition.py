@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 def spread_by_next_partition(vectors: Tensor, lag: int, sinks: int) -> Tensor:
     """Softmax, over each partition's tokens, of the deviation over channels of (x - low) / (high - low).
 

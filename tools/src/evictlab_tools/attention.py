@@ -22,7 +22,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.errors import ToolError
-from evictlab_tools.rope import Rope
+from evictlab_tools.prompt.rotation import Rope
 
 ATTENTION = "evictlab_recorder"  # the attention function's name in the registry
 UNSUPPORTED = {

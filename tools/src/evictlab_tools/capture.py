@@ -119,9 +119,9 @@ def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sen
         held = {"q": rope.ordered(attention.q), "k": rope.ordered(attention.k), "v": attention.v}
         for name, tensor in held.items():
             put_tensor(tensors, f"layers.{layer}.{name}", tensor.numpy(), settings.dtype)
-        tensors[f"layers.{layer}.rope_inv_freq"] = rope.inv_freq.numpy().astype(np.float32)
-        if rope.scale != 1:
-            tensors[f"layers.{layer}.rope_scale"] = np.array([rope.scale], np.float32)
+        tensors[f"layers.{layer}.rope_inv_freq"] = rope.frequencies.numpy().astype(np.float32)
+        if rope.factor != 1:
+            tensors[f"layers.{layer}.rope_scale"] = np.array([rope.factor], np.float32)
         if settings.wov_l1:
             tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
         if layer in sensitive:

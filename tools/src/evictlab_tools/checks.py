@@ -22,7 +22,8 @@ from torch import Tensor
 
 from evictlab_tools.attention import Call, LayerAttention, queries_of, recompute_weights, refusal
 from evictlab_tools.errors import ToolError
-from evictlab_tools.rope import Rope, find_rope, tolerance
+from evictlab_tools.prompt.rotation import Rope
+from evictlab_tools.rope import find_rope, tolerance
 
 ROWS = 64  # of a run's queries whose outputs are recomputed
 FAR = 1_000_003  # positions: so far are they moved to see whether queries depend on them
@@ -164,7 +165,7 @@ def _prove_rope(
         raise refused("its queries depend on their positions by more than RoPE (a temperature by position, say)")
     tokens, dim = before.shape[1:]
     if torch.equal(before, attention.q) and tokens > 1:
-        return Rope(torch.zeros(dim // 2), 1.0)
+        return Rope(torch.zeros(dim // 2))
     rope = find_rope(turned_by, before, attention.q, float(rotation[0].flatten()[0]), bound)
     if rope is None:
         raise refused(

@@ -121,7 +121,7 @@ class EvictlabPress(PromptScorer):
         turns = queries is not None and (reads_tensors or any(name in self._columns for name in TURNING_COLUMNS))
         rope = found_rope(layer) if turns else None
         if rope is not None and queries is not None:
-            queries, keys = queries[..., rope.order], keys[..., rope.order]
+            queries, keys = rope.ordered(queries), rope.ordered(keys)
         projection = _tensor(layer.projection()) if needs.may_use_wov_norm else None
         q, k, v = None if queries is None else _floats(queries), _floats(keys), _floats(values)
         config = module.config.get_text_config()

@@ -4,32 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from evictlab_tools.prompt.layer import EXACT, Layer
 from evictlab_tools.prompt.question import alike
+from evictlab_tools.prompt.rotation import Rope, rotations, turn
 
 
 # Exported presses hold what follows.
-@dataclass(frozen=True)
-class Rope:
-    """RoPE turns the pairs of channels (t, t + d/2), once channels are in this order."""
-
-    frequencies: Tensor  # [d/2], radians a position; 0 of what is not turned
-    factor: float  # on cosines and sines
-    order: Tensor  # [d], channels
-
-
-def turn(x: Tensor, angles: Tensor, factor: float) -> Tensor:
-    """x [..., d] by angles [..., d/2]."""
-    a, b = x.chunk(2, dim=-1)
-    cos, sin = angles.cos() * factor, angles.sin() * factor
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
-
-
 def frequencies_of(layer: Layer) -> Iterator[tuple[Tensor, float]]:
     """The rotary embedding's frequencies that give the layer's cosines, and the factor on these; the best first."""
     rotation = layer.kwargs.get("position_embeddings")
@@ -52,29 +36,12 @@ def frequencies_of(layer: Layer) -> Iterator[tuple[Tensor, float]]:
         yield frequencies, factor
 
 
-def orders(turned: int, channels: int, device: torch.device) -> Iterator[Tensor]:
-    """Which channels the pairs may be: first and second halves, or neighbours; of the first channels or the last."""
-    for first in {0, channels - 2 * turned}:
-        some = first + torch.arange(2 * turned, device=device)
-        rest = torch.cat(
-            (torch.arange(first, device=device), torch.arange(first + 2 * turned, channels, device=device))
-        )
-        a, b = rest.chunk(2) if len(rest) else (rest, rest)
-        for pairs in (some.view(2, turned), some.view(turned, 2).T):
-            yield torch.cat((pairs[0], a, pairs[1], b))
-
-
 def candidates(layer: Layer, channels: int) -> Iterator[Rope]:
     for frequencies, factor in frequencies_of(layer):
-        rest = channels - 2 * len(frequencies)
-        if rest < 0 or rest % 2 != 0 or (rest > 0 and abs(factor - 1) > 0.01):
-            continue
-        padded = torch.cat((frequencies, frequencies.new_zeros(rest // 2)))
-        for order in orders(len(frequencies), channels, frequencies.device):
-            yield Rope(padded, factor, order)
+        if 2 * len(frequencies) == channels or abs(factor - 1) <= 0.01:  # the factor would be on all channels
+            yield from rotations(frequencies, channels, factor, last=True)
     if layer.kwargs.get("position_embeddings") is not None:  # and makes no use of them
-        device = layer.keys.device
-        yield Rope(torch.zeros(channels // 2, dtype=EXACT, device=device), 1.0, torch.arange(channels, device=device))
+        yield Rope(torch.zeros(channels // 2, dtype=EXACT, device=layer.keys.device))
 
 
 def found_rope(layer: Layer) -> Rope:
@@ -87,8 +54,8 @@ def found_rope(layer: Layer) -> Rope:
     at = layer.start + torch.arange(where.start, where.stop, device=after.device, dtype=EXACT)
     if torch.equal(after, layer.queries(where, later=100_000)):
         for rope in candidates(layer, after.shape[-1]):
-            turned = turn(before[..., rope.order].to(EXACT), at[:, None] * rope.frequencies, rope.factor)
-            if alike(turned, after[..., rope.order]):
+            turned = turn(rope.ordered(before).to(EXACT), at[:, None] * rope.frequencies, rope.factor)
+            if alike(turned, rope.ordered(after)):
                 layer.known["rope"] = rope
                 return rope
     raise layer.refuse(
