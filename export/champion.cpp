@@ -70,10 +70,17 @@ Champion from_formula_file(const std::string& file) {
     const std::string stem = fs::path(file).stem().string();
     champion.name = is_identifier(stem) ? stem : usual_name("formula", champion.formula);
     std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);)
-        if (const auto at = line.find('#');
-            at != std::string::npos && line.find_first_not_of("# \t\r", at) < line.size())
-            champion.provenance.push_back(line.substr(line.find_first_not_of("# \t\r", at)));
+    for (std::string line; std::getline(lines, line);) {
+        const auto begin = line.find_first_not_of("# \t\r", line.find('#'));
+        if (begin >= line.size()) continue;
+        constexpr std::string_view licence = "SPDX-License-Identifier:";
+        const std::string comment = line.substr(begin);
+        const auto expression = comment.find_first_not_of(" \t", licence.size());
+        if (!comment.starts_with(licence))
+            champion.provenance.push_back(comment);
+        else if (expression < comment.size())
+            champion.licence = comment.substr(expression, comment.find_last_not_of(" \t\r") + 1 - expression);
+    }
     return champion;
 }
 

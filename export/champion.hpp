@@ -14,6 +14,7 @@ struct Champion {
     /// Lines that say where it comes from, without comment signs: of a run its suite, seed, candidate, hypothesis,
     /// errors and the command that repeats it; of a file its comments.
     std::vector<std::string> provenance;
+    std::string licence = "MIT"; ///< of the formula, an SPDX expression: a file's own, if it has one
 };
 
 /// `what` is a run's state file (its champion), `FILE:ID` one of the run's champions by its id, a `.formula` file, a

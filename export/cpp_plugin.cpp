@@ -38,8 +38,7 @@ constexpr std::string_view source = R"(@COMMENT@// formula     @FORMULA@
 //
 // Sums, products, quotients, square roots, comparisons and the powers 1, 2, 3, 0.5 and -1 are the formula's to the bit;
 // exp, log, tanh and other powers are the C library's and may differ in the last place.
-// SPDX-License-Identifier: MIT
-#include <evictlab/scorer.hpp>
+@LICENCE@#include <evictlab/scorer.hpp>
 
 #include <cmath>
 #include <limits>
@@ -126,7 +125,8 @@ std::string cpp_plugin(const Champion& champion, std::string_view version) {
                            {"@SPANS@", spans_text(variables)},
                            {"@SCORE@", score},
                            {"@FORMULA@", formula::print(champion.formula)},
-                           {"@COMMENT@", provenance_comment(champion, version, "// ")}});
+                           {"@COMMENT@", provenance_comment(champion, version, "// ")},
+                           {"@LICENCE@", licence_line(champion, false, "// ")}});
 }
 
 } // namespace evictlab::exporting

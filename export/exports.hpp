@@ -21,6 +21,10 @@ std::string kvpress_press(const Champion& champion, std::string_view version);
 /// Of the class in it: `MineH2oPress` for mine_h2o.
 std::string press_class(std::string_view name);
 
+/// Under which licence a file may be used, as an SPDX line: the formula's, and Evictlab's where it holds more than
+/// that.
+std::string licence_line(const Champion& champion, bool formula_alone, std::string_view sign);
+
 /// Lines that each begin with `sign` ("# "): what this is, the provenance and the formula. Nothing in them ends the
 /// comment.
 std::string provenance_comment(const Champion& champion, std::string_view version, std::string_view sign);

@@ -154,10 +154,9 @@ std::string kvpress_press(const Champion& champion, std::string_view version) {
                                                                    {"@COLUMNS@\n", columns_text},
                                                                    {"@SCORES@", expression}});
     return provenance_comment(champion, version, "# ") +
-           fmt::format("# formula     {}\n# A press of NVIDIA's kvpress 0.5.5: pip install kvpress==0.5.5\n"
-                       "# SPDX-License-Identifier: MIT\n",
+           fmt::format("# formula     {}\n# A press of NVIDIA's kvpress 0.5.5: pip install kvpress==0.5.5\n",
                        formula::print(champion.formula)) +
-           filled(body, {{"@IMPORTS@\n", imports_of(body)}});
+           licence_line(champion, false, "# ") + filled(body, {{"@IMPORTS@\n", imports_of(body)}});
 }
 
 } // namespace evictlab::exporting

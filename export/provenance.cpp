@@ -27,8 +27,15 @@ std::string provenance_comment(const Champion& champion, std::string_view versio
     return comment;
 }
 
+std::string licence_line(const Champion& champion, bool formula_alone, std::string_view sign) {
+    const std::string own = harmless(champion.licence);
+    const bool alone = formula_alone || own == "MIT";
+    return fmt::format("{}SPDX-License-Identifier: {}\n", sign, alone ? own : fmt::format("MIT AND ({})", own));
+}
+
 std::string formula_file(const Champion& champion, std::string_view version) {
-    return provenance_comment(champion, version, "# ") + formula::print(champion.formula) + "\n";
+    return provenance_comment(champion, version, "# ") + licence_line(champion, true, "# ") +
+           formula::print(champion.formula) + "\n";
 }
 
 } // namespace evictlab::exporting

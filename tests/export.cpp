@@ -1,6 +1,9 @@
 // A formula leaves the lab with its provenance: as a file that loads as a scorer, and as Python and C++ that a reader
 // can follow. What the plugin keeps is compared in out_of_tree.cpp, what the press keeps in tools/tests/test_export.py.
 // SPDX-License-Identifier: MIT
+#include <fstream>
+#include <tuple>
+
 #include "base/error.hpp"
 #include "export/exports.hpp"
 #include "export/torch_pieces.hpp"
@@ -132,5 +135,29 @@ TEST_CASE("no provenance ends a comment") {
     const exporting::Champion champion = made("key_norm", {"a\nb", "ends in \\", "\"\"\" */"});
     const std::string text = exporting::cpp_plugin(champion, "0");
     CHECK_THAT(text, ContainsSubstring("// a b\n// ends in\n// \"\"\" */\n"));
-    CHECK_THAT(exporting::formula_file(champion, "0"), ContainsSubstring("# a b\n# ends in\n# \"\"\" */\nkey_norm\n"));
+    CHECK_THAT(exporting::formula_file(champion, "0"),
+               ContainsSubstring("# a b\n# ends in\n# \"\"\" */\n# SPDX-License-Identifier: MIT\nkey_norm\n"));
+}
+
+TEST_CASE("every file that is exported says its licence once: the formula's own, beside the laboratory's") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    {
+        std::ofstream(folder / "mine.formula") << "# mine\n# SPDX-License-Identifier: MPL-2.0 \nkey_norm\n";
+        std::ofstream(folder / "plain.formula") << "# nothing said\nkey_norm\n";
+    }
+    for (const auto& [name, formula, code] :
+         {std::tuple("mine", "MPL-2.0", "MIT AND (MPL-2.0)"), std::tuple("plain", "MIT", "MIT")})
+        for (const auto& [form, file, expected] :
+             {std::tuple("formula", "out.formula", formula), std::tuple("kvpress", "out_press.py", code),
+              std::tuple("cpp-plugin", "out/out.cpp", code), std::tuple("cpp-plugin", "out/CMakeLists.txt", "MIT")}) {
+            std::filesystem::remove_all(folder / "out");
+            const Outcome exported =
+                shell(std::string("evictlab export ") + name + ".formula --to " + form + " --name out", where);
+            INFO(form << " of " << name << "\n" << exported.err);
+            REQUIRE(exported.code == 0);
+            const std::string text = bytes_of(folder / file);
+            CHECK(after(text, "SPDX-License-Identifier: ") == expected);
+            CHECK(text.find("SPDX-License-Identifier", text.find("SPDX-License-Identifier") + 1) == std::string::npos);
+        }
 }

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view cmake_lists = R"(cmake_minimum_required(VERSION 3.22)
+constexpr std::string_view cmake_lists = R"(# SPDX-License-Identifier: MIT
+cmake_minimum_required(VERSION 3.22)
 project(@NAME@ LANGUAGES CXX)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
