@@ -6,8 +6,8 @@
 #include <functional>
 #include <limits>
 
-#include "framework/cut/rank_kernels.hpp"
 #include "base/numeric/aligned.hpp"
+#include "framework/cut/rank_kernels.hpp"
 
 namespace evictlab {
 namespace {

@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "framework/cut/lanes.hpp"
 #include "base/numeric/aligned.hpp"
+#include "framework/cut/lanes.hpp"
 
 namespace evictlab {
 namespace {

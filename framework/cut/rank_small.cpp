@@ -6,9 +6,9 @@
 #include <limits>
 #include <span>
 
+#include "base/numeric/aligned.hpp"
 #include "framework/cut/lanes.hpp"
 #include "framework/cut/rank_kernels.hpp"
-#include "base/numeric/aligned.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <optional>
 
-
 namespace evictlab {
 
 const OutputMetric* OutputMetrics::of(const CapturedTrace& trace, std::size_t layer) const {

@@ -79,18 +79,22 @@ def table(errors: dict[str, list[float]]) -> str:
     return "\n".join(lines)
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
         prog="evictlab-ablation",
         description="What options of `evictlab evolve` are worth: the same search with and without, over seeds.",
         epilog="example: evictlab-ablation --evaluations 20000 --variant '--islands 4' --variant '--tuned 0'",
     )
-    parser.add_argument("--suite", default="micro", help="as for evictlab evolve (micro)")
-    parser.add_argument("--seeds", type=int, default=5, help="runs a variant, with the seeds 1 to N (5)")
-    parser.add_argument("--evaluations", type=int, default=20000, help="formulas that a run measures (20000)")
-    parser.add_argument("--variant", action="append", help="options of evolve; may be repeated (all that there are)")
-    parser.add_argument("--with", dest="always", default="", help="options of evolve that all runs have")
-    given = parser.parse_args(arguments)
+    result.add_argument("--suite", default="micro", help="as for evictlab evolve (micro)")
+    result.add_argument("--seeds", type=int, default=5, help="runs a variant, with the seeds 1 to N (5)")
+    result.add_argument("--evaluations", type=int, default=20000, help="formulas that a run measures (20000)")
+    result.add_argument("--variant", action="append", help="options of evolve; may be repeated (all that there are)")
+    result.add_argument("--with", dest="always", default="", help="options of evolve that all runs have")
+    return result
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
     program = Library(find_library()).program
     common = ["--suite", given.suite, "--evaluations", str(given.evaluations), *shlex.split(given.always)]
     errors = measure(

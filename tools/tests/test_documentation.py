@@ -1,0 +1,79 @@
+"""Commands of these tools in the documentation: their options exist. tests/documentation.cpp has all other commands."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import re
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evictlab_tools import ablation, capture
+from evictlab_tools.corpus import command as corpus
+from evictlab_tools.propose import command as propose
+from evictlab_tools.tuning import command as tuning
+from evictlab_tools.verdict import command as verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+PARSERS: dict[str, ArgumentParser] = {
+    "evictlab-ablation": ablation.parser(),
+    "evictlab-capture": capture.parser(),
+    "evictlab-corpus": corpus.parser(),
+    "evictlab-propose": propose.parser(),
+    "evictlab-tune": tuning.parser(),
+    "evictlab-verdict": verdict.parser(),
+}
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SPAN = re.compile(r"`(evictlab-[a-z]+ [^`]+)`")
+
+
+def pages() -> dict[str, str]:
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "speed/README.md"]
+    return {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in sorted(found)}
+
+
+def commands(words: list[str]) -> Iterator[list[str]]:
+    """Those of these tools, also within an option's value."""
+    for at, word in enumerate(words):
+        if Path(word).name in PARSERS:
+            end = next((i for i, later in enumerate(words) if i > at and later in ("&&", ";", ">", "|")), len(words))
+            yield [Path(word).name, *words[at + 1 : end]]
+        elif " " in word:
+            yield from commands(shlex.split(word))
+
+
+def typed(page: str) -> list[list[str]]:
+    lines = "".join(SHELL.findall(page)).replace("\\\n", " ").splitlines()
+    return [command for line in lines for command in commands(shlex.split(line, comments=True))]
+
+
+@pytest.mark.parametrize(("name", "page"), pages().items(), ids=pages())
+def test_commands_have_the_options_of_their_programs(name: str, page: str) -> None:
+    for program, *arguments in typed(page):
+        if "--help" not in arguments:
+            PARSERS[program].parse_args(arguments)
+
+
+@pytest.mark.parametrize(("name", "page"), pages().items(), ids=pages())
+def test_options_within_a_sentence_are_their_programs(name: str, page: str) -> None:
+    for program, *arguments in map(str.split, SPAN.findall(page)):
+        known = PARSERS[program].format_help()
+        for word in arguments:
+            assert not word.startswith("--") or word.split("=")[0] in known, f"{name}: {program} has no {word}"
+
+
+def test_commands_are_found_where_they_stand() -> None:
+    page = "```sh\nevictlab evolve --judge 'evictlab-verdict a b \\\n  --serve' # not this: evictlab-tune\n```\n"
+    assert typed(page) == [["evictlab-verdict", "a", "b", "--serve"]]
+    assert typed(
+        "```sh\nX=1 venv/bin/evictlab-capture a && evictlab-corpus b > c\n```\n```text\nevictlab-tune\n```\n"
+    ) == [
+        ["evictlab-capture", "a"],
+        ["evictlab-corpus", "b"],
+    ]
+    assert sum(len(typed(page)) for page in pages().values()) > 10
+    with pytest.raises(SystemExit):
+        PARSERS["evictlab-capture"].parse_args(["model", "text", "--out", "x", "--no-such-option"])
