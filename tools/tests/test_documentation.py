@@ -59,7 +59,7 @@ def test_commands_have_the_options_of_their_programs(name: str, page: str) -> No
 
 @pytest.mark.parametrize(("name", "page"), pages().items(), ids=pages())
 def test_options_within_a_sentence_are_their_programs(name: str, page: str) -> None:
-    for program, *arguments in map(str.split, SPAN.findall(page)):
+    for program, *arguments in map(shlex.split, SPAN.findall(page)):
         known = PARSERS[program].format_help()
         for word in arguments:
             assert not word.startswith("--") or word.split("=")[0] in known, f"{name}: {program} has no {word}"
@@ -68,12 +68,8 @@ def test_options_within_a_sentence_are_their_programs(name: str, page: str) -> N
 def test_commands_are_found_where_they_stand() -> None:
     page = "```sh\nevictlab evolve --judge 'evictlab-verdict a b \\\n  --serve' # not this: evictlab-tune\n```\n"
     assert typed(page) == [["evictlab-verdict", "a", "b", "--serve"]]
-    assert typed(
-        "```sh\nX=1 venv/bin/evictlab-capture a && evictlab-corpus b > c\n```\n```text\nevictlab-tune\n```\n"
-    ) == [
-        ["evictlab-capture", "a"],
-        ["evictlab-corpus", "b"],
-    ]
+    page = "```sh\nX=1 venv/bin/evictlab-capture a && evictlab-corpus b > c\n```\n```text\nevictlab-tune\n```\n"
+    assert typed(page) == [["evictlab-capture", "a"], ["evictlab-corpus", "b"]]
     assert sum(len(typed(page)) for page in pages().values()) > 10
     with pytest.raises(SystemExit):
         PARSERS["evictlab-capture"].parse_args(["model", "text", "--out", "x", "--no-such-option"])
