@@ -1,0 +1,61 @@
+"""Files of results that are shipped: one name of a suite means one hash, but for what a page tells apart."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs/results"
+NAMED = re.compile(r"\bsuite `?([\w-]+)`?,? `?sha256:([0-9a-f]{64})", re.IGNORECASE)  # in tables and in what judges say
+RECORD = re.compile(r'"name":\s*"([\w-]+)",\s*"hash":\s*"sha256:([0-9a-f]{64})"')  # in verdicts, benches and runs
+
+# Captured on two machines; no third capture would be either of them.
+TWO_CAPTURES = {
+    "smollm2-full": {
+        "63e5c382b971d80fbbc0ea9854985f891b70c4c25a03817f48892c5ef231f2b8",
+        "ea3278b6234f6ced450fd320292ac39651e4416507757573ca71ab4a1e12482f",
+    }
+}
+
+
+def suites_in(text: str) -> Iterator[tuple[str, str]]:
+    """Names and hashes."""
+    for pattern in (NAMED, RECORD):
+        yield from pattern.findall(text)
+
+
+def test_a_suites_name_means_one_hash() -> None:
+    files: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # by name and hash
+    for file in (file for file in RESULTS.rglob("*") if file.is_file()):
+        for name, digest in suites_in(file.read_text("utf-8")):
+            files[name][digest].add(file.name)
+    assert files["smollm2-full"].keys() == TWO_CAPTURES["smollm2-full"], "files of both are shipped"
+    several = {name: set(hashes) for name, hashes in files.items() if len(hashes) > 1}
+    assert several == TWO_CAPTURES, {name: dict(files[name]) for name in several}
+
+
+def test_the_page_tells_two_captures_apart() -> None:
+    page = (RESULTS / "evolved-real.md").read_text("utf-8").split("### Which smollm2-full\n")[1].split("\n#")[0]
+    rows = [row for row in page.splitlines() if row.startswith("| `smollm2-full`")]
+    for digest in TWO_CAPTURES["smollm2-full"]:
+        (row,) = (row for row in rows if f"`{digest[:16]}...`" in row)
+        named = [RESULTS / name for name in re.findall(r"`([\w./-]+\.json)`", row)]
+        assert named
+        for file in named:
+            assert {found for name, found in suites_in(file.read_text("utf-8")) if name == "smollm2-full"} == {digest}
+
+
+def test_names_and_hashes_are_found() -> None:
+    digest = "0123456789abcdef" * 4
+    for text in (
+        f"Suite `micro`, `sha256:{digest}`, parameters",
+        f"sha256 00), suite micro sha256:{digest}",
+        json.dumps({"suite": {"name": "micro", "hash": f"sha256:{digest}"}}),
+        json.dumps({"suite": {"name": "micro", "hash": f"sha256:{digest}"}}, separators=(",", ":")),
+    ):
+        assert list(suites_in(text)) == [("micro", digest)]
