@@ -16,7 +16,8 @@ if(built_in_scorers)
 endif()
 install(DIRECTORY framework/include/evictlab capi/include/evictlab DESTINATION include)
 install(DIRECTORY suites/ DESTINATION share/evictlab/suites OPTIONAL)
-install(FILES LICENSE DESTINATION share/doc/evictlab)
+install(FILES LICENSE REUSE.toml DESTINATION share/doc/evictlab)
+install(DIRECTORY LICENSES DESTINATION share/doc/evictlab) # of what suites hold
 install(FILES README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md DESTINATION share/doc/evictlab)
 install(DIRECTORY docs DESTINATION share/doc/evictlab)
 

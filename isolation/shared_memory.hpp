@@ -1,7 +1,7 @@
 // Memory that two processes share: an unnamed file (memfd) whose pages take room when first touched, also by reading.
 // So one that may become large is as long as what its maker has asked for, and whoever reaches past that gets SIGBUS
-// and no pages. Linux frees it with the last process that holds it, however that one ended. SPDX-License-Identifier:
-// MIT
+// and no pages. Linux frees it with the last process that holds it, however that one ended.
+// SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
 

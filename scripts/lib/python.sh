@@ -1,4 +1,4 @@
-# The Python tools: build/venv with what tools/requirements*.txt pins. To be sourced after setup.sh.
+# The Python tools: build/venv with what tools/constraints.txt pins. To be sourced after setup.sh.
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 
@@ -13,7 +13,7 @@ python_environment() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "the Python tools need Python 3.10 or newer"
     local stamp="$venv/pins.sha256" wanted
     wanted=$({
-        cat "$root"/tools/requirements*.txt "$root/tools/pyproject.toml"
+        cat "$root/tools/constraints.txt" "$root/tools/pyproject.toml"
         python3 -VV
         printf '%s\n' "$root"
     } | sha256sum | cut -d' ' -f1)
@@ -22,7 +22,7 @@ python_environment() {
     rm -f "$stamp"
     quietly venv python3 -m venv --clear "$venv"
     quietly pip "$venv/bin/python" -m pip install --disable-pip-version-check \
-        -r "$root/tools/requirements-dev.txt" -e "$root/tools"
+        -c "$root/tools/constraints.txt" -e "$root/tools[dev]"
     printf '%s\n' "$wanted" >"$stamp"
 }
 
