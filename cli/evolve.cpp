@@ -124,7 +124,7 @@ void print_outcome(const SearchSuites& search, const evolution::RunResult& resul
         return run_bench(suite, std::vector{scorer_of(champion, space)}, options);
     }();
     if (!bench.failures.empty()) throw PluginError(bench.failures.front());
-    say("champion    {}\n", champion.text());
+    say("champion    {}\n", champion.genome.text());
     for (const Split split : all_splits)
         if (suite.size(split) > 0)
             say("{:<10}  {}\n", fmt::format("{} error", to_string(split)),

@@ -51,8 +51,8 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
                         file, summary.suite, summary.suite_hash, suite.hash()));
     std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
     const std::string label = report::champion_label(summary);
-    if (!summary.champion.parameters)
-        scorers.push_back(Scorer::from_formula(label, summary.champion.formula));
+    if (!summary.champion.genome.parameters())
+        scorers.push_back(Scorer::from_formula(label, summary.champion.genome.formula()));
     else if (std::ranges::find(scorers, label, &Scorer::label) == scorers.end())
         scorers.push_back(make_scorer(label, host));
     const input::HoldStop held;

@@ -69,7 +69,7 @@ void load_tuned_plugins(const po::variables_map& values, const evolution::RunIde
 }
 
 Scorer scorer_of(const evolution::Candidate& candidate, const ParameterSpace* space) {
-    return space ? space->scorer(candidate.parameters->values) : Scorer::from_formula("champion", candidate.formula);
+    return space ? space->scorer(candidate.genome.parameters()->values) : Scorer::from_formula("champion", candidate.genome.formula());
 }
 
 } // namespace evictlab::cli

@@ -16,8 +16,8 @@ std::uint32_t family_of(ColumnId id) {
 
 bool better(const Member& a, const Member& b) {
     if (a.train.average != b.train.average) return a.train.average < b.train.average;
-    if (a.formula.size() != b.formula.size()) return a.formula.size() < b.formula.size();
-    return a.hash < b.hash;
+    if (a.genome.size() != b.genome.size()) return a.genome.size() < b.genome.size();
+    return a.genome.hash() < b.genome.hash();
 }
 
 } // namespace
@@ -32,10 +32,10 @@ std::uint32_t archive_cell(const formula::Formula& formula) {
 
 void offer_to_archive(std::vector<Member>& archive, std::span<const Member> members) {
     for (const Member& member : members) {
-        const std::uint32_t cell = archive_cell(member.formula);
-        const auto at =
-            std::ranges::lower_bound(archive, cell, {}, [](const Member& kept) { return archive_cell(kept.formula); });
-        if (at == archive.end() || archive_cell(at->formula) != cell)
+        const std::uint32_t cell = archive_cell(member.genome.formula());
+        const auto at = std::ranges::lower_bound(
+            archive, cell, {}, [](const Member& kept) { return archive_cell(kept.genome.formula()); });
+        if (at == archive.end() || archive_cell(at->genome.formula()) != cell)
             archive.insert(at, member);
         else if (better(member, *at))
             *at = member;

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 
-#include "base/digest/digest.hpp"
 #include "evolution/islands.hpp"
 #include "evolution/parents.hpp"
 #include "evolution/variation/expression.hpp"
@@ -21,6 +20,7 @@ constexpr int tries_a_slot = 8;
 /// What all slots share.
 struct Nursery {
     const RunState& state;
+    const Seen& tried;
     const RunConfig& config;
     const Fitness& fitness;
     Parents parents;
@@ -28,8 +28,8 @@ struct Nursery {
     std::vector<ColumnId> columns;
     std::vector<double> weights;
 
-    Nursery(const RunState& before, const RunConfig& run_config, const Fitness& run_fitness)
-        : state(before), config(run_config), fitness(run_fitness), parents(before, run_config),
+    Nursery(const RunState& before, const Seen& seen_before, const RunConfig& run_config, const Fitness& run_fitness)
+        : state(before), tried(seen_before), config(run_config), fitness(run_fitness), parents(before, run_config),
           generation(before.generation + 1) {
         for (const auto& name : config.columns) columns.push_back(columns::intern(name));
         if (config.space)
@@ -37,7 +37,7 @@ struct Nursery {
         else
             for (const auto& each : operators()) weights.push_back(each.weight);
     }
-    bool seen(const std::string& hash) const { return state.seen.hashes.contains(hash_number(hash)); }
+    bool seen(const Candidate& candidate) const { return tried.hashes.contains(candidate.genome.hash()); }
 };
 
 /// Folding makes constants of many digits out of tidy ones.
@@ -73,7 +73,7 @@ void credit(Bred& bred, std::string_view op, std::string hypothesis, const Paren
     const Member& best = **std::min_element(parents.begin(), parents.end(), [](const Member* a, const Member* b) {
         return a->train.average < b->train.average;
     });
-    bred.parent = {best.train.average, best.size()};
+    bred.parent = {best.train.average, best.genome.size()};
 }
 
 std::optional<Bred> vary_formula(const Nursery& nursery, std::uint32_t slot, Rng& rng) {
@@ -81,16 +81,15 @@ std::optional<Bred> vary_formula(const Nursery& nursery, std::uint32_t slot, Rng
     const ParentMembers parents = choose_parents(nursery, slot, chosen.mating, rng);
     std::vector<const formula::Formula*> formulas;
     formulas.reserve(parents.size());
-    for (const Member* parent : parents) formulas.push_back(&parent->formula);
+    for (const Member* parent : parents) formulas.push_back(&parent->genome.formula());
 
     Offspring offspring = chosen.make(formulas, rng, {nursery.columns, nursery.config.max_nodes});
     if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
-    Bred bred =
-        new_bred(nursery, slot, new_candidate(nursery.generation, slot, with_tidy_constants(offspring.formula)));
-    const formula::Formula& formula = bred.candidate.formula;
-    if (formula.size() > nursery.config.max_nodes || !ranks_tokens(formula)) return {};
+    Genome genome = Genome::canonical(with_tidy_constants(offspring.formula));
+    if (genome.size() > nursery.config.max_nodes || !ranks_tokens(genome.formula())) return {};
+    Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, std::move(genome)));
     credit(bred, chosen.name, std::move(offspring.hypothesis), parents);
-    if (skeleton_of(formula) == parents[0]->skeleton) bred.tunings = parents[0]->tunings;
+    if (skeleton_of(bred.candidate.genome) == parents[0]->skeleton) bred.tunings = parents[0]->tunings;
     return bred;
 }
 
@@ -98,11 +97,11 @@ std::optional<Bred> vary_parameters(const Nursery& nursery, std::uint32_t slot, 
     const ParameterOperator& chosen = parameter_operators()[rng.weighted(nursery.weights)];
     const ParentMembers parents = choose_parents(nursery, slot, chosen.mating, rng);
     std::vector<const std::vector<double>*> sets;
-    for (const Member* parent : parents) sets.push_back(&parent->parameters->values);
+    for (const Member* parent : parents) sets.push_back(&parent->genome.parameters()->values);
     ParameterOffspring offspring = chosen.make(sets, rng, *nursery.config.space);
     if (offspring.values.empty()) return {};
-    Bred bred =
-        new_bred(nursery, slot, new_candidate(nursery.generation, slot, *nursery.config.space, offspring.values));
+    Genome genome = Genome::parameters_of(*nursery.config.space, offspring.values);
+    Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, std::move(genome)));
     credit(bred, chosen.name, std::move(offspring.hypothesis), parents);
     return bred;
 }
@@ -114,12 +113,12 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
         auto bred = nursery.config.space ? vary_parameters(nursery, slot, rng) : vary_formula(nursery, slot, rng);
         if (!bred) continue;
         Candidate& candidate = bred->candidate;
-        if (nursery.seen(candidate.hash)) {
+        if (nursery.seen(candidate)) {
             ++result.duplicates;
             continue;
         }
-        candidate.kept_hash = kept_hash_of(candidate.formula, nursery.config, nursery.fitness);
-        if (candidate.kept_hash && nursery.state.seen.keeps_as(*candidate.kept_hash, candidate.size())) {
+        candidate.kept_hash = kept_hash_of(candidate.genome, nursery.config, nursery.fitness);
+        if (candidate.kept_hash && nursery.tried.keeps_as(*candidate.kept_hash, candidate.genome.size())) {
             ++result.semantic_duplicates;
             continue;
         }
@@ -132,16 +131,15 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
 SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
     const OpeningStrategy& strategy = opening_strategies()[slot];
     const Member& start = nursery.state.population.front();
-    Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, formula::parse(strategy.formula)));
+    Genome genome = Genome::canonical(formula::parse(strategy.formula));
+    Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, std::move(genome)));
     credit(bred, strategy.name, std::string(strategy.hypothesis), {&start});
-    if (nursery.seen(bred.candidate.hash)) return {std::nullopt, 1, 0};
-    bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, nursery.config, nursery.fitness);
+    if (nursery.seen(bred.candidate)) return {std::nullopt, 1, 0};
+    bred.candidate.kept_hash = kept_hash_of(bred.candidate.genome, nursery.config, nursery.fitness);
     return {std::move(bred), 0, 0};
 }
 
 } // namespace
-
-std::string scorer_hash(const std::string& scorer) { return sha256_hex(scorer).substr(0, 16); }
 
 bool ranks_tokens(const formula::Formula& formula) {
     return std::any_of(formula.nodes().begin(), formula.nodes().end(), [](const formula::Node& node) {
@@ -149,36 +147,21 @@ bool ranks_tokens(const formula::Formula& formula) {
     });
 }
 
-Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula) {
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, Genome genome) {
     Candidate candidate;
     candidate.id = fmt::format("g{}-s{}", generation, slot);
     candidate.generation = generation;
     candidate.slot = slot;
-    candidate.formula = canonical(formula);
-    candidate.hash = canonical_hash(candidate.formula);
+    candidate.genome = std::move(genome);
     return candidate;
 }
 
-Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const ParameterSpace& space,
-                        std::span<const double> values) {
-    Candidate candidate;
-    candidate.id = fmt::format("g{}-s{}", generation, slot);
-    candidate.generation = generation;
-    candidate.slot = slot;
-    candidate.parameters = ParameterSet{space.text(values), {values.begin(), values.end()}, space.changed(values)};
-    candidate.hash = scorer_hash(candidate.parameters->scorer);
-    return candidate;
+std::optional<std::uint64_t> kept_hash_of(const Genome& genome, const RunConfig& config, const Fitness& fitness) {
+    return config.semantic_duplicates ? fitness.kept_hash(genome.job()) : std::nullopt;
 }
 
-std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
-                                          const Fitness& fitness) {
-    if (!config.semantic_duplicates) return std::nullopt;
-    const formula::Program program(formula);
-    return fitness.kept_hash({&program, program.constants()});
-}
-
-Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness) {
-    const Nursery nursery(state, config, fitness);
+Brood breed(const RunState& state, const Seen& seen, const RunConfig& config, const Fitness& fitness) {
+    const Nursery nursery(state, seen, config, fitness);
     const std::size_t opening = nursery.generation == 1 && !config.space ? opening_strategies().size() : 0;
     std::vector<SlotResult> slots(std::max<std::size_t>(config.population, opening));
     tbb::parallel_for(std::size_t{0}, slots.size(), [&](std::size_t i) {
@@ -192,8 +175,8 @@ Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitne
         brood.semantic_duplicates += slots[i].semantic_duplicates;
         if (!slots[i].bred) continue;
         const Candidate& candidate = slots[i].bred->candidate;
-        const std::uint64_t hash = hash_number(candidate.hash);
-        const std::size_t nodes = candidate.size();
+        const std::uint64_t hash = candidate.genome.hash();
+        const std::size_t nodes = candidate.genome.size();
         if (siblings.hashes.contains(hash)) {
             ++brood.duplicates;
         } else if (i >= opening && candidate.kept_hash && siblings.keeps_as(*candidate.kept_hash, nodes)) {

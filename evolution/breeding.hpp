@@ -24,21 +24,17 @@ struct Brood {
 };
 
 /// `config.population` slots; generation 1 of a run on formulas starts with the opening strategies. Works in parallel.
-/// With RunConfig::semantic_duplicates the candidates have kept hashes, by `fitness`.
-Brood breed(const RunState& state, const RunConfig& config, const Fitness& fitness);
+/// With RunConfig::semantic_duplicates the candidates have kept hashes, by `fitness`. What was `seen` is not made
+/// again.
+Brood breed(const RunState& state, const Seen& seen, const RunConfig& config, const Fitness& fitness);
 
 /// Candidate::kept_hash; nothing where semantic duplicates are not looked for.
-std::optional<std::uint64_t> kept_hash_of(const formula::Formula& formula, const RunConfig& config,
-                                          const Fitness& fitness);
+std::optional<std::uint64_t> kept_hash_of(const Genome& genome, const RunConfig& config, const Fitness& fitness);
 
-/// What canonical_hash() is of formulas, of a parameter set's text.
-std::string scorer_hash(const std::string& scorer);
 /// Whether the score can differ between tokens of a row; one that cannot ranks nothing.
 bool ranks_tokens(const formula::Formula& formula);
 
-/// Fills generation, slot, id, formula in canonical form and its hash; or the parameters in place of the formula.
-Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const formula::Formula& formula);
-Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, const ParameterSpace& space,
-                        std::span<const double> values);
+/// Fills generation, slot, id and genome.
+Candidate new_candidate(std::uint32_t generation, std::uint32_t slot, Genome genome);
 
 } // namespace evictlab::evolution

@@ -27,51 +27,34 @@ Status status_from_json(const JsonField& field) {
     field.fail(fmt::format("expected champion, accepted or rejected, found {}", field.shown()));
 }
 
-std::optional<std::uint64_t> number_of_hash(const std::string& hash) {
-    std::uint64_t number = 0;
-    const auto [end, wrong] = std::from_chars(hash.data(), hash.data() + hash.size(), number, 16);
-    if (wrong != std::errc{} || end != hash.data() + hash.size()) return std::nullopt;
-    return number;
-}
-
 } // namespace
 
-std::uint64_t hash_number(const std::string& hash) {
-    const auto number = number_of_hash(hash);
-    if (!number) throw Error(fmt::format("'{}' is not a hash", hash));
-    return *number;
+std::uint64_t hash_from_json(const JsonField& field) {
+    const std::string& digits = field.text();
+    std::uint64_t hash = 0;
+    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), hash, 16);
+    if (wrong != std::errc{} || end != digits.data() + digits.size()) field.fail("is no hash of 16 hexadecimal digits");
+    return hash;
 }
 
-std::uint64_t hash_number(const JsonField& field) {
-    const auto number = number_of_hash(field.text());
-    if (!number) field.fail("is no hash of 16 hexadecimal digits");
-    return *number;
-}
-
-const std::string& hash_from_json(const JsonField& field) {
-    hash_number(field);
-    return field.text();
-}
-
-std::string Candidate::text() const { return parameters ? parameters->scorer : print(formula); }
-
-std::string Candidate::scorer_text() const { return parameters ? parameters->scorer : "=" + print(formula); }
-
-Json parameters_or_formula(const std::optional<ParameterSet>& parameters, const formula::Formula& formula) {
+Json to_json(const Genome& genome) {
     Json json;
-    if (parameters) {
+    if (const ParameterSet* const parameters = genome.parameters()) {
         json["scorer"] = parameters->scorer;
         json["values"] = parameters->values;
     } else {
-        json["formula"] = print(formula);
+        json["formula"] = genome.text();
     }
     return json;
 }
 
-std::optional<ParameterSet> parameters_from_json(const JsonField& field, std::size_t changed) {
-    const auto scorer = field.optional_member("scorer");
-    if (!scorer) return std::nullopt;
-    return ParameterSet{scorer->text(), field.member("values").numbers(), changed};
+Genome genome_from_json(const JsonField& field, std::size_t changed) {
+    if (const auto scorer = field.optional_member("scorer")) {
+        ParameterSet parameters{scorer->text(), field.member("values").numbers(), changed};
+        return Genome::saved(std::move(parameters), hash_from_json(field.member("hash")));
+    }
+    formula::Formula formula = formula_from_json(field.member("formula"));
+    return Genome::saved(std::move(formula), hash_from_json(field.member("hash")));
 }
 
 Json to_json(const FormulaErrors& errors) {
@@ -105,9 +88,9 @@ Json to_json(const Candidate& candidate) {
     json["parents"] = candidate.parents;
     json["operator"] = candidate.op;
     json["hypothesis"] = candidate.hypothesis;
-    json.update(parameters_or_formula(candidate.parameters, candidate.formula));
-    json["hash"] = candidate.hash;
-    json["nodes"] = candidate.size();
+    json.update(to_json(candidate.genome));
+    json["hash"] = candidate.genome.hash_text();
+    json["nodes"] = candidate.genome.size();
     json["kept_hash"] = candidate.kept_hash ? Json(fmt::format("{:016x}", *candidate.kept_hash)) : Json(nullptr);
     json["train"] = candidate.train.by_retention.empty() ? Json(nullptr) : to_json(candidate.train);
     json["valid"] = candidate.valid ? to_json(*candidate.valid) : Json(nullptr);
@@ -127,10 +110,8 @@ Candidate candidate_from_json(const JsonField& field) {
     candidate.parents = field.member("parents").texts();
     candidate.op = field.member("operator").text();
     candidate.hypothesis = field.member("hypothesis").text();
-    candidate.parameters = parameters_from_json(field, field.member("nodes").whole<std::size_t>());
-    if (!candidate.parameters) candidate.formula = formula_from_json(field.member("formula"));
-    candidate.hash = hash_from_json(field.member("hash"));
-    if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_number(*kept);
+    candidate.genome = genome_from_json(field, field.member("nodes").whole<std::size_t>());
+    if (const auto kept = field.member_unless_null("kept_hash")) candidate.kept_hash = hash_from_json(*kept);
     if (const auto train = field.member_unless_null("train")) candidate.train = errors_from_json(*train);
     if (const auto valid = field.member_unless_null("valid")) candidate.valid = errors_from_json(*valid);
     if (const auto verdict = field.optional_member("verdict")) {

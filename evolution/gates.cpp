@@ -7,13 +7,13 @@ namespace evictlab::evolution {
 
 Judgement judge_train(const Candidate& candidate, const Reference& parent, double node_price) {
     const double train = candidate.train.average;
-    const std::size_t nodes = candidate.size();
+    const std::size_t nodes = candidate.genome.size();
     if (train < parent.train)
         return {true, fmt::format("train {:.6f} is below its parent's {:.6f}", train, parent.train)};
     if (nodes < parent.nodes && train <= parent.train + node_price * static_cast<double>(parent.nodes - nodes))
         return {true,
                 fmt::format("train {:.6f} is about its parent's {:.6f} with {} {} instead of {}", train, parent.train,
-                            nodes, candidate.parameters ? "changed parameters" : "nodes", parent.nodes)};
+                            nodes, candidate.genome.parameters() ? "changed parameters" : "nodes", parent.nodes)};
     return {false, fmt::format("train {:.6f} is not below its parent's {:.6f}", train, parent.train)};
 }
 

@@ -18,11 +18,6 @@
 namespace evictlab::evolution {
 namespace {
 
-Measurable measurable(const Candidate& candidate) {
-    if (candidate.parameters) return {nullptr, candidate.parameters->values};
-    return {&candidate.formula};
-}
-
 /// What the work on one generation shares.
 struct Bench {
     const RunConfig& config;
@@ -32,8 +27,8 @@ struct Bench {
     double node_price = 0; ///< in error
 
     std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
-        std::vector<Measurable> all;
-        for (const Candidate* candidate : candidates) all.push_back(measurable(*candidate));
+        std::vector<Genome> all;
+        for (const Candidate* candidate : candidates) all.push_back(candidate->genome);
         return evaluate_all(fitness, split, all, stop);
     }
     void select(RunState& state) const {
@@ -46,14 +41,12 @@ struct Bench {
 Member member_of(const Bred& bred, const RunConfig& config) {
     const Candidate& candidate = bred.candidate;
     Member member{candidate.id,
-                  candidate.formula,
-                  candidate.hash,
+                  candidate.genome,
                   candidate.train,
                   candidate.status != Status::rejected,
                   bred.tunings,
                   bred.island,
-                  skeleton_of(candidate),
-                  candidate.parameters};
+                  skeleton_of(candidate.genome)};
     if (config.parents != ParentSelection::lexicase) member.train.by_document.clear();
     return member;
 }
@@ -65,10 +58,10 @@ std::string refusal_reason(const std::string& failure) {
 /// Measures new candidates on train, as far as they stay in the race against their island's rival, and those that pass
 /// the first gate on valid. `judged` is the champion that a judge chose, null without one.
 void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals, const Candidate* judged) {
-    std::vector<Measurable> all;
+    std::vector<Genome> all;
     std::vector<const Rival*> rival;
     for (const Bred& bred : brood) {
-        all.push_back(measurable(bred.candidate));
+        all.push_back(bred.candidate.genome);
         rival.push_back(rivals ? rivals->of_island(bred.island) : nullptr);
     }
     auto train = race_all(bench.fitness, all, rival, bench.stop);
@@ -152,7 +145,7 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         tbb::simple_partitioner{});
 
     std::unordered_set<std::uint64_t> fresh;
-    for (const Candidate& candidate : generation.candidates) fresh.insert(hash_number(candidate.hash));
+    for (const Candidate& candidate : generation.candidates) fresh.insert(candidate.genome.hash());
     std::vector<Bred> tuned;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         Member& parent = state.population[chosen[i]];
@@ -161,15 +154,15 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         if (!(results[i].error < parent.train.average)) continue;
         const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
         Bred bred{tuned_candidate(parent, results[i], bench.config, state.generation, slot),
-                  {parent.train.average, parent.size()},
+                  {parent.train.average, parent.genome.size()},
                   parent.tunings,
                   parent.island};
-        const std::uint64_t hash = hash_number(bred.candidate.hash);
+        const std::uint64_t hash = bred.candidate.genome.hash();
         if (seen.hashes.contains(hash) || !fresh.insert(hash).second) {
             ++state.counters.duplicates;
             continue;
         }
-        bred.candidate.kept_hash = kept_hash_of(bred.candidate.formula, bench.config, bench.fitness);
+        bred.candidate.kept_hash = kept_hash_of(bred.candidate.genome, bench.config, bench.fitness);
         tuned.push_back(std::move(bred));
     }
     pass_gates(bench, tuned, nullptr, bench.outside.judge ? &state.champion() : nullptr);
@@ -181,13 +174,13 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
 void tune_champion(const Bench& bench, Generation& generation, const Seen& seen, ModelGate& gate) {
     RunState& state = generation.state;
     const Member champion = member_of({state.champion(), {}, 0, 0}, bench.config);
-    if (tunable(champion, bench.config).empty()) return;
+    if (tunable(champion.genome, bench.config).empty()) return;
     const std::uint32_t slot = bench.config.population + bench.config.tuned;
     std::optional<Candidate> tuned = tune_in_model(champion, state.champion().verdict->train, bench.config, gate,
                                                    state.generation, slot, state.counters.evaluations);
-    if (!tuned || seen.hashes.contains(hash_number(tuned->hash))) return;
+    if (!tuned || seen.hashes.contains(tuned->genome.hash())) return;
     Candidate* const candidate = &*tuned;
-    tuned->kept_hash = kept_hash_of(tuned->formula, bench.config, bench.fitness);
+    tuned->kept_hash = kept_hash_of(tuned->genome, bench.config, bench.fitness);
     tuned->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
     tuned->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
     if (!tuned->train.failure.empty() || !tuned->valid->failure.empty()) return; // the judge has no other rules
@@ -209,17 +202,11 @@ void add_history(RunState& state) {
     if (state.history.size() > history_limit) state.history.erase(state.history.begin());
 }
 
-/// The state before, but for `seen`, which is large and only read.
 RunState successor_of(const RunState& before) {
-    RunState state;
-    state.generation = before.generation + 1;
-    state.last_champion_generation = before.last_champion_generation;
-    state.counters = before.counters;
-    state.population = before.population;
-    state.champions = before.champions;
-    state.history = before.history;
-    state.archive = before.archive;
-    state.seconds = before.seconds;
+    RunState state = before;
+    ++state.generation;
+    state.proposal_outcomes.clear();
+    state.stop_reason.clear();
     return state;
 }
 
@@ -228,13 +215,14 @@ RunState successor_of(const RunState& before) {
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                             const Outside& outside) {
     const Bench bench{config, fitness, stop, outside, 0};
-    Bred start{config.space ? new_candidate(0, 0, *config.space, config.space->start())
-                            : new_candidate(0, 0, config.start_formula),
+    Bred start{new_candidate(0, 0,
+                             config.space ? Genome::parameters_of(*config.space, config.space->start())
+                                          : Genome::canonical(config.start_formula)),
                {},
                0,
                0};
     Candidate* const candidate = &start.candidate;
-    candidate->kept_hash = kept_hash_of(candidate->formula, config, fitness);
+    candidate->kept_hash = kept_hash_of(candidate->genome, config, fitness);
     candidate->op = "start";
     candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
     candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
@@ -257,13 +245,13 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
     return generation;
 }
 
-Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
+Generation next_generation(const RunState& before, const Seen& seen, const RunConfig& config, const Fitness& fitness,
                            const StopSignal& stop, const Outside& outside) {
     const Bench bench{config, fitness, stop, outside, config.node_price * before.champions.front().train.average};
-    Brood brood = breed(before, config, fitness);
+    Brood brood = breed(before, seen, config, fitness);
     Generation generation{successor_of(before), {}};
     Proposed proposed;
-    if (outside.proposer) proposed = proposals_for(before, config, outside, stop);
+    if (outside.proposer) proposed = proposals_for(before, seen, config, outside, stop);
     std::ranges::move(proposed.bred, std::back_inserter(brood.bred));
     generation.state.counters.duplicates += brood.duplicates + proposed.duplicates;
     generation.state.counters.semantic_duplicates += brood.semantic_duplicates;
@@ -271,7 +259,7 @@ Generation next_generation(const RunState& before, const RunConfig& config, cons
     const Rivals rivals(before, config, fitness);
     pass_gates(bench, brood.bred, &rivals, outside.judge ? &before.champion() : nullptr);
     admit(bench, generation, std::move(brood.bred));
-    tune_best(bench, generation, before.seen);
+    tune_best(bench, generation, seen);
     if (config.islands > 1 && generation.state.generation % config.migration == 0) {
         migrate(generation.state.population, config.islands);
         bench.select(generation.state);
@@ -279,7 +267,7 @@ Generation next_generation(const RunState& before, const RunConfig& config, cons
     if (outside.judge) {
         ModelGate gate(*outside.judge, stop);
         gate.judge(generation.state, generation.candidates, config.judged);
-        if (config.verdict_tuning > 0) tune_champion(bench, generation, before.seen, gate);
+        if (config.verdict_tuning > 0) tune_champion(bench, generation, seen, gate);
     }
     generation.proposer_failure = std::move(proposed.failure);
     generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));

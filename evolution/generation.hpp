@@ -13,7 +13,7 @@
 namespace evictlab::evolution {
 
 struct Generation {
-    RunState state;                    ///< after it; `seen` is empty: the caller keeps the one set and adds to it
+    RunState state;                    ///< after it
     std::vector<Candidate> candidates; ///< new ones, in slot order
     std::string proposer_failure{};    ///< why its proposer did not answer; "" where it did
 };
@@ -26,12 +26,13 @@ struct Outside {
     std::vector<std::string> documents{}; ///< of train, in the order of FormulaErrors::by_document
 };
 
-/// Generation 0: the start formula, which is the first champion. Throws Abandoned or JudgeLost, as below.
+/// Generation 0: the start formula, which is the first champion. Throws Interrupted or JudgeLost, as below.
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                             const Outside& outside = {});
 
-/// The generation after `before`. The same bits for any number of threads.
-Generation next_generation(const RunState& before, const RunConfig& config, const Fitness& fitness,
+/// The generation after `before`, without what was `seen` until then; the caller adds the new candidates to that. The
+/// same bits for any number of threads.
+Generation next_generation(const RunState& before, const Seen& seen, const RunConfig& config, const Fitness& fitness,
                            const StopSignal& stop, const Outside& outside = {});
 
 } // namespace evictlab::evolution

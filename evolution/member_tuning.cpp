@@ -18,13 +18,12 @@ constexpr double refused_error = 10;
 
 TuningResult tune_formula(const Member& member, const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                           const TuningOptions& options) {
-    const formula::Program program(member.formula);
+    const FitnessJob own = member.genome.job();
     std::optional<Rival> rival; // to be of use the outcome must beat what it came from
-    if (config.race && !fitness.heats().empty())
-        tbb::this_task_arena::isolate([&] { rival.emplace(fitness, FitnessJob{&program, program.constants()}); });
-    return tune_constants(program.constants(), member.train.average, options, [&](std::span<const double> constants) {
+    if (config.race && !fitness.heats().empty()) tbb::this_task_arena::isolate([&] { rival.emplace(fitness, own); });
+    return tune_constants(own.constants, member.train.average, options, [&](std::span<const double> constants) {
         stop.check();
-        const FitnessJob job{&program, constants};
+        const FitnessJob job{own.program, constants};
         double error = 0;
         // Isolated, so that waiting for this evaluation does not start another tuning on the same stack.
         tbb::this_task_arena::isolate([&] {
@@ -37,7 +36,7 @@ TuningResult tune_formula(const Member& member, const RunConfig& config, const F
 
 TuningResult tune_parameters(const Member& member, const ParameterSpace& space, const Fitness& fitness,
                              const StopSignal& stop, const TuningOptions& options) {
-    const std::vector<double>& values = member.parameters->values;
+    const std::vector<double>& values = member.genome.parameters()->values;
     return tune_constants(space.continuous(values), member.train.average, options, [&](std::span<const double> moved) {
         stop.check();
         const std::vector<double> tried = space.with_continuous(values, moved);
@@ -50,8 +49,8 @@ TuningResult tune_parameters(const Member& member, const ParameterSpace& space, 
 
 } // namespace
 
-std::vector<double> tunable(const Member& member, const RunConfig& config) {
-    return config.space ? config.space->continuous(member.parameters->values) : member.formula.constants();
+std::vector<double> tunable(const Genome& genome, const RunConfig& config) {
+    return config.space ? config.space->continuous(genome.parameters()->values) : genome.formula().constants();
 }
 
 std::vector<std::size_t> structures_to_tune(const RunState& state, const RunConfig& config) {
@@ -63,7 +62,7 @@ std::vector<std::size_t> structures_to_tune(const RunState& state, const RunConf
     std::unordered_set<std::uint64_t> skeletons;
     for (const std::size_t i : order) {
         if (chosen.size() == config.tuned) break;
-        if (tunable(state.population[i], config).empty()) continue;
+        if (tunable(state.population[i].genome, config).empty()) continue;
         if (skeletons.insert(state.population[i].skeleton).second) chosen.push_back(i);
     }
     return chosen;
@@ -81,13 +80,15 @@ TuningResult tune(const Member& member, const RunConfig& config, const Fitness& 
 
 Candidate tuned_candidate(const Member& member, const TuningResult& result, const RunConfig& config,
                           std::uint32_t generation, std::uint32_t slot) {
-    const std::vector<double> before = tunable(member, config);
+    const std::vector<double> before = tunable(member.genome, config);
     std::size_t moved = 0;
     for (std::size_t i = 0; i < before.size(); ++i) moved += before[i] != result.values[i] ? 1 : 0;
-    Candidate candidate = config.space
-                              ? new_candidate(generation, slot, *config.space,
-                                              config.space->with_continuous(member.parameters->values, result.values))
-                              : new_candidate(generation, slot, member.formula.with_constants(result.values));
+    const Genome& own = member.genome;
+    Candidate candidate = new_candidate(
+        generation, slot,
+        config.space ? Genome::parameters_of(*config.space,
+                                             config.space->with_continuous(own.parameters()->values, result.values))
+                     : Genome::canonical(own.formula().with_constants(result.values)));
     candidate.op = config.space ? "tune_parameters" : "tune_constants";
     candidate.parents = {member.id};
     candidate.hypothesis =

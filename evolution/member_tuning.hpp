@@ -8,13 +8,13 @@
 
 namespace evictlab::evolution {
 
-/// What tuning moves of a member.
-std::vector<double> tunable(const Member& member, const RunConfig& config);
+/// What tuning moves: a formula's constants, or the continuous ones of a plugin's parameters.
+std::vector<double> tunable(const Genome& genome, const RunConfig& config);
 
 /// Indices into the population of the structures to tune: the best, of which those already tuned count as worse.
 std::vector<std::size_t> structures_to_tune(const RunState& state, const RunConfig& config);
 
-/// By train error; values are of tunable(). Safe to call from several TBB tasks at once. Throws Abandoned.
+/// By train error; values are of tunable(). Safe to call from several TBB tasks at once. Throws Interrupted.
 TuningResult tune(const Member& member, const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
                   Rng rng);
 

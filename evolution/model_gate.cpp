@@ -117,7 +117,7 @@ void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::stri
     std::vector<Contender*> asked;
     for (Contender& contender : contenders)
         if (contender.out.empty()) {
-            questions.push_back({contender.candidate->scorer_text(), documents});
+            questions.push_back({contender.candidate->genome.scorer_text(), documents});
             asked.push_back(&contender);
         }
     std::vector<Verdict> verdicts = this->verdicts(questions);

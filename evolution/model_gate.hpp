@@ -27,7 +27,7 @@ struct PairedRatio {
 };
 PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other);
 
-/// Not thread-safe. Refers to judge and stop. All throw JudgeLost, or Abandoned where the stop asks for it.
+/// Not thread-safe. Refers to judge and stop. All throw JudgeLost, or Interrupted where the stop asks for it.
 class ModelGate {
 public:
     ModelGate(VerdictJudge& judge, const StopSignal& stop) : judge_(judge), stop_(stop) {}

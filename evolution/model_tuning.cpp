@@ -17,10 +17,10 @@ std::optional<Candidate> tune_in_model(const Member& champion, const FormulaErro
     options.evaluations = config.verdict_tuning;
     options.step = rng.chance(0.3) ? 0.4 : 0.15;
     const TuningResult result =
-        tune_constants(tunable(champion, config), 1, options, [&](std::span<const double> values) {
+        tune_constants(tunable(champion.genome, config), 1, options, [&](std::span<const double> values) {
             const TuningResult tried{{values.begin(), values.end()}, 0, 0};
             const Candidate candidate = tuned_candidate(champion, tried, config, generation, slot);
-            return gate.raced_ratio(candidate.scorer_text(), verdict, generation);
+            return gate.raced_ratio(candidate.genome.scorer_text(), verdict, generation);
         });
     evaluations += result.evaluations;
     if (!(result.error < 1)) return std::nullopt;

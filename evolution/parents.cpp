@@ -11,8 +11,7 @@ constexpr int tournament_rounds = 3;
 constexpr double champions_share = 0.7; ///< of the parents, where a judge chose the champion: errors mislead near it
 
 Member as_member(const Candidate& champion) {
-    return {champion.id, champion.formula,      champion.hash,      champion.train, true, 0,
-            0,           skeleton_of(champion), champion.parameters};
+    return {champion.id, champion.genome, champion.train, true, 0, 0, skeleton_of(champion.genome)};
 }
 
 } // namespace

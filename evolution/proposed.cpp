@@ -14,7 +14,7 @@ constexpr std::size_t shown_champions = 8; ///< the last ones
 
 ProposerChampion shown(const Candidate& candidate, std::span<const std::string> documents) {
     ProposerChampion champion{candidate.id,
-                              print(candidate.formula),
+                              candidate.genome.text(),
                               candidate.hypothesis,
                               candidate.op,
                               candidate.train.average,
@@ -46,7 +46,7 @@ std::string refusal(const formula::Formula& formula, const RunConfig& config) {
 
 } // namespace
 
-Proposed proposals_for(const RunState& before, const RunConfig& config, const Outside& outside,
+Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const Outside& outside,
                        const StopSignal& stop) {
     Proposals answer = outside.proposer->propose(request_for(before, config, outside), stop);
     Proposed out;
@@ -58,16 +58,16 @@ Proposed proposals_for(const RunState& before, const RunConfig& config, const Ou
         std::string why = proposal.reason;
         std::optional<Bred> bred;
         if (proposal.formula) {
-            bred = Bred{new_candidate(before.generation + 1, slot, *proposal.formula), {}, 0, 0};
-            why = refusal(bred->candidate.formula, config);
+            bred = Bred{new_candidate(before.generation + 1, slot, Genome::canonical(*proposal.formula)), {}, 0, 0};
+            why = refusal(bred->candidate.genome.formula(), config);
         }
         if (!why.empty()) {
             out.refused.push_back(
                 {fmt::format("g{}-s{}", before.generation + 1, slot), proposal.text, proposal.hypothesis, why});
             continue;
         }
-        const std::uint64_t hash = hash_number(bred->candidate.hash);
-        if (before.seen.hashes.contains(hash) || !fresh.insert(hash).second) {
+        const std::uint64_t hash = bred->candidate.genome.hash();
+        if (seen.hashes.contains(hash) || !fresh.insert(hash).second) {
             ++out.duplicates;
             out.refused.push_back({bred->candidate.id, proposal.text, proposal.hypothesis, "was tried before"});
             continue;
@@ -75,7 +75,7 @@ Proposed proposals_for(const RunState& before, const RunConfig& config, const Ou
         bred->candidate.op = proposer_operator;
         bred->candidate.hypothesis = proposal.hypothesis;
         bred->candidate.parents = {before.champion().id};
-        bred->parent = {before.champion().train.average, before.champion().formula.size()};
+        bred->parent = {before.champion().train.average, before.champion().genome.size()};
         out.bred.push_back(std::move(*bred));
     }
     return out;
@@ -85,7 +85,7 @@ std::vector<ProposerRejection> outcomes_of(const std::vector<Candidate>& candida
                                            std::vector<ProposerRejection> refused) {
     for (const Candidate& candidate : candidates)
         if (candidate.op == proposer_operator && candidate.status != Status::champion)
-            refused.push_back({candidate.id, print(candidate.formula), candidate.hypothesis, candidate.reason});
+            refused.push_back({candidate.id, candidate.genome.text(), candidate.hypothesis, candidate.reason});
     return refused;
 }
 

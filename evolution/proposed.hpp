@@ -15,8 +15,9 @@ struct Proposed {
     std::string failure;                    ///< why there is no answer; "" where there is one
 };
 
-/// Asks for the next generation's proposals. A proposer that fails has proposed nothing. Throws Abandoned.
-Proposed proposals_for(const RunState& before, const RunConfig& config, const Outside& outside, const StopSignal& stop);
+/// Asks for the next generation's proposals. A proposer that fails has proposed nothing. Throws Interrupted.
+Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const Outside& outside,
+                       const StopSignal& stop);
 
 /// What became of the proposals among a generation's candidates, for the next request.
 std::vector<ProposerRejection> outcomes_of(const std::vector<Candidate>& candidates,

@@ -46,18 +46,18 @@ double Rival::ratio(std::size_t heat, std::span<const double> figures) const {
     return mean(figures) / std::max(1e-12, mean(figures_[heat]));
 }
 
-std::vector<Raced> race_all(const Fitness& fitness, std::span<const Measurable> measurables,
+std::vector<Raced> race_all(const Fitness& fitness, std::span<const Genome> genomes,
                             std::span<const Rival* const> rivals, const StopSignal& stop) {
     std::vector<Raced> all;
-    all.reserve(measurables.size());
+    all.reserve(genomes.size());
     if (std::ranges::all_of(rivals, [](const Rival* rival) { return rival == nullptr; })) {
-        for (auto& errors : evaluate_all(fitness, SearchSplit::train, measurables, stop))
+        for (auto& errors : evaluate_all(fitness, SearchSplit::train, genomes, stop))
             all.push_back({std::move(errors), ""});
         return all;
     }
     const std::vector<std::string> heats = fitness.heats();
-    const Programs programs(measurables);
-    for_each_piece(fitness, SearchSplit::train, programs.jobs(), stop, [&](std::span<const FitnessJob> jobs) {
+    const std::vector<FitnessJob> all_jobs = jobs_of(genomes);
+    for_each_piece(fitness, SearchSplit::train, all_jobs, stop, [&](std::span<const FitnessJob> jobs) {
         const std::size_t first = all.size();
         all.resize(first + jobs.size());
         auto results = fitness.race(jobs, [&](std::size_t heat, std::size_t job, std::span<const double> figures) {
@@ -81,8 +81,7 @@ Rivals::Rivals(const RunState& state, const RunConfig& config, const Fitness& fi
             if (member.island == island) members.push_back(&member);
         const Member* last = last_place(members, places_of_island(config.population, island, config.islands));
         if (!last) continue;
-        const formula::Program program(last->formula);
-        rivals_[island].emplace(fitness, FitnessJob{&program, program.constants()});
+        rivals_[island].emplace(fitness, last->genome.job());
     }
 }
 

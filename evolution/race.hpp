@@ -43,9 +43,9 @@ struct Raced {
     std::string why;
 };
 
-/// Errors on train of each, in order; rivals[i] is that of measurables[i], and null for one that is measured in any
-/// case. Throws Abandoned.
-std::vector<Raced> race_all(const Fitness& fitness, std::span<const Measurable> measurables,
+/// Errors on train of each, in order; rivals[i] is that of genomes[i], and null for one that is measured in any
+/// case. Throws Interrupted.
+std::vector<Raced> race_all(const Fitness& fitness, std::span<const Genome> genomes,
                             std::span<const Rival* const> rivals, const StopSignal& stop);
 
 /// The rival of each island's offspring: the formula in its last place, so that who falls behind it could not enter the

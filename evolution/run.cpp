@@ -32,12 +32,11 @@ public:
             else
                 load();
             if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
-            while (limit_reached().empty()) keep(next_generation(state_, setup_.config, fitness_, stop_, outside_));
-        } catch (const Abandoned&) {
-            stopped = stop_.asked();
+            while (limit_reached().empty())
+                keep(next_generation(state_, seen_, setup_.config, fitness_, stop_, outside_));
+        } catch (const Interrupted&) {
+            stopped = stop_.asked() || !stop_.late();
             if (!stopped) save_stop_reason();
-        } catch (const Interrupted&) { // a bench was under way
-            stopped = true;
         } catch (const JudgeLost& error) {
             if (state_.champions.empty()) throw;
             lost = error.what();
@@ -72,11 +71,10 @@ private:
         store_.read_journal([&](const Json& line) {
             const JsonField candidate(line, file, "journal");
             std::optional<std::uint64_t> kept;
-            if (const auto hash = candidate.member_unless_null("kept_hash")) kept = hash_number(*hash);
-            state_.seen.add(hash_number(candidate.member("hash")), kept,
-                            candidate.member("nodes").whole<std::size_t>());
-            named.found(candidate.member("id").text(), candidate.member("hash").text(),
-                        candidate.member("generation").whole<std::uint32_t>());
+            if (const auto of_kept = candidate.member_unless_null("kept_hash")) kept = hash_from_json(*of_kept);
+            const std::uint64_t hash = hash_from_json(candidate.member("hash"));
+            seen_.add(hash, kept, candidate.member("nodes").whole<std::size_t>());
+            named.found(candidate.member("id").text(), hash, candidate.member("generation").whole<std::uint32_t>());
         });
         named.check(content, state_);
         report({}, false);
@@ -84,10 +82,8 @@ private:
 
     /// Makes a finished generation the run's state and saves it.
     void keep(Generation generation) {
-        generation.state.seen = std::move(state_.seen);
         state_ = std::move(generation.state);
-        for (const Candidate& candidate : generation.candidates)
-            state_.seen.add(hash_number(candidate.hash), candidate.kept_hash, candidate.size());
+        for (const Candidate& candidate : generation.candidates) seen_.add(candidate);
         state_.stop_reason = limit_reached();
         std::vector<std::string> lines(generation.candidates.size());
         tbb::parallel_for(std::size_t{0}, lines.size(),
@@ -146,7 +142,7 @@ private:
         progress.champion_valid = state_.champion().valid->average;
         if (const auto& verdict = state_.champion().verdict; verdict && verdict->valid)
             progress.champion_kl = verdict->valid->average;
-        progress.champion = state_.champion().text();
+        progress.champion = state_.champion().genome.text();
         progress.tunes = setup_.config.tunes;
         progress.new_champion = new_champion;
         progress.proposer_failure = std::move(proposer_failure);
@@ -169,6 +165,7 @@ private:
     Clock::time_point began_;
     StopSignal stop_;
     RunState state_;
+    Seen seen_;
     double seconds_before_ = 0;
     std::uint64_t evaluations_before_ = 0;
     std::uint32_t generation_before_ = 0;

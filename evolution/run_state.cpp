@@ -9,9 +9,9 @@ namespace {
 Json member_json(const Member& member) {
     Json json;
     json["id"] = member.id;
-    json.update(parameters_or_formula(member.parameters, member.formula));
-    if (member.parameters) json["changed"] = member.parameters->changed;
-    json["hash"] = member.hash;
+    json.update(to_json(member.genome));
+    if (const ParameterSet* const parameters = member.genome.parameters()) json["changed"] = parameters->changed;
+    json["hash"] = member.genome.hash_text();
     json["train"] = to_json(member.train);
     json["accepted"] = member.accepted;
     json["tunings"] = member.tunings;
@@ -23,14 +23,12 @@ Member member_from_json(const JsonField& field) {
     Member member;
     member.id = field.member("id").text();
     const auto changed = field.optional_member("changed");
-    member.parameters = parameters_from_json(field, changed ? changed->whole<std::size_t>() : 0);
-    if (!member.parameters) member.formula = formula_from_json(field.member("formula"));
-    member.hash = hash_from_json(field.member("hash"));
+    member.genome = genome_from_json(field, changed ? changed->whole<std::size_t>() : 0);
     member.train = errors_from_json(field.member("train"));
     member.accepted = field.member("accepted").truth();
     member.tunings = field.member("tunings").whole<std::uint32_t>();
     if (const auto island = field.optional_member("island")) member.island = island->whole<std::uint32_t>();
-    member.skeleton = member.parameters ? hash_number(member.hash) : skeleton_of(member.formula);
+    member.skeleton = skeleton_of(member.genome);
     return member;
 }
 

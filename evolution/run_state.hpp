@@ -24,11 +24,12 @@ struct Counters {
     std::uint64_t refused = 0;             ///< parameter sets that the plugin refused or that broke it
 };
 
-/// What was tried before. Not in the state file: rebuilt from the journal.
+/// What a run has tried. Not in the state, which stays small: rebuilt from the journal.
 struct Seen {
     std::unordered_set<std::uint64_t> hashes;            ///< canonical, of all candidates
     std::unordered_map<std::uint64_t, std::size_t> kept; ///< by kept_hash: the fewest nodes that keep so
     void add(std::uint64_t hash, std::optional<std::uint64_t> kept_hash, std::size_t nodes);
+    void add(const Candidate& candidate) { add(candidate.genome.hash(), candidate.kept_hash, candidate.genome.size()); }
     /// Whether a formula no larger keeps the same.
     bool keeps_as(std::uint64_t kept_hash, std::size_t nodes) const;
 };
@@ -55,14 +56,13 @@ struct RunState {
     std::string stop_reason;                          ///< "" while it runs
     double seconds = 0;                               ///< of all invocations
     std::vector<Member> archive;                      ///< in the order of its cells; empty where none is kept
-    Seen seen;
 
     const Candidate& champion() const { return champions.back(); }
 };
 
 /// The state's part of the content; all times are under the key "times", so that the rest is equal for equal runs.
 void write_state(const RunState& state, nlohmann::ordered_json& content);
-/// Everything but `seen`, as it stands there: saved_run() says whether it makes sense. Throws Error that names the
+/// As it stands there: saved_run() says whether it makes sense. Throws Error that names the
 /// field.
 RunState state_from_json(const JsonField& content);
 

@@ -180,18 +180,16 @@ private:
         }
     }
 
-    /// What candidates and members share.
-    template <class One>
-    void check_one(const JsonField& field, const One& one) const {
-        require(one.parameters.has_value() == config_.tunes, field,
+    void check_genome(const JsonField& field, const Genome& genome) const {
+        const ParameterSet* const own = genome.parameters();
+        require((own != nullptr) == config_.tunes, field,
                 config_.tunes ? "holds a formula, but this run tunes a plugin" : "holds no formula");
-        if (!one.parameters) return;
-        check_scorer_text(field.member("scorer"), one.parameters->scorer);
-        const auto& first = state_.champions.front().parameters;
-        require(first && one.parameters->values.size() == first->values.size(), field.member("values"),
+        if (own == nullptr) return;
+        check_scorer_text(field.member("scorer"), own->scorer);
+        const ParameterSet* const first = state_.champions.front().genome.parameters();
+        require(first && own->values.size() == first->values.size(), field.member("values"),
                 "has another number of values than the first champion");
-        require(one.parameters->changed <= one.parameters->values.size(), field,
-                "has more changed parameters than values");
+        require(own->changed <= own->values.size(), field, "has more changed parameters than values");
     }
 
     void check_verdict(const JsonField& field, const Candidate& champion) const {
@@ -227,7 +225,7 @@ private:
             require(is_id(champion.id, champion.generation, champion.slot), field.member("id"),
                     "is not made of its generation and slot");
             require(champion.generation <= state_.generation, field.member("generation"), "is after the run's");
-            check_one(field, champion);
+            check_genome(field, champion.genome);
             check_errors(field.member("train"), champion.train, retentions_);
             check_errors(field.member("valid"), *champion.valid, retentions_);
             check_verdict(field, champion);
@@ -256,7 +254,7 @@ private:
     }
 
     void check_member(const JsonField& field, const Member& member) const {
-        check_one(field, member);
+        check_genome(field, member.genome);
         check_errors(field.member("train"), member.train, retentions_);
         require(member.island < config_.islands, field.optional_member("island").value_or(field),
                 fmt::format("{} is no island of {}", member.island, config_.islands));
@@ -288,7 +286,8 @@ private:
         const auto fields = list->elements();
         for (std::size_t i = 0; i < fields.size(); ++i) {
             check_member(fields[i], state_.archive[i]);
-            require(i == 0 || archive_cell(state_.archive[i - 1].formula) < archive_cell(state_.archive[i].formula),
+            require(i == 0 || archive_cell(state_.archive[i - 1].genome.formula()) <
+                                  archive_cell(state_.archive[i].genome.formula()),
                     fields[i], "is not behind the one before it in the order of cells");
         }
     }

@@ -12,13 +12,13 @@
 namespace evictlab::evolution {
 namespace {
 
-void check_formula(const JsonField& field, const formula::Formula& formula, const std::string& hash,
-                   const Fitness& fitness) {
-    for (const formula::Node& node : formula.nodes())
+void check_formula(const JsonField& field, const Genome& genome, const Fitness& fitness) {
+    for (const formula::Node& node : genome.formula().nodes())
         if (node.op == formula::Op::column && std::ranges::count(fitness.columns(), node.column) == 0)
             field.member("formula").fail(
                 fmt::format("reads the column {}, which this run's suites do not give", columns::name(node.column)));
-    if (canonical_hash(formula) != hash) field.member("hash").fail("is not that of the formula");
+    if (Genome::canonical(genome.formula()).hash() != genome.hash())
+        field.member("hash").fail("is not that of the formula");
 }
 
 void check_parameters(const JsonField& field, const ParameterSet& set, const ParameterSpace& space) {
@@ -35,14 +35,10 @@ void check_parameters(const JsonField& field, const ParameterSet& set, const Par
     if (space.changed(set.values) != set.changed) field.fail("counts other changed parameters than its values have");
 }
 
-template <class One>
-void check_one(const JsonField& field, const One& one, const RunConfig& config, const Fitness& fitness) {
-    if (config.space)
-        check_parameters(field, *one.parameters, *config.space);
-    else
-        check_formula(field, one.formula, one.hash, fitness);
-    if (config.space && one.hash != scorer_hash(one.parameters->scorer))
-        field.member("hash").fail("is not its scorer's");
+void check_genome(const JsonField& field, const Genome& genome, const RunConfig& config, const Fitness& fitness) {
+    if (!config.space) return check_formula(field, genome, fitness);
+    check_parameters(field, *genome.parameters(), *config.space);
+    if (genome.hash() != hash_of_text(genome.text())) field.member("hash").fail("is not its scorer's");
 }
 
 } // namespace
@@ -62,7 +58,7 @@ void check_can_go_on(const JsonField& content, const RunSetup& setup, const RunS
         const auto list = content.optional_member(key);
         if (!list) return;
         const auto fields = list->elements();
-        for (std::size_t i = 0; i < fields.size(); ++i) check_one(fields[i], all[i], setup.config, fitness);
+        for (std::size_t i = 0; i < fields.size(); ++i) check_genome(fields[i], all[i].genome, setup.config, fitness);
     };
     check("champions", state.champions);
     check("population", state.population);
@@ -77,14 +73,14 @@ void check_can_go_on(const JsonField& content, const RunSetup& setup, const RunS
 
 NamedCandidates::NamedCandidates(const RunState& state) {
     for (const Candidate& champion : state.champions) {
-        hashes_.emplace(champion.id, "");
-        for (const std::string& parent : champion.parents) hashes_.emplace(parent, "");
+        hashes_.try_emplace(champion.id);
+        for (const std::string& parent : champion.parents) hashes_.try_emplace(parent);
     }
     for (const auto* members : {&state.population, &state.archive})
-        for (const Member& member : *members) hashes_.emplace(member.id, "");
+        for (const Member& member : *members) hashes_.try_emplace(member.id);
 }
 
-void NamedCandidates::found(const std::string& id, const std::string& hash, std::uint32_t generation) {
+void NamedCandidates::found(const std::string& id, std::uint64_t hash, std::uint32_t generation) {
     ++lines_;
     last_generation_ = std::max(last_generation_, generation);
     if (const auto at = hashes_.find(id); at != hashes_.end()) at->second = hash;
@@ -96,9 +92,10 @@ void NamedCandidates::check(const JsonField& content, const RunState& state) con
         if (!list) return;
         const auto fields = list->elements();
         for (std::size_t i = 0; i < fields.size(); ++i) {
-            const std::string& hash = hashes_.at(all[i].id);
-            if (hash.empty()) fields[i].member("id").fail("is of no candidate in the journal");
-            if (hash != all[i].hash) fields[i].member("hash").fail("is not that of this candidate in the journal");
+            const auto& hash = hashes_.at(all[i].id);
+            if (!hash) fields[i].member("id").fail("is of no candidate in the journal");
+            if (hash != all[i].genome.hash())
+                fields[i].member("hash").fail("is not that of this candidate in the journal");
         }
     };
     check("champions", state.champions);
@@ -107,8 +104,7 @@ void NamedCandidates::check(const JsonField& content, const RunState& state) con
     const auto champions = content.member("champions").elements();
     for (std::size_t i = 0; i < champions.size(); ++i)
         for (const std::string& parent : state.champions[i].parents)
-            if (hashes_.at(parent).empty())
-                champions[i].member("parents").fail("name a candidate that is not in the journal");
+            if (!hashes_.at(parent)) champions[i].member("parents").fail("name a candidate that is not in the journal");
     if (lines_ != state.counters.candidates)
         content.member("counters")
             .member("candidates")

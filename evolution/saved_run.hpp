@@ -2,6 +2,7 @@
 // file is whole, not that its content makes sense; the first field that does not is named, with its place in the file.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -13,7 +14,7 @@ namespace evictlab::evolution {
 
 struct SavedRun {
     RunSetup setup;
-    RunState state;                 ///< `seen` is empty: the journal has it
+    RunState state;
     std::vector<double> retentions; ///< one suite's after another's
 };
 
@@ -29,12 +30,12 @@ void check_can_go_on(const JsonField& content, const RunSetup& setup, const RunS
 class NamedCandidates {
 public:
     explicit NamedCandidates(const RunState& state);
-    void found(const std::string& id, const std::string& hash, std::uint32_t generation);
+    void found(const std::string& id, std::uint64_t hash, std::uint32_t generation);
     /// Throws Error that names the first field with a candidate that the journal lacks or has otherwise.
     void check(const JsonField& content, const RunState& state) const;
 
 private:
-    std::unordered_map<std::string, std::string> hashes_; ///< by id; "" until it is found
+    std::unordered_map<std::string, std::optional<std::uint64_t>> hashes_; ///< by id; nothing until it is found
     std::uint64_t lines_ = 0;
     std::uint32_t last_generation_ = 0;
 };

@@ -98,19 +98,18 @@ double improvement(double error, double baseline) { return 100 * (baseline - err
 
 /// The baseline, the start formula and the steps, measured on both splits in two calls.
 struct Measured {
-    std::vector<formula::Formula> formulas;
+    std::vector<Genome> genomes;
     std::vector<FormulaErrors> train, valid;
 };
 
 Measured measure(const Fitness& fitness, std::span<const JourneyStep> steps) {
     Measured measured;
-    measured.formulas.push_back(formula::parse(hybrid_baseline));
-    measured.formulas.push_back(formula::parse(Shape{}.text()));
-    for (const JourneyStep& step : steps) measured.formulas.push_back(formula::parse(step.formula));
-    std::vector<Measurable> all;
-    for (const auto& formula : measured.formulas) all.push_back({&formula});
-    measured.train = evaluate_all(fitness, SearchSplit::train, all, {});
-    measured.valid = evaluate_all(fitness, SearchSplit::valid, all, {});
+    const auto add = [&](std::string_view text) { measured.genomes.push_back(Genome::verbatim(formula::parse(text))); };
+    add(hybrid_baseline);
+    add(Shape{}.text());
+    for (const JourneyStep& step : steps) add(step.formula);
+    measured.train = evaluate_all(fitness, SearchSplit::train, measured.genomes, {});
+    measured.valid = evaluate_all(fitness, SearchSplit::valid, measured.genomes, {});
     return measured;
 }
 
@@ -118,7 +117,7 @@ void judge(Candidate& candidate, const std::map<std::string, Candidate>& known, 
     Reference best{0, 0};
     for (const std::string& parent : candidate.parents) {
         const Candidate& each = known.at(parent);
-        if (best.nodes == 0 || each.train.average < best.train) best = {each.train.average, each.formula.size()};
+        if (best.nodes == 0 || each.train.average < best.train) best = {each.train.average, each.genome.size()};
     }
     const Judgement train = judge_train(candidate, best, 0);
     candidate.reason = train.reason;
@@ -129,11 +128,10 @@ void judge(Candidate& candidate, const std::map<std::string, Candidate>& known, 
     if (promotion.passed) champion = candidate;
 }
 
-Candidate candidate_of(std::string_view id, const formula::Formula& formula, FormulaErrors train, FormulaErrors valid) {
+Candidate candidate_of(std::string_view id, const Genome& genome, FormulaErrors train, FormulaErrors valid) {
     Candidate candidate;
     candidate.id = id;
-    candidate.formula = formula;
-    candidate.hash = canonical_hash(formula);
+    candidate.genome = genome;
     candidate.train = std::move(train);
     candidate.valid = std::move(valid);
     return candidate;
@@ -152,13 +150,13 @@ std::vector<JourneyStep> seed_journey() {
 std::vector<JourneyRow> replay_seed_journey(const Fitness& fitness) {
     const std::vector<JourneyStep> steps = seed_journey();
     Measured measured = measure(fitness, steps);
-    Candidate champion = candidate_of("start_formula", measured.formulas[1], measured.train[1], measured.valid[1]);
+    Candidate champion = candidate_of("start_formula", measured.genomes[1], measured.train[1], measured.valid[1]);
     std::map<std::string, Candidate> known{{champion.id, champion}};
     std::vector<JourneyRow> rows;
     for (std::size_t i = 0; i < steps.size(); ++i) {
         const std::size_t at = i + 2;
         JourneyRow row{steps[i],
-                       candidate_of(steps[i].name, measured.formulas[at], measured.train[at], measured.valid[at]),
+                       candidate_of(steps[i].name, measured.genomes[at], measured.train[at], measured.valid[at]),
                        improvement(measured.train[at].average, measured.train[0].average),
                        improvement(measured.valid[at].average, measured.valid[0].average)};
         row.candidate.generation = steps[i].generation;

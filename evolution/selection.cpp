@@ -38,8 +38,8 @@ std::vector<bool> pareto_front(std::span<const Member* const> members) {
     std::vector<std::size_t> order(members.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return std::tuple(members[a]->size(), members[a]->train.average, a) <
-               std::tuple(members[b]->size(), members[b]->train.average, b);
+        return std::tuple(members[a]->genome.size(), members[a]->train.average, a) <
+               std::tuple(members[b]->genome.size(), members[b]->train.average, b);
     });
     std::vector<bool> front(members.size(), false);
     double best = std::numeric_limits<double>::infinity();
@@ -53,26 +53,13 @@ std::vector<bool> pareto_front(std::span<const Member* const> members) {
 
 } // namespace
 
-std::uint64_t skeleton_of(const formula::Formula& formula) {
-    std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
-    for (const auto& node : formula.nodes()) {
-        hash = (hash ^ static_cast<std::uint64_t>(node.op)) * 0x100000001b3U;
-        if (node.op == formula::Op::column) hash = (hash ^ (node.column + 256U)) * 0x100000001b3U;
-    }
-    return hash;
-}
-
-std::uint64_t skeleton_of(const Candidate& candidate) {
-    return candidate.parameters ? hash_number(candidate.hash) : skeleton_of(candidate.formula);
-}
-
 void sort_by_cost(std::vector<Member>& members, double node_price) {
     std::vector<std::pair<double, std::size_t>> order(members.size());
     for (std::size_t i = 0; i < members.size(); ++i) order[i] = {cost(members[i], node_price), i};
     std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
         if (a.first != b.first) return a.first < b.first;
         const Member &left = members[a.second], &right = members[b.second];
-        return std::tie(left.hash, left.island) < std::tie(right.hash, right.island);
+        return std::tuple(left.genome.hash(), left.island) < std::tuple(right.genome.hash(), right.island);
     });
     std::vector<Member> sorted;
     sorted.reserve(members.size());

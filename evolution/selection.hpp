@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,26 +14,17 @@ namespace evictlab::evolution {
 /// What of a candidate breeding needs.
 struct Member {
     std::string id;
-    formula::Formula formula;
-    std::string hash;
+    Genome genome;
     FormulaErrors train;
     bool accepted = false;     ///< passed the train gate
     std::uint32_t tunings = 0; ///< how often its constants were tuned
     std::uint32_t island = 0;
-    std::uint64_t skeleton = 0;               ///< equal for formulas that differ in constants only; within a process
-    std::optional<ParameterSet> parameters{}; ///< in place of the formula, as in a candidate
-
-    std::size_t size() const { return parameters ? parameters->changed : formula.size(); }
+    std::uint64_t skeleton = 0; ///< skeleton_of(genome)
 };
-
-/// A number that is equal for formulas that differ in their constants only.
-std::uint64_t skeleton_of(const formula::Formula& formula);
-/// The same; every parameter set is a structure of its own.
-std::uint64_t skeleton_of(const Candidate& candidate);
 
 /// The error with a price on every node: what is minimised.
 inline double cost(const Member& member, double node_price) {
-    return member.train.average + node_price * static_cast<double>(member.size());
+    return member.train.average + node_price * static_cast<double>(member.genome.size());
 }
 
 struct SurvivalRule {

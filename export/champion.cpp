@@ -30,12 +30,12 @@ std::string errors_text(const evolution::RunSummary& run, const FormulaErrors& e
 }
 
 Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& candidate) {
-    if (candidate.parameters)
+    if (candidate.genome.parameters())
         throw UsageError(
             fmt::format("the run tuned a plugin, so its champion is no formula that can be exported; every "
                         "command takes it by its name: --scorers {}",
-                        text::shell_quoted(candidate.text())));
-    Champion champion{usual_name("champion", candidate.formula), candidate.formula, {}};
+                        text::shell_quoted(candidate.genome.text())));
+    Champion champion{usual_name("champion", candidate.genome.formula()), candidate.genome.formula(), {}};
     const auto say = [&](std::string_view what, const std::string& text) {
         champion.provenance.push_back(fmt::format("{:<11} {}", what, text));
     };
@@ -50,7 +50,7 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
     if (candidate.verdict) say("train KL", errors_text(run, candidate.verdict->train));
     if (candidate.verdict && candidate.verdict->valid) say("valid KL", errors_text(run, *candidate.verdict->valid));
     say("found by", run.command);
-    say("hash", candidate.hash);
+    say("hash", candidate.genome.hash_text());
     return champion;
 }
 

@@ -143,7 +143,7 @@ std::string entry_text(const ChampionEntry& entry, const Candidate* before) {
     std::string text = fmt::format("{}  champion of generation {}, by {}\n", text::line(champion.id),
                                    champion.generation, text::line(champion.op));
     text += fmt::format("  {}\n  {}\n  {}\n", text::line(champion.hypothesis), figures_text(champion, before),
-                        text::line(champion.text()));
+                        text::line(champion.genome.text()));
     if (champion.parents.empty()) return text;
     std::string with;
     for (std::size_t i = 1; i < champion.parents.size(); ++i) with += (i == 1 ? " with " : ", ") + champion.parents[i];
@@ -161,7 +161,7 @@ std::string candidate_text(const Candidate& candidate) {
         fmt::format("{}  {} in generation {}, by {}\n  {}\n", text::line(candidate.id), to_string(candidate.status),
                     candidate.generation, text::line(candidate.op), text::line(candidate.hypothesis));
     if (candidate.valid) text += fmt::format("  {}\n", figures_text(candidate, nullptr));
-    return text + fmt::format("  {}\n  {}\n", text::line(candidate.reason), text::line(candidate.text()));
+    return text + fmt::format("  {}\n  {}\n", text::line(candidate.reason), text::line(candidate.genome.text()));
 }
 
 /// As in the journal, but without what each document says.

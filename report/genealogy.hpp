@@ -16,7 +16,7 @@ struct Ancestor {
     std::uint32_t generation = 0;
     std::vector<std::string> parents;
     std::string op, hypothesis;
-    std::string text_key, text; ///< Candidate::text_key() and text()
+    std::string text_key, text; ///< Genome::text_key() and text()
     evolution::Status status = evolution::Status::rejected;
 };
 

@@ -183,8 +183,8 @@ std::string near_ranks_of(const LeaderboardTable& table) {
 } // namespace
 
 std::string champion_label(const evolution::RunSummary& run) {
-    if (run.champion.parameters) return run.champion.text();
-    return fmt::format("champion {}", run.champion.hash.substr(0, 8));
+    if (run.champion.genome.parameters()) return run.champion.genome.text();
+    return fmt::format("champion {}", run.champion.genome.hash_text().substr(0, 8));
 }
 
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,

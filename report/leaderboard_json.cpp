@@ -82,7 +82,7 @@ Json run_to_json(const LeaderboardTable::Run& run) {
             {"duplicates", summary.duplicates},
             {"stop_reason", summary.stop_reason},
             {"champion", champion_label(summary)},
-            {summary.champion.text_key(), summary.champion.text()},
+            {summary.champion.genome.text_key(), summary.champion.genome.text()},
             {"command", summary.command}};
 }
 

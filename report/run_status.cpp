@@ -82,7 +82,7 @@ Json champion_json(const Candidate& champion) {
     json["generation"] = champion.generation;
     json["operator"] = champion.op;
     json["hypothesis"] = champion.hypothesis;
-    json[champion.text_key()] = champion.text();
+    json[champion.genome.text_key()] = champion.genome.text();
     json["train"] = champion.train.average;
     json["valid"] = champion.valid->average;
     json["kl"] = nullptr;
@@ -151,7 +151,7 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
     if (status.proposer) say("proposer", outside_text(*status.proposer));
     say("time", time_text(state.seconds) +
                     (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
-    say(champion.text_key(), champion.text());
+    say(champion.genome.text_key(), champion.genome.text());
     say("", fmt::format("{}, by {}", champion.id, champion.op));
     return text;
 }

@@ -74,8 +74,8 @@ TEST_CASE("of one kind the lower train error is kept, of equals the smaller, of 
     CHECK(kept(made_member("recent_attn", 0.5)) == "recent_attn");
     CHECK(kept(made_member("3*recent_attn + 1", 0.5)) == "2*recent_attn");
     Member lower = made_member("7*recent_attn", 0.5), higher = lower;
-    lower.hash = "0";
-    higher.hash = "g";
+    lower.genome = Genome::saved(lower.genome.formula(), 0);
+    higher.genome = Genome::saved(lower.genome.formula(), ~std::uint64_t{0});
     CHECK(kept(lower) == "7*recent_attn");
     CHECK(kept(higher) == "2*recent_attn");
 }
@@ -92,7 +92,7 @@ TEST_CASE("the archive has one of each kind, in the order of cells") {
     offer_to_archive(archive, second);
     CHECK(ids_of(archive) == std::vector<std::string>{"layer_ratio", "position", "recent_attn + 0.5", nested(8),
                                                       "2*cumulative_attn", "cumulative_attn + layer_ratio"});
-    CHECK(std::ranges::is_sorted(archive, {}, [](const Member& m) { return archive_cell(m.formula); }));
+    CHECK(std::ranges::is_sorted(archive, {}, [](const Member& m) { return archive_cell(m.genome.formula()); }));
     offer_to_archive(archive, {});
     CHECK(archive.size() == 6);
 }

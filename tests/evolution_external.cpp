@@ -265,7 +265,7 @@ TEST_CASE("Ctrl-C ends the wait and the judge within a second, and its question 
             stopped = Clock::now();
             flag = true;
         });
-        CHECK_THROWS_AS(judge.ask(three, StopSignal(&flag)), Abandoned);
+        CHECK_THROWS_AS(judge.ask(three, StopSignal(&flag)), Interrupted);
         interrupt.join();
         CHECK(Clock::now() - stopped < 1s);
         CHECK(!has_child());

@@ -49,7 +49,7 @@ TEST_CASE("the train gate lets pass what is smaller and no worse than its nodes 
     CHECK(judge_train(with_errors(0.75), parent, 0.125).reason ==
           "train 0.750000 is about its parent's 0.500000 with 3 nodes instead of 7");
     Candidate tuned = with_errors(0.75);
-    tuned.parameters = ParameterSet{"a plugin", {1, 2, 3}, 1};
+    tuned.genome = test::made_parameters("a plugin", {1, 2, 3}, 1);
     CHECK(judge_train(tuned, {0.5, 3}, 0.125).reason ==
           "train 0.750000 is about its parent's 0.500000 with 1 changed parameters instead of 3");
 }

@@ -20,6 +20,7 @@
 using namespace evictlab;
 using namespace evictlab::evolution;
 using test::ids_of;
+using test::KnownState;
 using test::made_error;
 using test::MadeFitness;
 
@@ -53,18 +54,16 @@ RunConfig made_config() {
 }
 
 /// As a run keeps it.
-RunState kept(Generation generation, Seen seen = {}) {
-    RunState state = std::move(generation.state);
-    state.seen = std::move(seen);
-    for (const Candidate& candidate : generation.candidates)
-        state.seen.add(hash_number(candidate.hash), candidate.kept_hash, candidate.size());
+KnownState kept(Generation generation, Seen seen = {}) {
+    KnownState state{std::move(generation.state), std::move(seen)};
+    for (const Candidate& candidate : generation.candidates) state.seen.add(candidate);
     return state;
 }
 
-RunState after(const RunConfig& config, const Fitness& fitness, std::uint32_t generations) {
-    RunState state = kept(first_generation(config, fitness, never));
+KnownState after(const RunConfig& config, const Fitness& fitness, std::uint32_t generations) {
+    KnownState state = kept(first_generation(config, fitness, never));
     for (std::uint32_t i = 0; i < generations; ++i) {
-        Generation next = next_generation(state, config, fitness, never);
+        Generation next = next_generation(state, state.seen, config, fitness, never);
         state = kept(std::move(next), std::move(state.seen));
     }
     return state;
@@ -73,10 +72,9 @@ RunState after(const RunConfig& config, const Fitness& fitness, std::uint32_t ge
 Member member_of(const Candidate& candidate, std::uint32_t island) {
     Member member;
     member.id = candidate.id;
-    member.formula = candidate.formula;
-    member.hash = candidate.hash;
+    member.genome = candidate.genome;
     member.train = candidate.train;
-    member.skeleton = skeleton_of(candidate.formula);
+    member.skeleton = skeleton_of(candidate.genome);
     member.island = island;
     return member;
 }
@@ -93,7 +91,7 @@ void check_gates(const RunState& before, const Generation& made, const RunConfig
         const Member* best = parents.at(candidate.parents.front());
         for (const std::string& id : candidate.parents)
             if (parents.at(id)->train.average < best->train.average) best = parents.at(id);
-        const Judgement first = judge_train(candidate, {best->train.average, best->size()}, price);
+        const Judgement first = judge_train(candidate, {best->train.average, best->genome.size()}, price);
         std::string reason = first.reason;
         Status status = first.passed ? Status::accepted : Status::rejected;
         CHECK(candidate.valid.has_value() == first.passed);
@@ -180,16 +178,15 @@ TEST_CASE("a start that cannot be measured is an error that says why") {
 TEST_CASE("each candidate's fate and every count follow from its figures") {
     const MadeFitness fitness = two_documents();
     const RunConfig config = made_config();
-    RunState before = kept(first_generation(config, fitness, never));
+    KnownState before = kept(first_generation(config, fitness, never));
     bool promoted = false, refused_by_valid = false;
     for (std::uint32_t generation = 1; generation <= 6; ++generation) {
         const auto measured = fitness.measured.load();
-        const Generation made = next_generation(before, config, fitness, never);
+        const Generation made = next_generation(before, before.seen, config, fitness, never);
         check_gates(before, made, config);
         const RunState& state = made.state;
         CHECK(state.generation == generation);
-        CHECK(state.seen.hashes.empty());
-        const Brood brood = breed(before, config, fitness);
+        const Brood brood = breed(before, before.seen, config, fitness);
         CHECK(made.candidates.size() == brood.bred.size());
         CHECK(state.counters.candidates - before.counters.candidates == made.candidates.size());
         CHECK(state.counters.evaluations - before.counters.evaluations == made.candidates.size());
@@ -221,7 +218,7 @@ TEST_CASE("each candidate's fate and every count follow from its figures") {
             promoted = promoted || candidate.status == Status::champion;
             refused_by_valid = refused_by_valid || candidate.reason.find("overfits train") != std::string::npos;
         }
-        before = kept(next_generation(before, config, fitness, never), before.seen);
+        before = kept(next_generation(before, before.seen, config, fitness, never), before.seen);
     }
     CHECK(promoted);
     CHECK(refused_by_valid);
@@ -248,14 +245,14 @@ TEST_CASE("the history is the last hundred generations") {
     const MadeFitness fitness = two_documents();
     RunConfig config = made_config();
     config.population = 4;
-    RunState state = kept(first_generation(config, fitness, never));
+    KnownState state = kept(first_generation(config, fitness, never));
     state.generation = 98;
     state.history.assign(99, HistoryLine{0, 1, 1, 1, 1});
     for (std::uint32_t i = 0; i < 99; ++i) state.history[i].generation = i;
-    state = next_generation(state, config, fitness, never).state;
+    state = kept(next_generation(state, state.seen, config, fitness, never));
     CHECK(state.history.size() == 100);
     CHECK(state.history.front().generation == 0);
-    state = next_generation(state, config, fitness, never).state;
+    state = kept(next_generation(state, state.seen, config, fitness, never));
     CHECK(state.history.size() == 100);
     CHECK(state.history.front().generation == 1);
     CHECK(state.history.back().generation == 100);
@@ -267,10 +264,10 @@ TEST_CASE("islands breed apart, and their best move on every so many generations
     RunConfig config = made_config();
     config.islands = 3;
     config.migration = 2;
-    RunState before = kept(first_generation(config, fitness, never));
+    KnownState before = kept(first_generation(config, fitness, never));
     bool moved = false;
     for (std::uint32_t generation = 1; generation <= 6; ++generation) {
-        const Generation made = next_generation(before, config, fitness, never);
+        const Generation made = next_generation(before, before.seen, config, fitness, never);
         std::vector<Member> pool = before.population;
         for (const Candidate& candidate : made.candidates) pool.push_back(member_of(candidate, candidate.slot % 3));
         const double price = config.node_price * before.champions.front().train.average;
@@ -287,7 +284,7 @@ TEST_CASE("islands breed apart, and their best move on every so many generations
         }
         CHECK(places(made.state.population) == places(expected));
         moved = moved || places(expected) != unmoved;
-        before = kept(next_generation(before, config, fitness, never), before.seen);
+        before = kept(next_generation(before, before.seen, config, fitness, never), before.seen);
     }
     CHECK(moved);
 }
@@ -297,8 +294,8 @@ TEST_CASE("the archive is offered what a generation made, and is kept where it i
     RunConfig config = made_config();
     CHECK(after(config, fitness, 2).archive.empty());
     config.archive = 0.2;
-    const RunState before = after(config, fitness, 1);
-    const Generation made = next_generation(before, config, fitness, never);
+    const KnownState before = after(config, fitness, 1);
+    const Generation made = next_generation(before, before.seen, config, fitness, never);
     std::vector<Member> expected = before.archive, members;
     for (const Candidate& candidate : made.candidates) members.push_back(member_of(candidate, 0));
     offer_to_archive(expected, members);
@@ -324,8 +321,8 @@ TEST_CASE("who leaves the race is counted, rejected and in no population") {
     RunConfig config = made_config();
     config.race = true;
     config.population = 20;
-    RunState before = after(config, fitness, 3);
-    const Generation made = next_generation(before, config, fitness, never);
+    KnownState before = after(config, fitness, 3);
+    const Generation made = next_generation(before, before.seen, config, fitness, never);
     std::set<std::string> out;
     for (const Candidate& candidate : made.candidates) {
         if (!candidate.train.by_retention.empty()) continue;
@@ -353,7 +350,7 @@ TEST_CASE("each island's offspring race against its own last place, and those of
     config.race = true;
     config.population = 30;
     config.islands = 3;
-    RunState before = after(config, fitness, 2);
+    KnownState before = after(config, fitness, 2);
     std::erase_if(before.population, [](const Member& member) { return member.island == 2; });
     before.population.push_back(test::made_member("key_norm", 0.5, 2)); // one of ten places
     std::map<std::uint32_t, double> last;
@@ -365,8 +362,8 @@ TEST_CASE("each island's offspring race against its own last place, and those of
     }
     REQUIRE(last[0] != last[1]);
     std::size_t out = 0, stayed = 0;
-    for (const Candidate& candidate : next_generation(before, config, fitness, never).candidates) {
-        const double error = std::min(1e3, std::abs(MadeFitness::score(print(candidate.formula)) - 3));
+    for (const Candidate& candidate : next_generation(before, before.seen, config, fitness, never).candidates) {
+        const double error = std::min(1e3, std::abs(MadeFitness::score(candidate.genome.text()) - 3));
         const std::uint32_t island = candidate.slot % 3;
         const bool behind = island < 2 && error - last[island] > 0.1 * last[island];
         CHECK(candidate.train.by_retention.empty() == behind);
@@ -384,8 +381,8 @@ TEST_CASE("what cannot be measured is refused with the reason, and not counted a
         return errors;
     });
     const RunConfig config = made_config();
-    const RunState before = after(config, fitness, 1);
-    const Generation made = next_generation(before, config, fitness, never);
+    const KnownState before = after(config, fitness, 1);
+    const Generation made = next_generation(before, before.seen, config, fitness, never);
     std::size_t refused = 0, refused_on_valid = 0;
     for (const Candidate& candidate : made.candidates) {
         if (candidate.reason == "these parameters cannot be measured: too high") {
@@ -408,15 +405,15 @@ TEST_CASE("what cannot be measured is refused with the reason, and not counted a
 TEST_CASE("the best structures are tuned; what improves is a candidate in a slot behind the offspring's") {
     const MadeFitness fitness = two_documents();
     RunConfig config = made_config();
-    const RunState before = after(config, fitness, 1);
-    const Generation bred = next_generation(before, config, fitness, never); // without tuning
+    const KnownState before = after(config, fitness, 1);
+    const Generation bred = next_generation(before, before.seen, config, fitness, never); // without tuning
     config.tuned = 3;
-    const Generation made = next_generation(before, config, fitness, never);
+    const Generation made = next_generation(before, before.seen, config, fitness, never);
     const std::vector<std::size_t> chosen = structures_to_tune(bred.state, config);
     REQUIRE(chosen.size() == 3);
     std::uint64_t evaluations = bred.state.counters.evaluations, duplicates = bred.state.counters.duplicates;
-    std::set<std::string> hashes;
-    for (const Candidate& candidate : bred.candidates) hashes.insert(candidate.hash);
+    std::set<std::uint64_t> hashes;
+    for (const Candidate& candidate : bred.candidates) hashes.insert(candidate.genome.hash());
     std::size_t at = bred.candidates.size();
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         const Member& parent = bred.state.population[chosen[i]];
@@ -425,7 +422,7 @@ TEST_CASE("the best structures are tuned; what improves is a candidate in a slot
         evaluations += result.evaluations;
         if (!(result.error < parent.train.average)) continue;
         const Candidate expected = tuned_candidate(parent, result, config, 2, slot);
-        if (before.seen.hashes.contains(hash_number(expected.hash)) || !hashes.insert(expected.hash).second) {
+        if (before.seen.hashes.contains(expected.genome.hash()) || !hashes.insert(expected.genome.hash()).second) {
             ++duplicates;
             continue;
         }
@@ -433,7 +430,7 @@ TEST_CASE("the best structures are tuned; what improves is a candidate in a slot
         REQUIRE(at < made.candidates.size());
         const Candidate& tuned = made.candidates[at++];
         CHECK(tuned.id == "g2-s" + std::to_string(slot));
-        CHECK(tuned.hash == expected.hash);
+        CHECK(tuned.genome.hash() == expected.genome.hash());
         CHECK(tuned.hypothesis == expected.hypothesis);
         CHECK(tuned.op == "tune_constants");
         CHECK(tuned.parents == Ids{parent.id});
@@ -467,11 +464,11 @@ TEST_CASE("with a judge errors promote nobody, what is near the champion passes,
     table.goal = 1; // of the first number
     Outside outside;
     outside.judge = &table.open();
-    RunState before = kept(first_generation(config, fitness, never, outside));
+    KnownState before = kept(first_generation(config, fitness, never, outside));
     CHECK(before.champion().verdict);
     bool near = false, promoted = false;
     for (int i = 0; i < 4; ++i) {
-        Generation made = next_generation(before, config, fitness, never, outside);
+        Generation made = next_generation(before, before.seen, config, fitness, never, outside);
         std::size_t judged = 0;
         for (const Candidate& candidate : made.candidates) {
             judged += candidate.reason.find("the model's KL divergence") != std::string::npos ? 1 : 0;
@@ -505,18 +502,18 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     MadeFitness hashed = two_documents();
     hashed.hash = [](double score) { return std::hash<double>{}(score); };
     outside.judge = &table.open();
-    const RunState before = kept(first_generation(config, hashed, never, outside));
+    const KnownState before = kept(first_generation(config, hashed, never, outside));
     config.verdict_tuning = 0;
-    const Generation without = next_generation(before, config, hashed, never, outside);
+    const Generation without = next_generation(before, before.seen, config, hashed, never, outside);
     config.verdict_tuning = 40;
-    const Generation made = next_generation(before, config, hashed, never, outside);
+    const Generation made = next_generation(before, before.seen, config, hashed, never, outside);
     REQUIRE(made.candidates.size() == without.candidates.size() + 1);
     const Candidate& tuned = made.candidates.back();
     CHECK(tuned.id == "g1-s12"); // behind ten offspring and two tunings
     CHECK(tuned.op == "tune_constants_in_model");
     CHECK(tuned.parents == Ids{without.state.champion().id});
-    CHECK(tuned.train.average == Approx(std::abs(MadeFitness::score(print(tuned.formula)) - 3)));
-    CHECK(tuned.valid->average == Approx(std::abs(MadeFitness::score(print(tuned.formula)) - 2)));
+    CHECK(tuned.train.average == Approx(std::abs(MadeFitness::score(tuned.genome.text()) - 3)));
+    CHECK(tuned.valid->average == Approx(std::abs(MadeFitness::score(tuned.genome.text()) - 2)));
     CHECK(tuned.kept_hash);
     CHECK(tuned.status == Status::champion);
     CHECK(tuned.verdict->train.average < without.state.champion().verdict->train.average);
@@ -528,16 +525,18 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     CHECK(made.state.counters.accepted == without.state.counters.accepted + 1);
 
     // Tried before, or not to be measured offline, it is no candidate.
-    RunState known = before;
-    known.seen.add(hash_number(tuned.hash), std::nullopt, tuned.size());
-    CHECK(next_generation(known, config, hashed, never, outside).candidates.size() == without.candidates.size());
+    KnownState known = before;
+    known.seen.add(tuned.genome.hash(), std::nullopt, tuned.genome.size());
+    CHECK(next_generation(known, known.seen, config, hashed, never, outside).candidates.size() ==
+          without.candidates.size());
     for (const SearchSplit broken : {SearchSplit::train, SearchSplit::valid}) {
-        const double at = MadeFitness::score(print(tuned.formula));
+        const double at = MadeFitness::score(tuned.genome.text());
         MadeFitness failing([&](SearchSplit split, double score) {
             if (split == broken && score == at) return FormulaErrors{{}, 0, {}, "it is broken"};
             return errors_on_two(split, score);
         });
         failing.hash = hashed.hash;
-        CHECK(next_generation(before, config, failing, never, outside).candidates.size() == without.candidates.size());
+        CHECK(next_generation(before, before.seen, config, failing, never, outside).candidates.size() ==
+              without.candidates.size());
     }
 }

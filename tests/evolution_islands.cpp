@@ -83,7 +83,7 @@ TEST_CASE("the cheapest of each island goes on to the next, the last one's to th
     for (const char* arrived : {"key_norm@1", "is_sink@2", "recent_attn@0"}) after.emplace_back(arrived);
     CHECK(places_of(population) == after);
     CHECK(population[5].train.average == 0.2);
-    CHECK(population[5].formula == population[1].formula);
+    CHECK(population[5].genome.text() == population[1].genome.text());
 }
 
 TEST_CASE("an island that died out sends nobody, and is settled anew") {

@@ -226,12 +226,12 @@ TEST_CASE("where a judge chose the champion it is the parent in seven of ten cas
         CHECK((chosen.id == "champion") == champion);
         champions += champion ? 1 : 0;
         if (!champion) continue;
-        CHECK(chosen.formula == state.champions[1].formula);
-        CHECK(chosen.hash == state.champions[1].hash);
+        CHECK(chosen.genome.text() == state.champions[1].genome.text());
+        CHECK(chosen.genome.hash() == state.champions[1].genome.hash());
         CHECK(chosen.train.average == 0.5);
         CHECK(chosen.accepted);
         CHECK(chosen.tunings == 0);
-        CHECK(chosen.skeleton == skeleton_of(state.champions[1].formula));
+        CHECK(chosen.skeleton == skeleton_of(state.champions[1].genome));
     }
     CHECK(champions > 650);
     CHECK(champions < 750);

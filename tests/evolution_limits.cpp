@@ -129,7 +129,7 @@ TEST_CASE("a run on a plugin's settings ends when there are no more") {
     setup.limits.generations = 2;
     const RunState state = run(setup, MadeFitness::to_goal(0), folder / "run.json").state;
     CHECK(state.stop_reason == "generations: 2 were made"); // there are 2,088,960 of them
-    CHECK(state.champion().parameters);
+    CHECK(state.champion().genome.parameters());
 }
 
 TEST_CASE("time is over at once where a second's part is all there is, and the reason says what to do") {
@@ -203,7 +203,7 @@ TEST_CASE("progress is what the state says, from the generation that a run goes 
     CHECK(last.best_train == state.history.back().best_train);
     CHECK(last.champion_train == state.champion().train.average);
     CHECK(last.champion_valid == state.champion().valid->average);
-    CHECK(last.champion == print(state.champion().formula));
+    CHECK(last.champion == state.champion().genome.text());
     CHECK_FALSE(last.champion_kl);
     CHECK_FALSE(last.tunes);
     CHECK(last.proposer_failure.empty());
@@ -226,9 +226,12 @@ TEST_CASE("the journal has every candidate once, the state those that a resume n
     setup.limits.generations = 3;
     const RunState second = run(setup, made_fitness(), file).state;
     CHECK(second.seconds > first.seconds);
-    CHECK(second.seen.hashes.size() == second.counters.candidates);
     std::set<std::string> ids;
-    for (const Candidate& candidate : test::candidates_of(file)) CHECK(ids.insert(candidate.id).second);
+    std::set<std::uint64_t> hashes;
+    for (const Candidate& candidate : test::candidates_of(file)) {
+        CHECK(ids.insert(candidate.id).second);
+        CHECK(hashes.insert(candidate.genome.hash()).second);
+    }
     CHECK(ids.size() == second.counters.candidates);
     const RunSummary summary = read_run(file);
     CHECK(summary.suite == "made");

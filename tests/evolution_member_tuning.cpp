@@ -88,7 +88,7 @@ TEST_CASE("a tuning is longer the oftener its structure was tuned, and its optio
         options.evaluations = 60 * std::min(4U, 1 + tunings);
         options.step = rng.uniform() < 0.3 ? 0.4 : 0.15;
         std::size_t calls = 0;
-        const formula::Program program(member.formula);
+        const formula::Program program(member.genome.formula());
         const auto expected = tune_constants(program.constants(), 3.5, options, [&](std::span<const double> values) {
             ++calls;
             return std::min(1e3, std::abs(MadeFitness::score(FitnessJob{&program, values}) - 7));
@@ -113,9 +113,9 @@ TEST_CASE("both first steps of a tuning are taken, the far one in three of ten c
         options.evaluations = 6;
         options.step = 0.4;
         const auto objective = [&](std::span<const double> values) { return std::abs(values[0] - 7); };
-        const auto wide = tune_constants(member.formula.constants(), 5, options, objective);
+        const auto wide = tune_constants(member.genome.formula().constants(), 5, options, objective);
         options.step = 0.15;
-        const auto narrow = tune_constants(member.formula.constants(), 5, options, objective);
+        const auto narrow = tune_constants(member.genome.formula().constants(), 5, options, objective);
         const auto made = tune(member, config, fitness, never, rng);
         const bool is_far = same.uniform() < 0.3;
         far += is_far ? 1 : 0;
@@ -155,19 +155,19 @@ TEST_CASE("a stop is heeded within a tuning") {
     const std::atomic<bool> stop = true;
     CHECK_THROWS_AS(
         tune(made_member("2*recent_attn", 5), RunConfig{}, fitness, StopSignal(&stop), Rng(1, 2, 3, Purpose::tuning)),
-        Abandoned);
+        Interrupted);
     RunConfig tuning;
     tuning.space = std::make_shared<const ParameterSpace>(make_scorer("adakv@kvpress(snapkv@kvpress)", host()));
     Member member = made_member("recent_attn", 0.5);
-    member.parameters = ParameterSet{"", {tuning.space->start().begin(), tuning.space->start().end()}, 0};
-    CHECK_THROWS_AS(tune(member, tuning, fitness, StopSignal(&stop), Rng(1, 2, 3, Purpose::tuning)), Abandoned);
+    member.genome = Genome::parameters_of(*tuning.space, tuning.space->start());
+    CHECK_THROWS_AS(tune(member, tuning, fitness, StopSignal(&stop), Rng(1, 2, 3, Purpose::tuning)), Interrupted);
 }
 
 TEST_CASE("a tuned formula is a candidate that says what moved") {
     const Member member = made_member("2*recent_attn + 0.5*key_norm + 3*position", 0.5);
     RunConfig config;
-    const std::vector<double> constants = tunable(member, config);
-    CHECK(constants == member.formula.constants());
+    const std::vector<double> constants = tunable(member.genome, config);
+    CHECK(constants == member.genome.formula().constants());
     REQUIRE(constants.size() == 3);
     TuningResult result{constants, 0.4, 77};
     result.values[1] = 9;
@@ -176,7 +176,7 @@ TEST_CASE("a tuned formula is a candidate that says what moved") {
     CHECK(made.op == "tune_constants");
     CHECK(made.parents == std::vector{member.id});
     CHECK(made.hypothesis == "its constants were not at their best: 1 of 3 moved by CMA-ES in 77 evaluations");
-    CHECK(made.hash == canonical_hash(member.formula.with_constants(result.values)));
+    CHECK(made.genome.hash_text() == canonical_hash(member.genome.formula().with_constants(result.values)));
     result.values[0] = result.values[2] = 8;
     CHECK_THAT(tuned_candidate(member, result, config, 5, 401).hypothesis, ContainsSubstring(": 3 of 3 moved"));
 }
@@ -187,10 +187,10 @@ TEST_CASE("of a plugin the continuous parameters are tuned, and a refused set co
     const std::vector<double> start(config.space->start().begin(), config.space->start().end());
     Member member;
     member.id = "start";
-    member.parameters = ParameterSet{config.space->text(start), start, 0};
+    member.genome = Genome::parameters_of(*config.space, start);
     member.train = made_error(0.4);
-    CHECK(tunable(member, config) == config.space->continuous(start));
-    REQUIRE(tunable(member, config).size() == 1); // alpha, 0.2
+    CHECK(tunable(member.genome, config) == config.space->continuous(start));
+    REQUIRE(tunable(member.genome, config).size() == 1); // alpha, 0.2
     config.tuning_evaluations = 60;
     int refused = 0;
     const MadeFitness fitness([&refused](SearchSplit, double alpha) {
@@ -209,16 +209,17 @@ TEST_CASE("of a plugin the continuous parameters are tuned, and a refused set co
     options.seed = rng.next();
     options.evaluations = 60;
     options.step = rng.uniform() < 0.3 ? 0.4 : 0.15;
-    const auto expected = tune_constants(tunable(member, config), 0.4, options, [&](std::span<const double> moved) {
-        const double alpha = config.space->fitted(0, moved[0]);
-        return alpha > 0.7 ? 10 * 0.4 : std::abs(alpha - 0.6) + 0.01;
-    });
+    const auto expected =
+        tune_constants(tunable(member.genome, config), 0.4, options, [&](std::span<const double> moved) {
+            const double alpha = config.space->fitted(0, moved[0]);
+            return alpha > 0.7 ? 10 * 0.4 : std::abs(alpha - 0.6) + 0.01;
+        });
     CHECK(result.values == expected.values);
     const Candidate made = tuned_candidate(member, result, config, 2, 30);
     CHECK(made.op == "tune_parameters");
     CHECK(made.parents == std::vector<std::string>{"start"});
-    CHECK(made.parameters->values == config.space->with_continuous(start, result.values));
-    CHECK(made.parameters->scorer == config.space->text(made.parameters->values));
+    CHECK(made.genome.parameters()->values == config.space->with_continuous(start, result.values));
+    CHECK(made.genome.parameters()->scorer == config.space->text(made.genome.parameters()->values));
     CHECK_THAT(made.hypothesis,
                ContainsSubstring("its continuous parameters were not at their best: 1 of 1 moved by CMA-ES in "));
 }

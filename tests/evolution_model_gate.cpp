@@ -117,9 +117,9 @@ TEST_CASE("asked about are the proposer's, then the champion's offspring by slot
     candidates[13].status = Status::champion;
     TableJudge table;
     table.kl = {{"=recent_attn", {{"", 1}}}};
-    for (const Candidate& one : candidates) table.kl[one.scorer_text()] = {{"", 2}};
+    for (const Candidate& one : candidates) table.kl[one.genome.scorer_text()] = {{"", 2}};
     Lines in_turn;
-    for (const std::size_t i : {6, 5, 2, 3, 4, 1, 8, 0, 7}) in_turn.push_back(candidates[i].scorer_text());
+    for (const std::size_t i : {6, 5, 2, 3, 4, 1, 8, 0, 7}) in_turn.push_back(candidates[i].genome.scorer_text());
     for (const std::size_t count : {0, 1, 2, 3, 5, 9, 20}) {
         VerdictJudge& judge = table.open();
         RunState state = judged_state(judge);
@@ -144,9 +144,9 @@ TEST_CASE("candidates are raced in heats of four documents, which begin at other
     const auto add = [&](double first_heat, double second_heat, const std::string& text) {
         candidates.push_back(child(text, 0.4, 0.4, static_cast<std::uint32_t>(candidates.size())));
         candidates.back().generation = 2; // 2 * 4 = 8: begins at the third of six
-        table.kl[candidates.back().scorer_text()] = {{"d2", first_heat}, {"d3", first_heat},  {"d4", first_heat},
-                                                     {"d5", first_heat}, {"d0", second_heat}, {"d1", second_heat},
-                                                     {"v0", 5}};
+        table.kl[candidates.back().genome.scorer_text()] = {
+            {"d2", first_heat},  {"d3", first_heat},  {"d4", first_heat}, {"d5", first_heat},
+            {"d0", second_heat}, {"d1", second_heat}, {"v0", 5}};
     };
     table.kl = {{"=recent_attn", {{"", 1}}}};
     add(std::exp(0.0499), std::exp(-0.2), "2*recent_attn"); // what a heat forgives, and better in the end
@@ -154,14 +154,14 @@ TEST_CASE("candidates are raced in heats of four documents, which begin at other
     add(1, 1, "4*recent_attn");                             // as good is not better
     add(std::exp(-0.01), std::exp(0.0199), "5*recent_attn");
     add(std::exp(-0.01), std::exp(0.0201), "6*recent_attn");
-    const std::string known = candidates[1].scorer_text();
+    const std::string known = candidates[1].genome.scorer_text();
     table.kl[known].erase("d1");
     add(0.5, 1, "7*recent_attn");
-    table.kl[candidates[5].scorer_text()].erase("d4"); // which the judge cannot tell of
+    table.kl[candidates[5].genome.scorer_text()].erase("d4"); // which the judge cannot tell of
     VerdictJudge& judge = table.open();
     RunState state = judged_state(judge);
     ModelGate(judge, never).judge(state, candidates, 9);
-    const auto documents = [&](std::size_t i) { return asked_about(table, candidates[i].scorer_text()); };
+    const auto documents = [&](std::size_t i) { return asked_about(table, candidates[i].genome.scorer_text()); };
     const Lines heat{"d2", "d3", "d4", "d5"}, all{"d2", "d3", "d4", "d5", "d0", "d1"};
     const Lines all_and_valid{"d2", "d3", "d4", "d5", "d0", "d1", "v0"};
     CHECK(documents(0) == all_and_valid);
@@ -175,8 +175,8 @@ TEST_CASE("candidates are raced in heats of four documents, which begin at other
     CHECK(candidates[5].reason == "made; the judge could not tell: not in the table");
     for (const std::size_t i : {1, 2, 4, 5}) CHECK_FALSE(candidates[i].verdict);
     // Verdicts are in the judge's order of documents, whatever the race's was.
-    CHECK(candidates[0].verdict->train.by_document == table.said(candidates[0].scorer_text(), "train"));
-    CHECK(candidates[0].verdict->valid->by_document == table.said(candidates[0].scorer_text(), "valid"));
+    CHECK(candidates[0].verdict->train.by_document == table.said(candidates[0].genome.scorer_text(), "train"));
+    CHECK(candidates[0].verdict->valid->by_document == table.said(candidates[0].genome.scorer_text(), "valid"));
     CHECK(state.champions.size() == 1); // all of them are far worse on valid
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("promoted is who is better on train, on all documents, and on valid or
         table.documents = {{"d0", "train"}, {"v0", "valid"}, {"v1", "valid"}};
         table.kl = {{"=recent_attn", {{"", 1}}}};
         Candidate candidate = child("2*recent_attn", 0.9, 0.9, 7);
-        table.kl[candidate.scorer_text()] = {{"d0", one.train}, {"v0", one.v0}, {"v1", one.v1}};
+        table.kl[candidate.genome.scorer_text()] = {{"d0", one.train}, {"v0", one.v0}, {"v1", one.v1}};
         VerdictJudge& judge = table.open();
         RunState state = judged_state(judge);
         ModelGate(judge, never).judge(state, candidate);
@@ -222,9 +222,9 @@ TEST_CASE("what chance forgives does not add up: valid is held against the best 
     Candidate lucky = child("2*recent_attn", 0.4, 0.4, 1), next = child("3*recent_attn", 0.4, 0.4, 2),
               third = child("4*recent_attn", 0.4, 0.4, 3);
     table.kl = {{"=recent_attn", {{"", 1}}},
-                {lucky.scorer_text(), {{"d0", 0.5}, {"v0", 1.5}, {"v1", 0.99}}},
-                {next.scorer_text(), {{"d0", 0.25}, {"v0", 1.49}, {"v1", 1.01}}},
-                {third.scorer_text(), {{"d0", 0.3}, {"v0", 1.6}, {"v1", 0.98}}}};
+                {lucky.genome.scorer_text(), {{"d0", 0.5}, {"v0", 1.5}, {"v1", 0.99}}},
+                {next.genome.scorer_text(), {{"d0", 0.25}, {"v0", 1.49}, {"v1", 1.01}}},
+                {third.genome.scorer_text(), {{"d0", 0.3}, {"v0", 1.6}, {"v1", 0.98}}}};
     VerdictJudge& judge = table.open();
     RunState state = judged_state(judge);
     ModelGate gate(judge, never);
@@ -243,9 +243,9 @@ TEST_CASE("candidates of a generation are held against the champion that those b
     std::vector<Candidate> candidates{child("2*recent_attn", 0.1, 0.4, 1), child("3*recent_attn", 0.2, 0.4, 2),
                                       child("4*recent_attn", 0.3, 0.4, 3)};
     table.kl = {{"=recent_attn", {{"", 1}}},
-                {candidates[0].scorer_text(), {{"", 0.5}}},
-                {candidates[1].scorer_text(), {{"", 0.75}}},
-                {candidates[2].scorer_text(), {{"", 0.25}}}};
+                {candidates[0].genome.scorer_text(), {{"", 0.5}}},
+                {candidates[1].genome.scorer_text(), {{"", 0.75}}},
+                {candidates[2].genome.scorer_text(), {{"", 0.25}}}};
     VerdictJudge& judge = table.open();
     RunState state = judged_state(judge);
     ModelGate(judge, never).judge(state, candidates, 3);
@@ -297,7 +297,7 @@ TEST_CASE("the champion's constants are tuned by the judge's word, in the stream
     CHECK(tuned->id == "g4-s88");
     CHECK(tuned->op == "tune_constants_in_model");
     CHECK(tuned->parents == Lines{"start"});
-    CHECK(std::abs(tuned->formula.constants().front() - 5) < 1);
+    CHECK(std::abs(tuned->genome.formula().constants().front() - 5) < 1);
     CHECK(evaluations >= 1060);
     CHECK(evaluations < 1080);
     CHECK(tuned->hypothesis == "its constants were not at their best: 1 of 1 moved by CMA-ES in " +
@@ -308,10 +308,10 @@ TEST_CASE("the champion's constants are tuned by the judge's word, in the stream
     options.seed = rng.next();
     options.evaluations = 60;
     options.step = rng.chance(0.3) ? 0.4 : 0.15;
-    const auto again = tune_constants(champion.formula.constants(), 1, options, [](std::span<const double> values) {
-        return (std::abs(values[0] - 5) + 0.1) / 3.1;
-    });
-    CHECK(tuned->formula.constants() == again.values);
+    const auto again =
+        tune_constants(champion.genome.formula().constants(), 1, options,
+                       [](std::span<const double> values) { return (std::abs(values[0] - 5) + 0.1) / 3.1; });
+    CHECK(tuned->genome.formula().constants() == again.values);
 
     // What is at its best already is left alone, and what was tried is counted.
     const Member best = test::made_member("5*recent_attn", 0.5);

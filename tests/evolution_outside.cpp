@@ -94,7 +94,7 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
         CHECK(own.train.average < before.train.average);
         CHECK(own.valid->average < before.valid->average); // the acting judge leaves nothing to chance
         // What the acting judge says: the length of the formula, "=" included, and of the document's name.
-        const double length = double(print(result.state.champions[i].formula).size() + 1);
+        const double length = double(result.state.champions[i].genome.text().size() + 1);
         CHECK(own.train.by_document == std::vector<std::vector<double>>{{(length + 6) / 0.25, (length + 6) / 0.5}});
         CHECK(own.valid->by_retention[0] == Approx(std::sqrt((length + 4) * (length + 5)) / 0.25));
     }
@@ -138,7 +138,7 @@ TEST_CASE("candidates are raced over train documents, and those that fall behind
     for (const Candidate& champion : result.state.champions) { // whatever the order in which they were asked
         std::vector<double> expected;
         for (const std::string& document : train)
-            expected.push_back(double(champion.scorer_text().size() + document.size()) / 0.25);
+            expected.push_back(double(champion.genome.scorer_text().size() + document.size()) / 0.25);
         std::vector<double> said;
         for (const auto& figures : champion.verdict->train.by_document) said.push_back(figures.front());
         CHECK(said == expected);
@@ -149,7 +149,7 @@ TEST_CASE("candidates are raced over train documents, and those that fall behind
         if (candidate.reason.find("of the champion's on 4 train documents") == std::string::npos) continue;
         std::vector<std::string> unasked = train;
         std::erase_if(unasked, [&](const std::string& document) {
-            return std::ranges::find(log, candidate.scorer_text() + " " + document) != log.end();
+            return std::ranges::find(log, candidate.genome.scorer_text() + " " + document) != log.end();
         });
         REQUIRE(unasked.size() == 1);
         left_out.insert(unasked.front());
@@ -199,7 +199,7 @@ TEST_CASE("the champion's constants are tuned by what the judge says, whatever o
         ++tuned;
         CHECK(champions[i].slot == 31); // behind the offspring and the structure that was tuned offline
         CHECK(champions[i].parents == std::vector{champions[i - 1].id});
-        CHECK(champions[i].formula.constants().size() == champions[i - 1].formula.constants().size());
+        CHECK(champions[i].genome.formula().constants().size() == champions[i - 1].genome.formula().constants().size());
         CHECK(champions[i].verdict->train.average < champions[i - 1].verdict->train.average);
         CHECK(champions[i].verdict->valid->average < champions[i - 1].verdict->valid->average);
     }
@@ -245,7 +245,7 @@ TEST_CASE("proposals are candidates like any other, and are asked for once a gen
     std::copy_if(all.begin(), all.end(), std::back_inserter(proposed),
                  [](const Candidate& candidate) { return candidate.op == "proposer"; });
     REQUIRE(proposed.size() == 2); // of seven; then they are known
-    CHECK(print(proposed[0].formula) == "recent_attn");
+    CHECK(proposed[0].genome.text() == "recent_attn");
     CHECK_THAT(proposed[0].hypothesis, ContainsSubstring("what was read"));
     CHECK(proposed[0].parents == std::vector<std::string>{"g0-s0"});
     CHECK(proposed[0].slot == 31); // behind the bred and the tuned

@@ -159,17 +159,17 @@ TEST_CASE("tuning a plugin's whole numbers improves on the scorer as named, and 
     const RunResult result = run(setup, captured().suite, folder / "run.json");
     const auto& champions = result.state.champions;
     REQUIRE(champions.size() > 1);
-    CHECK(champions.front().text() == snapkv);
+    CHECK(champions.front().genome.text() == snapkv);
     CHECK(champions.back().train.average < champions.front().train.average);
     CHECK(champions.back().valid->average < champions.front().valid->average);
     const auto all = candidates_of(folder / "run.json");
     std::set<std::string> texts;
     std::uint64_t refused = 0;
     for (const Candidate& candidate : all) {
-        CHECK(texts.insert(candidate.text()).second);
-        CHECK(candidate.parameters->scorer == setup.config.space->text(candidate.parameters->values));
+        CHECK(texts.insert(candidate.genome.text()).second);
+        CHECK(candidate.genome.parameters()->scorer == setup.config.space->text(candidate.genome.parameters()->values));
         CHECK(!candidate.hypothesis.empty());
-        if (static_cast<int>(candidate.parameters->values[1]) % 2 != 0) continue;
+        if (static_cast<int>(candidate.genome.parameters()->values[1]) % 2 != 0) continue;
         ++refused;
         CHECK(candidate.status == Status::rejected);
         CHECK(candidate.train.by_retention.empty());
@@ -256,7 +256,7 @@ TEST_CASE("the command line tunes, resumes and reports a plugin") {
     const auto on = shell("evictlab evolve --state " + state + " --resume --generations 5");
     INFO(on.err);
     REQUIRE(on.code == 0);
-    const std::string champion = read_run(state).champion.text();
+    const std::string champion = read_run(state).champion.genome.text();
     CHECK(champion != snapkv);
     CHECK_THAT(on.out, ContainsSubstring("champion    " + champion));
 

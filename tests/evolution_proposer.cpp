@@ -166,7 +166,7 @@ TEST_CASE("A stop while a proposer thinks leaves its generation open") {
     ProposingRun run;
     const std::atomic<bool> flag = true;
     Proposer proposer = run.proposer("hangs");
-    CHECK_THROWS_AS(proposer.propose(request_of(5), StopSignal(&flag)), Abandoned);
+    CHECK_THROWS_AS(proposer.propose(request_of(5), StopSignal(&flag)), Interrupted);
     CHECK(run.journal.size() == 0);
     CHECK(run.proposer("is plain").propose(request_of(5), {}).failure == "");
 }

@@ -11,6 +11,7 @@
 using namespace evictlab;
 using namespace evictlab::evolution;
 using test::made_error;
+using test::made_genome;
 using test::made_member;
 using test::MadeFitness;
 
@@ -107,12 +108,10 @@ TEST_CASE("the first heat forgives a tenth, later ones nothing") {
 TEST_CASE("who leaves a race is told why and not measured, and the others are measured as ever") {
     const MadeFitness fitness = raced();
     const Rival rival(fitness, Job("2*recent_attn").job());
-    const std::vector<formula::Formula> formulas{formula::parse("1.5*recent_attn"), formula::parse("3*recent_attn"),
-                                                 formula::parse("2.15*recent_attn"), formula::parse("5*recent_attn"),
-                                                 formula::parse("2*recent_attn")};
+    const std::vector<Genome> all{made_genome("1.5*recent_attn"), made_genome("3*recent_attn"),
+                                  made_genome("2.15*recent_attn"), made_genome("5*recent_attn"),
+                                  made_genome("2*recent_attn")};
     const std::vector<const Rival*> rivals{&rival, &rival, &rival, nullptr, &rival};
-    std::vector<Measurable> all;
-    for (const auto& formula : formulas) all.push_back({&formula});
     const auto before = fitness.measured.load();
     const std::vector<Raced> raced = race_all(fitness, all, rivals, {});
     CHECK(fitness.measured - before == 3);
@@ -132,12 +131,10 @@ TEST_CASE("a race of many pieces gives each its own rival and reason") {
     MadeFitness fitness = raced();
     fitness.work_of_one = 4'000'000; // two in a piece
     const Rival low(fitness, Job("2*recent_attn").job()), high(fitness, Job("9*recent_attn").job());
-    std::vector<formula::Formula> formulas;
-    for (int i = 1; i <= 7; ++i) formulas.push_back(formula::parse(std::to_string(i) + "*recent_attn"));
-    std::vector<Measurable> all;
+    std::vector<Genome> all;
     std::vector<const Rival*> rivals;
-    for (std::size_t i = 0; i < formulas.size(); ++i) {
-        all.push_back({&formulas[i]});
+    for (std::size_t i = 0; i < 7; ++i) {
+        all.push_back(made_genome(std::to_string(i + 1) + "*recent_attn"));
         rivals.push_back(i % 2 == 0 ? &low : &high);
     }
     const auto raced = race_all(fitness, all, rivals, {});
@@ -150,8 +147,7 @@ TEST_CASE("a race of many pieces gives each its own rival and reason") {
 
 TEST_CASE("without rivals there is no race") {
     const MadeFitness fitness = raced();
-    const auto formula = formula::parse("5*recent_attn");
-    const std::vector<Measurable> all{{&formula}, {&formula}};
+    const std::vector<Genome> all(2, made_genome("5*recent_attn"));
     const std::vector<const Rival*> none{nullptr, nullptr};
     const auto raced = race_all(fitness, all, none, {});
     REQUIRE(raced.size() == 2);
@@ -162,10 +158,9 @@ TEST_CASE("without rivals there is no race") {
 TEST_CASE("a stop is heeded between the pieces of a race") {
     const MadeFitness fitness = raced();
     const std::atomic<bool> stop = true;
-    const auto formula = formula::parse("5*recent_attn");
-    const std::vector<Measurable> all{{&formula}};
+    const std::vector<Genome> all{made_genome("5*recent_attn")};
     const std::vector<const Rival*> none{nullptr};
-    CHECK_THROWS_AS(race_all(fitness, all, none, StopSignal(&stop)), Abandoned);
+    CHECK_THROWS_AS(race_all(fitness, all, none, StopSignal(&stop)), Interrupted);
     StopSignal late;
     CHECK_NOTHROW(late.check());
     late.set_deadline(StopSignal::Clock::now() + std::chrono::hours(1));
@@ -173,8 +168,8 @@ TEST_CASE("a stop is heeded between the pieces of a race") {
     CHECK_FALSE(late.late());
     late.set_deadline(StopSignal::Clock::now());
     CHECK(late.late());
-    CHECK_THROWS_AS(late.check(), Abandoned);
-    CHECK_THROWS_AS(evaluate_all(fitness, SearchSplit::train, all, late), Abandoned);
+    CHECK_THROWS_AS(late.check(), Interrupted);
+    CHECK_THROWS_AS(evaluate_all(fitness, SearchSplit::train, all, late), Interrupted);
 }
 
 TEST_CASE("pieces are as many jobs as fit, in order, and at least one") {

@@ -86,13 +86,13 @@ TEST_CASE("a run improves, and records every candidate") {
     std::set<std::string> ids;
     for (const Candidate& each : all) {
         INFO(each.id);
-        CHECK(hashes.insert(each.hash).second);
-        CHECK(each.hash == canonical_hash(each.formula));
+        CHECK(hashes.insert(each.genome.hash_text()).second);
+        CHECK(each.genome.hash_text() == canonical_hash(each.genome.formula()));
         for (const auto& parent : each.parents) CHECK((ids.contains(parent) || parent.substr(0, 1) == "g"));
         ids.insert(each.id);
         CHECK_FALSE(each.hypothesis.empty());
         CHECK_FALSE(each.reason.empty());
-        CHECK(each.formula.size() <= 60);
+        CHECK(each.genome.size() <= 60);
         CHECK(each.valid.has_value() == (each.status != Status::rejected));
     }
     const RunSummary summary = read_run(file);
@@ -320,7 +320,7 @@ TEST_CASE("duplicates are counted and not measured again, also after a resume") 
     const auto later = run_on(setup, file).state.counters;
     CHECK(later.duplicates > first.duplicates);
     std::set<std::string> hashes;
-    for (const Candidate& each : candidates_of(file)) CHECK(hashes.insert(each.hash).second);
+    for (const Candidate& each : candidates_of(file)) CHECK(hashes.insert(each.genome.hash_text()).second);
     CHECK(hashes.size() == later.candidates);
 }
 

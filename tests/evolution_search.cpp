@@ -15,6 +15,7 @@
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/captured_fitness.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/made_search.hpp"
 #include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
@@ -22,22 +23,12 @@ using namespace evictlab::evolution;
 using evictlab::test::candidates_of;
 using evictlab::test::saved_run;
 using evictlab::test::TemporaryFolder;
+using test::made_member;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::vector<double> retentions{0.25, 0.5};
-
-Member member(const std::string& text, double train, std::uint32_t island = 0) {
-    Member made;
-    made.formula = canonical(formula::parse(text));
-    made.hash = canonical_hash(made.formula);
-    made.id = text;
-    made.train = {{train}, train, {}};
-    made.island = island;
-    made.skeleton = skeleton_of(made.formula);
-    return made;
-}
 
 struct Captured : test::SmallCaptured {
     CapturedFitness fitness{suite, retentions, columns(), CapturedMeasure::output_error};
@@ -89,12 +80,12 @@ RunResult run_on(const RunSetup& setup, const fs::path& file) {
 TEST_CASE("lexicase lets a specialist breed, and none that is worse everywhere") {
     std::vector<Member> members;
     for (int i = 0; i < 8; ++i) {
-        members.push_back(member("recent_attn + " + std::to_string(i), 0.5));
+        members.push_back(made_member("recent_attn + " + std::to_string(i), 0.5));
         members.back().train.by_document = {{0.5, 0.4}, {0.5, 0.4}, {0.5, 0.4}};
     }
-    members.push_back(member("key_norm", 0.8));
+    members.push_back(made_member("key_norm", 0.8));
     members.back().train.by_document = {{0.9, 0.9}, {0.9, 0.9}, {0.1, 0.9}}; // best on the last document alone
-    members.push_back(member("position", 0.9));
+    members.push_back(made_member("position", 0.9));
     members.back().train.by_document = {{0.9, 0.9}, {0.9, 0.9}, {0.9, 0.9}};
     std::vector<const Member*> pool;
     for (const Member& each : members) pool.push_back(&each);
@@ -109,8 +100,8 @@ TEST_CASE("lexicase lets a specialist breed, and none that is worse everywhere")
 }
 
 TEST_CASE("the best of each island moves on to the next, and each island keeps its places") {
-    std::vector<Member> population{member("recent_attn", 0.1, 1), member("key_norm", 0.2, 0),
-                                   member("position", 0.3, 1), member("window_attn:4", 0.4, 2)};
+    std::vector<Member> population{made_member("recent_attn", 0.1, 1), made_member("key_norm", 0.2, 0),
+                                   made_member("position", 0.3, 1), made_member("window_attn:4", 0.4, 2)};
     migrate(population, 3);
     REQUIRE(population.size() == 7);
     const auto arrived = [&](const std::string& id, std::uint32_t island) {
@@ -124,8 +115,8 @@ TEST_CASE("the best of each island moves on to the next, and each island keeps i
 
     std::vector<Member> pool;
     for (int i = 0; i < 40; ++i)
-        pool.push_back(member("recent_attn^" + std::to_string(i + 1) + " + key_norm", 0.5 + 0.01 * i,
-                              i < 30 ? 0U : static_cast<std::uint32_t>(1 + i % 2)));
+        pool.push_back(made_member("recent_attn^" + std::to_string(i + 1) + " + key_norm", 0.5 + 0.01 * i,
+                                   i < 30 ? 0U : static_cast<std::uint32_t>(1 + i % 2)));
     const auto next = survivors_of_islands(pool, {11, 0, 40}, 3);
     std::map<std::uint32_t, int> places;
     for (const Member& each : next) ++places[each.island];
@@ -134,12 +125,12 @@ TEST_CASE("the best of each island moves on to the next, and each island keeps i
 }
 
 TEST_CASE("the archive keeps the best of each kind, however poor the kind is") {
-    std::vector<Member> made{member("recent_attn", 0.3), member("2*recent_attn + recent_attn^2", 0.2),
-                             member("key_norm", 0.9), member("key_norm + key_norm^2", 0.8),
-                             member("recent_attn + key_norm", 0.5)};
-    CHECK(archive_cell(made[0].formula) == archive_cell(made[1].formula));
-    CHECK(archive_cell(made[0].formula) != archive_cell(made[2].formula));
-    CHECK(archive_cell(made[0].formula) != archive_cell(made[4].formula));
+    std::vector<Member> made{made_member("recent_attn", 0.3), made_member("2*recent_attn + recent_attn^2", 0.2),
+                             made_member("key_norm", 0.9), made_member("key_norm + key_norm^2", 0.8),
+                             made_member("recent_attn + key_norm", 0.5)};
+    CHECK(archive_cell(made[0].genome.formula()) == archive_cell(made[1].genome.formula()));
+    CHECK(archive_cell(made[0].genome.formula()) != archive_cell(made[2].genome.formula()));
+    CHECK(archive_cell(made[0].genome.formula()) != archive_cell(made[4].genome.formula()));
     std::set<std::string> kept;
     std::vector<std::string> orders;
     for (int order = 0; order < 2; ++order) {
@@ -260,7 +251,7 @@ TEST_CASE("what each of them does to a run can be seen in it") {
     CHECK(saved.at("counters").at("raced_out") == state.counters.raced_out);
 
     std::map<std::uint32_t, std::set<std::string>> islands;
-    for (const Member& each : state.population) islands[each.island].insert(each.hash);
+    for (const Member& each : state.population) islands[each.island].insert(each.genome.hash_text());
     CHECK(islands.size() == 3);
     for (const auto& [island, hashes] : islands) CHECK(hashes.size() <= 8 + 24 / 3);
 
@@ -274,20 +265,20 @@ TEST_CASE("what each of them does to a run can be seen in it") {
             CHECK_THAT(each.reason, ContainsSubstring("times that of the last in the population"));
         }
         REQUIRE(each.kept_hash);
-        const auto [seen, fresh] = fewest_nodes.emplace(*each.kept_hash, each.formula.size());
+        const auto [seen, fresh] = fewest_nodes.emplace(*each.kept_hash, each.genome.size());
         const bool bred = each.op != "tune_constants" && !(each.generation == 1 && each.slot < 4);
-        if (!fresh && bred) CHECK(each.formula.size() < seen->second); // keeps what another keeps, with fewer nodes
-        seen->second = std::min(seen->second, each.formula.size());
+        if (!fresh && bred) CHECK(each.genome.size() < seen->second); // keeps what another keeps, with fewer nodes
+        seen->second = std::min(seen->second, each.genome.size());
     }
     CHECK(raced_out == state.counters.raced_out);
     for (const Member& each : state.population) CHECK_FALSE(each.train.by_retention.empty());
 }
 
 TEST_CASE("of two formulas that keep the same, the smaller takes the place of the larger") {
-    const std::vector<Member> next =
-        survivors({member("recent_attn + 0*key_norm + 3", 0.4), member("2*recent_attn*(1 + layer_ratio)", 0.4),
-                   member("recent_attn", 0.4), member("key_norm", 0.9)},
-                  {4, 1e-5, 4});
+    const std::vector<Member> next = survivors({made_member("recent_attn + 0*key_norm + 3", 0.4),
+                                                made_member("2*recent_attn*(1 + layer_ratio)", 0.4),
+                                                made_member("recent_attn", 0.4), made_member("key_norm", 0.9)},
+                                               {4, 1e-5, 4});
     REQUIRE(next.size() == 2);
     CHECK(next[0].id == "recent_attn");
 }

@@ -18,17 +18,24 @@ namespace {
 
 using Ids = std::vector<std::string>;
 
+/// Numbers in the order of words, by their first eight letters.
+std::uint64_t in_order_of(const std::string& word) {
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < 8; ++i)
+        number = number << 8U | (i < word.size() ? static_cast<unsigned char>(word[i]) : 0U);
+    return number;
+}
+
 /// As large as is wanted, and of a structure of its own for every size and name.
 Member sized(std::size_t nodes, double train, const std::string& id, const std::string& hash = "") {
     std::string text = "recent_attn";
     for (std::size_t size = 1; size + 1 < nodes; size += 2) text += "*key_norm";
     if (nodes % 2 == 0) text = "tanh(" + text + ")";
     Member member = made_member("recent_attn", train);
-    member.formula = formula::parse(text);
+    member.genome = Genome::saved(formula::parse(text), in_order_of(hash.empty() ? id : hash));
     member.id = id;
-    member.hash = hash.empty() ? id : hash;
     member.skeleton = std::hash<std::string>{}(id);
-    REQUIRE(member.size() == nodes);
+    REQUIRE(member.genome.size() == nodes);
     return member;
 }
 
@@ -37,8 +44,9 @@ std::set<std::string> not_dominated(const std::vector<Member>& members) {
     std::set<std::string> front;
     for (const Member& one : members)
         if (std::ranges::none_of(members, [&](const Member& other) {
-                const bool no_worse = other.size() <= one.size() && other.train.average <= one.train.average;
-                return no_worse && (other.size() < one.size() || other.train.average < one.train.average);
+                const bool no_worse =
+                    other.genome.size() <= one.genome.size() && other.train.average <= one.train.average;
+                return no_worse && (other.genome.size() < one.genome.size() || other.train.average < one.train.average);
             }))
             front.insert(one.id);
     return front;
@@ -46,8 +54,9 @@ std::set<std::string> not_dominated(const std::vector<Member>& members) {
 
 /// The rule of survivors() in words, slowly, for members whose errors and hashes differ.
 Ids slow_survivors(std::vector<Member> pool, const SurvivalRule& rule) {
-    std::ranges::sort(
-        pool, {}, [&](const Member& m) { return m.train.average + rule.node_price * static_cast<double>(m.size()); });
+    std::ranges::sort(pool, {}, [&](const Member& m) {
+        return m.train.average + rule.node_price * static_cast<double>(m.genome.size());
+    });
     const std::set<std::string> front = not_dominated(pool);
     std::size_t free = rule.population > front.size() ? rule.population - front.size() : 0;
     std::map<std::uint64_t, std::size_t> alike;
@@ -70,8 +79,8 @@ TEST_CASE("a cost is the train error with a price on every node") {
     CHECK(cost(sized(5, 0.5, "five"), 0.01) == Approx(0.55));
     CHECK(cost(sized(5, 0.5, "free"), 0) == 0.5);
     Member tuned = made_member("recent_attn", 0.5);
-    tuned.parameters = ParameterSet{"a plugin", {1, 2, 3}, 2};
-    CHECK(tuned.size() == 2);
+    tuned.genome = test::made_parameters("a plugin", {1, 2, 3}, 2);
+    CHECK(tuned.genome.size() == 2);
     CHECK(cost(tuned, 0.01) == Approx(0.52));
 }
 
@@ -196,16 +205,12 @@ TEST_CASE("a tournament is the best of so many draws of the stream") {
 }
 
 TEST_CASE("formulas that differ in constants only have one skeleton") {
-    const auto skeleton = [](const char* text) { return skeleton_of(formula::parse(text)); };
+    const auto skeleton = [](const char* text) { return skeleton_of(Genome::verbatim(formula::parse(text))); };
     CHECK(skeleton("2*recent_attn + 1") == skeleton("3*recent_attn + 7"));
     std::set<std::uint64_t> different;
     for (const char* text : {"2*recent_attn + 1", "2*key_norm + 1", "2*recent_attn - 1", "recent_attn + 1",
                              "1 + 2*recent_attn", "recent_attn - key_norm", "key_norm - recent_attn", "recent_attn",
                              "key_norm", "tanh(recent_attn)", "exp(recent_attn)", "keep", "drop", "1"})
         CHECK(different.insert(skeleton(text)).second);
-    Candidate candidate = test::made_candidate("c", "recent_attn", 1, 1);
-    CHECK(skeleton_of(candidate) == skeleton("recent_attn"));
-    candidate.parameters = ParameterSet{"a plugin", {1}, 1};
-    candidate.hash = "00000000000000ff";
-    CHECK(skeleton_of(candidate) == 255); // every set of parameters is its own
+    CHECK(skeleton_of(test::made_parameters("a plugin", {1}, 1)) == 255); // every set of parameters is its own
 }

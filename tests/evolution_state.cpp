@@ -91,8 +91,8 @@ TEST_CASE("a candidate's JSON has its fields by name, and gives the candidate ba
     CHECK(back.parents == made.parents);
     CHECK(back.op == "hoist");
     CHECK(back.hypothesis == made.hypothesis);
-    CHECK(back.formula == made.formula);
-    CHECK(back.hash == made.hash);
+    CHECK(back.genome.formula() == made.genome.formula());
+    CHECK(back.genome.hash() == made.genome.hash());
     CHECK(back.kept_hash == 0xfeU);
     CHECK(back.train.by_retention == made.train.by_retention);
     CHECK(back.train.average == 0.5);
@@ -129,25 +129,25 @@ TEST_CASE("what a candidate has not is null, and stays so") {
 
 TEST_CASE("a parameter set stands in a candidate's JSON in place of the formula") {
     Candidate made = full_candidate();
-    made.formula = {};
-    made.parameters = ParameterSet{"snapkv@kvpress:window=48", {48, 5, 0}, 1};
-    CHECK(made.size() == 1);
-    CHECK(made.text() == "snapkv@kvpress:window=48");
-    CHECK(made.text_key() == "scorer");
-    CHECK(made.scorer_text() == "snapkv@kvpress:window=48");
+    made.genome = test::made_parameters("snapkv@kvpress:window=48", {48, 5, 0}, 1);
+    CHECK(made.genome.size() == 1);
+    CHECK(made.genome.text() == "snapkv@kvpress:window=48");
+    CHECK(made.genome.text_key() == std::string("scorer"));
+    CHECK(made.genome.scorer_text() == "snapkv@kvpress:window=48");
     const Json json = to_json(made);
     CHECK_FALSE(json.contains("formula"));
     CHECK(json.at("nodes") == 1);
     const Candidate back = read_candidate(json);
-    CHECK(back.parameters->scorer == "snapkv@kvpress:window=48");
-    CHECK(back.parameters->values == std::vector<double>{48, 5, 0});
-    CHECK(back.parameters->changed == 1);
-    CHECK(back.formula.empty());
+    CHECK(back.genome.parameters()->scorer == "snapkv@kvpress:window=48");
+    CHECK(back.genome.parameters()->values == std::vector<double>{48, 5, 0});
+    CHECK(back.genome.parameters()->changed == 1);
+    CHECK(back.genome.formula().empty());
     const Candidate formula = made_candidate("c", "recent_attn*2", 1, 1);
-    CHECK(formula.size() == 3);
-    CHECK(formula.text() == print(formula.formula));
-    CHECK(formula.text_key() == "formula");
-    CHECK(formula.scorer_text() == "=" + print(formula.formula));
+    CHECK(formula.genome.size() == 3);
+    CHECK(formula.genome.text() == "2*recent_attn");
+    CHECK(formula.genome.text_key() == std::string("formula"));
+    CHECK(formula.genome.scorer_text() == "=2*recent_attn");
+    CHECK(formula.genome.parameters() == nullptr);
 }
 
 TEST_CASE("statuses have names, and others are refused") {
@@ -165,12 +165,16 @@ TEST_CASE("statuses have names, and others are refused") {
 }
 
 TEST_CASE("hashes are hexadecimal numbers of 64 bits, all of the text") {
-    CHECK(hash_number(std::string("0")) == 0);
-    CHECK(hash_number(std::string("00000000000000ff")) == 255);
-    CHECK(hash_number(std::string("ffffffffffffffff")) == ~std::uint64_t{0});
+    Json json = to_json(full_candidate());
+    const auto read = [&](const char* digits) {
+        json["hash"] = digits;
+        return read_candidate(json).genome;
+    };
+    CHECK(read("0").hash() == 0);
+    CHECK(read("00000000000000ff").hash() == 255);
+    CHECK(read("00000000000000ff").hash_text() == "00000000000000ff");
+    CHECK(read("ffffffffffffffff").hash() == ~std::uint64_t{0});
     for (const char* wrong : {"", "g", "12g", "10000000000000000", " 1", "-1", "0x1"}) {
-        CHECK_THROWS_WITH(hash_number(std::string(wrong)), ContainsSubstring("is not a hash"));
-        Json json = to_json(full_candidate());
         json["hash"] = wrong;
         CHECK_THROWS_WITH(read_candidate(json),
                           ContainsSubstring("hash") && ContainsSubstring("is no hash of 16 hexadecimal digits"));
@@ -220,8 +224,8 @@ TEST_CASE("a run's state comes back from its JSON as it was, every field of it")
     CHECK(back.counters.refused == 17);
     REQUIRE(back.population.size() == 2);
     CHECK(back.population[0].id == "recent_attn");
-    CHECK(back.population[0].formula == made.population[0].formula);
-    CHECK(back.population[0].hash == made.population[0].hash);
+    CHECK(back.population[0].genome.formula() == made.population[0].genome.formula());
+    CHECK(back.population[0].genome.hash() == made.population[0].genome.hash());
     CHECK(back.population[0].train.average == 0.25);
     CHECK(back.population[0].accepted);
     CHECK(back.population[0].tunings == 4);
@@ -250,13 +254,11 @@ TEST_CASE("members that are parameter sets come back, and each is a structure of
     RunState state = full_state();
     state.archive.clear();
     state.population.resize(1);
-    state.population[0].formula = {};
-    state.population[0].parameters = ParameterSet{"a plugin", {1, 2}, 2};
-    state.population[0].hash = "00000000000000ff";
+    state.population[0].genome = test::made_parameters("a plugin", {1, 2}, 2);
     const RunState back = read_state(written(state));
-    CHECK(back.population[0].parameters->scorer == "a plugin");
-    CHECK(back.population[0].parameters->values == std::vector<double>{1, 2});
-    CHECK(back.population[0].size() == 2);
+    CHECK(back.population[0].genome.parameters()->scorer == "a plugin");
+    CHECK(back.population[0].genome.parameters()->values == std::vector<double>{1, 2});
+    CHECK(back.population[0].genome.size() == 2);
     CHECK(back.population[0].skeleton == 255);
 }
 

@@ -58,8 +58,7 @@ evolution::RunSummary run_summary() {
     run.evaluations = 3456;
     run.start = "hybrid_start";
     run.command = "evictlab evolve --suite micro --start hybrid_start --seed 3";
-    run.champion.hash = "0123456789abcdef";
-    run.champion.formula = formula::parse("2");
+    run.champion.genome = evolution::Genome::saved(formula::parse("2"), 0x0123456789abcdef);
     return run;
 }
 

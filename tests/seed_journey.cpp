@@ -91,7 +91,7 @@ TEST_CASE("the journey has the seed's thirteen steps, in order, each judged as i
         CHECK(candidate.op == each.step.mutation);
         CHECK(candidate.hypothesis == each.step.hypothesis);
         CHECK(candidate.parents == std::vector<std::string>(each.step.parents.begin(), each.step.parents.end()));
-        CHECK(candidate.hash == canonical_hash(formula::parse(each.step.formula)));
+        CHECK(candidate.genome.hash_text() == canonical_hash(formula::parse(each.step.formula)));
         // Against its best parent on train, then against the champion of that time on both splits.
         double best = 1e9;
         for (const std::string& parent : candidate.parents)

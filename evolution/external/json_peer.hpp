@@ -10,7 +10,7 @@
 
 namespace evictlab::evolution {
 
-/// Not thread-safe. Every failure of the process is a ProcessFailure; Abandoned where the stop asks for it.
+/// Not thread-safe. Every failure of the process is a ProcessFailure; Interrupted where the stop asks for it.
 class JsonPeer {
 public:
     /// Starts the command and waits for its introduction, an object with this "protocol".

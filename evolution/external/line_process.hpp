@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "base/error.hpp"
-#include "evolution/batch.hpp"
+#include "base/input/stop_signal.hpp"
 
 namespace evictlab::evolution {
 
@@ -40,7 +40,7 @@ public:
     /// read_line(). A process that does not read or is dead shows there.
     void send(std::string_view line);
     /// The next line, without its break. Throws ProcessFailure (death after all that it wrote was read; silence until
-    /// the deadline; a longer line than the limit) or Abandoned, within 50 ms of the stop.
+    /// the deadline; a longer line than the limit) or Interrupted, within 50 ms of the stop.
     std::string read_line(Clock::time_point deadline, const StopSignal& stop);
 
 private:

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "evolution/batch.hpp"
+#include "base/input/stop_signal.hpp"
 #include "evolution/external/json_peer.hpp"
 #include "framework/formula/formula.hpp"
 #include "state/exchange_journal.hpp"
@@ -80,7 +80,7 @@ struct ProposerOptions {
 /// The journal counts, so that a run that was stopped asks as often as one that was not.
 ///
 /// Not thread-safe. The journal must outlive it. Throws Error (no shell, a damaged journal), state::StateError, or
-/// Abandoned, which ends the process and journals nothing.
+/// Interrupted, which ends the process and journals nothing.
 class Proposer {
 public:
     Proposer(ProposerOptions options, state::ExchangeJournal& journal);

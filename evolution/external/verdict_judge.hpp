@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "evolution/batch.hpp"
+#include "base/input/stop_signal.hpp"
 #include "evolution/external/json_peer.hpp"
 #include "state/exchange_journal.hpp"
 
@@ -52,8 +52,8 @@ struct JudgeOptions {
 /// needs it is an Error (a wrong command, most likely), and nothing is journalled of that; so is one whose identity or
 /// documents are not those of the journal.
 ///
-/// Not thread-safe. The journal must outlive it. Throws Error, state::StateError, or Abandoned, which ends the process;
-/// what was answered until then is kept.
+/// Not thread-safe. The journal must outlive it. Throws Error, state::StateError, or Interrupted, which ends the
+/// process; what was answered until then is kept.
 class VerdictJudge {
 public:
     VerdictJudge(JudgeOptions options, state::ExchangeJournal& journal);

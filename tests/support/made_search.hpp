@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "evolution/selection.hpp"
+#include "evolution/run_state.hpp"
 #include "framework/fitness/fitness.hpp"
 
 namespace evictlab::test {
@@ -20,14 +20,21 @@ namespace evictlab::test {
 /// Errors at one retention, the same on all documents.
 inline FormulaErrors made_error(double average) { return {{average}, average, {}, ""}; }
 
+inline evolution::Genome made_genome(std::string_view text) {
+    return evolution::Genome::canonical(formula::parse(text));
+}
+/// A parameter set that no space made.
+inline evolution::Genome made_parameters(const std::string& scorer, std::vector<double> values, std::size_t changed) {
+    return evolution::Genome::saved(evolution::ParameterSet{scorer, std::move(values), changed}, 0xff);
+}
+
 inline evolution::Member made_member(const std::string& text, double train, std::uint32_t island = 0) {
     evolution::Member made;
-    made.formula = formula::canonical(formula::parse(text));
-    made.hash = formula::canonical_hash(made.formula);
+    made.genome = made_genome(text);
     made.id = text;
     made.train = made_error(train);
     made.island = island;
-    made.skeleton = evolution::skeleton_of(made.formula);
+    made.skeleton = evolution::skeleton_of(made.genome);
     return made;
 }
 
@@ -36,14 +43,18 @@ inline evolution::Candidate made_candidate(const std::string& id, const std::str
     made.id = id;
     made.op = "by hand";
     made.hypothesis = "none";
-    made.formula = formula::canonical(formula::parse(text));
-    made.hash = formula::canonical_hash(made.formula);
+    made.genome = made_genome(text);
     made.train = made_error(train);
     made.valid = made_error(valid);
     made.status = evolution::Status::accepted;
     made.reason = "made";
     return made;
 }
+
+/// A state with what its run has tried.
+struct KnownState : evolution::RunState {
+    evolution::Seen seen{};
+};
 
 inline std::vector<const evolution::Member*> pointers_to(const std::vector<evolution::Member>& members) {
     std::vector<const evolution::Member*> pointers;
