@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/input/stop.hpp"
+#include "base/output/write_file.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
@@ -14,7 +15,6 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_table.hpp"
-#include "report/write_file.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -141,7 +141,7 @@ int run(const std::vector<std::string>& arguments) {
     }
     const std::string text = report::render(bench, format, report::BenchJsonOptions{values->contains("by-trace")});
     if (values->contains("output"))
-        report::write_file((*values)["output"].as<std::string>(), text);
+        write_file((*values)["output"].as<std::string>(), text);
     else
         print(text);
     if (broken + bench.failures.size() == 0) return exit_ok;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include "base/output/write_file.hpp"
 #include "base/text/quoting.hpp"
 #include "cli/inputs.hpp"
 #include "cli/output.hpp"
@@ -10,7 +11,6 @@
 #include "export/exports.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
-#include "report/write_file.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -45,7 +45,7 @@ void write_formula(const exporting::Champion& champion, const std::string& path)
     if (!path.ends_with(".formula"))
         throw UsageError(
             fmt::format("--output is '{}', but a formula is known as a scorer by the ending .formula", path));
-    report::write_file(path, exporting::formula_file(champion, version));
+    write_file(path, exporting::formula_file(champion, version));
     say("{0}\n\nSee where it stands:\n  evictlab bench --suite micro --scorers {0}\n", text::shell_quoted(path));
 }
 
@@ -58,7 +58,7 @@ void write_plugin(const exporting::Champion& champion, const std::string& path) 
 }
 
 void write_press(const exporting::Champion& champion, const std::string& path) {
-    report::write_file(path, exporting::kvpress_press(champion, version));
+    write_file(path, exporting::kvpress_press(champion, version));
     const std::string module = std::filesystem::path(path).stem().string();
     say("{}\n\nUse it in Python, with kvpress 0.5.5:\n  from {} import {}\n"
         "  with {}(compression_ratio=0.5)(model): ...\n",

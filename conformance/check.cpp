@@ -4,16 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json/json.hpp"
 #include "framework/plugin/sealed_library.hpp"
 #include "isolation/isolated_library.hpp"
 
 namespace evictlab::conformance {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::string_view words[] = {"passed", "warned", "failed", "skipped"};
 

@@ -139,8 +139,6 @@ pid_t Spawner::spawn(const WorkerMemory& memory) {
     SpawnPlan plan;
     give(plan, memory);
     const std::string file = fmt::format("/proc/self/fd/{}", descriptor_);
-    std::string name = "evictlab-worker", host = std::to_string(::getpid());
-    const std::array<char*, 3> arguments{name.data(), host.data(), nullptr};
     std::vector<char*> environment = environment_of_worker();
     pid_t pid = -1;
     int error = open_error_;
@@ -148,8 +146,7 @@ pid_t Spawner::spawn(const WorkerMemory& memory) {
         const std::lock_guard one(callers_);
         std::unique_lock lock(mutex_);
         work_ = [&] {
-            error = ::posix_spawn(&pid, file.c_str(), &plan.actions, &plan.attributes, arguments.data(),
-                                  environment.data());
+            error = plan.start(pid, file, {"evictlab-worker", std::to_string(::getpid())}, environment.data());
         };
         changed_.notify_all();
         // Until it runs its program the child has this thread wait for it, and whoever stops it then stops both.

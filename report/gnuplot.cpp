@@ -2,7 +2,6 @@
 #include "report/gnuplot.hpp"
 
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "base/process/spawn_plan.hpp"
 #include "base/text/shown.hpp"
 
 namespace evictlab::report {
@@ -49,32 +49,22 @@ private:
     int descriptor_;
 };
 
-struct FileActions {
-    FileActions() { ::posix_spawn_file_actions_init(&actions); }
-    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions); }
-    FileActions(const FileActions&) = delete;
-    FileActions& operator=(const FileActions&) = delete;
-    posix_spawn_file_actions_t actions{};
-};
-
 } // namespace
 
 std::optional<std::string> run_gnuplot(const std::string& script) {
     const MemoryFile in(script), out, problems;
-    FileActions files;
-    ::posix_spawn_file_actions_adddup2(&files.actions, in.descriptor(), STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&files.actions, out.descriptor(), STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&files.actions, problems.descriptor(), STDERR_FILENO);
-    std::string program = "gnuplot", no_startup_files = "-d", from_stdin = "-";
-    const std::array<char*, 4> arguments{program.data(), no_startup_files.data(), from_stdin.data(), nullptr};
-    // Nothing of the user's own settings: a variable can name files that gnuplot runs, and a home has more of them.
+    SpawnPlan plan;
+    plan.give(in.descriptor(), STDIN_FILENO);
+    plan.give(out.descriptor(), STDOUT_FILENO);
+    plan.give(problems.descriptor(), STDERR_FILENO);
+    // Nothing of the user's own settings (-d: no startup files): a variable can name files that gnuplot runs, and a home
+    // has more of them.
     const char* const searched = std::getenv("PATH");
     std::string path = "PATH=" + std::string(searched != nullptr ? searched : "/usr/bin:/bin"),
                 home = "HOME=/nonexistent", locale = "LC_ALL=C.UTF-8";
     const std::array<char*, 4> environment{path.data(), home.data(), locale.data(), nullptr};
     pid_t child = 0;
-    const int error =
-        ::posix_spawnp(&child, program.c_str(), &files.actions, nullptr, arguments.data(), environment.data());
+    const int error = plan.start(child, "gnuplot", {"gnuplot", "-d", "-"}, environment.data());
     if (error == ENOENT || error == EACCES) return std::nullopt;
     if (error != 0) throw Error(fmt::format("cannot start gnuplot: {}", std::strerror(error)));
     int status = 0;

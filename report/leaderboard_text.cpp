@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/output/write_file.hpp"
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
@@ -13,7 +14,6 @@
 #include "report/run_text.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
-#include "report/write_file.hpp"
 
 namespace evictlab::report {
 namespace {

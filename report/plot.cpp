@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/output/write_file.hpp"
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
@@ -16,7 +17,6 @@
 #include "report/plot_layout.hpp"
 #include "report/published.hpp"
 #include "report/ranking.hpp"
-#include "report/write_file.hpp"
 
 namespace evictlab::report {
 namespace {

@@ -53,20 +53,20 @@ T field(const Json& body, const char* key, const std::string& name) {
 
 Json parse_checked(std::string_view text, const std::string& where) {
     if (text.empty()) throw StateError(where + " is empty.");
-    if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
-        throw StateError(fmt::format("{} {}: evictlab did not write it.", where, beyond));
     try {
-        return Json::parse(text.begin(), text.end());
-    } catch (const Json::parse_error& error) {
-        const std::size_t at = error.byte == 0 ? 0 : error.byte - 1;
-        if (at >= text.size())
+        return parse_within(text, limits);
+    } catch (const JsonProblem& problem) {
+        switch (problem.kind) {
+        case JsonProblem::Kind::beyond:
+            throw StateError(fmt::format("{} {}: evictlab did not write it.", where, problem.what()));
+        case JsonProblem::Kind::ends_early:
             throw StateError(fmt::format("{} is truncated: it ends after {} bytes.", where, text.size()));
-        const std::string_view before = text.substr(0, at);
-        const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-        const auto column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
-        throw StateError(fmt::format("{} is damaged: no valid JSON at line {}, column {}.", where, line, column));
-    } catch (const Json::exception& error) {
-        throw StateError(fmt::format("{} is damaged: {}.", where, text::line(error.what(), 200)));
+        case JsonProblem::Kind::malformed:
+            break;
+        }
+        throw StateError(problem.line == 0 ? fmt::format("{} is damaged: {}.", where, problem.what())
+                                           : fmt::format("{} is damaged: no valid JSON at line {}, column {}.", where,
+                                                         problem.line, problem.column));
     }
 }
 

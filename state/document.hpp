@@ -32,7 +32,7 @@ std::string encode(Document& document, const std::filesystem::path& file);
 /// Throws OtherVersion, or StateError naming `file`: damaged, wrong checksum, beyond the limits.
 Document decode(std::string_view text, const std::filesystem::path& file);
 
-/// JSON within limits (json/limits.hpp): throws StateError where it does not parse or is beyond them. `where` is what
+/// JSON within limits: throws StateError where it does not parse or is beyond them. `where` is what
 /// the message begins with.
 Json parse_checked(std::string_view text, const std::string& where);
 

@@ -10,13 +10,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "base/json/json.hpp"
 #include "state/file_ops.hpp"
 
 namespace evictlab::state {
@@ -28,8 +28,7 @@ struct StateError : std::runtime_error {
 
 inline constexpr int schema_version = 1;
 
-/// Insertion order is kept, so that a file is the same bytes for the same content.
-using Json = nlohmann::ordered_json;
+using evictlab::Json;
 
 /// Reads and checks a state file (schema, checksum) without locking it, for reports; safe while a process saves to it.
 /// Gives the content last saved. Throws StateError, also where no generation was saved yet.

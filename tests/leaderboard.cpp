@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/output/write_file.hpp"
 #include "framework/capture/suites.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/published.hpp"
-#include "report/write_file.hpp"
 #include "tests/support/catch.hpp"
 
 namespace evictlab::report {
@@ -241,7 +241,7 @@ TEST_CASE("the file is written whole, in the format that its ending names") {
 TEST_CASE("a place that cannot be written is refused and the old content stays") {
     const auto folder = fresh_folder();
     CHECK_THROWS_WITH(write_file(folder / "none" / "x.md", "new"),
-                      ContainsSubstring("x.md: No such file or directory; choose another place with --output"));
+                      ContainsSubstring("x.md: No such file or directory; choose another place"));
     CHECK_THROWS_WITH(write_file(folder, "new"), ContainsSubstring("Is a directory"));
     CHECK_THROWS_WITH(write_file("/dev/full", "new"), ContainsSubstring("No space left"));
     write_file("/dev/null", "new");

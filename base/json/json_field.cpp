@@ -20,13 +20,6 @@ std::string in_short(const Json& json) {
     return text::line(json.dump(), 40);
 }
 
-/// The library's message without its own prefix: "parse error at line 1, column 2: ...".
-std::string reason(const std::exception& error) {
-    const std::string text = error.what();
-    const auto end = text.find("] ");
-    return text::line(std::string_view(text).substr(end == std::string::npos ? 0 : end + 2), 300);
-}
-
 } // namespace
 
 std::string JsonField::shown() const { return in_short(json_); }
@@ -113,16 +106,6 @@ const std::string& one_of(const JsonField& field, std::span<const std::string_vi
     for (const std::string_view name : known)
         if (name == found) return found;
     field.fail(fmt::format("expected \"{}\", found {}", fmt::join(known, "\" or \""), field.shown()));
-}
-
-Json parse_json(const std::string& text, const std::string& file, const JsonLimits& limits) {
-    if (const std::string beyond = beyond_limits(text, limits); !beyond.empty())
-        throw Error(fmt::format("{}: {}: no file that evictlab writes or reads does", text::line(file), beyond));
-    try {
-        return Json::parse(text);
-    } catch (const Json::exception& error) {
-        throw Error(fmt::format("{}: not JSON: {}", text::line(file), reason(error)));
-    }
 }
 
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes) {

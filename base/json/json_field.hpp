@@ -6,18 +6,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/error.hpp"
-#include "base/json/limits.hpp"
+#include "base/json/json.hpp"
 
 namespace evictlab {
-
-using Json = nlohmann::ordered_json;
 
 /// Refers to the JSON value and the file's name; neither may go before it.
 class JsonField {
@@ -53,8 +49,6 @@ private:
     std::string path_;
 };
 
-/// The text as JSON; Error with the file's name, line and column for anything else, or for what is beyond the limits.
-Json parse_json(const std::string& text, const std::string& file, const JsonLimits& limits = {});
 /// The file's content; Error where it cannot be read or is larger than max_bytes.
 std::string read_text(const std::filesystem::path& file, std::uintmax_t max_bytes);
 

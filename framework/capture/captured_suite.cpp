@@ -5,17 +5,15 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "base/digest/digest.hpp"
 #include "base/error.hpp"
+#include "base/json/json.hpp"
 #include "framework/capture/suite_checks.hpp"
 
 namespace evictlab {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr std::uintmax_t hashed_at_open = std::uintmax_t{64} << 20;
 

@@ -5,16 +5,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/json/json.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/suite/generated_suites.hpp"
 
 namespace evictlab {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void check_size(std::string_view flag, const std::optional<std::size_t>& value, std::size_t low, std::size_t high) {
     if (value && (*value < low || *value > high))

@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/output/write_file.hpp"
 #include "framework/plugin/descriptor.hpp"
 
 namespace evictlab {
@@ -94,13 +94,6 @@ echo "@NAME@: all is well"
 constexpr std::string_view reserved[] = {"all",     "clean",   "edit_cache",    "help",
                                          "install", "package", "rebuild_cache", "test"};
 
-void write(const fs::path& file, const std::string& content) {
-    std::ofstream out(file);
-    out << content;
-    out.close();
-    if (!out) throw Error(fmt::format("cannot write {}", file.string()));
-}
-
 /// Refuses a bad name or a folder in use; makes the folder.
 void prepare(std::string_view name, const fs::path& folder) {
     if (!is_identifier(name))
@@ -144,8 +137,8 @@ std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path
                                            const std::string& source_text) {
     prepare(name, folder);
     std::vector<fs::path> files{folder / "CMakeLists.txt", folder / (std::string(name) + ".cpp")};
-    write(files[0], filled(cmake_lists, values_of(name)));
-    write(files[1], source_text);
+    write_file(files[0], filled(cmake_lists, values_of(name)));
+    write_file(files[1], source_text);
     return files;
 }
 
@@ -153,9 +146,9 @@ std::vector<fs::path> write_plugin_project(std::string_view name, const fs::path
     const auto values = values_of(name);
     std::vector<fs::path> files = write_plugin_project(name, folder, filled(source, values));
     files.push_back(folder / "README.md");
-    write(files.back(), filled(readme, values));
+    write_file(files.back(), filled(readme, values));
     files.push_back(folder / "check");
-    write(files.back(), filled(check, values));
+    write_file(files.back(), filled(check, values));
     fs::permissions(files.back(), fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec,
                     fs::perm_options::add);
     return files;

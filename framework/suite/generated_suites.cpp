@@ -4,15 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/json/json.hpp"
 #include "framework/suite/synthetic.hpp"
 
 namespace evictlab {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Splits = BySplit<std::vector<TracePtr>>;
 
 constexpr std::array<std::uint64_t, 3> base_seeds{1000, 2000, 3000};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/write_file.hpp"
+#include "base/output/write_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,12 +12,11 @@
 #include "base/error.hpp"
 #include "base/input/stop.hpp"
 
-namespace evictlab::report {
+namespace evictlab {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& file, int error) {
-    throw Error(
-        fmt::format("cannot write {}: {}; choose another place with --output", file.string(), std::strerror(error)));
+    throw Error(fmt::format("cannot write {}: {}; choose another place", file.string(), std::strerror(error)));
 }
 
 /// The error number of the first step that failed, or 0.
@@ -61,4 +60,4 @@ void write_file(const std::filesystem::path& file, std::string_view content) {
     fail(file, error);
 }
 
-} // namespace evictlab::report
+} // namespace evictlab
