@@ -65,10 +65,7 @@ po::options_description evolve_options() {
         "start", text("WHAT"),
         "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites evolved@real)");
     add_tune_option(options);
-    options.add_options()("seed", text("N"), "of the run's random numbers (1)");
-    options.add_options()("population", text("N"),
-                          "formulas kept, and made a generation (400; 100 on captured suites; 24 with --tune)");
-    add_search_options(options);
+    add_search_options(options, evolution::OptionNeeds::nobody);
     add_outside_options(options);
     add_trust_option(options);
     options.add_options()("generations", text("N"), "stop after so many, in all");
@@ -155,10 +152,9 @@ int replay(const po::variables_map& values) {
 /// What decides a run, as one would type it; where it is kept and how long it goes on are added by who reports it.
 std::string command_text(const po::variables_map& values, const evolution::RunConfig& config) {
     std::string text = "evictlab evolve" + search_suite_options_text(values);
-    text += fmt::format(" --{} {} --seed {}", config.tunes ? "tune" : "start", text::shell_quoted(config.start),
-                        config.seed);
-    if (values.contains("population")) text += fmt::format(" --population {}", config.population);
-    text += search_options_text(values);
+    text += fmt::format(" --{} {}", config.tunes ? "tune" : "start", text::shell_quoted(config.start));
+    if (!values.contains("seed")) text += fmt::format(" --seed {}", config.seed);
+    text += search_options_text(values, evolution::OptionNeeds::nobody);
     text += outside_options_text(values);
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
@@ -183,10 +179,8 @@ void read_start(const po::variables_map& values, PluginHost& host, evolution::Ru
 void read_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host,
                 evolution::RunSetup& setup) {
     read_start(values, host, setup);
-    read_number<std::uint64_t>(values, "seed", "a whole number", setup.config.seed);
-    read_number<std::uint32_t>(values, "population", "a whole number", setup.config.population);
     setup.config.columns = search.columns();
-    read_search_options(values, setup.config);
+    read_search_options(values, setup.config, evolution::OptionNeeds::nobody);
     read_outside_options(values, setup);
     read_limits(values, setup.limits);
     describe(search, setup.identity);
@@ -204,18 +198,8 @@ std::string start_on(const SearchSuites& captured) {
 
 evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup;
+    setup.config = evolution::usual_config(search.relative(), values.contains("tune"));
     if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search);
-    if (search.relative()) { // an output error takes milliseconds, so a generation is smaller
-        setup.config.population = 100;
-        setup.config.tuned = 2;
-        setup.config.tuning_evaluations = 80;
-        setup.config.max_nodes = 200; // what it starts from has some 150
-    }
-    if (values.contains("tune")) { // measured by a bench, which is slower than a formula's columns in memory
-        setup.config.population = 24;
-        setup.config.tuned = 1;
-        setup.config.tuning_evaluations = 24;
-    }
     read_setup(values, search, host, setup);
     setup.identity.command = command_text(values, setup.config);
     return setup;
@@ -286,7 +270,7 @@ int run(const std::vector<std::string>& arguments) {
     check_setup(setup);
     const OutsideProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
     remember_commands(setup, file);
-    if (search.relative() && setup.config.judged == 0)
+    if (search.relative() && setup.config.asked_of_model == 0)
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));
     const evolution::RunResult result =

@@ -9,10 +9,11 @@
 #include <iostream>
 #include <new>
 
-#include "base/error.hpp"
+#include "base/option_error.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
+#include "cli/search_options.hpp"
 #include "cli/version.hpp"
 #include "framework/bench/scorecard.hpp"
 
@@ -65,6 +66,8 @@ int failed() {
         }
         if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
             cli::complain("out of memory; try fewer --patterns or a smaller --population");
+        else if (const auto* option = dynamic_cast<const OptionError*>(&error))
+            cli::complain(fmt::format("--{} {}", cli::flag_of(option->option), option->problem));
         else
             cli::complain(error.what());
         return dynamic_cast<const UsageError*>(&error) != nullptr ? cli::exit_usage : cli::exit_failure;

@@ -3,17 +3,39 @@
 
 #include <fmt/format.h>
 
+#include "base/option_error.hpp"
 #include "base/text/quoting.hpp"
+#include "cli/search_options.hpp"
 #include "framework/columns/column.hpp"
 
 namespace evictlab::cli {
+
+using evolution::OptionNeeds;
+
 namespace {
 
 /// As typed, else what it is already.
 void read_timeout(const po::variables_map& values, const char* option, double& seconds) {
     read_number<double>(values, option, "a number of seconds", seconds);
-    if (!(seconds > 0 && seconds <= 86400))
-        throw UsageError(fmt::format("--{} must be above 0 and at most 86400 seconds", option));
+    if (!(seconds > 0 && seconds <= 86400)) throw OptionError(option, "must be above 0 and at most 86400 seconds");
+}
+
+/// The command of an outside process, where it is typed, and the options that have a meaning with it alone.
+void read_command(const po::variables_map& values, const char* process, OptionNeeds needs, evolution::RunConfig& config,
+                  std::string& command) {
+    const bool named = values.contains(process);
+    if (named) command = values[process].as<std::string>();
+    for (const evolution::SearchOption& option : evolution::search_options()) {
+        if (option.needs != needs) continue;
+        const std::string flag = flag_of(option.key);
+        if (!named && values.contains(flag)) throw OptionError(flag, fmt::format("belongs to --{}", process));
+        if (named && number_of(config, option) == 0) ask_usually(config, option);
+    }
+    read_search_options(values, config, needs);
+    for (const evolution::SearchOption& option : evolution::search_options())
+        if (named && option.needs == needs && option.asked && number_of(config, option) == 0)
+            throw OptionError(flag_of(option.key),
+                              fmt::format("must be at least 1; leave --{} away to ask nobody", process));
 }
 
 std::chrono::milliseconds milliseconds_of(double seconds) {
@@ -50,54 +72,33 @@ void add_outside_options(po::options_description& options) {
     options.add_options()("verdict", text("COMMAND"),
                           "judge the best candidates inside the model by this process (docs/evolution.md), such as "
                           "'evictlab-verdict MODEL SUITE --serve'; promotion then needs its verdict");
-    options.add_options()("judged", text("N"), "candidates a generation that the judge is asked about (16)");
-    options.add_options()(
-        "verdict-tuning", text("N"),
-        "evaluations a generation by which CMA-ES tunes the champion's constants inside the model (0)");
+    add_search_options(options, OptionNeeds::judge);
     options.add_options()("verdict-timeout", text("S"), "the judge is lost after S seconds of silence (300)");
     options.add_options()("proposer", text("COMMAND"), "take candidates from this process, too (docs/proposers.md)");
-    options.add_options()("proposals", text("N"), "candidates asked of the proposer a generation (4)");
+    add_search_options(options, OptionNeeds::proposer);
     options.add_options()("proposer-timeout", text("S"), "a generation goes on without it after S seconds (120)");
 }
 
 std::string outside_options_text(const po::variables_map& values) {
-    std::string text;
-    for (const char* option :
-         {"verdict", "judged", "verdict-tuning", "verdict-timeout", "proposer", "proposals", "proposer-timeout"})
-        if (values.contains(option))
-            text += fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()));
-    return text;
+    const auto typed = [&](const char* option) {
+        return values.contains(option)
+                   ? fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()))
+                   : "";
+    };
+    return typed("verdict") + search_options_text(values, OptionNeeds::judge) + typed("verdict-timeout") +
+           typed("proposer") + search_options_text(values, OptionNeeds::proposer) + typed("proposer-timeout");
 }
 
 void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup) {
-    constexpr const char* whole = "a whole number";
     read_timeout(values, "verdict-timeout", setup.identity.judge_timeout);
     read_timeout(values, "proposer-timeout", setup.identity.proposer_timeout);
-    if (values.contains("verdict")) {
-        setup.identity.judge_command = values["verdict"].as<std::string>();
-        const std::uint32_t before = setup.config.judged > 0 ? setup.config.judged : 16;
-        setup.config.judged = number_from<std::uint32_t>(values, "judged", whole).value_or(before);
-        if (setup.config.judged == 0)
-            throw UsageError("--judged must be at least 1; leave --verdict away for no judge");
-        read_number<std::uint32_t>(values, "verdict-tuning", whole, setup.config.verdict_tuning);
-    } else {
-        for (const char* option : {"judged", "verdict-tuning"})
-            if (values.contains(option)) throw UsageError(fmt::format("--{} belongs to --verdict", option));
-    }
-    if (values.contains("proposer")) {
-        setup.identity.proposer_command = values["proposer"].as<std::string>();
-        const std::uint32_t before = setup.config.proposals > 0 ? setup.config.proposals : 4;
-        setup.config.proposals = number_from<std::uint32_t>(values, "proposals", whole).value_or(before);
-        if (setup.config.proposals == 0)
-            throw UsageError("--proposals must be at least 1; leave --proposer away for none");
-    } else if (values.contains("proposals")) {
-        throw UsageError("--proposals belongs to --proposer");
-    }
+    read_command(values, "verdict", OptionNeeds::judge, setup.config, setup.identity.judge_command);
+    read_command(values, "proposer", OptionNeeds::proposer, setup.config, setup.identity.proposer_command);
 }
 
 OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
                                    const std::filesystem::path& state_file, bool named_anew, bool begun_before) {
-    if (setup.config.judged > 0) {
+    if (setup.config.asked_of_model > 0) {
         evolution::JudgeOptions options;
         options.command = setup.identity.judge_command;
         options.retentions = search.retentions.front();

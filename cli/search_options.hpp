@@ -1,17 +1,21 @@
-// The options of evolve that say how a run varies and selects.
+// The options of evolve that evolution/search_options.hpp declares, as flags.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <string>
 
 #include "cli/command.hpp"
-#include "evolution/setup.hpp"
+#include "evolution/search_options.hpp"
 
 namespace evictlab::cli {
 
-void add_search_options(po::options_description& options);
-/// What was typed goes into the config; the rest of it stays. Throws UsageError.
-void read_search_options(const po::variables_map& values, evolution::RunConfig& config);
+/// The flag of an option by its key, without "--": max_nodes is max-nodes.
+std::string flag_of(std::string_view option);
+
+/// Each with those that need the same process.
+void add_search_options(po::options_description& options, evolution::OptionNeeds needs);
+/// What was typed goes into the config; the rest of it stays. Throws OptionError.
+void read_search_options(const po::variables_map& values, evolution::RunConfig& config, evolution::OptionNeeds needs);
 /// What was typed, as one would type it again.
-std::string search_options_text(const po::variables_map& values);
+std::string search_options_text(const po::variables_map& values, evolution::OptionNeeds needs);
 
 } // namespace evictlab::cli

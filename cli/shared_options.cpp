@@ -121,7 +121,7 @@ std::vector<double> retentions_from(const po::variables_map& values, const std::
         for (std::size_t begin = 0; begin <= list.size();) {
             const std::size_t end = std::min(list.find(',', begin), list.size());
             const double r =
-                parse_number<double>("retention", list.substr(begin, end - begin), "a number such as 0.25");
+                text::number<double>("retention", list.substr(begin, end - begin), "a number such as 0.25");
             if (!(r > 0 && r <= 1))
                 throw UsageError(
                     fmt::format("--retention {} is out of range: it is the fraction of tokens kept, above 0 "

@@ -3,34 +3,21 @@
 #pragma once
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cmath>
 #include <optional>
-#include <type_traits>
 #include <vector>
 
+#include "base/text/number.hpp"
 #include "cli/command.hpp"
 #include "framework/scorers/scorer.hpp"
 #include "framework/suite/suite.hpp"
 
 namespace evictlab::cli {
 
-/// The whole of `text` as a number; UsageError that names the option and says what is expected ("a whole number").
-template <class Number>
-Number parse_number(std::string_view option, std::string_view text, std::string_view expected) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    bool right = error == std::errc{} && end == text.data() + text.size();
-    if constexpr (std::is_floating_point_v<Number>) right = right && std::isfinite(value); // "nan" is read as one
-    if (!right) throw UsageError(fmt::format("--{} is '{}', but must be {}", option, text, expected));
-    return value;
-}
-
-/// The same of an option; nothing where it is not given.
+/// text::number() of an option; nothing where it is not given.
 template <class Number>
 std::optional<Number> number_from(const po::variables_map& values, const char* option, std::string_view expected) {
     if (!values.contains(option)) return std::nullopt;
-    return parse_number<Number>(option, values[option].as<std::string>(), expected);
+    return text::number<Number>(option, values[option].as<std::string>(), expected);
 }
 
 /// The same into `to`, which stays as it is where the option is not given.

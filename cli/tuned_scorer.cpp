@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/option_error.hpp"
+#include "cli/search_options.hpp"
 #include "framework/scorers/parameter_space.hpp"
 
 namespace evictlab::cli {
@@ -26,10 +28,11 @@ void add_tune_option(po::options_description& options) {
 
 void check_tune_option(const po::variables_map& values, PluginHost& host) {
     if (!values.contains("tune")) return;
-    for (const char* option : {"start", "archive", "semantic-duplicates", "race", "max-nodes", "query-stride",
-                               "proposer", "proposals", "replay"})
-        if (values.contains(option))
-            throw UsageError(fmt::format("--{} is for evolving formulas: leave it away with --tune", option));
+    std::vector<std::string> unfit{"start", "proposer", "replay"};
+    for (const evolution::SearchOption& option : evolution::search_options())
+        if (option.of != evolution::OptionOf::any) unfit.push_back(flag_of(option.key));
+    for (const std::string& option : unfit)
+        if (values.contains(option)) throw OptionError(option, "is for evolving formulas: leave it away with --tune");
     ParameterSpace(make_scorer(values["tune"].as<std::string>(), host));
 }
 
@@ -69,7 +72,8 @@ void load_tuned_plugins(const po::variables_map& values, const evolution::RunIde
 }
 
 Scorer scorer_of(const evolution::Candidate& candidate, const ParameterSpace* space) {
-    return space ? space->scorer(candidate.genome.parameters()->values) : Scorer::from_formula("champion", candidate.genome.formula());
+    return space ? space->scorer(candidate.genome.parameters()->values)
+                 : Scorer::from_formula("champion", candidate.genome.formula());
 }
 
 } // namespace evictlab::cli

@@ -266,7 +266,7 @@ Generation next_generation(const RunState& before, const Seen& seen, const RunCo
     }
     if (outside.judge) {
         ModelGate gate(*outside.judge, stop);
-        gate.judge(generation.state, generation.candidates, config.judged);
+        gate.judge(generation.state, generation.candidates, config.asked_of_model);
         if (config.verdict_tuning > 0) tune_champion(bench, generation, seen, gate);
     }
     generation.proposer_failure = std::move(proposed.failure);

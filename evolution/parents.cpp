@@ -19,7 +19,7 @@ Member as_member(const Candidate& champion) {
 Parents::Parents(const RunState& state, const RunConfig& config)
     : islands_(config.islands), archive_(state.archive), archive_share_(config.archive) {
     // The judge's champion need not be among the best by error, and so may have no place in the population.
-    if (config.judged > 0) champion_ = as_member(state.champion());
+    if (config.asked_of_model > 0) champion_ = as_member(state.champion());
     for (const Member& member : state.population) islands_[member.island].members.push_back(&member);
     if (config.parents != ParentSelection::lexicase) return;
     for (Island& island : islands_) island.lexicase.emplace(island.members);

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "evolution/archive.hpp"
+#include "evolution/search_options.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -26,21 +27,14 @@ void at_most(const JsonField& parent, const char* key, std::uint64_t value, std:
 }
 
 void check_config(const JsonField& field, const RunConfig& config) {
-    at_most(field, "population", config.population, 2, most_population);
-    at_most(field, "max_nodes", config.max_nodes, 1, formula::Limits{}.nodes);
-    require(config.node_price >= 0 && config.node_price <= 1, field.member("node_price"), "is no price from 0 to 1");
-    at_most(field, "tuned", config.tuned, 0, most_population);
-    at_most(field, "tuning_evaluations", config.tuning_evaluations, 0, most_evaluations);
-    at_most(field, "query_stride", config.query_stride, 1, most_population);
-    at_most(field, "judged", config.judged, 0, most_population);
-    at_most(field, "proposals", config.proposals, 0, most_population);
-    if (field.optional_member("verdict_tuning"))
-        at_most(field, "verdict_tuning", config.verdict_tuning, 0, most_evaluations);
-    if (field.optional_member("islands")) {
-        at_most(field, "islands", config.islands, 1, config.population / 2);
-        at_most(field, "migration", config.migration, 1, most_counted);
-        require(config.archive >= 0 && config.archive < 1, field.member("archive"), "is no share from 0 to below 1");
-    }
+    for (const SearchOption& option : search_options())
+        if (const auto own = field.optional_member(option.key)) {
+            const std::string why = out_of_range(config, option);
+            require(why.empty(), *own, why);
+            require(!config.tunes || option.of != OptionOf::formulas || is_usual(config, option), *own,
+                    "is of formulas, but this run tunes a plugin");
+        }
+    if (field.optional_member("islands")) at_most(field, "islands", config.islands, 1, config.population / 2);
     const JsonField columns = field.member("columns");
     require(!config.columns.empty() || config.tunes, columns, "a run reads at least one column");
     for (const JsonField& name : columns.elements()) try {
@@ -53,12 +47,6 @@ void check_config(const JsonField& field, const RunConfig& config) {
                 fmt::format("has {} nodes, more than max_nodes", config.start_formula.size()));
     else
         check_scorer_text(field.member("start"), config.start);
-    if (config.tunes)
-        for (const auto& [set, key] :
-             {std::pair(config.archive > 0, "archive"), std::pair(config.semantic_duplicates, "semantic_duplicates"),
-              std::pair(config.race, "race"), std::pair(config.query_stride > 1, "query_stride"),
-              std::pair(config.proposals > 0, "proposals")})
-            require(!set, field.member(key), "is of formulas, but this run tunes a plugin");
 }
 
 void check_references(const JsonField& content, const RunIdentity& identity, std::span<const double> retentions) {
@@ -85,7 +73,7 @@ void check_references(const JsonField& content, const RunIdentity& identity, std
 void check_outside(const JsonField& content, const RunSetup& setup) {
     const JsonField outside = content.member("outside");
     const RunIdentity& identity = setup.identity;
-    require((setup.config.judged > 0) == !identity.judge_command.empty(), outside.member("judge"),
+    require((setup.config.asked_of_model > 0) == !identity.judge_command.empty(), outside.member("judge"),
             "does not fit config.judged: a run asks a judge, or has none");
     require((setup.config.proposals > 0) == !identity.proposer_command.empty(), outside.member("proposer"),
             "does not fit config.proposals: a run asks a proposer, or has none");
@@ -193,7 +181,7 @@ private:
     }
 
     void check_verdict(const JsonField& field, const Candidate& champion) const {
-        require(champion.verdict.has_value() || config_.judged == 0, field, "lacks the judge's verdict");
+        require(champion.verdict.has_value() || config_.asked_of_model == 0, field, "lacks the judge's verdict");
         if (!champion.verdict) return;
         const JsonField verdict = field.member("verdict");
         const auto check = [&](const JsonField& split, const FormulaErrors& errors, const FormulaErrors& first) {

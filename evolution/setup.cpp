@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 
+#include "base/option_error.hpp"
 #include "base/text/shown.hpp"
 #include "evolution/candidate.hpp"
+#include "evolution/search_options.hpp"
 #include "evolution/variation/operator.hpp"
 
 namespace evictlab::evolution {
@@ -21,61 +22,18 @@ Json config_json(const RunConfig& config) {
         json["tunes"] = true;
     else
         json["start_formula"] = print(config.start_formula);
-    json["population"] = config.population;
-    json["max_nodes"] = config.max_nodes;
-    json["node_price"] = config.node_price;
-    json["tuned"] = config.tuned;
-    json["tuning_evaluations"] = config.tuning_evaluations;
-    json["query_stride"] = config.query_stride;
-    json["judged"] = config.judged;
-    json["verdict_tuning"] = config.verdict_tuning;
-    json["proposals"] = config.proposals;
-    json["parents"] = to_string(config.parents);
-    json["islands"] = config.islands;
-    json["migration"] = config.migration;
-    json["archive"] = config.archive;
-    json["semantic_duplicates"] = config.semantic_duplicates;
-    json["race"] = config.race;
+    write_options(config, json);
     json["columns"] = config.columns;
     return json;
 }
 
-ParentSelection parents_from_json(const JsonField& field) {
-    for (const ParentSelection selection : {ParentSelection::tournament, ParentSelection::lexicase})
-        if (field.text() == to_string(selection)) return selection;
-    field.fail(fmt::format("expected tournament or lexicase, found {}", field.shown()));
-}
-
 RunConfig config_from_json(const JsonField& field) {
     RunConfig config;
-    config.seed = field.member("seed").whole<std::uint64_t>();
     config.start = field.member("start").text();
     config.tunes = field.optional_member("tunes").has_value();
     if (!config.tunes) config.start_formula = formula_from_json(field.member("start_formula"));
-    config.population = field.member("population").whole<std::uint32_t>();
-    config.max_nodes = field.member("max_nodes").whole<std::uint32_t>();
-    config.node_price = field.member("node_price").number();
-    config.tuned = field.member("tuned").whole<std::uint32_t>();
-    config.tuning_evaluations = field.member("tuning_evaluations").whole<std::uint32_t>();
-    config.query_stride = field.member("query_stride").whole<std::uint32_t>();
-    config.judged = field.member("judged").whole<std::uint32_t>();
-    if (const auto tuning = field.optional_member("verdict_tuning"))
-        config.verdict_tuning = tuning->whole<std::uint32_t>();
-    config.proposals = field.member("proposals").whole<std::uint32_t>();
+    read_options(field, config);
     config.columns = field.member("columns").texts();
-    if (!field.optional_member("parents")) { // of an engine that knew none of these
-        config.parents = ParentSelection::tournament;
-        config.islands = 1;
-        config.archive = 0;
-        config.semantic_duplicates = config.race = false;
-        return config;
-    }
-    config.parents = parents_from_json(field.member("parents"));
-    config.islands = field.member("islands").whole<std::uint32_t>();
-    config.migration = field.member("migration").whole<std::uint32_t>();
-    config.archive = field.member("archive").number();
-    config.semantic_duplicates = field.member("semantic_duplicates").truth();
-    config.race = field.member("race").truth();
     return config;
 }
 
@@ -212,27 +170,23 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
             if (path.ends_with("/parameters/folder")) continue; // the suite's hash says whether it is the same
             const Json after = now_flat.contains(path) ? now_flat[path] : Json("nothing");
             if (before == after) continue;
-            throw Error(
-                fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run with "
-                            "another --state file",
-                            section, text::line(path, 80), text::line(before.dump(), longest),
-                            text::line(after.dump(), longest), advice(section)));
+            throw Error(fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run in "
+                                    "another state file",
+                                    section, text::line(path, 80), text::line(before.dump(), longest),
+                                    text::line(after.dump(), longest), advice(section)));
         }
     }
 }
 
 namespace {
 
-/// What is of formulas alone, and so cannot be asked of a run that tunes a plugin.
+/// What is of formulas alone cannot be asked of a run that tunes a plugin.
 void check_tuning(const RunConfig& config) {
     if (!config.space) throw UsageError("a run that tunes a plugin needs its parameters");
-    const std::pair<bool, const char*> unfit[] = {{config.archive > 0, "--archive"},
-                                                  {config.semantic_duplicates, "--semantic-duplicates"},
-                                                  {config.race, "--race"},
-                                                  {config.query_stride != 1, "--query-stride"},
-                                                  {config.proposals > 0, "--proposer"}};
-    for (const auto& [given, option] : unfit)
-        if (given) throw UsageError(fmt::format("{} is for evolving formulas: leave it away with --tune", option));
+    for (const SearchOption& option : search_options())
+        if (option.of == OptionOf::formulas && !is_usual(config, option))
+            throw OptionError(std::string(option.key),
+                              "is for evolving formulas: leave it away where a plugin is tuned");
 }
 
 } // namespace
@@ -242,34 +196,21 @@ void check_setup(const RunSetup& setup) {
     if (config.tunes) {
         check_tuning(config);
     } else if (config.start_formula.empty()) {
-        throw UsageError("a run needs a formula to start from: give --start");
+        throw OptionError("start", "is missing: a run needs a formula to start from");
     }
-    if (config.population < 2) throw UsageError("a population has at least 2 formulas: give a larger --population");
-    const std::tuple<const char*, std::uint32_t, std::uint32_t> bounded[] = {
-        {"--population", config.population, most_population},
-        {"--tuned", config.tuned, most_population},
-        {"--tuning-evaluations", config.tuning_evaluations, most_evaluations},
-        {"--query-stride", config.query_stride, most_population},
-        {"--judged", config.judged, most_population},
-        {"--verdict-tuning", config.verdict_tuning, most_evaluations},
-        {"--proposals", config.proposals, most_population},
-        {"--max-nodes", config.max_nodes, static_cast<std::uint32_t>(formula::Limits{}.nodes)}};
-    for (const auto& [option, value, most] : bounded)
-        if (value > most) throw UsageError(fmt::format("{} is {}, but at most {}", option, value, most));
-    if (config.islands < 1 || config.population < std::uint64_t{2} * config.islands)
-        throw UsageError(
-            fmt::format("an island has at least 2 formulas: with a population of {}, give --islands from 1 "
-                        "to {}",
-                        config.population, config.population / 2));
-    if (config.migration < 1) throw UsageError("--migration must be at least 1 generation");
-    if (!(config.archive >= 0 && config.archive < 1))
-        throw UsageError("--archive is the share of parents that come out of the archive: from 0 to below 1");
+    for (const SearchOption& option : search_options())
+        if (const std::string why = out_of_range(config, option); !why.empty())
+            throw OptionError(std::string(option.key), why);
+    if (config.population < std::uint64_t{2} * config.islands)
+        throw OptionError("islands", fmt::format("is {}, but must be from 1 to {} for a population of {}: an island "
+                                                 "has at least 2 formulas",
+                                                 config.islands, config.population / 2, config.population));
     if (config.columns.empty()) throw UsageError("a run needs at least one column to search with");
     if (config.start_formula.size() > config.max_nodes)
         throw UsageError(fmt::format("the start formula has {} nodes, more than the {} that a candidate may have",
                                      config.start_formula.size(), config.max_nodes));
     const RunLimits& limits = setup.limits;
-    if (limits.seconds && !(*limits.seconds > 0)) throw UsageError("--max-seconds must be above 0");
+    if (limits.seconds && !(*limits.seconds > 0)) throw OptionError("max_seconds", "must be above 0");
 }
 
 } // namespace evictlab::evolution

@@ -41,7 +41,7 @@ struct RunConfig {
     std::uint32_t tuned = 8;                ///< structures tuned a generation; 0: none
     std::uint32_t tuning_evaluations = 200; ///< of a structure's first tuning; later ones take longer
     std::uint32_t query_stride = 1;         ///< on captured suites only each such query of a continuation judges
-    std::uint32_t judged = 0;               ///< candidates a generation that the judge is asked about; 0: no judge
+    std::uint32_t asked_of_model = 0;       ///< candidates a generation that the judge is asked about; 0: no judge
     std::uint32_t verdict_tuning = 0; ///< evaluations a generation by which the judge tunes the champion's constants
     std::uint32_t proposals = 0;      ///< asked of the proposer a generation; 0: no proposer
     ParentSelection parents = ParentSelection::tournament;

@@ -117,7 +117,7 @@ RunStatus read_status(const fs::path& state_file) {
     const auto saved_by_holder = [&] { return status.holder->since && saved_at(state_file) > *status.holder->since; };
     status.running = status.holder && (status.state.stop_reason.empty() || !saved_by_holder());
     const evolution::RunIdentity& identity = status.setup.identity;
-    if (status.setup.config.judged > 0) status.judge = judge_status(identity.judge_command, state_file);
+    if (status.setup.config.asked_of_model > 0) status.judge = judge_status(identity.judge_command, state_file);
     if (status.setup.config.proposals > 0) status.proposer = proposer_status(identity.proposer_command, state_file);
     if (status.running) status.seconds_left = time_left(status);
     return status;

@@ -458,7 +458,7 @@ TEST_CASE("the best structures are tuned; what improves is a candidate in a slot
 TEST_CASE("with a judge errors promote nobody, what is near the champion passes, and the model's word is kept") {
     const MadeFitness fitness = two_documents();
     RunConfig config = made_config();
-    config.judged = 4;
+    config.asked_of_model = 4;
     config.population = 30;
     test::TableJudge table;
     table.goal = 1; // of the first number
@@ -491,7 +491,7 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     const MadeFitness fitness = two_documents();
     RunConfig config = made_config();
     config.start_formula = formula::parse("2*recent_attn");
-    config.judged = 1;
+    config.asked_of_model = 1;
     config.population = 10;
     config.tuned = 2;
     config.verdict_tuning = 40;

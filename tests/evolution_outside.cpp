@@ -62,7 +62,7 @@ struct OutsideRun {
         std::optional<VerdictJudge> asked;
         std::optional<Proposer> proposing;
         if (!judge_manner.empty()) {
-            setup.config.judged = 3;
+            setup.config.asked_of_model = 3;
             setup.identity.judge_command = "an acting judge";
             setup.config.verdict_tuning = verdict_tuning;
             asked.emplace(JudgeOptions{judge.command(judge_manner), retentions, std::chrono::seconds(20)}, verdicts);

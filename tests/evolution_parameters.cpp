@@ -230,7 +230,7 @@ TEST_CASE("a judge is asked about the scorer by its name") {
     test::ActingProcess judge{test::acting_judge};
     const fs::path file = judge.folder / "run.json";
     RunSetup setup = setup_for(snapkv, captured().suite, 3);
-    setup.config.judged = 3;
+    setup.config.asked_of_model = 3;
     setup.identity.judge_command = "an acting judge";
     auto store = state::RunStore::create(file);
     auto verdicts = state::ExchangeJournal::create(file.string() + ".verdicts");

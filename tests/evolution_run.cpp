@@ -250,7 +250,7 @@ TEST_CASE("a resumed run must agree in everything but its limits") {
     CHECK_THAT(message, ContainsSubstring(named));
     CHECK_THAT(message, ContainsSubstring("cannot resume"));
     CHECK(message.size() < 1500);
-    CHECK_THAT(message, ContainsSubstring("start a new run with another --state file"));
+    CHECK_THAT(message, ContainsSubstring("start a new run in another state file"));
     CHECK(saved_run(file) == before);
 }
 

@@ -48,7 +48,7 @@ RunSetup full_setup() {
     config.tuned = 9;
     config.tuning_evaluations = 201;
     config.query_stride = 2;
-    config.judged = 3;
+    config.asked_of_model = 3;
     config.verdict_tuning = 4;
     config.proposals = 5;
     config.parents = ParentSelection::lexicase;
@@ -90,30 +90,31 @@ TEST_CASE("settings are refused beyond their bounds, and taken at them") {
         return refusal([=](RunSetup& s) { s.config.population = people, s.config.islands = islands; });
     };
     CHECK(population(2, 1).empty());
-    CHECK(population(1, 1) == "a population has at least 2 formulas: give a larger --population");
-    CHECK(population(0, 1) == population(1, 1));
+    CHECK(population(1, 1) == "population is 1, but must be from 2 to 1000000");
+    CHECK_FALSE(population(0, 1).empty());
     CHECK(population(6, 3).empty());
     CHECK(population(7, 3).empty());
-    CHECK(population(5, 3) == "an island has at least 2 formulas: with a population of 5, give --islands from 1 to 2");
-    CHECK(population(6, 0) == "an island has at least 2 formulas: with a population of 6, give --islands from 1 to 3");
+    CHECK(population(5, 3) ==
+          "islands is 3, but must be from 1 to 2 for a population of 5: an island has at least 2 formulas");
+    CHECK(population(6, 0) == "islands is 0, but must be from 1 to 1000000");
     CHECK_FALSE(population(6, 0x80000003U).empty()); // twice of which overflows
     CHECK(refusal([](RunSetup& s) { s.config.migration = 1; }).empty());
-    CHECK(refusal([](RunSetup& s) { s.config.migration = 0; }) == "--migration must be at least 1 generation");
+    CHECK(refusal([](RunSetup& s) { s.config.migration = 0; }) == "migration is 0, but must be from 1 to 4294967295");
     for (const double archive : {0.0, 0.5, 0.999})
         CHECK(refusal([=](RunSetup& s) { s.config.archive = archive; }).empty());
     for (const double archive : {-0.001, 1.0, 1.5, std::numeric_limits<double>::quiet_NaN()})
         CHECK_THAT(refusal([=](RunSetup& s) { s.config.archive = archive; }),
-                   ContainsSubstring("--archive is the share of parents") && ContainsSubstring("from 0 to below 1"));
+                   ContainsSubstring("archive is ") && ContainsSubstring("must be from 0 to below 1"));
     CHECK(refusal([](RunSetup& s) { s.config.columns.clear(); }) == "a run needs at least one column to search with");
     CHECK(refusal([](RunSetup& s) { s.config.start_formula = {}; }) ==
-          "a run needs a formula to start from: give --start");
+          "start is missing: a run needs a formula to start from");
     const auto nodes = static_cast<std::uint32_t>(good_setup().config.start_formula.size());
     CHECK(refusal([=](RunSetup& s) { s.config.max_nodes = nodes; }).empty());
     CHECK(refusal([=](RunSetup& s) { s.config.max_nodes = nodes - 1; }) ==
           "the start formula has 5 nodes, more than the 4 that a candidate may have");
     CHECK(refusal([](RunSetup& s) { s.limits.seconds = 1e-9; }).empty());
     for (const double seconds : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
-        CHECK(refusal([=](RunSetup& s) { s.limits.seconds = seconds; }) == "--max-seconds must be above 0");
+        CHECK(refusal([=](RunSetup& s) { s.limits.seconds = seconds; }) == "max_seconds must be above 0");
 }
 
 TEST_CASE("what is of formulas alone cannot be asked of a run that tunes a plugin") {
@@ -130,14 +131,14 @@ TEST_CASE("what is of formulas alone cannot be asked of a run that tunes a plugi
     CHECK(tuning([](RunConfig&) {}).empty());
     CHECK(tuning([](RunConfig& c) { c.space = nullptr; }) == "a run that tunes a plugin needs its parameters");
     const auto unfit = [](const std::string& option) {
-        return option + " is for evolving formulas: leave it away with --tune";
+        return option + " is for evolving formulas: leave it away where a plugin is tuned";
     };
-    CHECK(tuning([](RunConfig& c) { c.archive = 0.1; }) == unfit("--archive"));
-    CHECK(tuning([](RunConfig& c) { c.semantic_duplicates = true; }) == unfit("--semantic-duplicates"));
-    CHECK(tuning([](RunConfig& c) { c.race = true; }) == unfit("--race"));
-    CHECK(tuning([](RunConfig& c) { c.query_stride = 2; }) == unfit("--query-stride"));
-    CHECK(tuning([](RunConfig& c) { c.query_stride = 0; }) == unfit("--query-stride"));
-    CHECK(tuning([](RunConfig& c) { c.proposals = 1; }) == unfit("--proposer"));
+    CHECK(tuning([](RunConfig& c) { c.archive = 0.1; }) == unfit("archive"));
+    CHECK(tuning([](RunConfig& c) { c.semantic_duplicates = true; }) == unfit("semantic_duplicates"));
+    CHECK(tuning([](RunConfig& c) { c.race = true; }) == unfit("race"));
+    CHECK(tuning([](RunConfig& c) { c.query_stride = 2; }) == unfit("query_stride"));
+    CHECK(tuning([](RunConfig& c) { c.query_stride = 0; }) == unfit("query_stride"));
+    CHECK(tuning([](RunConfig& c) { c.proposals = 1; }) == unfit("proposals"));
     CHECK_FALSE(tuning([](RunConfig& c) { c.population = 1; }).empty()); // all else is as ever
 }
 
@@ -161,7 +162,7 @@ TEST_CASE("a setup comes back from its JSON as it was, every field of it") {
     CHECK(b.tuned == 9);
     CHECK(b.tuning_evaluations == 201);
     CHECK(b.query_stride == 2);
-    CHECK(b.judged == 3);
+    CHECK(b.asked_of_model == 3);
     CHECK(b.verdict_tuning == 4);
     CHECK(b.proposals == 5);
     CHECK(b.parents == ParentSelection::lexicase);
@@ -246,7 +247,7 @@ TEST_CASE("defaults of a run are the published ones") {
     CHECK(config.seed == 1);
     CHECK(config.population == 400);
     CHECK(config.query_stride == 1);
-    CHECK(config.judged == 0);
+    CHECK(config.asked_of_model == 0);
     CHECK(config.verdict_tuning == 0);
     CHECK(config.proposals == 0);
     CHECK_FALSE(config.semantic_duplicates);
@@ -283,7 +284,7 @@ TEST_CASE("a resumed run must agree in each part, and the message says what to d
     };
     CHECK(refused([](RunSetup& s) { s.config.seed = 5; }) ==
           "cannot resume: config/seed is 1311768467463790320 in the saved run, but 5 now; leave the option away: a "
-          "resumed run keeps its own, or start a new run with another --state file");
+          "resumed run keeps its own, or start a new run in another state file");
     CHECK_THAT(refused([](RunSetup& s) { s.identity.suite = "other"; }),
                ContainsSubstring("suite/name is \"a suite\"") &&
                    ContainsSubstring("give the suite and sizes that the run was started with"));

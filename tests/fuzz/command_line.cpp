@@ -39,8 +39,10 @@ void read_values(const cli::Command& command, const cli::po::variables_map& valu
     if (has(command, "suite")) cli::suite_options_text(values);
     if (has(command, "race")) {
         evolution::RunConfig config;
-        cli::read_search_options(values, config);
-        cli::search_options_text(values);
+        for (const auto needs : {evolution::OptionNeeds::nobody, evolution::OptionNeeds::judge}) {
+            cli::read_search_options(values, config, needs);
+            cli::search_options_text(values, needs);
+        }
     }
     if (values.contains("scorers"))
         for (const std::string& list : values["scorers"].as<Words>())

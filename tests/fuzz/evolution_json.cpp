@@ -72,7 +72,7 @@ void go_on(test::MemoryDisk& disk) {
     evolution::RunSetup setup = evolution::saved_run(JsonField(store.content(), name)).setup;
     const evolution::RunConfig& config = setup.config;
     const bool quick = !config.tunes && config.population <= 64 && config.tuned <= 2 && config.max_nodes <= 200 &&
-                       config.tuning_evaluations <= 50 && config.judged == 0 && config.proposals == 0;
+                       config.tuning_evaluations <= 50 && config.asked_of_model == 0 && config.proposals == 0;
     if (!quick) return;
     setup.limits = {};
     setup.limits.generations = store.content().at("generation").get<std::uint32_t>() + 1;
