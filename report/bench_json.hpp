@@ -37,6 +37,9 @@ Bench bench_from_json(const Json& json, const std::string& file);
 /// Reads a file of at most 256 MiB.
 Bench read_bench(const std::filesystem::path& file);
 
+/// A list of different retentions, each above 0 and at most 1, of a bench result or a verdict.
+std::vector<double> read_retentions(const JsonField& field);
+
 /// The suite as an object: name, hash, and the parameters that rebuild it.
 Json suite_to_json(const std::string& name, const std::string& hash, const std::string& parameters_json);
 /// Text with what is not UTF-8 replaced, indented, and a line end.

@@ -23,20 +23,6 @@ constexpr double most_of_continuation = 1e9;
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 using Keys = std::set<std::string>;
 
-std::vector<double> read_retentions(const JsonField& field) {
-    std::vector<double> retentions;
-    std::set<double> seen;
-    for (const auto& element : field.elements()) {
-        const double retention = element.number_between(0, 1);
-        if (retention == 0) element.fail("expected a retention above 0");
-        if (!seen.insert(retention).second) element.fail("this retention is there twice");
-        retentions.push_back(retention);
-    }
-    if (retentions.empty() || retentions.size() > most_retentions)
-        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
-    return retentions;
-}
-
 void check_keys(const JsonField& field, const Keys& known) {
     for (const auto& item : field.object().items())
         if (!known.contains(item.key())) field.fail(fmt::format("unexpected field \"{}\"", item.key()));
@@ -217,6 +203,20 @@ bool is_first_schema(const JsonField& schema) {
 }
 
 } // namespace
+
+std::vector<double> read_retentions(const JsonField& field) {
+    std::vector<double> retentions;
+    std::set<double> seen;
+    for (const auto& element : field.elements()) {
+        const double retention = element.number_between(0, 1);
+        if (retention == 0) element.fail("expected a retention above 0");
+        if (!seen.insert(retention).second) element.fail("this retention is there twice");
+        retentions.push_back(retention);
+    }
+    if (retentions.empty() || retentions.size() > most_retentions)
+        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
+    return retentions;
+}
 
 Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);

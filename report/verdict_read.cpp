@@ -8,6 +8,7 @@
 #include "base/json/one_of.hpp"
 #include "framework/protocols/names.hpp"
 #include "framework/suite/suite.hpp"
+#include "report/bench_json.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -20,17 +21,6 @@ constexpr std::array<std::string_view, 4> split_names{"train", "valid", "test", 
 std::string named(const JsonField& field) {
     if (field.text().empty()) field.fail("expected a name, found \"\"");
     return field.text();
-}
-
-std::vector<double> read_retentions(const JsonField& field) {
-    std::vector<double> retentions;
-    for (const auto& element : field.elements()) {
-        retentions.push_back(element.number_between(0, 1));
-        if (retentions.back() == 0) element.fail("expected a retention above 0");
-    }
-    if (retentions.empty() || retentions.size() > most_retentions)
-        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
-    return retentions;
 }
 
 std::vector<Verdict::Document> read_documents(const JsonField& field) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/statistics/geometric_mean.hpp"
 #include "base/text/shown.hpp"
 #include "report/published.hpp"
 #include "report/ranking.hpp"

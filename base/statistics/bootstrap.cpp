@@ -6,14 +6,13 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "base/statistics/geometric_mean.hpp"
 #include "base/statistics/philox.hpp"
 
 namespace evictlab {
 namespace {
 
 constexpr std::uint64_t seed = 95;
-
-double log_of(double value) { return std::log(std::max(value, Bootstrap::smallest)); }
 
 double plain_mean(std::span<const double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -59,18 +58,13 @@ Estimate Bootstrap::mean(std::span<const double> values) const {
 Estimate Bootstrap::ratio(std::span<const double> a, std::span<const double> b) const {
     if (a.size() != b.size()) throw std::invalid_argument("a ratio needs the same documents above and below");
     std::vector<double> logs(a.size());
-    std::ranges::transform(a, b, logs.begin(), [](double x, double y) { return log_of(x) - log_of(y); });
+    std::ranges::transform(a, b, logs.begin(),
+                           [](double x, double y) { return log_divergence(x) - log_divergence(y); });
     Estimate estimate = mean(logs);
     estimate.value = std::exp(estimate.value);
     if (estimate.interval)
         estimate.interval = Interval{std::exp(estimate.interval->low), std::exp(estimate.interval->high)};
     return estimate;
-}
-
-double geometric_mean(std::span<const double> values) {
-    std::vector<double> logs(values.size());
-    std::ranges::transform(values, logs.begin(), log_of);
-    return std::exp(plain_mean(logs));
 }
 
 } // namespace evictlab

@@ -40,18 +40,12 @@ public:
     /// std::invalid_argument for another number of them. No interval for fewer than two documents. A difference of two
     /// rows is the mean of the documents' differences.
     Estimate mean(std::span<const double> values) const;
-    /// The geometric mean of a divided by that of b, as mean() of logarithms. Values below `smallest` count as that:
-    /// what is zero but for rounding has no logarithm.
+    /// The geometric mean of a divided by that of b, as mean() of log_divergence().
     Estimate ratio(std::span<const double> a, std::span<const double> b) const;
-
-    static constexpr double smallest = 1e-12;
 
 private:
     std::size_t documents_;
     std::vector<std::uint32_t> drawn_; ///< [draw][document], indices of documents
 };
-
-/// Of values as Bootstrap::ratio() takes them.
-double geometric_mean(std::span<const double> values);
 
 } // namespace evictlab
