@@ -94,7 +94,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
         try {
             if (name == "all") {
                 for (Scorer& scorer : all_that_run(host, suite, protocol)) add(std::move(scorer));
-            } else if (name.substr(0, name.find_first_of("@:( ")) != "oracle") { // which is a row in any case
+            } else if (parse_scorer_name(name).id != oracle_name) { // which is a row in any case
                 add(make_scorer(name, host));
             }
         } catch (const PluginError& error) {

@@ -26,7 +26,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/protocols/protocol.hpp"
-#include "framework/scorers/twins.hpp"
+#include "framework/scorers/published.hpp"
 #include "report/bench_table.hpp"
 #include "report/run_text.hpp"
 
@@ -89,11 +89,11 @@ void read_limits(const po::variables_map& values, evolution::RunLimits& limits) 
     read_number<std::uint32_t>(values, "patience", whole, limits.patience);
 }
 
-/// The formula to start from; a name is that of a built-in scorer's twin, whose plugin the run then relies on.
+/// The formula to start from; a name is that of a scorer whose plugin has a formula, on which the run then relies.
 formula::Formula start_formula(const std::string& start, PluginHost& host,
                                std::map<std::string, std::string>& plugins) {
-    if (const auto twin = formula_twin(start)) {
-        const std::string id = start.substr(0, start.find('@'));
+    if (const auto twin = formula_twin(start, host)) {
+        const std::string id = parse_scorer_name(start).id;
         if (const auto plugin = host.find(id)) plugins[id] = plugin->file_sha256();
         return formula::parse(*twin);
     }
@@ -101,8 +101,8 @@ formula::Formula start_formula(const std::string& start, PluginHost& host,
     try {
         return formula::parse(start.starts_with('=') ? start.substr(1) : start);
     } catch (const formula::ParseError& wrong) {
-        throw UsageError(fmt::format("--start '{}' is neither a built-in scorer with a formula ({}) nor a formula: {}",
-                                     start, fmt::join(scorers_with_twins(), ", "), wrong.what()));
+        throw UsageError(fmt::format("--start '{}' is neither a scorer with a formula ({}) nor a formula: {}", start,
+                                     fmt::join(scorers_with_twins(host), ", "), wrong.what()));
     }
 }
 
@@ -189,8 +189,14 @@ void read_setup(const po::variables_map& values, const SearchSuites& search, Plu
 
 /// Where a search on real attention begins: at the champion of the last one. A suite without output projections has the
 /// values' own norms.
-std::string start_on(const SearchSuites& captured) {
-    std::string start = formula_twin("evolved@real").value();
+std::string start_on(const SearchSuites& captured, const PluginHost& host) {
+    const std::string champion = "evolved@real";
+    const auto twin = formula_twin(champion, host);
+    if (!twin)
+        throw UsageError(fmt::format("no plugin has the formula of {}, where a search on real attention begins: give "
+                                     "another with --start, or see `evictlab plugins`",
+                                     champion));
+    std::string start = *twin;
     if (std::ranges::count(captured.columns(), "rank:wov_norm") == 0)
         boost::replace_all(start, "rank:wov_norm", "rank:value_norm");
     return start;
@@ -199,7 +205,7 @@ std::string start_on(const SearchSuites& captured) {
 evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup;
     setup.config = evolution::usual_config(search.relative(), values.contains("tune"));
-    if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search);
+    if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search, host);
     read_setup(values, search, host, setup);
     setup.identity.command = command_text(values, setup.config);
     return setup;

@@ -6,6 +6,7 @@
 #include "base/text/quoting.hpp"
 #include "cli/inputs.hpp"
 #include "cli/output.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "export/exports.hpp"
@@ -21,7 +22,7 @@ constexpr std::string_view usage =
     "  evolution.json           a run's state file: its champion\n"
     "  evolution.json:g12-s34   one of the run's champions, by its id\n"
     "  mine.formula, '=...'     a formula\n"
-    "  hybrid_start, h2o@seed   a scorer that has a formula twin\n\n"
+    "  hybrid_start, h2o@seed   a scorer whose plugin has a formula for it\n\n"
     "  formula      a .formula file, which every command takes as a scorer\n"
     "  cpp-plugin   a folder with a C++ plugin and its CMakeLists.txt, which needs the SDK alone\n"
     "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab";
@@ -38,6 +39,7 @@ po::options_description export_options() {
                           "of the scorer (a run's champion: champion_HASH)");
     options.add_options()("output,o", po::value<std::string>()->value_name("PATH"),
                           "file, or folder of the plugin (ID.formula, ID or ID_press.py)");
+    add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
 
@@ -72,7 +74,8 @@ int run(const std::vector<std::string>& arguments) {
     if (words.size() != 1)
         throw UsageError("expected one CHAMPION: a run's state file, a formula or a scorer; see --help");
     if (!values->contains("to")) throw UsageError("no form given: add --to formula, --to cpp-plugin or --to kvpress");
-    exporting::Champion champion = exporting::find_champion(words[0]);
+    exporting::Champion champion =
+        exporting::find_champion(words[0], host_from(*values, IsolatedByDefault::not_built_in));
     if (values->contains("name")) champion.name = (*values)["name"].as<std::string>();
     if (!is_identifier(champion.name))
         throw UsageError(fmt::format("--name is '{}', but must match [a-z][a-z0-9_]*", champion.name));

@@ -8,6 +8,7 @@
 #include "evolution/external/verdict_judge.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/scorers/name.hpp"
 #include "state/store.hpp"
 
 namespace evictlab::cli {
@@ -42,14 +43,7 @@ void Inputs::add_suite(std::string_view name) {
 }
 
 void Inputs::add_scorers(std::string_view text) {
-    while (!text.empty()) { // `wrapper(base)`, and lists of them
-        const std::size_t end = std::min(text.find_first_of("(),"), text.size());
-        const std::string word(text.substr(0, end));
-        text.remove_prefix(std::min(text.size(), end + 1));
-        if (word.ends_with(".formula")) files_.emplace_back(word);
-        if (const auto library = word.rfind(".so"); library != std::string::npos)
-            files_.emplace_back(word.substr(0, library + 3));
-    }
+    for (const std::string& file : files_in_scorer_list(text)) files_.emplace_back(file);
 }
 
 void Inputs::add_plugins(const PluginHost& host) {

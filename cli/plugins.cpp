@@ -34,16 +34,20 @@ std::string joined(const Range& range, Text text) {
     return out;
 }
 
+/// With a star where it is a published method.
+std::string marked_name(const Preset& preset) { return preset.name + (preset.published() ? "*" : ""); }
+
 void list(const PluginHost& host) {
     report::Table table(
         {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"columns"}, {"from"}});
     for (const auto& plugin : host.plugins())
         for (const auto& rule : plugin->rules())
-            table.add({rule->id(), rule->version(), joined(rule->presets(), [](const Preset& p) { return p.name; }),
+            table.add({rule->id(), rule->version(), joined(rule->presets(), marked_name),
                        joined(rule->parameters(), [](const Parameter& p) { return p.key; }),
                        joined(rule->column_patterns(), [](const std::string& name) { return name; }),
                        rule->file().string()});
     print(table.text());
+    say("* a published method, as it was published: what others are compared with\n");
 }
 
 constexpr std::string_view base_score_help = "for wrappers alone: the scores of the scorer that it wraps";
@@ -124,10 +128,19 @@ std::string flags_of(const Plugin& plugin) {
     return flags;
 }
 
+std::string standing_of(const Preset& preset) {
+    std::string standing = preset.published()    ? "published"
+                           : preset.simplified() ? "a published method, simplified for synthetic suites"
+                                                 : "";
+    if (preset.published() && !preset.listed()) standing += ", only by name";
+    return standing.empty() ? "" : fmt::format("  ({})", standing);
+}
+
 void describe(const Plugin& plugin) {
     say("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
     if (!plugin.reference().empty()) say("reference   {}\n", plugin.reference());
     say("flags       {}\n", flags_of(plugin));
+    if (!plugin.formula().empty()) say("formula     {}\n", plugin.formula());
     say("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
         say("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
@@ -136,7 +149,9 @@ void describe(const Plugin& plugin) {
         std::string values;
         for (std::size_t i = 0; i < preset.values.size(); ++i)
             values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
-        say("preset      {}: {} {}\n", preset.name, preset.help, values);
+        say("preset      {}: {} {}{}\n", preset.name, preset.help, values, standing_of(preset));
+        if (!preset.bases.empty()) say("  over      {}\n", preset.bases);
+        if (!preset.formula.empty()) say("  formula   {}\n", preset.formula);
     }
 }
 

@@ -139,10 +139,10 @@ int run(const Strings& arguments) {
     std::vector<report::LeaderboardInput> inputs;
     bool failed = false;
     for (const std::string& file : files("bench")) inputs.push_back({file, report::read_bench(file), {}});
+    PluginHost host = host_from(*values, IsolatedByDefault::not_built_in); // which say what is published, too
+    read.add_plugins(host);
     if (!files("state").empty()) {
-        PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
         failed = !host.problems().empty();
-        read.add_plugins(host);
         for (const std::string& file : files("state")) {
             inputs.push_back(measured_run(file, host));
             for (const PluginError& failure : inputs.back().bench.failures) {
@@ -155,7 +155,7 @@ int run(const Strings& arguments) {
     for (const std::string& file : files("verdict")) verdicts.push_back({file, report::read_verdict(file)});
     for (const auto& input : inputs) read.add_suite(input.bench.suite);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
-    const auto tables = report::make_leaderboard(inputs, verdicts);
+    const auto tables = report::make_leaderboard(inputs, verdicts, host);
     const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
         report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);

@@ -15,7 +15,7 @@
 #include "framework/fitness/captured_fitness.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
-#include "report/published.hpp"
+#include "framework/scorers/published.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -43,12 +43,13 @@ CapturedMeasure captured_measure(const std::string& name) {
     throw UsageError(fmt::format("a search has no measure '{}'", name));
 }
 
-ReferenceErrors best_published(const Bench& bench) {
+/// Of published rows.
+ReferenceErrors best_of(const Bench& bench) {
     constexpr double none = std::numeric_limits<double>::infinity();
     ReferenceErrors best;
     for (auto& split : best) split.assign(bench.retentions.size(), none);
     for (const ScorecardRow& row : bench.rows) {
-        if (row.uneven_budgets || !report::is_published(row, bench.protocol)) continue;
+        if (row.kind == RowKind::bound || row.uneven_budgets) continue;
         for (std::size_t s = 0; s < best.size(); ++s) {
             const auto errors = search_errors(row.splits[s], bench.measure).by_retention;
             for (std::size_t r = 0; r < errors.size(); ++r) best[s][r] = std::min(best[s][r], errors[r]);
@@ -157,11 +158,11 @@ void measure_references(SearchSuites& search, PluginHost& host) {
         options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
         std::erase_if(scorers, [&](const Scorer& scorer) {
-            return scorer.allocates() || !report::is_published_name(scorer.label(), usual_protocol(suite));
+            return scorer.allocates() || !is_published(scorer.label(), usual_protocol(suite), host);
         });
         const Bench bench = run_bench(suite, scorers, options);
         throw_if_hindered(bench); // or the run would begin from other figures than it does elsewhere
-        search.references.push_back(best_published(bench));
+        search.references.push_back(best_of(bench));
     }
 }
 

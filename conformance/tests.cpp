@@ -35,6 +35,9 @@ constexpr Test all[] = {
      "say what the rule, the parameter or "
      "the preset is, in one line",
      "descriptor", texts},
+    {"standing", "of published presets a reference; formulas and bases that can be read, bases of wrappers alone",
+     "set the field reference; compare with what evictlab/scorer.h says of the fields of evl_preset", "descriptor",
+     standing},
     {"columns", "columns that there are, for the defaults and each preset, none twice",
      "`evictlab plugins columns` "
      "lists them",

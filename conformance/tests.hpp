@@ -12,6 +12,7 @@ Finding header(const Subject& subject);
 Finding descriptor(const Subject& subject);
 Finding version(const Subject& subject);
 Finding texts(const Subject& subject);
+Finding standing(const Subject& subject);
 Finding columns_known(const Subject& subject);
 Finding unknown_extension(const Subject& subject);
 

@@ -5,8 +5,10 @@
 #include <regex>
 
 #include "conformance/tests.hpp"
+#include "framework/formula/formula.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/loaded_library.hpp"
+#include "framework/scorers/name.hpp"
 
 namespace evictlab::conformance {
 namespace {
@@ -72,6 +74,48 @@ Finding texts(const Subject& subject) {
         for (const Preset& preset : rule->presets())
             if (found.empty()) found = wrong(fmt::format("help of preset '{}'", preset.name), preset.help);
         if (!found.empty()) return warned(found);
+    }
+    return passed();
+}
+
+namespace {
+
+void check_formula(const std::string& of, const std::string& text) {
+    try {
+        if (!text.empty()) (void)formula::parse(text);
+    } catch (const UsageError& error) {
+        throw Error(fmt::format("the formula of {}: {}", of, error.what()));
+    }
+}
+
+void check_bases(const Plugin& rule, const Preset& preset) {
+    if (preset.bases.empty()) return;
+    if (!rule.wrapper()) throw Error(fmt::format("preset '{}' has bases, but is no wrapper's", preset.name));
+    for (const std::string& base : split_scorer_list(preset.bases)) {
+        const ScorerName name = parse_scorer_name(base);
+        if (!is_identifier(name.id))
+            throw Error(fmt::format("bases of preset '{}': '{}' is no plugin's id", preset.name, base));
+        if (name.id == rule.id()) throw Error(fmt::format("bases of preset '{}': '{}' is itself", preset.name, base));
+    }
+}
+
+} // namespace
+
+Finding standing(const Subject& subject) {
+    try {
+        for (const auto& rule : subject.rules()) {
+            check_formula("the defaults", rule->formula());
+            for (const Preset& preset : rule->presets()) {
+                check_formula(fmt::format("preset '{}'", preset.name), preset.formula);
+                check_bases(*rule, preset);
+                if (preset.published() && rule->reference().empty())
+                    return failed(fmt::format("preset '{}' is published, but the reference is empty", preset.name));
+            }
+        }
+    } catch (const PluginError&) {
+        throw;
+    } catch (const Error& error) {
+        return failed(error.what());
     }
     return passed();
 }

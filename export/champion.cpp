@@ -11,7 +11,7 @@
 #include "base/text/quoting.hpp"
 #include "evolution/candidate.hpp"
 #include "framework/plugin/descriptor.hpp"
-#include "framework/scorers/twins.hpp"
+#include "framework/scorers/published.hpp"
 
 namespace evictlab::exporting {
 namespace {
@@ -91,14 +91,14 @@ bool is_file(const std::string& name) {
 
 } // namespace
 
-Champion find_champion(const std::string& what) {
+Champion find_champion(const std::string& what, const PluginHost& host) {
     if (what.starts_with('=')) {
         Champion champion{"", formula::parse(std::string_view(what).substr(1)), {}};
         champion.name = usual_name("formula", champion.formula);
         return champion;
     }
     if (what.ends_with(".formula")) return from_formula_file(what);
-    if (const auto twin = formula_twin(what)) {
+    if (const auto twin = formula_twin(what, host)) {
         std::string name = what + "_twin"; // the scorer has the name itself
         std::ranges::replace(name, '@', '_');
         return {name, formula::parse(*twin), {fmt::format("the formula twin of the scorer {}", what)}};
@@ -111,7 +111,7 @@ Champion find_champion(const std::string& what) {
         fmt::format("'{}' is nothing that can be exported: give a run's state file (evolution.json, or "
                     "evolution.json:ID for one of "
                     "its champions), a .formula file, a formula '=...', or a scorer with a formula twin ({})",
-                    what, fmt::join(scorers_with_twins(), ", ")));
+                    what, fmt::join(scorers_with_twins(host), ", ")));
 }
 
 } // namespace evictlab::exporting

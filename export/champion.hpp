@@ -18,8 +18,8 @@ struct Champion {
 };
 
 /// `what` is a run's state file (its champion), `FILE:ID` one of the run's champions by its id, a `.formula` file, a
-/// formula `=...`, or a scorer that has a formula twin. Throws UsageError (none of these, no such champion, not a
-/// formula), Error (unreadable) or state::StateError (damaged).
-Champion find_champion(const std::string& what);
+/// formula `=...`, or a scorer for which its plugin has a formula. Throws UsageError (none of these, no such champion,
+/// not a formula), Error (unreadable) or state::StateError (damaged).
+Champion find_champion(const std::string& what, const PluginHost& host);
 
 } // namespace evictlab::exporting

@@ -22,7 +22,12 @@ Json to_json(const Plugin& rule) {
     Json parameters = Json::array(), presets = Json::array();
     for (const Parameter& parameter : rule.parameters()) parameters.push_back(to_json(parameter));
     for (const Preset& preset : rule.presets())
-        presets.push_back({{"name", preset.name}, {"help", preset.help}, {"values", preset.values}});
+        presets.push_back({{"name", preset.name},
+                           {"help", preset.help},
+                           {"values", preset.values},
+                           {"flags", preset.flags},
+                           {"bases", preset.bases},
+                           {"formula", preset.formula}});
     const auto flag = [](bool set, std::uint64_t value) { return set ? value : 0; };
     const std::uint64_t flags = flag(rule.deterministic(), EVL_DETERMINISTIC) |
                                 flag(rule.concurrent(), EVL_CONCURRENT) | flag(rule.budgeted(), EVL_BUDGETED) |
@@ -33,6 +38,7 @@ Json to_json(const Plugin& rule) {
             {"version", rule.version()},
             {"description", rule.description()},
             {"reference", rule.reference()},
+            {"formula", rule.formula()},
             {"flags", flags},
             {"tensor_window", rule.tensor_window()},
             {"budgets_layers", rule.budgets_layers()},
@@ -63,6 +69,7 @@ Descriptor descriptor_from(const JsonField& json) {
     d.version = json.member("version").text();
     d.description = json.member("description").text();
     d.reference = json.member("reference").text();
+    d.formula = json.member("formula").text();
     d.flags = json.member("flags").whole<std::uint64_t>();
     d.tensor_window = json.member("tensor_window").whole<std::uint64_t>();
     d.budgets_layers = json.member("budgets_layers").truth();
@@ -70,7 +77,9 @@ Descriptor descriptor_from(const JsonField& json) {
     d.columns = json.member("columns").texts();
     for (const JsonField& each : json.member("parameters").elements()) d.parameters.push_back(parameter_from(each));
     for (const JsonField& each : json.member("presets").elements())
-        d.presets.push_back({each.member("name").text(), each.member("help").text(), each.member("values").numbers()});
+        d.presets.push_back({each.member("name").text(), each.member("help").text(), each.member("values").numbers(),
+                             each.member("flags").whole<std::uint64_t>(), each.member("bases").text(),
+                             each.member("formula").text()});
     return d;
 }
 

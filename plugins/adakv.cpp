@@ -18,7 +18,11 @@ struct AdaKv {
     static constexpr evictlab::Columns columns{"base_score"};
     static constexpr evictlab::Parameter<AdaKv> parameters[] = {
         {&AdaKv::alpha, {.key = "alpha", .label = "alpha", .help = "share of the budget that each head is sure of"}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "alpha 0.2"}};
+    static constexpr evictlab::Preset presets[] = {{"kvpress",
+                                                    "alpha 0.2",
+                                                    {},
+                                                    evictlab::Standing::published,
+                                                    "snapkv@kvpress,expected_attention@kvpress,evolved@real"}};
 
     void score(evictlab::Head<AdaKv> head, std::span<double> out) const {
         std::ranges::copy(head["base_score"], out.begin());
@@ -50,8 +54,11 @@ struct AdaKvOfPaper {
          {.key = "normalize",
           .label = "normalise",
           .help = "heads by the share of their best, as KVCache-Factory has it"}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"paper", "for snapkv@paper, whose window is 32 as well", {{"window", 32}, {"alpha", 0.2}}}};
+    static constexpr evictlab::Preset presets[] = {{"paper",
+                                                    "for snapkv@paper, whose window is 32 as well",
+                                                    {{"window", 32}, {"alpha", 0.2}},
+                                                    evictlab::Standing::published,
+                                                    "snapkv@paper"}};
 
     void score(evictlab::Head<AdaKvOfPaper> head, std::span<double> out) const {
         const auto base = head["base_score"];

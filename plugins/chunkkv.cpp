@@ -50,7 +50,8 @@ struct ChunkKv {
     static constexpr evictlab::Parameter<ChunkKv> parameters[] = {
         {&ChunkKv::chunk_length,
          {.key = "chunk_length", .label = "chunk", .help = "in tokens", .min = 1, .max = 4096}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "chunks of 20"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "chunks of 20", {}, evictlab::Standing::published, "snapkv@kvpress"}};
 
     using Batch = evictlab::Batch<ChunkKv>;
     std::size_t chunk() const { return static_cast<std::size_t>(chunk_length); }
@@ -84,7 +85,8 @@ struct ChunkKvOfPaper {
         {&ChunkKvOfPaper::chunk_length,
          {.key = "chunk_length", .label = "chunk", .help = "in tokens", .min = 1, .max = 4096}},
         {&ChunkKvOfPaper::window, {.key = "window", .label = "window", .help = "newest tokens kept", .max = 4096}}};
-    static constexpr evictlab::Preset presets[] = {{"paper", "chunks of 10; no indices are shared between layers"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"paper", "chunks of 10; no indices are shared between layers", {}, evictlab::Standing::published}};
 
     using Batch = evictlab::Batch<ChunkKvOfPaper>;
     std::size_t before_window(Batch batch) const {

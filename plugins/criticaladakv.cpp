@@ -30,8 +30,9 @@ struct CriticalAdaKv {
          {.key = "first_stage", .label = "first stage", .help = "share of the budget that the base fills"}},
         {&CriticalAdaKv::at_least_one,
          {.key = "at_least_one", .help = "each head is sure of a token or more", .evolvable = false}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "kvpress's defaults"},
-                                                   {"paper", "the same without a least count", {{"at_least_one", 0}}}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "kvpress's defaults", {}, evictlab::Standing::published, "snapkv@kvpress"},
+        {"paper", "the same without a least count", {{"at_least_one", 0}}, evictlab::Standing::published}};
 
     using Batch = evictlab::Batch<CriticalAdaKv>;
 

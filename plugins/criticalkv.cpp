@@ -28,8 +28,14 @@ struct CriticalKv {
          {.key = "first_stage", .label = "first stage", .help = "share of the budget that the base fills"}},
         {&CriticalKv::at_least_one,
          {.key = "at_least_one", .help = "the first stage has a token or more", .evolvable = false}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "kvpress's defaults"},
-                                                   {"paper", "the same without a least count", {{"at_least_one", 0}}}};
+    // kvpress prescribes expected_attention without the norm of the values, which is in wov_norm already.
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress",
+         "kvpress's defaults",
+         {},
+         evictlab::Standing::published,
+         "expected_attention@kvpress:use_vnorm=false,snapkv@kvpress"},
+        {"paper", "the same without a least count", {{"at_least_one", 0}}, evictlab::Standing::published}};
 
     void score(evictlab::Head<CriticalKv> head, std::span<double> out) const {
         const auto base = head["base_score"], norm = head["wov_norm"];

@@ -15,7 +15,11 @@ struct Evolved {
         .name = "Evolved (layer-aware)",
         .description =
             "hybrid_start with weights, power and recency that change with the layer, minus a key norm penalty",
-        .reference = "the original benchmark, generation 4"};
+        .reference = "the original benchmark, generation 4",
+        .formula =
+            "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, (0.7 - 0.2*layer_ratio)*recent_attn + "
+            "(0.3 + 0.2*layer_ratio)*cumulative_attn*((position + 1)/sequence_len)^(0.25 + 0.1*layer_ratio) + "
+            "(0.15 + 0.1*layer_ratio)*max(0, 1 - relative_pos/128) - 0.1*min(key_norm, 2)))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn", "recent_attn",
                                                "key_norm"};
     static constexpr evictlab::Parameter<Evolved> parameters[] = {
@@ -81,7 +85,22 @@ struct EvolvedReal {
                                                "rank:key_cos"};
     static constexpr evictlab::Parameter<EvolvedReal> parameters[] = {
         {&EvolvedReal::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}}};
-    static constexpr evictlab::Preset presets[] = {{"real", "the champion of docs/results/evolved-real.md"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"real",
+         "the champion of docs/results/evolved-real.md",
+         {},
+         evictlab::Standing::listed,
+         nullptr,
+         "if(position < 4, keep, 0.00109*rank:lag_value:32 + 0.0018*rank:cumulative_attn + 0.00186*rank:lag_value "
+         "+ 0.00314*rank:window_attn:64:pool=5:avg + 0.00382*rank:expected_attn + 0.0861*window_std:256 + "
+         "0.184*replayed_attn:256:rms + 0.36*replayed_attn:all:rms + 0.46*replayed_attn:64:rms + "
+         "1.7*window_attn:64:pool=5:avg + 0.0241*sqrt(observed_attn) + 0.00594*min(rank:wov_norm, 0.35) + "
+         "0.0523/(relative_pos + 1) + 0.559*observed_attn^1.1 + 3.1*sqrt(expected_attn*replayed_attn:256:rms) + "
+         "0.00525*max(rank:key_norm - 0.8, 0) + attn_entropy*(0.00119*layer_ratio - 0.000973) + "
+         "rank:observed_attn*rank:wov_norm*(0.0049*layer_ratio - 0.00105) + "
+         "sqrt(expected_attn*window_attn:64:pool=5:avg)*(5.23 - 9.85*layer_ratio) + "
+         "expected_attn*(0.548*rank:wov_norm + rank:key_norm*(4.75*layer_ratio - 4.2) + 3.15 - 4.11*layer_ratio) - "
+         "rank:key_cos*(0.0033*layer_ratio + 0.00139))"}};
 
     void score(evictlab::Head<EvolvedReal> head, std::span<double> out) const {
         const auto position = head["position"], age = head["relative_pos"];

@@ -33,8 +33,12 @@ struct ExpectedAttention {
           .help = "for the layer's softmax scale, as kvpress has it",
           .evolvable = false}}};
     static constexpr evictlab::Preset presets[] = {
-        {"kvpress", "kvpress's defaults, and its 1/sqrt(d) for the softmax scale of every model", {{"by_dim", 1}}},
-        {"paper", "the same with the layer's own softmax scale"}};
+        {"kvpress",
+         "kvpress's defaults, and its 1/sqrt(d) for the softmax scale of every model",
+         {{"by_dim", 1}},
+         evictlab::Standing::published},
+        // Equal to kvpress's but in models with a scale of their own: elsewhere `all` would have it twice.
+        {"paper", "the same with the layer's own softmax scale", {}, evictlab::Standing::published_by_name}};
 
     void score(evictlab::Batch<ExpectedAttention> batch, std::span<double> scores) const {
         const auto protected_tokens = static_cast<std::size_t>(sinks);

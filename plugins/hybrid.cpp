@@ -14,7 +14,10 @@ struct Hybrid {
         .name = "Hybrid baseline",
         .description = "position < sinks: keep; else attention ((1 - share) cumulative_attn + share recent_attn) + "
                        "recency max(0, 1 - age / window) - penalty key_norm",
-        .reference = "the original benchmark"};
+        .reference = "the original benchmark",
+        .formula =
+            "if(position < 4, keep, 0.4*(0.3*cumulative_attn + 0.7*recent_attn) + 0.3*max(0, 1 - relative_pos/64) - "
+            "0.1*key_norm)"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn", "recent_attn",
                                                "key_norm"};
     static constexpr evictlab::Parameter<Hybrid> parameters[] = {

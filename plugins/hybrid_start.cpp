@@ -15,7 +15,9 @@ struct HybridStart {
         .name = "Hybrid start",
         .description = "sinks and newest first; else recent_weight recent_attn + cumulative_weight cumulative_attn "
                        "((position + 1) / sequence_len)^power + recency max(0, 1 - age / window)",
-        .reference = "the original benchmark"};
+        .reference = "the original benchmark",
+        .formula = "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, 0.6*recent_attn + "
+                   "0.4*cumulative_attn*((position + 1)/sequence_len)^0.3 + 0.2*max(0, 1 - relative_pos/128)))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn", "recent_attn"};
     static constexpr evictlab::Parameter<HybridStart> parameters[] = {
         {&HybridStart::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}},

@@ -15,7 +15,8 @@ struct KeyDiff {
         .description = "minus the cosine between the key and the mean of all unit keys",
         .reference = "Park et al. 2025, KeyDiff, arXiv:2504.15364; NVIDIA kvpress 0.5.5, KeyDiffPress"};
     static constexpr evictlab::Columns columns{"key_cos"};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "it has no parameters"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "it has no parameters", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<KeyDiff> head, std::span<double> out) const {
         const auto cosine = head["key_cos"];
@@ -36,7 +37,7 @@ struct KeyDiffOfPaper {
     static constexpr evictlab::Columns columns{};
     static constexpr evictlab::Parameter<KeyDiffOfPaper> parameters[] = {
         {&KeyDiffOfPaper::block, {.key = "block", .label = "block", .help = "in tokens", .min = 1, .max = 1 << 20}}};
-    static constexpr evictlab::Preset presets[] = {{"paper", "blocks of 128"}};
+    static constexpr evictlab::Preset presets[] = {{"paper", "blocks of 128", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<KeyDiffOfPaper> head, std::span<double> out) const {
         const std::size_t n = out.size(), kept_count = head.kept(), step = static_cast<std::size_t>(block);

@@ -10,9 +10,12 @@ struct Knorm {
         .name = "Knorm",
         .description = "minus the L2 norm of the key",
         .reference = "Devoto et al. 2024, A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression, "
-                     "arXiv:2406.11430"};
+                     "arXiv:2406.11430",
+        .formula = "-key_norm"};
     static constexpr evictlab::Columns columns{"key_norm"};
-    static constexpr evictlab::Preset presets[] = {{"seed", "the original benchmark's rule"}, {"kvpress", "the same"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"seed", "the original benchmark's rule", {}, evictlab::Standing::simplified},
+        {"kvpress", "the same", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<Knorm> head, std::span<double> out) const {
         const auto norm = head["key_norm"];
@@ -35,7 +38,10 @@ struct KnormOfPaper {
         {&KnormOfPaper::prune_after,
          {.key = "prune_after", .label = "prune after", .help = "tokens below which all is kept", .max = 1 << 20}}};
     static constexpr evictlab::Preset presets[] = {
-        {"paper", "all layers, prompts of any length (the program's own default is prune_after=2048)"}};
+        {"paper",
+         "all layers, prompts of any length (the program's own default is prune_after=2048)",
+         {},
+         evictlab::Standing::published}};
 
     void score(evictlab::Head<KnormOfPaper> head, std::span<double> out) const {
         const auto norm = head["key_norm"];

@@ -29,7 +29,8 @@ struct LagKv {
         {&LagKv::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens protected", .max = 1024}},
         {&LagKv::cross_scoring,
          {.key = "cross_scoring", .label = "across partitions", .help = "the mean itself, not its rank"}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "kvpress's defaults"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "kvpress's defaults", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<LagKv> head, std::span<double> out) const {
         const auto key = head["lag_key"], value = head["lag_value"];
@@ -73,8 +74,11 @@ struct LagKvOfPaper {
         {&LagKvOfPaper::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens kept", .max = 1024}},
         {&LagKvOfPaper::value_weight,
          {.key = "value_weight", .label = "value weight", .help = "of the values' part", .max = 100}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"paper", "the authors' defaults; their ratio is the retention", {{"lag", 1024}, {"sinks", 16}}}};
+    // It leaves prompts of less than 2064 tokens alone: in `all` a row without any eviction would lead the table.
+    static constexpr evictlab::Preset presets[] = {{"paper",
+                                                    "the authors' defaults; their ratio is the retention",
+                                                    {{"lag", 1024}, {"sinks", 16}},
+                                                    evictlab::Standing::published_by_name}};
 
     std::size_t of_a_partition(double removed_fraction) const {
         return static_cast<std::size_t>((1.0 - removed_fraction) * lag);

@@ -11,7 +11,8 @@ struct ObservedAttention {
                                              "NVIDIA kvpress 0.5.5, ObservedAttentionPress, after Zhang et al. "
                                              "2023, H2O, arXiv:2306.14048"};
     static constexpr evictlab::Columns columns{"relative_pos", "cumulative_attn"};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "it has no parameters"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"kvpress", "it has no parameters", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<ObservedAttention> head, std::span<double> out) const {
         const auto age = head["relative_pos"], attention = head["cumulative_attn"];

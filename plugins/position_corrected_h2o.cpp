@@ -13,7 +13,8 @@ struct PositionCorrectedH2O {
         .id = "position_corrected_h2o",
         .name = "Position-corrected H2O",
         .description = "position < sinks or age < window: keep; else cumulative_attn (position + 1)^power",
-        .reference = "the original benchmark, after Zhang et al. 2023, arXiv:2306.14048"};
+        .reference = "the original benchmark, after Zhang et al. 2023, arXiv:2306.14048",
+        .formula = "if(position < 4, keep, if(relative_pos < 32, keep, cumulative_attn*(position + 1)^0.3))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn"};
     static constexpr evictlab::Parameter<PositionCorrectedH2O> parameters[] = {
         {&PositionCorrectedH2O::sinks,

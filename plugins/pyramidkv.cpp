@@ -18,7 +18,9 @@ struct PyramidKV {
         .description = "position < sinks: keep; age < window (2 - layer_ratio): the newer the higher; else "
                        "cumulative_attn (1 - damping layer_ratio)",
         .reference = "Cai et al. 2024, PyramidKV: Dynamic KV Cache Compression based on Pyramidal Information "
-                     "Funneling, arXiv:2406.02069"};
+                     "Funneling, arXiv:2406.02069",
+        .formula = "if(position < 4, keep, if(relative_pos < 48*(2 - layer_ratio), 1e6 - relative_pos, "
+                   "cumulative_attn*(1 - 0.5*layer_ratio)))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn"};
     static constexpr evictlab::Parameter<PyramidKV> parameters[] = {
         {&PyramidKV::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}},
@@ -26,8 +28,10 @@ struct PyramidKV {
          {.key = "window", .label = "window", .help = "half of the first layer's window, in tokens", .max = 1 << 20}},
         {&PyramidKV::damping,
          {.key = "damping", .label = "damping", .help = "share of the attention that the last layer loses", .max = 1}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"seed", "the original benchmark's rule", {{"sinks", 4}, {"window", 48}, {"damping", 0.5}}}};
+    static constexpr evictlab::Preset presets[] = {{"seed",
+                                                    "the original benchmark's rule",
+                                                    {{"sinks", 4}, {"window", 48}, {"damping", 0.5}},
+                                                    evictlab::Standing::simplified}};
 
     void score(evictlab::Head<PyramidKV> head, std::span<double> out) const {
         const auto position = head["position"], age = head["relative_pos"], attention = head["cumulative_attn"];
@@ -63,10 +67,11 @@ struct PyramidKvPublished {
         {&PyramidKvPublished::integers,
          {.key = "integers", .label = "integers", .help = "budgets as the authors round them", .evolvable = false}}};
     static constexpr evictlab::Preset presets[] = {
-        {"kvpress", "kvpress's defaults", {{"window", 64}, {"kernel", 5}, {"beta", 20}}},
+        {"kvpress", "kvpress's defaults", {{"window", 64}, {"kernel", 5}, {"beta", 20}}, evictlab::Standing::published},
         {"paper",
          "the authors' LongBench runs",
-         {{"window", 8}, {"kernel", 7}, {"beta", 20}, {"max_pooling", 1}, {"integers", 1}}}};
+         {{"window", 8}, {"kernel", 7}, {"beta", 20}, {"max_pooling", 1}, {"integers", 1}},
+         evictlab::Standing::published}};
 
     void prepare() {
         if (kernel % 2 == 0) throw std::invalid_argument("kernel must be odd");

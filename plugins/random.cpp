@@ -24,10 +24,14 @@ struct Random {
           .evolvable = false}},
         {&Random::original,
          {.key = "original", .label = "original rule", .help = "the original benchmark's rule", .evolvable = false}}};
+    // (42 * 6364136223846793005 + position) >> 33 is the same for every position that a sequence can have.
     static constexpr evictlab::Preset presets[] = {
         {"seed",
          "the original benchmark's rule: sinks, the newest 4, then seed's hash",
-         {{"seed", 42}, {"original", 1}}}};
+         {{"seed", 42}, {"original", 1}},
+         evictlab::Standing::own,
+         nullptr,
+         "if(position < 4, keep, if(relative_pos < 4, 1e6 - relative_pos, 0.49002167163416743))"}};
 
     static std::uint64_t mix(std::uint64_t z) {
         z += 0x9E3779B97F4A7C15;

@@ -12,13 +12,16 @@ struct SnapKV {
         .id = "snapkv",
         .name = "SnapKV",
         .description = "age < window: keep; else the attention of the latest 33 queries",
-        .reference = "Li et al. 2024, SnapKV: LLM Knows What You are Looking for Before Generation, arXiv:2404.14469"};
+        .reference = "Li et al. 2024, SnapKV: LLM Knows What You are Looking for Before Generation, arXiv:2404.14469",
+        .formula = "if(relative_pos < 32, keep, recent_attn)"};
     static constexpr evictlab::Columns columns{"relative_pos", "recent_attn"};
     static constexpr evictlab::Parameter<SnapKV> parameters[] = {
         {&SnapKV::window,
          {.key = "window", .label = "window", .help = "newest tokens always kept, in tokens", .max = 1 << 20}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"seed", "the original benchmark's rule (its name there: SnapKV lite)", {{"window", 32}}}};
+    static constexpr evictlab::Preset presets[] = {{"seed",
+                                                    "the original benchmark's rule (its name there: SnapKV lite)",
+                                                    {{"window", 32}},
+                                                    evictlab::Standing::simplified}};
 
     void score(evictlab::Head<SnapKV> head, std::span<double> out) const {
         const auto age = head["relative_pos"], attention = head["recent_attn"];
@@ -47,9 +50,14 @@ struct SnapKvPublished {
          {.key = "kernel", .label = "kernel", .help = "of the pooling, odd, in tokens", .min = 1, .max = 255}},
         {&SnapKvPublished::max_pooling,
          {.key = "max_pooling", .label = "max pooling", .help = "the maximum instead of the mean"}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"kvpress", "kvpress's defaults", {{"window", 64}, {"kernel", 5}, {"max_pooling", 0}}},
-        {"paper", "the authors' LongBench runs", {{"window", 32}, {"kernel", 7}, {"max_pooling", 1}}}};
+    static constexpr evictlab::Preset presets[] = {{"kvpress",
+                                                    "kvpress's defaults",
+                                                    {{"window", 64}, {"kernel", 5}, {"max_pooling", 0}},
+                                                    evictlab::Standing::published},
+                                                   {"paper",
+                                                    "the authors' LongBench runs",
+                                                    {{"window", 32}, {"kernel", 7}, {"max_pooling", 1}},
+                                                    evictlab::Standing::published}};
 
     void prepare() {
         if (kernel % 2 == 0) throw std::invalid_argument("kernel must be odd");

@@ -12,14 +12,15 @@ struct StreamingLlm {
         .id = "streaming_llm",
         .name = "StreamingLLM",
         .description = "position < sinks: keep; age < window: the newer the higher; else evict first",
-        .reference = "Xiao et al. 2023, Efficient Streaming Language Models with Attention Sinks, arXiv:2309.17453"};
+        .reference = "Xiao et al. 2023, Efficient Streaming Language Models with Attention Sinks, arXiv:2309.17453",
+        .formula = "if(position < 4, keep, if(relative_pos < 64, 1e6 - relative_pos, drop))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos"};
     static constexpr evictlab::Parameter<StreamingLlm> parameters[] = {
         {&StreamingLlm::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens always kept", .max = 1024}},
         {&StreamingLlm::window,
          {.key = "window", .label = "window", .help = "newest tokens preferred, in tokens", .max = 1 << 20}}};
     static constexpr evictlab::Preset presets[] = {
-        {"seed", "the original benchmark's rule", {{"sinks", 4}, {"window", 64}}}};
+        {"seed", "the original benchmark's rule", {{"sinks", 4}, {"window", 64}}, evictlab::Standing::simplified}};
 
     void score(evictlab::Head<StreamingLlm> head, std::span<double> out) const {
         const auto position = head["position"], age = head["relative_pos"];
@@ -43,7 +44,7 @@ struct StreamingLlmOfKvpress {
     static constexpr evictlab::Columns columns{};
     static constexpr evictlab::Parameter<StreamingLlmOfKvpress> parameters[] = {
         {&StreamingLlmOfKvpress::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens kept", .max = 1024}}};
-    static constexpr evictlab::Preset presets[] = {{"kvpress", "4 sinks"}};
+    static constexpr evictlab::Preset presets[] = {{"kvpress", "4 sinks", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<StreamingLlmOfKvpress> head, std::span<double> out) const {
         const std::size_t n = out.size(), first = static_cast<std::size_t>(sinks);
@@ -66,7 +67,8 @@ struct StreamingLlmOfPaper {
     static constexpr evictlab::Columns columns{"position"};
     static constexpr evictlab::Parameter<StreamingLlmOfPaper> parameters[] = {
         {&StreamingLlmOfPaper::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens kept", .max = 1024}}};
-    static constexpr evictlab::Preset presets[] = {{"paper", "4 sinks, kept at their true positions"}};
+    static constexpr evictlab::Preset presets[] = {
+        {"paper", "4 sinks, kept at their true positions", {}, evictlab::Standing::published}};
 
     void score(evictlab::Head<StreamingLlmOfPaper> head, std::span<double> out) const {
         const auto position = head["position"];

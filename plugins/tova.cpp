@@ -16,15 +16,18 @@ struct Tova {
         .id = "tova",
         .name = "TOVA",
         .description = "(bonus if position < sinks) + cumulative_attn (1 + exp(-decay age))",
-        .reference = "Oren et al. 2024, Transformers are Multi-State RNNs, arXiv:2401.06104"};
+        .reference = "Oren et al. 2024, Transformers are Multi-State RNNs, arXiv:2401.06104",
+        .formula = "if(position < 4, 10, 0) + cumulative_attn*(1 + exp(-0.01*relative_pos))"};
     static constexpr evictlab::Columns columns{"position", "relative_pos", "cumulative_attn"};
     static constexpr evictlab::Parameter<Tova> parameters[] = {
         {&Tova::sinks, {.key = "sinks", .label = "sinks", .help = "first tokens that get the bonus", .max = 1024}},
         {&Tova::bonus, {.key = "bonus", .label = "sink bonus", .help = "added to a sink's score", .max = 1e6}},
         {&Tova::decay,
          {.key = "decay", .label = "decay", .help = "of the weight of new tokens, per token", .max = 10}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"seed", "the original benchmark's rule", {{"sinks", 4}, {"bonus", 10}, {"decay", 0.01}}}};
+    static constexpr evictlab::Preset presets[] = {{"seed",
+                                                    "the original benchmark's rule",
+                                                    {{"sinks", 4}, {"bonus", 10}, {"decay", 0.01}},
+                                                    evictlab::Standing::simplified}};
 
     void score(evictlab::Head<Tova> head, std::span<double> out) const {
         const auto position = head["position"], age = head["relative_pos"], attention = head["cumulative_attn"];
@@ -49,8 +52,8 @@ struct TovaPublished {
           .label = "protect the newest",
           .help = "the last token gets 1 + the highest score"}}};
     static constexpr evictlab::Preset presets[] = {
-        {"kvpress", "the last token is protected", {{"protect_newest", 1}}},
-        {"paper", "the last token is judged as all others", {{"protect_newest", 0}}}};
+        {"kvpress", "the last token is protected", {{"protect_newest", 1}}, evictlab::Standing::published},
+        {"paper", "the last token is judged as all others", {{"protect_newest", 0}}, evictlab::Standing::published}};
 
     void score(evictlab::Head<TovaPublished> head, std::span<double> out) const {
         const auto attention = head["last_attn"];

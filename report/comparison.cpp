@@ -6,18 +6,17 @@
 #include <functional>
 #include <numeric>
 
-#include "report/published.hpp"
 #include "report/ranking.hpp"
 
 namespace evictlab::report {
 namespace {
 
 /// The row with the lowest figure of those that `chosen` picks; of equal ones the first.
-const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(const ScorecardRow&)>& chosen,
+const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(const LeaderboardRow&)>& chosen,
                              const std::function<double(const ScorecardRow&)>& figure_of) {
     const ScorecardRow* best = nullptr;
     for (const auto& row : group.rows)
-        if (chosen(row.scorecard) && std::isfinite(figure_of(row.scorecard)) &&
+        if (chosen(row) && std::isfinite(figure_of(row.scorecard)) &&
             (!best || figure_of(row.scorecard) < figure_of(*best)))
             best = &row.scorecard;
     return best;
@@ -37,7 +36,9 @@ void put_in_order(LeaderboardTable& table) {
 
 void compare_with_hybrid(RowGroup& group) {
     const auto* hybrid = best_row(
-        group, [](const auto& row) { return row.scorer == "hybrid" || row.scorer == "hybrid@seed"; }, test_average);
+        group,
+        [](const auto& row) { return row.scorecard.scorer == "hybrid" || row.scorecard.scorer == "hybrid@seed"; },
+        test_average);
     if (!hybrid || !(test_average(*hybrid) > 0)) return;
     for (auto& row : group.rows)
         if (has_figures(judging_errors(row.scorecard)))
@@ -45,15 +46,15 @@ void compare_with_hybrid(RowGroup& group) {
 }
 
 /// What others are measured by.
-bool is_yardstick(const LeaderboardTable& table, const ScorecardRow& row) {
-    return is_published(row, table.protocol) && !overshoots(row, table.retentions);
+bool is_yardstick(const LeaderboardTable& table, const LeaderboardRow& row) {
+    return row.published && !overshoots(row.scorecard, table.retentions);
 }
 
 /// Of each row, by one figure.
 std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const RowGroup& group, std::string_view bound,
                                         const std::function<double(const ScorecardRow&)>& figure_of) {
     const auto* oracle = best_row(
-        group, [&](const auto& row) { return row.scorer == bound; }, figure_of);
+        group, [&](const auto& row) { return row.scorecard.scorer == bound; }, figure_of);
     const auto* best = best_row(
         group, [&](const auto& row) { return is_yardstick(table, row); }, figure_of);
     std::vector<std::optional<double>> shares(group.rows.size());

@@ -8,6 +8,7 @@
 
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
+#include "framework/scorers/published.hpp"
 #include "report/bench_json.hpp"
 #include "report/comparison.hpp"
 #include "report/footnotes.hpp"
@@ -159,16 +160,17 @@ void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
     }
 }
 
-void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone) {
+void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone,
+                 const PluginHost& plugins) {
     LeaderboardTable& table = table_of(tables, input, alone);
     check_documents(table, input);
-    table.verdicts.push_back(
-        summarise(input.verdict, input.file, [&](const std::string& scorer) -> const ScorecardRow* {
-            for (const RowGroup* group : {&table.uniform, &table.uneven})
-                for (const auto& row : group->rows)
-                    if (row.scorecard.scorer == scorer) return &row.scorecard;
-            return nullptr;
-        }));
+    const auto find_row = [&](const std::string& scorer) -> const ScorecardRow* {
+        for (const RowGroup* group : {&table.uniform, &table.uneven})
+            for (const auto& row : group->rows)
+                if (row.scorecard.scorer == scorer) return &row.scorecard;
+        return nullptr;
+    };
+    table.verdicts.push_back(summarise(input.verdict, input.file, find_row, plugins));
 }
 
 std::string near_ranks_of(const LeaderboardTable& table) {
@@ -188,7 +190,7 @@ std::string champion_label(const evolution::RunSummary& run) {
 }
 
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
-                                               std::span<const VerdictInput> verdicts) {
+                                               std::span<const VerdictInput> verdicts, const PluginHost& plugins) {
     std::vector<LeaderboardTable> tables;
     for (LeaderboardInput input : inputs) {
         check(input);
@@ -199,10 +201,13 @@ std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput>
         table.no_claims = table.no_claims || left_out.nothing_left;
     }
     for (auto& table : tables) {
+        for (auto& row : table.uniform.rows)
+            row.published =
+                row.scorecard.kind == RowKind::plugin && is_published(row.scorecard.scorer, table.protocol, plugins);
         compare_rows(table);
         table.near_ranks = near_ranks_of(table);
     }
-    for (const auto& verdict : verdicts) add_verdict(tables, verdict, inputs.empty());
+    for (const auto& verdict : verdicts) add_verdict(tables, verdict, inputs.empty(), plugins);
     return tables;
 }
 

@@ -10,6 +10,7 @@
 #include "base/statistics/bootstrap.hpp"
 #include "evolution/candidate.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "framework/plugin/host.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -40,6 +41,7 @@ struct GapClosed {
 
 struct LeaderboardRow {
     ScorecardRow scorecard;
+    bool published = false;          ///< a published method, as is_published() has it under the table's protocol
     std::optional<std::size_t> rank; ///< in its group; nothing for a bound, or a row that overshoots
     /// Share of `hybrid`'s error on the test split that this row saves: the seed's measure. Nothing without hybrid, and
     /// on captured suites.
@@ -80,12 +82,12 @@ struct LeaderboardTable {
 };
 
 /// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the
-/// inputs name them; without inputs one for each suite of the verdicts, which then has no rows. Throws Error: an input
-/// without its oracle or its random row, or without test documents; a run whose bench is of another suite or lacks its
-/// champion; a scorer with different figures in two inputs (naming both files); a verdict of a suite, protocol or
-/// document that no input has.
+/// inputs name them; without inputs one for each suite of the verdicts, which then has no rows. `plugins` say which
+/// rows are published methods: one whose plugin is not there is none. Throws Error: an input without its oracle or its
+/// random row, or without test documents; a run whose bench is of another suite or lacks its champion; a scorer with
+/// different figures in two inputs (naming both files); a verdict of a suite, protocol or document that no input has.
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
-                                               std::span<const VerdictInput> verdicts = {});
+                                               std::span<const VerdictInput> verdicts, const PluginHost& plugins);
 
 /// `evictlab bench ...` that measures the row again.
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row);

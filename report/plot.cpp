@@ -15,7 +15,6 @@
 #include "report/cells.hpp"
 #include "report/gnuplot.hpp"
 #include "report/plot_layout.hpp"
-#include "report/published.hpp"
 #include "report/ranking.hpp"
 
 namespace evictlab::report {
@@ -50,8 +49,7 @@ constexpr double left = 62, panel_width = 300, label_width = 236, gap = 48, bott
 
 std::string best_new_name(const LeaderboardTable& table) {
     for (const auto& row : table.uniform.rows)
-        if (row.rank && !is_random(row.scorecard) && !is_published(row.scorecard, table.protocol))
-            return row.scorecard.scorer;
+        if (row.rank && !is_random(row.scorecard) && !row.published) return row.scorecard.scorer;
     return "";
 }
 

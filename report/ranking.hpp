@@ -9,15 +9,12 @@
 #include <vector>
 
 #include "framework/bench/scorecard.hpp"
+#include "framework/scorers/name.hpp"
 
 namespace evictlab::report {
 
 /// Figures this close are the same: sums of the same errors in another order, or on another machine.
 inline constexpr double same_figure = 1e-9;
-
-inline constexpr std::string_view oracle_name = "oracle";
-/// The bound of rows whose heads keep different numbers of tokens: the best of a whole layer.
-inline constexpr std::string_view layer_oracle_name = "oracle (layer budget)";
 
 struct RankedRow {
     const ScorecardRow* row = nullptr;
@@ -62,7 +59,7 @@ inline const SplitErrors& judging_errors(const ScorecardRow& row, std::size_t me
     return of_measure(row, measure, judging_split(row));
 }
 /// The row that every scorer must beat, under any preset.
-inline bool is_random(const ScorecardRow& row) { return row.scorer == "random" || row.scorer.starts_with("random@"); }
+inline bool is_random(const ScorecardRow& row) { return evictlab::is_random(row.scorer); }
 /// Whether it is ranked among the rows with head or layer budgets.
 inline bool has_uneven_budgets(const ScorecardRow& row) {
     return row.uneven_budgets || row.scorer == layer_oracle_name;

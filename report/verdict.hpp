@@ -12,6 +12,7 @@
 #include "base/json/json_field.hpp"
 #include "base/statistics/bootstrap.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "framework/plugin/host.hpp"
 
 namespace evictlab::report {
 
@@ -52,6 +53,7 @@ struct VerdictFigure {
 
 struct VerdictTableRow {
     ScorecardRow scorecard;             ///< the bench's, or as much as the verdict says
+    bool published = false;             ///< as LeaderboardRow::published
     std::optional<std::size_t> rank;    ///< in its group, by figures[0].geometric; nothing as in LeaderboardRow
     std::vector<VerdictFigure> figures; ///< over all retentions, then by retention
     std::vector<std::vector<VerdictFigure>> kinds; ///< [VerdictTable::kinds], then the same; without ratios
@@ -79,7 +81,8 @@ struct VerdictTable {
 /// The bench's row of a scorer, or null.
 using FindRow = std::function<const ScorecardRow*(const std::string& scorer)>;
 
-/// Throws Error (naming the file) where there is no test document.
-VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row);
+/// `plugins` say what of it is published. Throws Error (naming the file) where there is no test document.
+VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row,
+                       const PluginHost& plugins);
 
 } // namespace evictlab::report

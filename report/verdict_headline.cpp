@@ -9,7 +9,6 @@
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
 #include "report/left_out.hpp"
-#include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
@@ -31,8 +30,8 @@ std::vector<const VerdictTableRow*> headline_rows(const VerdictTable& table) {
     for (const VerdictTableRow& row : table.rows) {
         const ScorecardRow& card = row.scorecard;
         if (has_uneven_budgets(card)) continue;
-        const bool is_method = row.rank && is_published(card, table.protocol);
-        const bool is_own = row.rank && !is_random(card) && !is_published(card, table.protocol);
+        const bool is_method = row.rank && row.published;
+        const bool is_own = row.rank && !is_random(card) && !row.published;
         if (card.kind == RowKind::bound || is_random(card) || is_best_somewhere(table, row) ||
             (is_method && published < published_rows) || (is_own && !own))
             rows.push_back(&row);

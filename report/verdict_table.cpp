@@ -6,7 +6,7 @@
 
 #include "base/statistics/geometric_mean.hpp"
 #include "base/text/shown.hpp"
-#include "report/published.hpp"
+#include "framework/scorers/published.hpp"
 #include "report/ranking.hpp"
 #include "report/verdict.hpp"
 
@@ -19,8 +19,8 @@ using Values = std::vector<double>;
 ScorecardRow nameless_row(const Verdict::Row& row) {
     ScorecardRow made;
     made.scorer = row.scorer;
-    if (row.scorer == oracle_name || row.scorer == layer_oracle_name) made.kind = RowKind::bound;
-    if (row.scorer.starts_with('=') || row.scorer.ends_with(".formula")) made.kind = RowKind::formula;
+    if (is_bound(row.scorer)) made.kind = RowKind::bound;
+    if (parse_scorer_name(row.scorer).is_formula()) made.kind = RowKind::formula;
     made.uneven_budgets = row.uneven_budgets;
     return made;
 }
@@ -95,7 +95,7 @@ void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
         std::optional<std::size_t> best;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const ScorecardRow& row = table.rows[i].scorecard;
-            if (!is_published(row, table.protocol) || has_uneven_budgets(row) ||
+            if (!table.rows[i].published || has_uneven_budgets(row) ||
                 overshoots(table.rows[i].retention_used, table.retentions))
                 continue;
             if (!best || rows[i].figures()[figure].geometric < rows[*best].figures()[figure].geometric) best = i;
@@ -132,7 +132,8 @@ void put_in_order(VerdictTable& table) {
 
 } // namespace
 
-VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row) {
+VerdictTable summarise(const Verdict& verdict, const std::string& file, const FindRow& find_row,
+                       const PluginHost& plugins) {
     std::vector<std::size_t> documents = test_documents(verdict, file);
     VerdictTable table;
     leave_out(verdict, documents, table);
@@ -146,12 +147,16 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
     for (const Verdict::Row& row : verdict.rows) {
         rows.emplace_back(row, documents, verdict.retentions.size());
         const ScorecardRow* known = find_row(row.scorer);
-        table.rows.push_back(
-            {known ? *known : nameless_row(row), std::nullopt, rows.back().figures(), {}, row.retention_used});
+        VerdictTableRow& shown = table.rows.emplace_back();
+        shown.scorecard = known ? *known : nameless_row(row);
+        shown.published =
+            shown.scorecard.kind == RowKind::plugin && is_published(row.scorer, verdict.protocol, plugins);
+        shown.figures = rows.back().figures();
+        shown.retention_used = row.retention_used;
         for (const auto& kind : table.kinds) {
             std::vector<std::size_t> of_kind;
             for (const std::size_t i : kind.documents) of_kind.push_back(documents[i]);
-            table.rows.back().kinds.push_back(RowFigures(row, of_kind, verdict.retentions.size()).figures());
+            shown.kinds.push_back(RowFigures(row, of_kind, verdict.retentions.size()).figures());
         }
     }
     compare(table, rows);

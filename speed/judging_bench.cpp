@@ -8,7 +8,6 @@
 
 #include "framework/cut/rank_kernels.hpp"
 #include "framework/protocols/rescore.hpp"
-#include "framework/scorers/twins.hpp"
 #include "framework/scoring/layer_pass.hpp"
 #include "framework/suite/synthetic.hpp"
 

@@ -15,6 +15,7 @@
 #include "report/ranking.hpp"
 #include "report/table.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/leaderboards.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -274,7 +275,7 @@ TEST_CASE("whatever figures a bench has, its JSON reads back to the same, and no
             CHECK((!rank || has_figures(judging_errors(*row))));
             if (rank) CHECK(rank_text(*row, rank) == std::to_string(*rank));
         }
-        const auto tables = make_leaderboard(std::vector{LeaderboardInput{"x", back, std::nullopt}});
+        const auto tables = leaderboard_of(std::vector{LeaderboardInput{"x", back, std::nullopt}});
         CHECK_THAT(to_markdown(tables, Detail::whole), !ContainsSubstring("nan") && !ContainsSubstring("inf "));
         CHECK(Json::accept(dump(to_json(tables))));
     }
@@ -296,7 +297,7 @@ TEST_CASE("a row without any finite figure is a failure that the leaderboard nam
     CHECK(back.rows.size() == 3);
     REQUIRE(back.failures.size() == 1);
     CHECK(back.failures[0].plugin == "lost");
-    const auto tables = make_leaderboard(std::vector{LeaderboardInput{"x", back, std::nullopt}});
+    const auto tables = leaderboard_of(std::vector{LeaderboardInput{"x", back, std::nullopt}});
     CHECK_THAT(
         to_markdown(tables, Detail::whole),
         ContainsSubstring("Without a row, as they broke:\n\n- `lost` in `score`: `none of its errors is a finite"));

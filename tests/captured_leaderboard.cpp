@@ -3,16 +3,16 @@
 #include "report/bench_table.hpp"
 #include "report/leaderboard.hpp"
 #include "report/leaderboard_text.hpp"
-#include "report/published.hpp"
 #include "report/ranking.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
 
 namespace evictlab::report {
 namespace {
 
 LeaderboardTable table_of(Bench bench) {
-    return make_leaderboard(std::vector{LeaderboardInput{"made.json", std::move(bench), std::nullopt}}).at(0);
+    return leaderboard_of(std::vector{LeaderboardInput{"made.json", std::move(bench), std::nullopt}}).at(0);
 }
 
 const LeaderboardRow& find(const RowGroup& group, const std::string& scorer) {
@@ -162,23 +162,6 @@ TEST_CASE("ranks that the storage does not tell apart, and frozen caches, are sa
     for (const Json& row : json) CHECK(row.contains("frozen") == (row["scorer"] == "snapkv@kvpress"));
 }
 
-TEST_CASE("published methods of a captured suite are those of the methods page, wrapped or not") {
-    const auto published = [](const std::string& scorer, RowKind kind = RowKind::plugin) {
-        return is_published(made_row(scorer, 0, 0, kind), "prefill");
-    };
-    for (const char* name :
-         {"keydiff", "lagkv@kvpress", "expected_attention@kvpress", "observed_attention", "h2o@paper",
-          "adakv(snapkv@kvpress)", "adakv@paper(snapkv@paper)", "criticaladakv@kvpress(keydiff)",
-          "chunkkv(snapkv@kvpress)@kvpress", "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=false)"})
-        CHECK(published(name));
-    for (const char* name : {"random", "snapkv@seed", "evolved", "adakv(evolved)", "adakv(snapkv@kvpress):alpha=0.5",
-                             "adakv(snapkv:window=32)", "expected_attention@kvpress:use_vnorm=false", "mine(snapkv)",
-                             "adakv(", "adakv)x(", "knormal"})
-        CHECK_FALSE(published(name));
-    CHECK_FALSE(published("snapkv", RowKind::formula));
-    CHECK_FALSE(is_published(made_row("keydiff", 0, 0), "rescore"));
-}
-
 TEST_CASE("Markdown shows both measures, intervals, budgets, kinds of documents and the retention really used") {
     const std::string text = to_markdown(std::vector{table_of(made_bench_with_budgets())});
     CHECK_THAT(text, ContainsSubstring("### Suite `smollm2`, protocol `prefill`\n"));
@@ -250,7 +233,7 @@ TEST_CASE("measures are tables of their own, and a suite without test documents 
     for (auto& row : other.rows) std::swap(row.splits, row.more_splits[0]);
     const std::vector<LeaderboardInput> both{{"a.json", made_bench_with_budgets(), std::nullopt},
                                              {"b.json", other, std::nullopt}};
-    CHECK(make_leaderboard(both).size() == 2);
+    CHECK(leaderboard_of(both).size() == 2);
     Bench empty = with_documents(made_bench_with_budgets(), 0);
     for (auto& row : empty.rows) row.splits[2] = {{NAN, NAN}, NAN, {}};
     CHECK_THROWS_WITH(table_of(empty), "made.json: the suite smollm2 has no test documents, which a leaderboard shows");

@@ -8,7 +8,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/fitness.hpp"
-#include "framework/scorers/twins.hpp"
+#include "framework/scorers/published.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 #include "tests/support/reference.hpp"
@@ -94,9 +94,10 @@ TEST_CASE("The fitness of a formula is its bench error, whatever it is evaluated
     options.patterns = 1;
     if (!long_rows) options = {50, 3, 2, 77, 0};
     const Suite suite = make_suite(long_rows ? "full" : "micro", options);
+    const PluginHost host;
     std::vector<Scorer> scorers;
     for (const auto& [name, original] : original_names)
-        scorers.push_back(Scorer::from_formula(name, formula::parse(*formula_twin(name))));
+        scorers.push_back(Scorer::from_formula(name, formula::parse(*formula_twin(name, host))));
     scorers.push_back(
         Scorer::from_formula("entropy", formula::parse("attn_entropy - token_type*layer_idx/num_layers")));
     const Bench bench = run_bench(suite, scorers);

@@ -8,7 +8,7 @@
 #include "evolution/seed_journey.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
-#include "framework/scorers/twins.hpp"
+#include "framework/scorers/published.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 
@@ -43,7 +43,7 @@ Bench bench_everything(const std::string& suite, bool twins) {
     REQUIRE(scorers.size() == original_names.size());
     if (twins)
         for (const auto& [label, name] : original_names)
-            if (const auto twin = formula_twin(label))
+            if (const auto twin = formula_twin(label, host))
                 scorers.push_back(Scorer::from_formula("twin " + label, formula::parse(*twin)));
     for (const evolution::JourneyStep& step : evolution::seed_journey())
         if (step.generation >= 2)

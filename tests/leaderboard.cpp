@@ -10,8 +10,8 @@
 #include "base/output/write_file.hpp"
 #include "framework/capture/suites.hpp"
 #include "report/leaderboard_text.hpp"
-#include "report/published.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/leaderboards.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -74,7 +74,7 @@ const LeaderboardRow& find(const LeaderboardTable& table, const std::string& sco
 
 std::string refusal(const std::vector<LeaderboardInput>& inputs) {
     try {
-        make_leaderboard(inputs);
+        leaderboard_of(inputs);
     } catch (const Error& error) {
         return error.what();
     }
@@ -97,7 +97,7 @@ std::string content(const fs::path& file) {
 } // namespace
 
 TEST_CASE("rows are ranked best first, ties share a rank, the oracle has none") {
-    const auto tables = make_leaderboard(std::vector{seed_input()});
+    const auto tables = leaderboard_of(std::vector{seed_input()});
     REQUIRE(tables.size() == 1);
     std::vector<std::pair<std::string, std::optional<std::size_t>>> order;
     for (const auto& entry : tables[0].uniform.rows) order.emplace_back(entry.scorecard.scorer, entry.rank);
@@ -108,7 +108,7 @@ TEST_CASE("rows are ranked best first, ties share a rank, the oracle has none") 
 }
 
 TEST_CASE("rows are compared with hybrid and with the best published method") {
-    const auto table = make_leaderboard(std::vector{seed_input()}).at(0);
+    const auto table = leaderboard_of(std::vector{seed_input()}).at(0);
     CHECK(table.uniform.best_published == "pyramidkv@seed");
     CHECK(find(table, "=a|b").improvement_over_hybrid.value() == Approx(0.28));
     CHECK(find(table, "=a|b").gap_closed.at(0).average.value() == Approx(0.4));
@@ -120,25 +120,21 @@ TEST_CASE("rows are compared with hybrid and with the best published method") {
 
 TEST_CASE("without hybrid or a published method there is nothing to compare with") {
     const LeaderboardInput input{"x", bench_of("h", {row("evolved", RowKind::plugin, 0.4)}), std::nullopt};
-    const auto table = make_leaderboard(std::vector{input}).at(0);
+    const auto table = leaderboard_of(std::vector{input}).at(0);
     CHECK(table.uniform.best_published.empty());
     CHECK_FALSE(find(table, "evolved").gap_closed.at(0).average.has_value());
     CHECK_FALSE(find(table, "evolved").improvement_over_hybrid.has_value());
     CHECK_THAT(to_markdown(std::vector{table}), ContainsSubstring("n/a"));
 }
 
-TEST_CASE("a published method is one as published") {
-    const auto published = [](const ScorecardRow& shown) { return is_published(shown, "rescore"); };
-    CHECK(published(row("h2o@seed", RowKind::plugin, 0)));
-    CHECK(published(row("tova", RowKind::plugin, 0)));
-    CHECK(published(row("snapkv@kvpress", RowKind::plugin, 0)));
-    CHECK_FALSE(published(row("h2o@seed:recent=1", RowKind::plugin, 0)));
-    CHECK_FALSE(published(row("h2o_mine", RowKind::plugin, 0)));
-    CHECK_FALSE(published(row("h2o", RowKind::formula, 0)));
+TEST_CASE("a formula by the name of a published method is none") {
+    Bench bench = bench_of("h", {row("h2o@seed", RowKind::formula, 0.3), row("tova@seed", RowKind::plugin, 0.4)});
+    const LeaderboardInput input{"x", bench, std::nullopt};
+    CHECK(leaderboard_of(std::vector{input}).at(0).uniform.best_published == "tova@seed");
 }
 
 TEST_CASE("a run brings its champion and the command that found it") {
-    const auto tables = make_leaderboard(std::vector{seed_input(), run_input()});
+    const auto tables = leaderboard_of(std::vector{seed_input(), run_input()});
     REQUIRE(tables.size() == 1);
     const auto& champion = find(tables[0], "champion 01234567");
     CHECK(champion.rank == 1);
@@ -151,16 +147,16 @@ TEST_CASE("a run brings its champion and the command that found it") {
 TEST_CASE("each suite has its own table") {
     auto other = seed_input();
     other.bench.suite_hash = "sha256:bb";
-    CHECK(make_leaderboard(std::vector{seed_input(), other, run_input()}).size() == 2);
+    CHECK(leaderboard_of(std::vector{seed_input(), other, run_input()}).size() == 2);
     auto finer = seed_input();
     finer.bench.retentions = {0.1, 0.2, 0.3};
-    CHECK(make_leaderboard(std::vector{seed_input(), finer}).size() == 2);
+    CHECK(leaderboard_of(std::vector{seed_input(), finer}).size() == 2);
 }
 
 TEST_CASE("the same figures twice merge, different ones are refused with both files") {
     auto again = seed_input();
     again.file = "again.json";
-    CHECK(make_leaderboard(std::vector{seed_input(), again}).at(0).uniform.rows.size() == 7);
+    CHECK(leaderboard_of(std::vector{seed_input(), again}).at(0).uniform.rows.size() == 7);
     again.bench.rows[1] = row("streaming_llm@seed", RowKind::plugin, 0.41);
     CHECK(refusal({seed_input(), again}) ==
           "micro.json and again.json: different figures for the scorer \"streaming_llm@seed\" on the suite micro "
@@ -183,7 +179,7 @@ TEST_CASE("a result that cannot stand in a leaderboard is refused") {
 }
 
 TEST_CASE("a row's command measures it again") {
-    auto table = make_leaderboard(std::vector{seed_input()}).at(0);
+    auto table = leaderboard_of(std::vector{seed_input()}).at(0);
     CHECK(find(table, "hybrid").command == "evictlab bench --suite micro --scorers hybrid");
     CHECK(find(table, "oracle").command == "evictlab bench --suite micro");
     CHECK(find(table, "=a|b").command == "evictlab bench --suite micro --scorers '=a|b'");
@@ -198,7 +194,7 @@ TEST_CASE("a row's command measures it again") {
 }
 
 TEST_CASE("Markdown has one table, its protocol and where it comes from") {
-    const std::string text = to_markdown(make_leaderboard(std::vector{seed_input(), run_input()}));
+    const std::string text = to_markdown(leaderboard_of(std::vector{seed_input(), run_input()}));
     CHECK_THAT(text, ContainsSubstring("| rank | scorer | kind | test | over hybrid | gap closed | test 0.25 |"));
     CHECK_THAT(text,
                ContainsSubstring("\n| 1 | `champion 01234567` | formula | 0.3500 | +30.00 % | +50.00 % | 0.3500 |"));
@@ -207,12 +203,12 @@ TEST_CASE("Markdown has one table, its protocol and where it comes from") {
     CHECK_THAT(text, ContainsSubstring("an evicted token may come back"));
     CHECK_THAT(text, ContainsSubstring("Suite `micro`, `sha256:aa`"));
     CHECK_THAT(text, ContainsSubstring("seed 3, from `hybrid_start`, 12 generations, 3456 formulas"));
-    const std::string brief = to_markdown(make_leaderboard(std::vector{seed_input()}), Detail::brief);
+    const std::string brief = to_markdown(leaderboard_of(std::vector{seed_input()}), Detail::brief);
     CHECK_THAT(brief, ContainsSubstring("| test 0.75 | valid | train |\n"));
 }
 
 TEST_CASE("JSON has the same content") {
-    const Json json = to_json(make_leaderboard(std::vector{seed_input(), run_input()}));
+    const Json json = to_json(leaderboard_of(std::vector{seed_input(), run_input()}));
     CHECK(json["schema"] == "evictlab-leaderboard/1");
     const Json& suite = json["suites"][0];
     CHECK(suite["suite"]["hash"] == "sha256:aa");
@@ -228,7 +224,7 @@ TEST_CASE("JSON has the same content") {
 
 TEST_CASE("the file is written whole, in the format that its ending names") {
     const auto folder = fresh_folder();
-    const auto tables = make_leaderboard(std::vector{seed_input()});
+    const auto tables = leaderboard_of(std::vector{seed_input()});
     write_leaderboard(tables, folder / "board.md");
     CHECK(content(folder / "board.md") == to_markdown(tables));
     write_leaderboard(tables, folder / "board.json");

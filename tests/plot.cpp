@@ -13,6 +13,7 @@
 #include "report/gnuplot.hpp"
 #include "report/plot_layout.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
 
 namespace evictlab::report {
@@ -25,7 +26,7 @@ LeaderboardTable made_table() {
     bench.rows.push_back(made_row("lagkv@paper", 0, 0));
     bench.rows.back().retention_used.fill({1, 1});
     bench.rows[2].scorer = "=it's_<mine>&{x}";
-    return make_leaderboard(std::vector{LeaderboardInput{"made.json", bench, std::nullopt}}).at(0);
+    return leaderboard_of(std::vector{LeaderboardInput{"made.json", bench, std::nullopt}}).at(0);
 }
 
 std::size_t count(const std::string& text, const std::string& word) {

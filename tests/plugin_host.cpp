@@ -63,7 +63,7 @@ TEST_CASE("a plugin that breaks the contract is refused with its name, the phase
     const auto [name, cause] = GENERATE(table<std::string, std::string>({
         {"missing_symbol", "the symbol `evictlab_scorer` is missing"},
         {"wrong_magic", "wrong magic 0x0000000000001234 (expected 0x31524f43534c5645)"},
-        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.2"},
+        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.3"},
         {"short_struct", "struct_size 64 is too small"},
         {"null_id", "id is null"},
         {"bad_id", "id 'Bad Id' is not a name: it must match [a-z][a-z0-9_]*"},

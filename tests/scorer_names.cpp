@@ -55,6 +55,32 @@ TEST_CASE("a plugin by id, preset and parameters") {
     CHECK_FALSE(make_scorer("h2o", host()).is_formula());
 }
 
+TEST_CASE("a name is taken apart and printed") {
+    const ScorerName name = parse_scorer_name(" adakv@kvpress:alpha=0.3, x=1 ( dir@1/mine.so@soft:k(=max(1, 2)) ) ");
+    CHECK(name.id == "adakv");
+    CHECK(name.preset == "kvpress");
+    CHECK(name.assignments == std::vector<ScorerName::Assignment>{{"alpha", "0.3"}, {"x", "1"}});
+    REQUIRE(name.base);
+    CHECK(name.base->is_library());
+    CHECK(name.base->id == "dir@1/mine.so");
+    CHECK(name.base->assignments == std::vector<ScorerName::Assignment>{{"k", std::nullopt}});
+    REQUIRE(name.base->base);
+    CHECK(name.base->base->expression == "max(1, 2)");
+    CHECK(name.text() == "adakv@kvpress:alpha=0.3,x=1(dir@1/mine.so@soft:k(=max(1, 2)))");
+    CHECK(name.without_base() == "adakv@kvpress:alpha=0.3,x=1");
+    for (const char* text : {"h2o", "h2o@", "h2o:", "h2o@seed:window=8", "=recent_attn + 1", "a/b.formula", "h2o)", ""})
+        CHECK(parse_scorer_name(text).text() == text);
+    CHECK(parse_scorer_name("a/b.formula").is_formula());
+    CHECK(is_random("random"));
+    CHECK(is_random("random@seed:seed=7"));
+    CHECK_FALSE(is_random("randomised"));
+    CHECK_FALSE(is_random("=random"));
+    using List = std::vector<std::string>;
+    CHECK(files_in_scorer_list("h2o,dir@1/x.so@p:k=1,adakv(mine.formula),=max(1,2)") ==
+          List{"dir@1/x.so", "mine.formula"});
+    CHECK(files_in_scorer_list("adakv(mine.formula,,").size() == 1);
+}
+
 TEST_CASE("a library by its path is named by its id") {
     const std::string path = EVICTLAB_TEST_PLUGINS "/written/c_scorer.so";
     CHECK(make_scorer(path, host()).label() == "c_scorer");

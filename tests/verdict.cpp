@@ -6,6 +6,7 @@
 
 #include "report/leaderboard_text.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
 
 namespace evictlab::report {
@@ -41,7 +42,7 @@ Json verdict_json() {
 std::vector<LeaderboardTable> tables_of(const Json& json) {
     const std::vector<LeaderboardInput> inputs{{"made.json", made_bench_with_budgets(), std::nullopt}};
     const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
-    return make_leaderboard(inputs, verdicts);
+    return leaderboard_of(inputs, verdicts);
 }
 
 std::string refusal(const std::string& pointer, const Json& value) {
@@ -170,7 +171,7 @@ TEST_CASE("a verdict may stand alone, with the figures that it has in a leaderbo
     Json json = verdict_json();
     json["rows"][4]["uneven_budgets"] = true; // without a bench the file alone says so
     const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
-    const auto alone = make_leaderboard({}, verdicts);
+    const auto alone = leaderboard_of({}, verdicts);
     REQUIRE(alone.size() == 1);
     const auto beside = tables_of(verdict_json()).at(0).verdicts.at(0);
     const auto& table = alone[0].verdicts.at(0);
@@ -190,7 +191,7 @@ TEST_CASE("a headline has the bound, the best row of one's own, the best publish
              {"=worse", 0.15}, {"random", 3}, {"h2o@paper", 0.5}, {"knorm@kvpress", 0.6}})
         json["rows"].push_back(row(scorer, kl));
     const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
-    const std::string text = to_markdown(make_leaderboard({}, verdicts), Detail::headline);
+    const std::string text = to_markdown(leaderboard_of({}, verdicts), Detail::headline);
     CHECK_THAT(text, ContainsSubstring("| scorer | KL at 0.10 | KL at 0.50 |"));
     CHECK_THAT(text, ContainsSubstring("| `=mine` | 0.1782 (0.50 [0.50, 0.50]) win |"));
     CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | 0.3564 (1) |"));
@@ -200,7 +201,7 @@ TEST_CASE("a headline has the bound, the best row of one's own, the best publish
         CHECK_THAT(text, !ContainsSubstring(left_out));
     json["documents"][0]["left_out"] = "the model answers 0 of 7 lookups without eviction";
     const std::vector<VerdictInput> marked{{"verdict.json", verdict_from_json(json, "verdict.json")}};
-    CHECK_THAT(to_markdown(make_leaderboard({}, marked), Detail::headline),
+    CHECK_THAT(to_markdown(leaderboard_of({}, marked), Detail::headline),
                ContainsSubstring("5 documents") && ContainsSubstring("0 of 7 lookups"));
 }
 
@@ -228,6 +229,7 @@ TEST_CASE("a verdict that is malformed or belongs to no table is refused with fi
     CHECK(refusal("/rows/1/scorer", "tova@kvpress") ==
           "verdict.json: rows[1]: a second row for the scorer \"tova@kvpress\"");
     CHECK(refusal("/rows", Json::array()) == "verdict.json: rows: expected at least one row");
+    CHECK(refusal("/retentions/1", 0.1) == "verdict.json: retentions[1]: this retention is there twice");
     CHECK(refusal("/retentions/0", 0) == "verdict.json: retentions[0]: expected a retention above 0");
 }
 

@@ -124,7 +124,10 @@ void check_preset(const Preset& preset, std::span<const Parameter> parameters) {
 Preset read_preset(const evl_preset& raw, std::uint64_t index, std::span<const Parameter> parameters) {
     Preset preset{identifier(raw.name, fmt::format("name of preset {}", index)),
                   text_or_none(raw.help, fmt::format("help of preset {}", index)),
-                  {}};
+                  {},
+                  raw.flags,
+                  text_or_none(raw.bases, fmt::format("bases of preset {}", index)),
+                  text_or_none(raw.formula, fmt::format("formula of preset {}", index))};
     if (!raw.values && !parameters.empty()) throw Error(fmt::format("preset '{}': values is null", preset.name));
     if (!parameters.empty()) preset.values.assign(raw.values, raw.values + parameters.size());
     check_preset(preset, parameters);
@@ -234,6 +237,7 @@ LoadedRule read_rule(const void* exported, std::string& id, const evl_plugin*& n
     d.version = text(plugin.version, "version");
     d.description = text(plugin.description, "description");
     d.reference = text(plugin.reference, "reference");
+    d.formula = text_or_none(plugin.formula, "formula");
     d.flags = plugin.flags;
     d.tensor_window = plugin.tensor_window;
     d.columns = read_columns(plugin);

@@ -22,7 +22,7 @@ Known common_prefix(const void* object, std::size_t size) {
 
 /// What a rule says of itself: plain data.
 struct Descriptor {
-    std::string id, name, version, description, reference;
+    std::string id, name, version, description, reference, formula;
     std::uint64_t flags = 0;
     std::uint64_t tensor_window = 0;
     bool budgets_layers = false, budgets_heads = false; ///< its extensions

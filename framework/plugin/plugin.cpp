@@ -41,6 +41,7 @@ const std::string& Plugin::name() const { return impl_->descriptor.name; }
 const std::string& Plugin::version() const { return impl_->descriptor.version; }
 const std::string& Plugin::description() const { return impl_->descriptor.description; }
 const std::string& Plugin::reference() const { return impl_->descriptor.reference; }
+const std::string& Plugin::formula() const { return impl_->descriptor.formula; }
 const std::filesystem::path& Plugin::file() const { return impl_->library->file(); }
 std::string_view Plugin::place() const { return impl_->backend->place(); }
 std::string Plugin::label() const { return fmt::format("{} ({})", id(), file().string()); }

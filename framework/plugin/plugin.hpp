@@ -39,6 +39,13 @@ struct Parameter {
 struct Preset {
     std::string name, help;
     std::vector<double> values; ///< one for each parameter
+    std::uint64_t flags = 0;    ///< EVL_PRESET_...; unknown ones are kept
+    std::string bases{};        ///< of a wrapper: the list of scorers that `all` shows it over
+    std::string formula{};      ///< with the same scores; "" where none is known. Nothing has checked it
+
+    bool published() const { return (flags & EVL_PRESET_PUBLISHED) != 0; }
+    bool listed() const { return (flags & EVL_PRESET_LISTED) != 0; }
+    bool simplified() const { return (flags & EVL_PRESET_SIMPLIFIED) != 0; }
 };
 
 /// What a wrapper declares for the scores of the scorer that it wraps. No suite gives it, so it is no column of the
@@ -81,6 +88,7 @@ public:
     const std::string& version() const;
     const std::string& description() const;
     const std::string& reference() const;
+    const std::string& formula() const; ///< as Preset::formula, of the default values
     const std::filesystem::path& file() const;
     std::string_view place() const;         ///< where its code runs, in words
     std::string label() const;              ///< id and file, as PluginError::plugin has them

@@ -49,6 +49,7 @@ struct @STRUCT@ {
         {&@STRUCT@::sinks, {.key = "sinks", .help = "first tokens always kept", .max = 64}},
         {&@STRUCT@::window, {.key = "window", .help = "newest tokens always kept", .max = 4096}},
         {&@STRUCT@::power, {.key = "power", .help = "of the age", .max = 4}}};
+    // A preset that is a published method says so behind its values, with .reference above: Standing::published.
     static constexpr evictlab::Preset presets[] = {{"no_window", "attention alone", {{"sinks", 0}, {"window", 0}}}};
 
     // One KV head of one layer: a score for each cached token, higher = keep.

@@ -10,11 +10,15 @@ namespace evictlab {
 namespace {
 
 /// `snapkv@paper` of `snapkv@paper:window=16`, `adakv` of `adakv:alpha=0.3(snapkv)`.
-std::string name_of(const std::string& label) { return label.substr(0, label.find_first_of(":(")); }
+ScorerName without_parameters(const std::string& label) {
+    ScorerName name = parse_scorer_name(label);
+    name.assignments.clear();
+    name.base = nullptr;
+    return name;
+}
 
-std::vector<double> preset_values(const Plugin& plugin, const std::string& name) {
-    const auto at = name.find('@');
-    return at == std::string::npos ? plugin.default_values() : plugin.preset(name.substr(at + 1))->values;
+std::vector<double> preset_values(const Plugin& plugin, const ScorerName& name) {
+    return name.preset ? plugin.preset(*name.preset)->values : plugin.default_values();
 }
 
 std::string keys_of(std::span<const Parameter> parameters) {
@@ -31,7 +35,7 @@ ParameterSpace::ParameterSpace(const Scorer& named) : named_(named) {
                                      "snapkv@kvpress, or evolve the formula with --start",
                                      named.label()));
     const auto all = named.plugin()->parameters();
-    name_ = name_of(named.label());
+    name_ = without_parameters(named.label());
     all_preset_ = preset_values(*named.plugin(), name_);
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (!all[i].evolvable) continue;
@@ -84,16 +88,16 @@ std::vector<double> ParameterSpace::all_values(std::span<const double> values) c
     return all;
 }
 
-std::string ParameterSpace::text(std::span<const double> values) const {
+ScorerName ParameterSpace::name(std::span<const double> all) const {
     const auto parameters = named_.plugin()->parameters();
-    const std::vector<double> all = all_values(values);
-    std::string text = name_;
-    char separator = ':';
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        if (all[i] == all_preset_[i]) continue;
-        text += fmt::format("{}{}={}", separator, parameters[i].key, all[i]);
-        separator = ',';
-    }
+    ScorerName name = name_;
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (all[i] != all_preset_[i]) name.assignments.push_back({parameters[i].key, fmt::format("{}", all[i])});
+    return name;
+}
+
+std::string ParameterSpace::text(std::span<const double> values) const {
+    const std::string text = name(all_values(values)).without_base();
     return named_.base() ? fmt::format("{}({})", text, named_.base()->label()) : text;
 }
 
@@ -106,9 +110,8 @@ std::size_t ParameterSpace::changed(std::span<const double> values) const {
 Scorer ParameterSpace::scorer(std::span<const double> values) const {
     std::vector<double> all = all_values(values);
     named_.plugin()->create(all)->end(); // the plugin's own words come before those about its columns
-    std::string label = text(values);
+    std::string label = name(all).without_base();
     if (!named_.base()) return Scorer::from_plugin(std::move(label), named_.plugin(), std::move(all));
-    label.resize(label.size() - named_.base()->label().size() - 2); // from_wrapper() appends the base
     return Scorer::from_wrapper(std::move(label), named_.plugin(), std::move(all), *named_.base());
 }
 

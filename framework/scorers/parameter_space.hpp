@@ -40,9 +40,10 @@ public:
 
 private:
     std::vector<double> all_values(std::span<const double> values) const;
+    ScorerName name(std::span<const double> all) const; ///< without a base
 
     Scorer named_;
-    std::string name_; ///< id, or id@preset
+    ScorerName name_; ///< id, or id@preset
     std::vector<Parameter> parameters_;
     std::vector<std::size_t> places_;    ///< of parameters_ among the plugin's
     std::vector<double> start_, preset_; ///< of parameters_

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "framework/plugin/descriptor.hpp"
+#include "framework/scorers/published.hpp"
 #include "framework/scorers/suggestion.hpp"
 
 namespace evictlab {
@@ -68,31 +69,6 @@ std::uint64_t Scorer::tensor_window() const {
 
 namespace {
 
-constexpr auto npos = std::string_view::npos;
-
-// `id@preset:key=value,...` taken apart.
-struct ScorerText {
-    std::string_view id; // or the path of a library
-    std::optional<std::string_view> preset, assignments;
-};
-
-ScorerText take_apart(std::string_view text) {
-    ScorerText parts;
-    // A path may hold '@' and ':', so a library's parts are looked for behind its `.so`.
-    const auto library_end = text.rfind(".so");
-    const auto from = library_end == npos ? 0 : library_end + 3;
-    if (const auto colon = text.find(':', from); colon != npos) {
-        parts.assignments = text.substr(colon + 1);
-        text = text.substr(0, colon);
-    }
-    if (const auto at = text.find('@', from); at != npos) {
-        parts.preset = text.substr(at + 1);
-        text = text.substr(0, at);
-    }
-    parts.id = text;
-    return parts;
-}
-
 std::vector<std::string> keys_of(std::span<const Parameter> parameters) {
     std::vector<std::string> keys;
     for (const auto& parameter : parameters) keys.push_back(parameter.key);
@@ -119,19 +95,18 @@ double parse_value(const Plugin& plugin, const Parameter& parameter, std::string
                                  parameter.key, text, parameter.key, range_text(parameter), parameter.default_value));
 }
 
-void assign(const Plugin& plugin, std::string_view assignment, std::vector<double>& values) {
-    const auto equals = assignment.find('=');
-    if (equals == npos) throw UsageError(fmt::format("scorer '{}': '{}' is not param=value", plugin.id(), assignment));
-    const auto key = assignment.substr(0, equals);
+void assign(const Plugin& plugin, const ScorerName::Assignment& assignment, std::vector<double>& values) {
+    const auto& [key, value] = assignment;
+    if (!value) throw UsageError(fmt::format("scorer '{}': '{}' is not param=value", plugin.id(), key));
     const auto parameters = plugin.parameters();
     const auto at = std::ranges::find(parameters, key, &Parameter::key);
     if (at == parameters.end())
         throw UsageError(fmt::format("scorer '{}' has no parameter '{}'{}", plugin.id(), key,
                                      what_there_is(key, keys_of(parameters), "parameter")));
-    values[static_cast<std::size_t>(at - parameters.begin())] = parse_value(plugin, *at, assignment.substr(equals + 1));
+    values[static_cast<std::size_t>(at - parameters.begin())] = parse_value(plugin, *at, *value);
 }
 
-Scorer from_formula_file(std::string_view text) {
+Scorer from_formula_file(const std::string& text) {
     const fs::path file(text);
     const std::string content = formula::read_formula_file(file);
     try {
@@ -151,102 +126,52 @@ Scorer from_formula_file(std::string_view text) {
     throw UsageError(message + "; or give a .so or .formula file, or =EXPRESSION");
 }
 
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t\n");
-    if (first == npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
-}
-
-bool is_assignment(std::string_view text) {
-    const auto equals = text.find('=');
-    return equals != npos && is_identifier(trimmed(text.substr(0, equals))) &&
-           !text.substr(equals + 1).starts_with('=');
-}
-
-// Where the parenthesis opens that the last character of `wrapper(base)` closes; npos where there is none.
-std::size_t base_begin(std::string_view text) {
-    int depth = 0;
-    for (std::size_t i = text.size(); text.ends_with(')') && i-- > 0;) {
-        if (text[i] == ')') ++depth;
-        if (text[i] == '(' && --depth == 0) return i;
-    }
-    return npos;
-}
-
-void assign_all(const Plugin& plugin, std::string_view assignments, std::vector<double>& values) {
-    for (bool more = true; more;) {
-        const auto comma = assignments.find(',');
-        assign(plugin, trimmed(assignments.substr(0, comma)), values);
-        more = comma != npos;
-        if (more) assignments.remove_prefix(comma + 1);
-    }
-}
-
 struct Rule {
     std::string label;
     std::shared_ptr<const Plugin> plugin;
     std::vector<double> values;
 };
 
-Rule make_rule(std::string_view text, PluginHost& host) {
-    const ScorerText parts = take_apart(text);
-    auto plugin = parts.id.ends_with(".so") ? host.load(fs::path(parts.id)) : host.find(parts.id);
-    if (!plugin) refuse_unknown(parts.id, host);
-    if (parts.preset) plugin = rule_with_preset(plugin, *parts.preset);
-    auto values = parts.preset ? plugin->preset(*parts.preset)->values : plugin->default_values();
-    if (parts.assignments) assign_all(*plugin, *parts.assignments, values);
-    // A library is named by its id: its path is of this machine only.
-    return {plugin->id() + std::string(text.substr(parts.id.size())), plugin, std::move(values)};
+Rule make_rule(ScorerName name, PluginHost& host) {
+    auto plugin = name.is_library() ? host.load(fs::path(name.id)) : host.find(name.id);
+    if (!plugin) refuse_unknown(name.id, host);
+    if (name.preset) plugin = rule_with_preset(plugin, *name.preset);
+    auto values = name.preset ? plugin->preset(*name.preset)->values : plugin->default_values();
+    for (const auto& assignment : name.assignments) assign(*plugin, assignment, values);
+    name.id = plugin->id(); // a library's path is of this machine only
+    return {name.without_base(), plugin, std::move(values)};
 }
 
-constexpr int most_wrappers = 8; // around each other
+std::string example_base(const Plugin& wrapper) {
+    for (const Preset& preset : wrapper.presets())
+        if (const auto bases = bases_of(preset); !bases.empty()) return bases.front();
+    return "SCORER";
+}
 
-Scorer make_wrapped(std::string_view text, PluginHost& host, int wrappers) {
-    text = trimmed(text);
-    if (wrappers > most_wrappers)
+Scorer make_named(const ScorerName& name, PluginHost& host) {
+    if (name.too_deep)
         throw UsageError(fmt::format("more than {} wrappers around each other in a scorer's name", most_wrappers));
-    if (text.empty()) throw UsageError("a scorer's name is empty");
-    if (text.starts_with('=')) return Scorer::from_formula(std::string(text), formula::parse(text.substr(1)));
-    if (text.ends_with(".formula")) return from_formula_file(text);
+    if (name.expression) return Scorer::from_formula(name.text(), formula::parse(*name.expression));
+    if (!name.formula_file.empty()) return from_formula_file(name.formula_file);
+    if (name.text().empty()) throw UsageError("a scorer's name is empty");
 
-    const auto open = base_begin(text);
-    Rule rule = make_rule(trimmed(text.substr(0, open)), host);
-    if (open == npos) {
+    Rule rule = make_rule(name, host);
+    if (!name.base) {
         if (rule.plugin->wrapper())
             throw UsageError(
-                fmt::format("'{0}' is a wrapper, which scores over another scorer: write {0}(snapkv@kvpress), or any "
-                            "other scorer in the parentheses",
-                            rule.label));
+                fmt::format("'{0}' is a wrapper, which scores over another scorer: write {0}({1}), or any other scorer "
+                            "in the parentheses",
+                            rule.label, example_base(*rule.plugin)));
         return Scorer::from_plugin(std::move(rule.label), std::move(rule.plugin), std::move(rule.values));
     }
     if (!rule.plugin->wrapper())
         throw UsageError(fmt::format("scorer '{}' wraps no other: write it without the parentheses", rule.label));
     return Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
-                                make_wrapped(text.substr(open + 1, text.size() - open - 2), host, wrappers + 1));
+                                make_named(*name.base, host));
 }
 
 } // namespace
 
-Scorer make_scorer(std::string_view text, PluginHost& host) { return make_wrapped(text, host, 0); }
-
-std::vector<std::string> split_scorer_list(std::string_view text) {
-    std::vector<std::string> parts;
-    std::size_t begin = 0;
-    int depth = 0;
-    for (std::size_t i = 0; i <= text.size(); ++i) {
-        if (i < text.size() && text[i] == '(') ++depth;
-        if (i < text.size() && text[i] == ')') --depth;
-        const bool comma = i < text.size() && text[i] == ',' && depth <= 0;
-        if (i < text.size() && !comma) continue;
-        const auto part = trimmed(text.substr(begin, i - begin));
-        if (part.empty()) throw UsageError(fmt::format("a scorer's name is empty in the list '{}'", text));
-        if (!parts.empty() && is_assignment(part))
-            parts.back().append(",").append(part);
-        else
-            parts.emplace_back(part);
-        begin = i + 1;
-    }
-    return parts;
-}
+Scorer make_scorer(std::string_view text, PluginHost& host) { return make_named(parse_scorer_name(text), host); }
 
 } // namespace evictlab

@@ -9,6 +9,7 @@
 
 #include "framework/formula/program.hpp"
 #include "framework/plugin/host.hpp"
+#include "framework/scorers/name.hpp"
 
 namespace evictlab {
 
@@ -55,20 +56,17 @@ private:
 /// id, preset, parameter, value out of range: each with what there is; a wrapper alone) or PluginError.
 Scorer make_scorer(std::string_view text, PluginHost& host);
 
-/// Splits `a,b:x=1,y=2,max(1,2)` at the commas between scorers: not inside parentheses, and not before `key=value`.
-std::vector<std::string> split_scorer_list(std::string_view text);
-
 /// Why the protocol rescore cannot run the scorer ("scores for a budget, which ..."): a wrapper, or one that wants a
 /// budget or tensors. Else "".
 std::string refusal_by_rescore(const Scorer& scorer);
 
 /// Every found plugin that runs under `rescore`, one scorer each: its `seed` preset where it has one, else its
-/// defaults. Plugins that only have published presets (`kvpress`, `paper`) are left out.
+/// defaults. Plugins that only have published presets are left out.
 std::vector<Scorer> all_scorers(const PluginHost& host);
 
-/// For one-shot eviction at the end of a prompt: every published preset that there is, of all rules of every plugin,
-/// but for lagkv@paper and expected_attention@paper; plugins without any by their defaults; and the wrappers over
-/// SnapKV and ExpectedAttention.
+/// For one-shot eviction at the end of a prompt: every preset that its plugin lists, of all rules of every plugin;
+/// plugins without a published one by their defaults; and wrappers' presets over the bases that they name, as far as
+/// those are there.
 std::vector<Scorer> all_prefill_scorers(PluginHost& host);
 
 } // namespace evictlab

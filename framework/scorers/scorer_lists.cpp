@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
+#include "framework/scorers/published.hpp"
 #include "framework/scorers/scorer.hpp"
 
 namespace evictlab {
@@ -20,20 +22,9 @@ std::string refusal_by_rescore(const Scorer& scorer) {
 
 namespace {
 
-bool is_published(const Preset& preset) { return preset.name == "kvpress" || preset.name == "paper"; }
-
-/// What was found by search on real attention belongs beside the published rows.
-bool is_listed(const Preset& preset) { return is_published(preset) || preset.name == "real"; }
-
 bool has_published_preset(const std::shared_ptr<const Plugin>& plugin) {
-    return std::ranges::any_of(plugin->rules(),
-                               [](const auto& rule) { return std::ranges::any_of(rule->presets(), is_published); });
-}
-
-// The authors of LagKV leave prompts of less than 2064 tokens alone: a row without any eviction would lead the table.
-// ExpectedAttention is kvpress's but in models with a softmax scale of their own: elsewhere it would be there twice.
-bool only_by_name(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
-    return preset.name == "paper" && (plugin->id() == "lagkv" || plugin->id() == "expected_attention");
+    return std::ranges::any_of(
+        plugin->rules(), [](const auto& rule) { return std::ranges::any_of(rule->presets(), &Preset::published); });
 }
 
 Scorer of_preset(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
@@ -44,17 +35,18 @@ Scorer of_defaults(const std::shared_ptr<const Plugin>& plugin) {
     return Scorer::from_plugin(plugin->id(), plugin, plugin->default_values());
 }
 
-// Wrappers are shown over the bases that their authors and kvpress use, and the plainest over what was found by search.
-constexpr std::string_view wrapped_rows[] = {
-    "adakv@kvpress(evolved@real)",
-    "adakv@kvpress(snapkv@kvpress)",
-    "adakv@kvpress(expected_attention@kvpress)",
-    "adakv@paper(snapkv@paper)",
-    "chunkkv@kvpress(snapkv@kvpress)",
-    "criticaladakv@kvpress(snapkv@kvpress)",
-    "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=false)",
-    "criticalkv@kvpress(snapkv@kvpress)",
-};
+/// A rule's preset by its name, whichever plugin of the host it is of.
+bool there_is(const ScorerName& name, const PluginHost& host) {
+    const auto plugin = host.find(name.id);
+    if (!plugin || !name.preset) return plugin != nullptr;
+    return std::ranges::any_of(plugin->rules(), [&](const auto& rule) { return rule->preset(*name.preset); });
+}
+
+void add_wrapped(const Plugin& wrapper, const Preset& preset, PluginHost& host, std::vector<Scorer>& scorers) {
+    for (const std::string& base : bases_of(preset))
+        if (there_is(parse_scorer_name(base), host))
+            scorers.push_back(make_scorer(fmt::format("{}@{}({})", wrapper.id(), preset.name, base), host));
+}
 
 } // namespace
 
@@ -70,16 +62,18 @@ std::vector<Scorer> all_scorers(const PluginHost& host) {
 }
 
 std::vector<Scorer> all_prefill_scorers(PluginHost& host) {
-    std::vector<Scorer> scorers;
+    std::vector<Scorer> scorers, wrapped;
     for (const auto& plugin : host.plugins()) {
-        if (plugin->wrapper()) continue;
-        if (!has_published_preset(plugin)) scorers.push_back(of_defaults(plugin));
+        if (!plugin->wrapper() && !has_published_preset(plugin)) scorers.push_back(of_defaults(plugin));
         for (const auto& rule : plugin->rules())
-            for (const Preset& preset : rule->presets())
-                if (is_listed(preset) && !only_by_name(rule, preset)) scorers.push_back(of_preset(rule, preset));
+            for (const Preset& preset : rule->presets()) {
+                if (rule->wrapper())
+                    add_wrapped(*rule, preset, host, wrapped);
+                else if (preset.listed())
+                    scorers.push_back(of_preset(rule, preset));
+            }
     }
-    for (const auto text : wrapped_rows)
-        if (host.find(text.substr(0, text.find('@')))) scorers.push_back(make_scorer(text, host));
+    std::ranges::move(wrapped, std::back_inserter(scorers));
     return scorers;
 }
 

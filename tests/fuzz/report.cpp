@@ -12,6 +12,7 @@
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
 #include "tests/fuzz/target.hpp"
+#include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
 
 using namespace evictlab;
@@ -133,13 +134,13 @@ void read_as_bench(const Json& json) {
     check_json(to_json(bench));
     const Bench again = bench_from_json(parse_json(dump(to_json(bench)), "again.json"), "again.json");
     fuzz::require(again.rows.size() == bench.rows.size(), "what is written is read again");
-    check_outputs(make_leaderboard(std::vector{LeaderboardInput{"bench.json", bench, std::nullopt}}));
+    check_outputs(leaderboard_of(std::vector{LeaderboardInput{"bench.json", bench, std::nullopt}}));
 }
 
 void read_as_verdict(const Json& json) {
     const VerdictInput verdict{"verdict.json", verdict_from_json(json, "verdict.json")};
     const LeaderboardInput bench{"bench.json", made_bench_with_budgets(), std::nullopt};
-    check_outputs(make_leaderboard(std::vector{bench}, std::vector{verdict}));
+    check_outputs(leaderboard_of(std::vector{bench}, std::vector{verdict}));
 }
 
 } // namespace

@@ -43,7 +43,7 @@ static const evl_param params[] = {
     {"power", "power", "of the age", 0.01, 4, 1, EVL_REAL, 1, 1, 0},
 };
 static const double soft[] = {4, 0.5};
-static const evl_preset presets[] = {{"soft", "half the power", soft}};
+static const evl_preset presets[] = {{.name = "soft", .help = "half the power", .values = soft}};
 
 const evl_plugin evictlab_scorer = {
     EVL_HEADER,

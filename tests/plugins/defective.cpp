@@ -53,7 +53,7 @@ extern const evl_plugin other;
 evl_param params[2] = {{"window", "window", "in tokens", 1, 64, 8, EVL_INTEGER, 1, 1, 0},
                        {"power", "power", "", 0, 4, 0.5, EVL_REAL, 0, 1, 0}};
 double values[2] = {16, 0.25};
-evl_preset presets[2] = {{"seed", "", values}, {"paper", "", values}};
+evl_preset presets[2] = {{"seed", "", values, 0, nullptr, nullptr}, {"paper", "", values, 0, nullptr, nullptr}};
 const char* columns[2] = {"position", "key_norm"};
 const char* many_columns[300] = {};
 char long_text[20000] = {};
@@ -61,7 +61,8 @@ char long_text[20000] = {};
 evl_plugin make() {
     evl_plugin p{EVL_HEADER, EVL_DEFECT, "Defective", "1.0.0",           "for tests", "", EVL_DETERMINISTIC,
                  2,          columns,    2,           sizeof(evl_param), params,      2,  sizeof(evl_preset),
-                 presets,    create,     score,       destroy,           extension,   0,  nullptr};
+                 presets,    create,     score,       destroy,           extension,   0,  nullptr,
+                 nullptr};
     const double infinity = std::numeric_limits<double>::infinity();
     if (defect == "wrong_magic") p.magic = 0x1234;
     if (defect == "wrong_abi_major") p.abi_major = 9, p.abi_minor = 4;

@@ -38,7 +38,8 @@ static void destroy(evl_instance* instance) { (void)instance; }
 static const newer_param params[] = {{{"a", "a", "", 0, 10, 1, EVL_REAL, 0, 0, 0}, 0.5},
                                      {{"b", "b", "", 0, 10, 2, EVL_REAL, 0, 0, 0}, 0.25}};
 static const double one[] = {3, 4}, two[] = {5, 6};
-static const newer_preset presets[] = {{{"one", "", one}, "a"}, {{"two", "", two}, "b"}};
+static const newer_preset presets[] = {{{.name = "one", .help = "", .values = one}, "a"},
+                                       {{.name = "two", .help = "", .values = two}, "b"}};
 
 /* Another type under the exported name. */
 extern const newer_plugin grown __asm__("evictlab_scorer") EVL_EXPORT;

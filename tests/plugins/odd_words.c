@@ -27,7 +27,7 @@ static void destroy(evl_instance* instance) { (void)instance; }
 static const char* const columns[] = {"position"};
 static const evl_param params[] = {{"odd", "label " ODD, "help " ODD, 0, 2, 0, EVL_REAL, 0, 1, 0}};
 static const double values[] = {1};
-static const evl_preset presets[] = {{"odd", "preset " ODD, values}};
+static const evl_preset presets[] = {{.name = "odd", .help = "preset " ODD, .values = values}};
 
 const evl_plugin evictlab_scorer = {
     EVL_HEADER,

@@ -47,6 +47,7 @@ static const char* const animal_columns[] = {"cumulative_attn"};
                                         destroy,                                                                       \
                                         0,                                                                             \
                                         0,                                                                             \
+                                        0,                                                                             \
                                         0}
 
 #define USUAL (EVL_DETERMINISTIC | EVL_CONCURRENT)

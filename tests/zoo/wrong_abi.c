@@ -25,4 +25,5 @@ EVL_EXPORT const evl_plugin evictlab_scorer = {EVL_MAGIC,
                                                tame_destroy,
                                                0,
                                                0,
+                                               0,
                                                0};

@@ -28,7 +28,7 @@ extern "C" {
 
 #define EVL_MAGIC UINT64_C(0x31524F43534C5645) /* "EVLSCOR1" as little-endian bytes */
 #define EVL_ABI_MAJOR 1u
-#define EVL_ABI_MINOR 2u
+#define EVL_ABI_MINOR 3u
 #define EVL_SYMBOL "evictlab_scorer"
 
 /* What create and score return; anything but EVL_OK is a failure that the host reports with evl_error's text. */
@@ -70,7 +70,24 @@ typedef struct evl_preset {
     const char* name;     /* [a-z][a-z0-9_]*: seed, kvpress, paper, ... */
     const char* help;     /* one line: what it reproduces */
     const double* values; /* param_count of them; may be NULL where the plugin has no parameters */
+
+    /* Since 1.3. Of a plugin of an earlier version all are 0: nothing of it is published. */
+    uint64_t flags;      /* EVL_PRESET_..., or 0 */
+    const char* bases;   /* of a wrapper's preset: a list as --scorers takes it ("snapkv@kvpress,tova@kvpress") of the
+                          * scorers that `all` shows it over; a published one with parameters changed here is still
+                          * published inside the wrapper. May be NULL: none */
+    const char* formula; /* a formula with the same scores, as text; may be NULL: none is known */
 } evl_preset;
+
+/* Flags of evl_preset, since 1.3. */
+/* A method as its paper, its authors' program or NVIDIA's kvpress has it: what other scorers are compared with. Of a
+ * wrapper: over any published preset. */
+#define EVL_PRESET_PUBLISHED UINT64_C(1)
+/* `--scorers all` has it, under prefill and decode. Of wrappers `bases` tells that. */
+#define EVL_PRESET_LISTED UINT64_C(2)
+/* A published method, simplified for the synthetic suites: published under the protocol rescore alone, where the
+ * published presets of its plugin count as well. */
+#define EVL_PRESET_SIMPLIFIED UINT64_C(4)
 
 /* The layer's tensors behind the columns, for plugins with EVL_TENSORS (since 1.1): owned by the host, read-only, valid
  * during the call. n tokens in order of position; query head h reads KV head h / (query_heads / kv_heads). Rows of dim
@@ -172,6 +189,9 @@ typedef struct evl_plugin {
     /* Another rule under the same id, with columns, parameters, presets and functions of its own, or NULL: a chain. The
      * text ID@PRESET means the first of the chain that has this preset, ID alone the head of the chain. */
     const struct evl_plugin* variant;
+
+    /* Since 1.3. */
+    const char* formula; /* as evl_preset.formula, of the default values; may be NULL */
 } evl_plugin;
 
 /* Extension EVL_LAYER_BUDGET: how many tokens each head keeps in one layer, in place of K. */

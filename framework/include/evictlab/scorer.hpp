@@ -57,6 +57,7 @@ struct Info {
     bool tensors = false;            ///< score() reads tensors()
     std::uint64_t tensor_window = 0; ///< queries whose attention tensors() holds
     bool equal_layers = false;       ///< of a wrapper: every layer keeps K, whatever budget the scorer inside has
+    const char* formula = nullptr;   ///< one with the same scores, for the default values; null: none is known
 };
 
 /// The names of the columns that a scorer asks for; parameters in braces: "window_attn:{window}".
@@ -105,6 +106,15 @@ private:
     bool Scorer::*boolean_ = nullptr;
 };
 
+/// What a preset is to others; scorer.h says of each flag what follows from it.
+enum class Standing : std::uint64_t {
+    own = 0,                                              ///< nobody's but its author's
+    published = EVL_PRESET_PUBLISHED | EVL_PRESET_LISTED, ///< as its paper, authors or kvpress have it
+    published_by_name = EVL_PRESET_PUBLISHED,             ///< the same, but `--scorers all` leaves it out
+    listed = EVL_PRESET_LISTED,                           ///< not published, and yet `--scorers all` has it
+    simplified = EVL_PRESET_SIMPLIFIED,                   ///< a published method's rule for synthetic suites
+};
+
 /// A named parameter set: up to 24 values by key; parameters that it does not name have their defaults.
 struct Preset {
     struct Value {
@@ -114,6 +124,9 @@ struct Preset {
     const char* name = nullptr;
     const char* help = "";
     Value values[24]{};
+    Standing standing = Standing::own;
+    const char* bases = nullptr;   ///< of a wrapper: what `--scorers all` shows it over: "snapkv@kvpress,tova@kvpress"
+    const char* formula = nullptr; ///< as Info::formula, for these values
 };
 
 /// The index of a column in Scorer::columns, found when compiling, by its whole name or by what stands before the first

@@ -173,7 +173,9 @@ struct Tables {
         }
         for (std::size_t p = 0; p < preset_count; ++p) {
             for (std::size_t i = 0; i < param_count; ++i) values[p][i] = value(presets<Scorer>()[p], i);
-            presets_[p] = {presets<Scorer>()[p].name, presets<Scorer>()[p].help, values[p]};
+            const Preset& preset = presets<Scorer>()[p];
+            presets_[p] = {preset.name,  preset.help,   values[p], static_cast<std::uint64_t>(preset.standing),
+                           preset.bases, preset.formula};
         }
     }
 
@@ -238,7 +240,8 @@ constexpr evl_plugin plugin() {
                     Functions<Scorer>::destroy,
                     Functions<Scorer>::extension,
                     info.tensor_window,
-                    nullptr};
+                    nullptr,
+                    info.formula};
     if constexpr (sizeof...(Variants) > 0) made.variant = &variant<Variants...>;
     return made;
 }

@@ -37,4 +37,5 @@ const evl_plugin evictlab_scorer = {EVL_HEADER,
                                     tame_destroy,
                                     extension,
                                     0,
+                                    0,
                                     0};
