@@ -10,6 +10,7 @@
 #include "capi/guard.hpp"
 #include "capi/lab.hpp"
 #include "framework/columns/column.hpp"
+#include "framework/scorers/published.hpp"
 
 using namespace evictlab;
 
@@ -27,8 +28,8 @@ std::string content_of(const Scorer& scorer) {
 
 } // namespace
 
-evl_scorer::evl_scorer(Scorer opened)
-    : scorer(std::move(opened)), columns(scorer.columns().begin(), scorer.columns().end()) {
+evl_scorer::evl_scorer(Scorer opened, bool published_)
+    : scorer(std::move(opened)), columns(scorer.columns().begin(), scorer.columns().end()), published(published_) {
     std::ranges::sort(columns);
     for (const ColumnId id : columns) {
         queries = std::max(queries, evictlab::columns::queries(id));
@@ -50,7 +51,9 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
         capi::require(text, "text");
         capi::require(scorer, "scorer");
         const std::lock_guard lock(lab->mutex);
-        *scorer = new evl_scorer(make_scorer(text, lab->host));
+        Scorer opened = make_scorer(text, lab->host);
+        const bool published = opened.plugin() && is_published(opened.label(), "prefill", lab->host);
+        *scorer = new evl_scorer(std::move(opened), published);
     });
 }
 
@@ -75,5 +78,20 @@ const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index) {
 }
 
 const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer ? scorer->hash.c_str() : nullptr; }
+
+const char* evl_scorer_plugin(const evl_scorer* scorer) {
+    return scorer && scorer->scorer.plugin() ? scorer->scorer.plugin()->id().c_str() : nullptr;
+}
+
+uint32_t evl_scorer_published(const evl_scorer* scorer) { return scorer && scorer->published ? 1 : 0; }
+
+evl_status evl_scorer_files(const char* list, void (*add)(void* context, const char* file), void* context,
+                            evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(list, "list");
+        capi::require(add, "add");
+        for (const std::string& file : files_in_scorer_list(list)) add(context, file.c_str());
+    });
+}
 
 } // extern "C"

@@ -8,12 +8,13 @@
 
 /// Immutable once made.
 struct evl_scorer {
-    explicit evl_scorer(evictlab::Scorer opened);
+    evl_scorer(evictlab::Scorer opened, bool published);
 
     evictlab::Scorer scorer;
     std::vector<evictlab::ColumnId> columns;   ///< ascending
     std::optional<evictlab::ScorerRun> shared; ///< where several threads may use one run at once
     std::size_t queries = 0;                   ///< the latest ones that it needs
     bool token_type = false, wov_norm = false;
+    bool published = false; ///< as it was published
     std::string hash;
 };

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/statistics/bootstrap.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/protocols/captured_protocol.hpp"
 #include "tests/support/catch.hpp"
@@ -300,6 +301,51 @@ TEST_CASE("a scorer outlives its lab, and its hash follows what it is") {
     CHECK(hash(snapkv) != hash(wrapped));
 }
 
+TEST_CASE("what is published, and which plugin a scorer is of, is told as its plugin has it") {
+    const std::string folder = EVICTLAB_TEST_PLUGINS "/published";
+    const char* const folders[] = {folder.c_str()};
+    evl_lab* lab = nullptr;
+    REQUIRE(evl_lab_open(folders, 1, &lab, nullptr) == EVL_OK);
+    const auto published = [&](const char* text) {
+        evl_scorer* scorer = nullptr;
+        REQUIRE(evl_scorer_open(lab, text, &scorer, nullptr) == EVL_OK);
+        const bool found = evl_scorer_published(scorer) == 1;
+        evl_scorer_close(scorer);
+        return found;
+    };
+    for (const char* text : {"toy@paper", "snapkv@kvpress", "adakv@kvpress(toy@paper)", "keydiff"})
+        CHECK(published(text));
+    for (const char* text : {"toy@mine", "h2o", "snapkv", "snapkv@kvpress:window=8", "=key_norm", "evolved@real"})
+        CHECK_FALSE(published(text));
+    evl_scorer* wrapper = nullptr;
+    evl_scorer* formula = nullptr;
+    REQUIRE(evl_scorer_open(lab, "adakv(h2o)", &wrapper, nullptr) == EVL_OK);
+    REQUIRE(evl_scorer_open(lab, "=key_norm", &formula, nullptr) == EVL_OK);
+    CHECK(std::string(evl_scorer_plugin(wrapper)) == "adakv");
+    CHECK(evl_scorer_plugin(formula) == nullptr);
+    evl_scorer_close(wrapper);
+    evl_scorer_close(formula);
+    evl_lab_close(lab);
+}
+
+TEST_CASE("a mean over documents has the interval of reports") {
+    const std::vector<double> values{1, 2, 4, 8, 16, 32};
+    double mean = 0, low = 0, high = 0;
+    REQUIRE(evl_mean_interval(values.data(), values.size(), &mean, &low, &high, nullptr) == EVL_OK);
+    const Estimate expected = Bootstrap(values.size()).mean(values);
+    CHECK(mean == expected.value);
+    CHECK(low == expected.interval->low);
+    CHECK(high == expected.interval->high);
+    REQUIRE(evl_mean_interval(values.data(), 1, &mean, &low, &high, nullptr) == EVL_OK);
+    CHECK((mean == 1 && std::isnan(low) && std::isnan(high)));
+    evl_failure why{};
+    CHECK(evl_mean_interval(values.data(), 0, &mean, &low, &high, &why) == EVL_USAGE);
+    CHECK(evl_mean_interval(values.data(), 10'001, &mean, &low, &high, &why) == EVL_USAGE);
+    const double infinite = INFINITY;
+    CHECK(evl_mean_interval(&infinite, 1, &mean, &low, &high, &why) == EVL_USAGE);
+    CHECK(std::string(why.text) == "values: not all are finite");
+}
+
 TEST_CASE("lists are split as the command line splits them") {
     const Lab lab;
     std::vector<std::string> texts;
@@ -311,6 +357,9 @@ TEST_CASE("lists are split as the command line splits them") {
     REQUIRE(texts.size() == evl_lab_scorer_count(lab.lab) + 2);
     CHECK(texts.front() == "snapkv@kvpress:window=8,kernel=3");
     CHECK(texts.back() == "=max(key_norm,1)");
+    texts.clear();
+    REQUIRE(evl_scorer_files("h2o,dir@1/x.so@p:k=1,adakv(mine.formula)", add, &texts, nullptr) == EVL_OK);
+    CHECK(texts == std::vector<std::string>{"dir@1/x.so", "mine.formula"});
 }
 
 TEST_CASE("what goes wrong is a code and a text, and changes nothing") {
@@ -393,6 +442,12 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     refused(evl_scorer_keep(knorm.scorer, nullptr, &removed, 1, &kept, nullptr, nullptr, &why), "layer");
     refused(evl_scorer_keep(knorm.scorer, &prompt.layer, nullptr, 1, &kept, nullptr, nullptr, &why), "removed");
     refused(evl_scorer_keep(knorm.scorer, &prompt.layer, &removed, 1, nullptr, nullptr, nullptr, &why), "kept");
+    refused(evl_scorer_files(nullptr, take, nullptr, &why), "list");
+    refused(evl_scorer_files("h2o", nullptr, nullptr, &why), "add");
+    refused(evl_mean_interval(nullptr, 1, &score, &score, &score, &why), "values");
+    refused(evl_mean_interval(&removed, 1, nullptr, &score, &score, &why), "mean");
+    refused(evl_mean_interval(&removed, 1, &score, nullptr, &score, &why), "low");
+    refused(evl_mean_interval(&removed, 1, &score, &score, nullptr, &why), "high");
     refused(evl_suite_hash(nullptr, hash, &why), "suite");
     refused(evl_suite_hash("smollm2", nullptr, &why), "hash");
     refused(evl_suite_folder(nullptr, take, nullptr, &why), "suite");
@@ -406,6 +461,8 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     CHECK(evl_scorer_column_count(nullptr) == 0);
     CHECK(evl_scorer_column(nullptr, 0) == nullptr);
     CHECK(evl_scorer_hash(nullptr) == nullptr);
+    CHECK(evl_scorer_plugin(nullptr) == nullptr);
+    CHECK(evl_scorer_published(nullptr) == 0);
     evl_needs needs{};
     needs.struct_size = sizeof needs;
     needs.queries = 7;

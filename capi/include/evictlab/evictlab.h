@@ -53,6 +53,10 @@ EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* NU
 EVL_EXPORT evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
                                     void* context, evl_failure* failure);
 
+/* Calls `add` for each file that the scorers of a list name: plugins' libraries and formulas. Opens none. */
+EVL_EXPORT evl_status evl_scorer_files(const char* list, void (*add)(void* context, const char* file), void* context,
+                                       evl_failure* failure);
+
 /* A scorer, ready to run. */
 typedef struct evl_scorer evl_scorer;
 
@@ -78,6 +82,10 @@ EVL_EXPORT uint64_t evl_scorer_column_count(const evl_scorer* scorer);
 EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index);
 /* 64 hexadecimal digits over everything that decides its scores: the plugin's file and parameters, or the formula. */
 EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
+/* The id of its plugin, of a wrapper its own: "snapkv". NULL of a formula. */
+EVL_EXPORT const char* evl_scorer_plugin(const evl_scorer* scorer);
+/* 1 where it is a published method as it was published, as its plugin says; else 0. */
+EVL_EXPORT uint32_t evl_scorer_published(const evl_scorer* scorer);
 
 /* Columns of one layer of one document, kept from call to call: who scores the same layer with many scorers need not
  * compute a column anew for each. Holds at most 64 columns, 8 bytes a KV head and token each. */
@@ -131,6 +139,11 @@ EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failu
 /* Calls `take` with the folder of a captured suite, found as `evictlab bench --suite` finds it. */
 EVL_EXPORT evl_status evl_suite_folder(const char* suite, void (*take)(void* context, const char* folder),
                                        void* context, evl_failure* failure);
+
+/* The mean of values of `count` documents (1 to 10000), and its 95 % interval over documents as `evictlab report` has
+ * it: a paired bootstrap with fixed draws, the same for equal counts. low and high are NaN for one document. */
+EVL_EXPORT evl_status evl_mean_interval(const double* values, uint64_t count, double* mean, double* low, double* high,
+                                        evl_failure* failure);
 
 #ifdef __cplusplus
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_size_t, c_ssize_t, c_uint8, c_uint32, c_uint64
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_scorer_column_count": (c_uint64, [Handle]),
     "evl_scorer_column": (c_char_p, [Handle, c_uint64]),
     "evl_scorer_hash": (c_char_p, [Handle]),
+    "evl_scorer_plugin": (c_char_p, [Handle]),
+    "evl_scorer_published": (c_uint32, [Handle]),
+    "evl_scorer_files": (c_int32, [c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_scorer_score": (
         c_int32,
         [Handle, POINTER(Layer), c_double, POINTER(c_double), POINTER(c_uint64), POINTER(_Failure)],
@@ -104,6 +109,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_memory_close": (None, [Handle]),
     "evl_suite_folder": (c_int32, [c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_suite_hash": (c_int32, [c_char_p, c_char_p, POINTER(_Failure)]),
+    "evl_mean_interval": (
+        c_int32,
+        [POINTER(c_double), c_uint64, POINTER(c_double), POINTER(c_double), POINTER(c_double), POINTER(_Failure)],
+    ),
 }
 
 
@@ -146,11 +155,36 @@ class Library:
 
     @property
     def program(self) -> Path:
-        """The `evictlab` of the same build or installation."""
+        """The `evictlab` of the same build or installation, else that on the PATH."""
         program = self.path.resolve().parents[1] / "bin" / "evictlab"
-        if not program.is_file():
-            raise ToolError(f"{program}: there is no evictlab beside {self.path}")
-        return program
+        if program.is_file():
+            return program
+        if found := shutil.which("evictlab"):
+            return Path(found)
+        raise ToolError(f"{program}: there is no evictlab beside {self.path}, nor on the PATH")
+
+    def run_program(self, *arguments: str) -> str:
+        """What `evictlab` with these arguments prints."""
+        command = [str(self.program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ToolError(f"{shlex.join(command)} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def mean_interval(self, values: Sequence[float]) -> tuple[float, float, float]:
+        """The mean over documents and the ends of its 95 % interval, by the bootstrap of `evictlab report`."""
+        found = [c_double() for _ in range(3)]
+        given = (c_double * len(values))(*values)
+        self.check("evl_mean_interval", given, len(values), *map(ctypes.byref, found))
+        mean, low, high = (number.value for number in found)
+        return mean, low, high
+
+    def scorer_files(self, texts: str) -> list[Path]:
+        """The libraries and formula files that a list of scorers names."""
+        found: list[Path] = []
+        add = Add(lambda _context, file: found.append(Path(os.fsdecode(file))))
+        self.check("evl_scorer_files", os.fsencode(texts), add, None)
+        return found
 
     @property
     def version(self) -> str:

@@ -110,6 +110,17 @@ class Scorer:
         """Of everything that decides its scores."""
         return str(self._library.call("evl_scorer_hash", self._handle).decode())
 
+    @property
+    def plugin(self) -> str | None:
+        """The id of its plugin, of a wrapper its own; None of a formula."""
+        found: bytes | None = self._library.call("evl_scorer_plugin", self._handle)
+        return None if found is None else found.decode()
+
+    @property
+    def published(self) -> bool:
+        """A published method as it was published, as its plugin says."""
+        return bool(self._library.call("evl_scorer_published", self._handle))
+
     def new_memory(self) -> Memory:
         """For a layer that this and other scorers of the library will score."""
         return Memory(self._library)

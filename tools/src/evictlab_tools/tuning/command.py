@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from evictlab_tools import __version__
+from evictlab_tools.binding import Library
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
@@ -28,7 +28,6 @@ from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_na
 from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.serve import SPLITS as SEARCHED
 from evictlab_tools.verdict.statistics import ratio
-from evictlab_tools.verdict.summary import with_interval
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,14 +99,14 @@ def _weights(text: str | None, retentions: Sequence[float]) -> tuple[float, ...]
     return weights
 
 
-def _print_round(number: int, found: Round, retentions: Sequence[float]) -> None:
+def _print_round(library: Library, number: int, found: Round, retentions: Sequence[float]) -> None:
     verdict = "better" if found.better else "no better, and left out"
     say(f"round {number}: {verdict}")
     if len(found.before):
         say("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
         for at, retention in enumerate(retentions):
-            change = ratio(np.exp(found.after[:, at]), np.exp(found.before[:, at]))
-            say(f"  {retention:g}: {with_interval(change, '.3f')}")
+            change = ratio(library, found.after[:, at] - found.before[:, at])
+            say(f"  {retention:g}: {change.text('.3f')}")
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
@@ -164,7 +163,7 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
     point = directions.at(directions.origin)
     for number in range(1, given.rounds + 1):
         found = tuner.round(point, number)
-        _print_round(number, found, settings.retentions)
+        _print_round(lab.library, number, found, settings.retentions)
         if not found.better:
             break
         point = found.point

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,16 +26,15 @@ from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
-from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
+from evictlab_tools.verdict.correlate import RANDOM, correlate, correlations_to_text, read_bench, run_bench
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
+from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
 from evictlab_tools.verdict.serve import Server
-from evictlab_tools.verdict.summary import Row, Verdict, dump, to_json, to_text, used
 
 MADE_BY = f"evictlab-verdict {__version__}"
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
-RANDOM = "random"
 
 
 @dataclass
@@ -114,15 +113,16 @@ class Verdicts:
             np.array([[f.delta_nll for f in of_document] for of_document in known]),
             np.array([used([f[r].kept for f in known], [f[r].cached for f in known]) for r in range(len(known[0]))]),
             self.scorers[row].needs.uneven if row in self.scorers else row == LAYER_ORACLE,
+            self.scorers[row].plugin if row in self.scorers else None,
         )
 
 
 def open_scorers(lab: Lab, lists: Sequence[str]) -> dict[str, Scorer]:
     """Those asked for, without repetition, and random."""
-    texts = [text for texts in lists for text in lab.split(texts)]
-    if not any(text.split("@")[0].split(":")[0] == "random" for text in texts):
-        texts.append(RANDOM)
-    return {text: lab.open(text) for text in dict.fromkeys(texts)}
+    scorers = {text: lab.open(text) for texts in lists for text in lab.split(texts)}
+    if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
+        scorers[RANDOM] = lab.open(RANDOM)
+    return scorers
 
 
 def parse_retentions(text: str) -> tuple[float, ...]:
@@ -188,9 +188,19 @@ def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> Doc
     )
 
 
-def _print_correlation(bench: str, lab: Lab, verdict: Verdict) -> None:
-    found = run_bench(lab.library, verdict) if bench == "" else read_bench(Path(bench), verdict)
-    correlations = correlate(verdict, found)
+def _print_table(file: Path, library: Library, plugin_dirs: Sequence[Path]) -> None:
+    """Of the verdict in the file, which is written whether or not there is a table."""
+    folders = [f"--plugin-dir={folder}" for folder in plugin_dirs]
+    try:
+        say(library.run_program("report", f"--verdict={file}", *folders).rstrip("\n"))
+    except ToolError as error:
+        wanted = shlex.join(["evictlab", "report", f"--verdict={file}", *folders])
+        complain(f"{file} is written, but there is no table of it: {error}; `{wanted}` prints one")
+
+
+def _print_correlation(bench: str, lab: Lab, verdict: Verdict, plugin_dirs: Sequence[Path]) -> None:
+    found = run_bench(lab.library, verdict, plugin_dirs) if bench == "" else read_bench(Path(bench), verdict)
+    correlations = correlate(lab.library, verdict, found)
     say(
         f"Which offline measure predicts the KL divergence: mean over {correlations[0].documents} documents of the "
         f"rank correlation (Spearman) over {correlations[0].scorers} scorers, with 95 % intervals"
@@ -238,9 +248,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         _measure(given)
 
 
-def _check_outputs(given: argparse.Namespace, journal: Path) -> None:
-    words = (word for text in given.scorers or [] for word in re.split(r"[(),]", text))
-    scorers = [Path(word.split("@")[0].split(":")[0]) for word in words]
+def _check_outputs(given: argparse.Namespace, journal: Path, library: Library) -> None:
+    scorers = [file for texts in given.scorers or [] for file in library.scorer_files(texts)]
     read = [Path(given.model), *given.inputs, *scorers, *manifest_files(given.inputs)]
     read += [Path(given.correlate)] if given.correlate else []
     check_output(given.output, [*read, journal])
@@ -249,11 +258,11 @@ def _check_outputs(given: argparse.Namespace, journal: Path) -> None:
 
 def _measure(given: argparse.Namespace) -> None:
     path = given.journal or given.output.with_name(given.output.name + ".journal")
-    _check_outputs(given, path)
+    lab = _open_lab(given.plugin_dir)
+    _check_outputs(given, path, lab.library)
     retentions = parse_retentions(given.retentions)
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    lab = _open_lab(given.plugin_dir)
     scorers = open_scorers(lab, given.scorers or ["all"])
     source = open_model(given.model, given.revision)
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
@@ -265,9 +274,9 @@ def _measure(given: argparse.Namespace) -> None:
         verdicts.run()
     verdict = verdicts.verdict()
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
-    say(to_text(verdict))
+    _print_table(given.output, lab.library, given.plugin_dir)
     if given.correlate is not None:
-        _print_correlation(given.correlate, lab, verdict)
+        _print_correlation(given.correlate, lab, verdict, given.plugin_dir)
     if verdicts.failures:
         raise ToolError(f"{len(verdicts.failures)} scorer(s) failed and have no row")
 

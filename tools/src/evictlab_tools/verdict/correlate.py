@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,11 @@ from evictlab_tools.binding import Library
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json
 from evictlab_tools.verdict.judge import BOUNDS
+from evictlab_tools.verdict.result import Row, Verdict
 from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
-from evictlab_tools.verdict.summary import Row, Verdict, table, with_interval
 
 SPLITS = ("train", "valid", "test")
+RANDOM = "random"  # the plugin of the row that every scorer must beat
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,27 @@ def compared_rows(verdict: Verdict) -> dict[str, Row]:
     """
     rows: dict[bytes, Row] = {}
     for row in verdict.rows:
-        is_random = row.scorer.partition("@")[0].partition(":")[0] == "random"
-        if row.scorer not in BOUNDS and not is_random and not verdict.overshoots(row):
+        if row.scorer not in BOUNDS and row.plugin != RANDOM and not verdict.overshoots(row):
             rows.setdefault(row.kl.tobytes(), row)
     return {row.scorer: row for row in rows.values()}
 
 
-def run_bench(library: Library, verdict: Verdict) -> dict[str, Any]:
+def run_bench(library: Library, verdict: Verdict, plugin_dirs: Sequence[Path]) -> dict[str, Any]:
     """`evictlab bench` on the verdict's suite and scorers."""
     if verdict.documents.folder is None:
         raise ToolError(
             "--correlate compares with the captured attention of the same documents: give a suite's folder, not texts"
         )
-    command = [
-        str(library.program),
+    arguments = [
         "bench",
         f"--suite={verdict.documents.folder.resolve()}",
         "--protocol=prefill",
         f"--scorers={','.join(row.scorer for row in verdict.rows if row.scorer not in BOUNDS)}",
         "--by-trace",
         "--format=json",
+        *(f"--plugin-dir={folder}" for folder in plugin_dirs),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ToolError(f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}")
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(library.run_program(*arguments))
     return result
 
 
@@ -89,7 +85,7 @@ def _figures(bench: dict[str, Any], row: dict[str, Any], measure: str) -> dict[s
     return found
 
 
-def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
+def correlate(library: Library, verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
     """Each measure of the bench, on the retentions, documents and scorers that both have."""
     rows = compared_rows(verdict)
     benched = {row["scorer"]: row for row in bench["rows"] if row["scorer"] in rows}
@@ -106,7 +102,7 @@ def correlate(verdict: Verdict, bench: dict[str, Any]) -> list[Correlation]:
         for retention in shared:
             places = verdict.retentions.index(retention), bench["retentions"].index(retention)
             by_document = _by_document(verdict, rows, figures, *places)
-            result.append(Correlation(measure, retention, mean(by_document), len(figures), len(by_document)))
+            result.append(Correlation(measure, retention, mean(library, by_document), len(figures), len(by_document)))
     return result
 
 
@@ -126,19 +122,11 @@ def _by_document(
     return np.array(correlations)
 
 
-def correlations_to_text(correlations: Sequence[Correlation], *, markdown: bool = False) -> str:
-    """A row for each measure."""
+def correlations_to_text(correlations: Sequence[Correlation]) -> str:
+    """A row for each measure, in Markdown."""
     measures = list(dict.fromkeys(c.measure for c in correlations))
     retentions = list(dict.fromkeys(c.retention for c in correlations))
-    cells = {(c.measure, c.retention): c.estimate for c in correlations}
+    cells = {(c.measure, c.retention): c.estimate.text(".2f") for c in correlations}
     header = ["measure", *(f"{retention:.2f}" for retention in retentions)]
-    body = []
-    for measure in measures:
-        row = [measure]
-        for retention in retentions:
-            row.append(with_interval(cells[measure, retention], ".2f"))
-        body.append(row)
-    if markdown:
-        lines = [header, ["---"] * len(header), *body]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return table(header, body)
+    body = [[measure, *(cells[measure, retention] for retention in retentions)] for measure in measures]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *body])
