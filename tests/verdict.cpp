@@ -34,6 +34,7 @@ Json verdict_json() {
                {row("tova@kvpress", 0.4), row("snapkv@kvpress", 0.2), row("=mine", 0.1), row("oracle", 0.02),
                 row("adakv(snapkv@kvpress)", 0.1)}},
               {"captured_with", "a field of a later version"}};
+    json["rows"][0]["summary"] = {{{"retention", 0.1}, {"ratio", nullptr}}}; // as files of earlier tools have it
     for (const auto& document : made_documents)
         json["documents"].push_back({{"name", document.name}, {"kind", document.kind}, {"split", "test"}});
     return json;

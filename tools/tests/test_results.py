@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from evictlab_tools.library import Lab
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs/results"
 NAMED = re.compile(r"\bsuite `?([\w-]+)`?,? `?sha256:([0-9a-f]{64})", re.IGNORECASE)  # in tables and in what judges say
@@ -59,3 +61,34 @@ def test_names_and_hashes_are_found() -> None:
         json.dumps({"suite": {"name": "micro", "hash": f"sha256:{digest}"}}, separators=(",", ":")),
     ):
         assert list(suites_in(text)) == [("micro", digest)]
+
+
+def ratios(verdict: Path, scorer: str) -> list[str]:
+    """To the best published row at each retention, as `evictlab report` has them."""
+    written = verdict.with_suffix(".report.json")
+    Lab().library.run_program("report", f"--verdict={verdict}", f"--output={written}")
+    (table,) = json.loads(written.read_text("utf-8"))["suites"][0]["verdicts"]
+    (row,) = (row for row in table["rows"] if row["scorer"] == scorer)
+    found = [row["figures"][f"{retention:.2f}"] for retention in table["retentions"]]
+    return ["{:.2f} [{:.2f}, {:.2f}]".format(figure["ratio"], *figure["ratio_interval"]) for figure in found]
+
+
+def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
+    page = (RESULTS / "evolved-real.md").read_text("utf-8")
+    named = (json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8")) for name in ("smollm2", "fresh"))
+    verdicts = dict(zip(("test", "fresh"), named, strict=True))
+    verdicts["all"] = json.loads(json.dumps(verdicts["test"]))
+    for document in verdicts["all"]["documents"]:
+        document.pop("left_out", None)
+    for name, verdict in verdicts.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(verdict))
+    in_adakv = "adakv@kvpress(evolved@real)"
+    for label, name, scorer in (
+        ("test, without the lists that it cannot do (13)", "test", "evolved@real"),
+        ("test, all (16)", "all", "evolved@real"),
+        ("32 fresh documents", "fresh", "evolved@real"),
+        ("test (16)", "all", in_adakv),
+        ("32 fresh documents", "fresh", in_adakv),
+    ):
+        cells = " | ".join(f"**{ratio}**" for ratio in ratios(tmp_path / f"{name}.json", scorer))
+        assert f"| SmolLM2-135M, {label} | {cells} |" in page
