@@ -57,8 +57,8 @@ std::optional<std::string> run_gnuplot(const std::string& script) {
     plan.give(in.descriptor(), STDIN_FILENO);
     plan.give(out.descriptor(), STDOUT_FILENO);
     plan.give(problems.descriptor(), STDERR_FILENO);
-    // Nothing of the user's own settings (-d: no startup files): a variable can name files that gnuplot runs, and a home
-    // has more of them.
+    // Nothing of the user's own settings (-d: no startup files): a variable can name files that gnuplot runs, and a
+    // home has more of them.
     const char* const searched = std::getenv("PATH");
     std::string path = "PATH=" + std::string(searched != nullptr ? searched : "/usr/bin:/bin"),
                 home = "HOME=/nonexistent", locale = "LC_ALL=C.UTF-8";

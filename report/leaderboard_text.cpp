@@ -78,10 +78,10 @@ std::string legend(const LeaderboardTable& table) {
 
 std::string run_line(const LeaderboardTable::Run& run) {
     const auto& summary = run.summary;
-    std::string text =
-        fmt::format("- Run {}: seed {}, from {}, {} generations, {} {} evaluated, {} duplicates skipped",
-                    text::markdown_code(run.file), summary.seed, text::markdown_code(summary.start), summary.generation,
-                    summary.evaluations, made_text(summary.champion.genome.parameters() != nullptr), summary.duplicates);
+    std::string text = fmt::format("- Run {}: seed {}, from {}, {} generations, {} {} evaluated, {} duplicates skipped",
+                                   text::markdown_code(run.file), summary.seed, text::markdown_code(summary.start),
+                                   summary.generation, summary.evaluations,
+                                   made_text(summary.champion.genome.parameters() != nullptr), summary.duplicates);
     if (!summary.stop_reason.empty()) text += ", stopped: " + text::markdown(summary.stop_reason);
     return text + fmt::format(". Its champion {}: {}\n", text::markdown_code(champion_label(summary)),
                               text::markdown_code(summary.champion.genome.text()));

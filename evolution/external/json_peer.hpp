@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/json/json_field.hpp"
-#include "evolution/external/line_process.hpp"
+#include "base/process/line_process.hpp"
 
 namespace evictlab::evolution {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "evolution/external/line_process.hpp"
+#include "base/process/line_process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,7 @@
 
 extern char** environ;
 
-namespace evictlab::evolution {
+namespace evictlab {
 namespace {
 
 using namespace std::chrono_literals;
@@ -98,10 +98,8 @@ LineProcess::LineProcess(const std::string& command) {
     SpawnPlan plan;
     plan.give(input.read_end, STDIN_FILENO);
     plan.give(output.write_end, STDOUT_FILENO);
-    std::string shell = "sh", option = "-c", text = command;
-    const std::array<char*, 4> arguments{shell.data(), option.data(), text.data(), nullptr};
-    const int error = ::posix_spawn(&pid_, "/bin/sh", &plan.actions, &plan.attributes, arguments.data(), environ);
-    if (error != 0) fail_start(command, error);
+    if (const int error = plan.start(pid_, "/bin/sh", {"sh", "-c", command}, environ); error != 0)
+        fail_start(command, error);
     input_ = Pipe::take(input.write_end);
     output_ = Pipe::take(output.read_end);
 }
@@ -201,4 +199,4 @@ std::string LineProcess::end_in_words() const {
 
 void LineProcess::signal_group(int signal) const { ::kill(-pid_, signal); }
 
-} // namespace evictlab::evolution
+} // namespace evictlab

@@ -12,7 +12,7 @@
 #include "base/error.hpp"
 #include "base/input/stop_signal.hpp"
 
-namespace evictlab::evolution {
+namespace evictlab {
 
 /// Why nothing more can be had from a process, in words that fit behind its name: "was killed by signal 9 (Killed)".
 struct ProcessFailure : Error {
@@ -61,4 +61,4 @@ private:
     std::size_t searched_ = 0; ///< bytes of it without a line break
 };
 
-} // namespace evictlab::evolution
+} // namespace evictlab
