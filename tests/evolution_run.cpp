@@ -152,10 +152,10 @@ TEST_CASE("stopped in the middle of generations and resumed, a run gives the sam
     run_new(small_setup(), file_in(folder, "whole.json"));
     const fs::path file = file_in(folder, "evolution.json");
     int stops = 0;
-    for (int delay = 1;; ++delay) {
+    for (double delay = 2;; delay *= 1.2) { // milliseconds: as many as this machine needs
         std::atomic<bool> stop{false};
         std::thread stopper([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(2 * delay));
+            std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(delay));
             stop = true;
         });
         const RunHooks hooks{{}, &stop};

@@ -20,11 +20,16 @@ struct Folder {
     Outcome run(const std::string& command) const { return shell(command, folder.path.string()); }
     fs::path operator/(const char* name) const { return folder / name; }
 
-    /// The program gets the signal after a second, and ends by itself: 130, where one that does not listen is killed.
+    /// The program gets the signal once it listens to some and mostly waits, and ends by itself: 130.
     void stops(const std::string& arguments, const char* signal = "TERM") const {
         INFO(arguments);
-        const Outcome outcome =
-            run(std::string("timeout --preserve-status -k 60 -s ") + signal + " 1 '" EVICTLAB_BINARY "' " + arguments);
+        const Outcome outcome = run("'" EVICTLAB_BINARY "' " + arguments +
+                                    " & pid=$!; caught() { sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$pid/status; }; "
+                                    "until [ $((0x$(caught) & 0x4002)) = $((0x4002)) ]; do sleep 0.02; done; "
+                                    "sleep 0.3; kill -s " +
+                                    std::string(signal) +
+                                    " $pid; { sleep 120; kill -KILL $pid; } > /dev/null 2>&1 & "
+                                    "guard=$!; wait $pid; code=$?; kill $guard; exit $code");
         CHECK(outcome.code == 130);
         CHECK_THAT(outcome.err, ContainsSubstring("evictlab: stopped"));
     }

@@ -26,7 +26,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds look_around = 50ms; ///< how often a wait looks at the stop and at the process
 constexpr milliseconds grace = 300ms;      ///< between closing stdin, SIGTERM and SIGKILL
-constexpr milliseconds after_output = 200ms;
+constexpr milliseconds after_output = 3s;  ///< from closing its output to its end, on a machine that is busy
 
 [[noreturn]] void fail_start(const std::string& command, int error) {
     throw Error(fmt::format("cannot start '{}': {}", command, std::strerror(error)));
@@ -144,7 +144,7 @@ std::string LineProcess::read_line(Clock::time_point deadline, const StopSignal&
         const bool ended = has_ended();
         const Pumped pumped = pump(ended ? 0ms : std::clamp(left, 0ms, look_around));
         if (pumped == Pumped::something) continue;
-        if (ended || (pumped == Pumped::end && ends_within(after_output)))
+        if (ended || (pumped == Pumped::end && ends_within(after_output, &stop)))
             throw ProcessFailure(ProcessFailure::Kind::died, end_in_words());
         if (pumped == Pumped::end) throw ProcessFailure(ProcessFailure::Kind::died, "closed its standard output");
         if (left <= 0ms) throw ProcessFailure(ProcessFailure::Kind::silent, "was silent for too long");
@@ -185,9 +185,11 @@ bool LineProcess::has_ended() const {
     return ::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == pid_;
 }
 
-bool LineProcess::ends_within(milliseconds patience) const {
-    for (const auto deadline = Clock::now() + patience; !has_ended(); std::this_thread::sleep_for(5ms))
+bool LineProcess::ends_within(milliseconds patience, const StopSignal* stop) const {
+    for (const auto deadline = Clock::now() + patience; !has_ended(); std::this_thread::sleep_for(5ms)) {
+        if (stop) stop->check();
         if (Clock::now() >= deadline) return false;
+    }
     return true;
 }
 

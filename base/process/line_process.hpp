@@ -49,7 +49,7 @@ private:
     Pumped pump(std::chrono::milliseconds patience);
     void flush_input();
     bool has_ended() const;
-    bool ends_within(std::chrono::milliseconds patience) const;
+    bool ends_within(std::chrono::milliseconds patience, const StopSignal* stop = nullptr) const;
     std::string end_in_words() const;
     void signal_group(int signal) const;
 

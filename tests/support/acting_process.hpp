@@ -43,7 +43,7 @@ for line in sys.stdin:
     if manner == "dies at the third" and seen == 3: sys.exit(3)
     if manner == "dies at the third once" and seen == 3 and starts == 1: sys.exit(3)
     if manner == "is killed" and seen == 1: signal.raise_signal(signal.SIGKILL)
-    if manner == "hangs": time.sleep(60)
+    if manner == "hangs": time.sleep(600)
     if manner == "writes garbage": answer = "Traceback (most recent call last):\a"
     if manner == "writes a very long line": answer = "x" * (2 << 20)
     if manner == "answers NaN": answer["kl"][0][0] = float("nan")
@@ -56,7 +56,7 @@ for line in sys.stdin:
     if manner == "answers in reverse" and seen < 3: continue
     for answer in reversed(held): say(answer)
     held = []
-if manner == "is stubborn": time.sleep(60)
+if manner == "is stubborn": time.sleep(600)
 )py";
 
 inline constexpr const char* acting_proposer = R"py(
@@ -93,6 +93,9 @@ struct ActingProcess {
     std::string command(const std::string& manner) const {
         return "exec python3 '" + (folder / "act.py").string() + "' '" + manner + "' '" + (folder / "log").string() +
                "'";
+    }
+    bool has_logged(const std::string& text) const {
+        return std::filesystem::exists(folder / "log") && bytes_of(folder / "log").find(text) != std::string::npos;
     }
     /// What it logged since this was last called.
     std::vector<std::string> log() const {

@@ -62,9 +62,9 @@ inline int count_workers(pid_t host) {
     return count;
 }
 
-/// Waits for a moment until there are none.
+/// Waits until there are none, a minute at most.
 inline bool no_worker_left(pid_t host) {
-    for (int look = 0; look < 200; ++look) {
+    for (int look = 0; look < 3000; ++look) {
         if (processes_of_workers(host).empty()) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
