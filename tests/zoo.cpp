@@ -275,7 +275,7 @@ TEST_CASE("a candidate that breaks is a rejected candidate with the reason, for 
         INFO(outcome.err);
         REQUIRE(outcome.code == 0);
         std::map<std::string, std::string> reasons;
-        for (const auto& candidate : candidates_of(state)) reasons[candidate.text()] = candidate.reason;
+        for (const auto& candidate : candidates_of(state)) reasons[candidate.genome.text()] = candidate.reason;
         INFO(fmt::format("{}", fmt::join(reasons, "; ")));
         if (!sanitized) CHECK_THAT(reasons["moody:mood=1"], ContainsSubstring("its process was killed by SIGABRT"));
         CHECK_THAT(reasons["moody:mood=3"], ContainsSubstring("ended its process with exit code 3"));
