@@ -14,6 +14,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Both signals are 0x4002 in a mask. Whatever does not end within some minutes is killed.
+const std::string signal_once_it_listens = R"sh(; pid=$!
+caught() { sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$pid/status; }
+until [ $((0x$(caught) & 0x4002)) = $((0x4002)) ]; do sleep 0.02; done
+sleep 0.3
+kill -s $signal $pid
+looks=0
+while grep -qs '^State:[[:space:]]*[^Z[:space:]]' /proc/$pid/status && [ $((looks += 1)) -lt 6000 ]; do sleep 0.02; done
+kill -KILL $pid 2>/dev/null
+wait $pid
+)sh";
+
 struct Folder {
     TemporaryFolder folder;
 
@@ -23,13 +35,8 @@ struct Folder {
     /// The program gets the signal once it listens to some and mostly waits, and ends by itself: 130.
     void stops(const std::string& arguments, const char* signal = "TERM") const {
         INFO(arguments);
-        const Outcome outcome = run("'" EVICTLAB_BINARY "' " + arguments +
-                                    " & pid=$!; caught() { sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$pid/status; }; "
-                                    "until [ $((0x$(caught) & 0x4002)) = $((0x4002)) ]; do sleep 0.02; done; "
-                                    "sleep 0.3; kill -s " +
-                                    std::string(signal) +
-                                    " $pid; { sleep 120; kill -KILL $pid; } > /dev/null 2>&1 & "
-                                    "guard=$!; wait $pid; code=$?; kill $guard; exit $code");
+        const Outcome outcome =
+            run("'" EVICTLAB_BINARY "' " + arguments + " & signal=" + signal + signal_once_it_listens);
         CHECK(outcome.code == 130);
         CHECK_THAT(outcome.err, ContainsSubstring("evictlab: stopped"));
     }
