@@ -39,7 +39,7 @@ inline constexpr std::size_t output_margin = 64;
 class RowMemory;
 class SharedMemory;
 
-/// Writes batches one behind the other.
+/// Writes batches one behind the other. For one thread; refers to the memory, which must outlive it.
 class BatchWriter {
 public:
     /// The first record will be at `begin`. Columns go into `rows` as far as there is room, else into the input.
@@ -69,7 +69,7 @@ private:
     std::size_t end_ = 0, output_end_ = 0, count_ = 0;
 };
 
-/// A batch read where it lies.
+/// A batch read where it lies, in memory that must outlive it. For one thread; batch() is valid until the next read().
 class BatchReader {
 public:
     BatchReader(const std::byte* input, const std::byte* rows) : input_(input), rows_(rows) {}

@@ -1,6 +1,6 @@
 // Memory that two processes share: an unnamed file (memfd) whose pages take room when first touched, also by reading.
 // So one that may become large is as long as what its maker has asked for, and whoever reaches past that gets SIGBUS
-// and no pages. Linux frees it with the last process that holds it, however that one ended.
+// and no pages. Linux frees it with the last process that holds it, however that one ended. For one thread at a time.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>

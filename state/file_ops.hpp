@@ -10,7 +10,7 @@
 namespace evictlab::state {
 
 /// As the system calls of the same names: -1 and errno where they fail, EINTR and short counts included. The base class
-/// is the system itself; override what shall fail. Must outlive every store that was given it.
+/// is the system itself, for any thread; override what shall fail. Must outlive every store that was given it.
 class FileOps {
 public:
     using Path = std::filesystem::path;

@@ -24,7 +24,7 @@ struct RunPaths {
 /// A link is followed, so that a run has the same names (and lock) however it is reached.
 RunPaths paths_of(const std::filesystem::path& file);
 
-/// An open file or folder; closed at the end of its life. A link is not followed, and no pipe is waited for.
+/// An open file or folder, closed at the end of its life. For one thread. Follows no link and waits for no pipe.
 class File {
 public:
     File(FileOps& ops, std::filesystem::path path, int flags);

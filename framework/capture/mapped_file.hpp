@@ -8,7 +8,7 @@
 namespace evictlab {
 
 /// The size is that at opening. Reading a file that was cut since then ends the process (SIGBUS), so files that are
-/// mapped must be replaced whole, never written over.
+/// mapped must be replaced whole, never written over. Immutable: safe to share between threads.
 class MappedFile {
 public:
     /// Throws Error with the file's name where it cannot be opened, is no regular file, or cannot be mapped.

@@ -10,7 +10,7 @@ enum class CapturedMeasure : std::uint8_t { attention_loss, output_error, predic
 std::string_view to_string(CapturedMeasure measure); ///< as benches name it
 
 /// Figures of a document agree with run_bench's by prefill to rounding. The mean over documents is the geometric one
-/// for predicted_kl, as it is for the divergence that it foretells, else the arithmetic one.
+/// for predicted_kl, as it is for the divergence that it foretells, else the arithmetic one. Thread-safe once made.
 class CapturedFitness final : public Fitness {
 public:
     /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).

@@ -66,7 +66,7 @@ public:
 FormulaErrors mean_over_documents(std::span<const std::size_t> document, std::size_t documents, std::size_t retentions,
                                   const double* errors);
 
-/// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12).
+/// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12). Thread-safe once made.
 class FitnessEvaluator final : public Fitness {
 public:
     /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more

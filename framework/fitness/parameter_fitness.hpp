@@ -16,7 +16,7 @@ FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure)
 
 /// Jobs have no program; their constants are a set of the space's values. A set that the plugin or the suite refuses,
 /// or that breaks in scoring, has FormulaErrors::failure. evaluate() throws PluginError of Blame::outside where the
-/// plugin could not be asked.
+/// plugin could not be asked. Thread-safe once made.
 class ScorerFitness final : public Fitness {
 public:
     /// Refers to the suite, and to `stop`, which may be null; once that is set evaluate() throws Interrupted.

@@ -19,7 +19,7 @@ struct FitnessPart {
 };
 
 /// by_retention and by_document are errors over reference, suite after suite, and average the mean over suites of the
-/// mean over their retentions. Below 1: better than every published row.
+/// mean over their retentions. Below 1: better than every published row. Thread-safe once made, as its parts are.
 class RelativeFitness final : public Fitness {
 public:
     /// At least one part. Throws Error for a reference of another number of retentions, or one that is not above 0.

@@ -51,7 +51,7 @@ struct Node {
     bool operator==(const Node&) const = default;
 };
 
-/// An expression in postfix order: the last node is the root. Never empty once made by the functions below.
+/// A value, and for threads as any is: nodes in postfix order, the root last. Never empty once made by those below.
 class Formula {
 public:
     Formula() = default;

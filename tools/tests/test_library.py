@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +127,25 @@ def test_a_lab_reports_what_it_cannot_use(tmp_path: Path) -> None:
     assert len(lab.problems) == 1 and "broken.so" in lab.problems[0]
     assert "snapkv@kvpress" in lab.scorers
     assert lab.split("snapkv@kvpress:window=8,kernel=3,knorm") == ["snapkv@kvpress:window=8,kernel=3", "knorm"]
+
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADERS = {name: ROOT / name for name in ("capi/include/evictlab/evictlab.h", "framework/include/evictlab/scorer.h")}
+TAG = re.compile(r"/\* \[(thread-safe|instance|last)\]")
+
+
+def untagged(header: str) -> list[str]:
+    """Functions of a C header that say neither before nor behind them which threads may call them."""
+    comment = r"(?P<before>/\*(?:(?!\*/).)*\*/\n\s*)?"
+    exported = (
+        rf"{comment}EVL_EXPORT (?!const evl_plugin)[^;(]*?(?P<name>evl_\w+)\([^;]*;(?P<behind> +/\*(?:(?!\*/).)*\*/)?"
+    )
+    pointer = rf"{comment}(?<=    )[\w ]+\*? ?\(\*(?P<name>\w+)\)\([^;]*;(?P<behind> +/\*(?:(?!\*/).)*\*/)?"
+    found = [*re.finditer(exported, header, re.DOTALL), *re.finditer(pointer, header, re.DOTALL)]
+    assert found
+    return [match["name"] for match in found if not TAG.search(f"{match['before'] or ''}{match['behind'] or ''}")]
+
+
+@pytest.mark.parametrize("path", HEADERS.values(), ids=HEADERS)
+def test_each_function_of_a_c_header_says_which_threads_may_call_it(path: Path) -> None:
+    assert untagged(path.read_text("utf-8")) == []

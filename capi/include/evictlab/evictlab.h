@@ -11,8 +11,8 @@
  * happened into `failure` (which may be NULL) and leaves its outputs as they were. Nothing exits, prints or throws.
  * NULL where an object, an array or a function must be is EVL_USAGE; of the functions that return no status, those that
  * count give 0, those that return a string NULL, and evl_scorer_needs writes nothing.
- * Threads: any function may be called from any thread, several at once on the same objects too, but for the two that
- * close one: no other call on the object may run or follow. An open scorer does not need its lab any more.
+ * Threads: [thread-safe] functions may be called from any thread, several at once on the same objects too. [last] ones
+ * end an object: no other call on it may run or follow. An open scorer does not need its lab any more.
  * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are
  * returned belong to the object that was asked and live as long as it. Units: strides count floats. A score has no
  * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1.
@@ -34,36 +34,36 @@ typedef struct evl_failure {
     char text[1024];
 } evl_failure;
 
-/* The library's version, as "0.1.0". */
+/* [thread-safe] The library's version, as "1.0.0". */
 EVL_EXPORT const char* evl_version(void);
 
 /* The plugins that were found. */
 typedef struct evl_lab evl_lab;
 
-/* Searches the `count` folders, then EVICTLAB_PLUGIN_PATH, then the library's own plugins. A plugin or folder that
- * cannot be used does not fail the call; it is among the problems. */
+/* [thread-safe] Searches the `count` folders, then EVICTLAB_PLUGIN_PATH, then the library's own plugins. What cannot be
+ * used does not fail the call; it is among the problems. The caller owns *lab, until evl_lab_close. */
 EVL_EXPORT evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab** lab, evl_failure* failure);
-EVL_EXPORT void evl_lab_close(evl_lab* lab); /* NULL is nothing to do */
-EVL_EXPORT uint64_t evl_lab_problem_count(const evl_lab* lab);
-EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* NULL behind the last */
+EVL_EXPORT void evl_lab_close(evl_lab* lab);                                /* [last] NULL is nothing to do */
+EVL_EXPORT uint64_t evl_lab_problem_count(const evl_lab* lab);              /* [thread-safe] */
+EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
 /* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open. */
-EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);
-EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* NULL behind the last */
-/* Splits a list as `--scorers` takes it ("a,b:x=1,y=2") and calls `add` for each; `all` stands for all of them. */
+EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);              /* [thread-safe] */
+EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
+/* [thread-safe] Splits a list ("a,b:x=1,y=2", `all`) and calls `add`, on this thread, for each; `text` lives for it. */
 EVL_EXPORT evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
                                     void* context, evl_failure* failure);
 
-/* Calls `add` for each file that the scorers of a list name: plugins' libraries and formulas. Opens none. */
+/* [thread-safe] Calls `add` for each file that a list's scorers name: plugins' libraries, formulas. Opens none. */
 EVL_EXPORT evl_status evl_scorer_files(const char* list, void (*add)(void* context, const char* file), void* context,
                                        evl_failure* failure);
 
 /* A scorer, ready to run. */
 typedef struct evl_scorer evl_scorer;
 
-/* `text` is what a person types: `id`, `id@preset:param=value`, a `.so` or `.formula` file, `=EXPRESSION`, or a wrapper
- * `id@preset(SCORER)`. */
+/* [thread-safe] `text` is what a person types: `id`, `id@preset:param=value`, a `.so` or `.formula` file, `=FORMULA`,
+ * or a wrapper `id@preset(SCORER)`. The caller owns *scorer, until evl_scorer_close. */
 EVL_EXPORT evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, evl_failure* failure);
-EVL_EXPORT void evl_scorer_close(evl_scorer* scorer); /* NULL is nothing to do */
+EVL_EXPORT void evl_scorer_close(evl_scorer* scorer); /* [last] NULL is nothing to do */
 
 #define EVL_ALL_QUERIES UINT64_MAX
 
@@ -76,22 +76,22 @@ typedef struct evl_needs {
     uint32_t budgeted;    /* 1: scores depend on the removed fraction */
     uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
 } evl_needs;
-EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs);
+EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs); /* [thread-safe] */
 /* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */
-EVL_EXPORT uint64_t evl_scorer_column_count(const evl_scorer* scorer);
-EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index);
+EVL_EXPORT uint64_t evl_scorer_column_count(const evl_scorer* scorer);              /* [thread-safe] */
+EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index); /* [thread-safe] */
 /* 64 hexadecimal digits over everything that decides its scores: the plugin's file and parameters, or the formula. */
-EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer);
-/* The id of its plugin, of a wrapper its own: "snapkv". NULL of a formula. */
+EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer); /* [thread-safe] */
+/* [thread-safe] The id of its plugin, of a wrapper its own: "snapkv". NULL of a formula. */
 EVL_EXPORT const char* evl_scorer_plugin(const evl_scorer* scorer);
-/* 1 where it is a published method as it was published, as its plugin says; else 0. */
+/* [thread-safe] 1 where it is a published method as it was published, as its plugin says; else 0. */
 EVL_EXPORT uint32_t evl_scorer_published(const evl_scorer* scorer);
 
 /* Columns of one layer of one document, kept from call to call: who scores the same layer with many scorers need not
  * compute a column anew for each. Holds at most 64 columns, 8 bytes a KV head and token each. */
 typedef struct evl_memory evl_memory;
-EVL_EXPORT evl_status evl_memory_open(evl_memory** memory, evl_failure* failure);
-EVL_EXPORT void evl_memory_close(evl_memory* memory); /* NULL is nothing to do */
+EVL_EXPORT evl_status evl_memory_open(evl_memory** memory, evl_failure* failure); /* [thread-safe] */
+EVL_EXPORT void evl_memory_close(evl_memory* memory);                             /* [last] NULL is nothing to do */
 
 /* One layer of a model at the end of a prompt of n tokens, all cached. q, k and v are as the attention uses them: after
  * RoPE and any normalisation of queries and keys. Element x of the vector of head h and row i is
@@ -121,12 +121,12 @@ typedef struct evl_layer {
     evl_memory* memory;        /* of this layer of this document, with the same arrays in every call; or NULL */
 } evl_layer;
 
-/* Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes, [kv_heads] (may be
- * NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */
+/* [thread-safe] Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes,
+ * [kv_heads] (may be NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */
 EVL_EXPORT evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed, double* scores,
                                        uint64_t* counts, evl_failure* failure);
 
-/* What is kept at each of `budgets` removed fractions; columns are computed once. kept[b][h][i],
+/* [thread-safe] What is kept at each of `budgets` removed fractions; columns are computed once. kept[b][h][i],
  * [budgets][kv_heads][n], is 1 where head h keeps token i at removed[b], else 0: of equal scores the lower position is
  * kept. counts[b][h] and scores[b][h][i] may be NULL. kvpress's K, which plain scorers keep: c >= 1 ? 0 : max(1,
  * (int)(n * (1.0 - c))). */
@@ -134,13 +134,13 @@ EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer*
                                       uint64_t budgets, uint8_t* kept, uint64_t* counts, double* scores,
                                       evl_failure* failure);
 
-/* The hash of a captured suite, by name or folder, as benches write it: "sha256:" and 64 digits. */
+/* [thread-safe] The hash of a captured suite, by name or folder, as benches have it: "sha256:" and 64 digits. */
 EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);
-/* Calls `take` with the folder of a captured suite, found as `evictlab bench --suite` finds it. */
+/* [thread-safe] Calls `take`, on this thread, with a captured suite's folder, found as `evictlab bench` finds it. */
 EVL_EXPORT evl_status evl_suite_folder(const char* suite, void (*take)(void* context, const char* folder),
                                        void* context, evl_failure* failure);
 
-/* The mean of values of `count` documents (1 to 10000), and its 95 % interval over documents as `evictlab report` has
+/* [thread-safe] The mean of values of `count` documents (1 to 10000), and its 95 % interval as `evictlab report` has
  * it: a paired bootstrap with fixed draws, the same for equal counts. low and high are NaN for one document. */
 EVL_EXPORT evl_status evl_mean_interval(const double* values, uint64_t count, double* mean, double* low, double* high,
                                         evl_failure* failure);

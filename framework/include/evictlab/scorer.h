@@ -3,8 +3,8 @@
  * A plugin is a shared library that exports one const object, `evictlab_scorer` of type evl_plugin. C++ authors will
  * rather use scorer.hpp, which fills it in.
  *
- * Threads: the host reads the object from any thread and never writes it. Calls on one instance never overlap unless
- * the plugin sets EVL_CONCURRENT; calls on different instances may always overlap.
+ * Threads: the host reads the object from any thread, writing nothing. [thread-safe]: any threads, several at once.
+ * [instance]: the same, but on one instance only with EVL_CONCURRENT. [last]: no other call on it runs or follows.
  * Ownership: the host owns every pointer that it passes; none may be kept after the call returns. The plugin owns the
  * strings and arrays of its evl_plugin, which must live as long as the library is loaded, and its instances, from
  * create to destroy. No exception and no allocation crosses the boundary.
@@ -169,19 +169,19 @@ typedef struct evl_plugin {
     uint64_t preset_size; /* sizeof(evl_preset) */
     const evl_preset* presets;
 
-    /* Makes an instance for param_count values, which the host has checked against params and which are valid during
-     * the call. Sets *instance, not NULL, on success; on failure writes error and leaves nothing behind. Any thread,
-     * several at once. */
+    /* [thread-safe] Makes an instance for param_count values, which the host has checked against params and which are
+     * valid during the call. Sets *instance, not NULL, on success: the plugin's own until destroy. On failure writes
+     * error and leaves nothing behind. */
     evl_status (*create)(const double* values, evl_instance** instance, evl_error* error);
-    /* Writes scores[h * tokens + i] for every head h and token i: higher = keep, no unit. +inf means "always keep",
-     * -inf "evict first"; among equal scores the lower index is kept. NaN is an error, reported with layer and
-     * position. scores overlaps no column. One thread at a time on an instance, or several with EVL_CONCURRENT. */
+    /* [instance] Writes scores[h * tokens + i], the host's, for every head h and token i: higher = keep, no unit.
+     * +inf means "always keep", -inf "evict first"; among equal scores the lower index is kept. NaN is an error,
+     * reported with layer and position. scores overlaps no column. */
     evl_status (*score)(evl_instance* instance, const evl_batch* batch, double* scores, evl_error* error);
-    /* Ends an instance that create made. Called once, from any thread, with no other call on it running. */
+    /* [last] Ends an instance that create made and frees what it holds. Called once, from any thread. */
     void (*destroy)(evl_instance* instance);
 
-    /* Optional extensions by id, NULL where the plugin has none of that id; what it points to lives as long as the
-     * library. Any thread, several at once. May itself be NULL. */
+    /* [thread-safe] Optional extensions by id, NULL where the plugin has none of that id; what it points to is the
+     * plugin's and lives as long as the library. May itself be NULL. */
     const void* (*extension)(const char* id);
 
     /* Since 1.1. */
@@ -207,15 +207,15 @@ typedef struct evl_budget_query {
                               * wrapper without EVL_EQUAL_LAYERS: what the scorer inside keeps in this layer */
 } evl_budget_query;
 typedef struct evl_layer_budget {
-    /* Sets *kept, at most tokens. Called before score; threads as score. */
+    /* [instance] Sets *kept, in tokens of each head, at most query->tokens. Called before score. */
     evl_status (*layer_budget)(evl_instance* instance, const evl_budget_query* query, uint64_t* kept, evl_error* error);
 } evl_layer_budget;
 
 /* Extension EVL_HEAD_BUDGETS: how many tokens each head of a layer keeps. */
 #define EVL_HEAD_BUDGETS "evictlab.head_budgets/1"
 typedef struct evl_head_budgets {
-    /* Called after score with its batch and scores, and the budget filled in (batch->kept is the layer's). Sets
-     * kept[h], at most tokens, for every head; their sum may be another than heads * batch->kept. Threads as score. */
+    /* [instance] Called after score with its batch and scores, and the budget filled in (batch->kept: the layer's).
+     * Sets kept[h], in tokens, at most batch->tokens, for every head; the sum may be other than heads * batch->kept. */
     evl_status (*head_budgets)(evl_instance* instance, const evl_batch* batch, const double* scores, uint64_t* kept,
                                evl_error* error);
 } evl_head_budgets;
