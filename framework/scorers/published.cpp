@@ -95,6 +95,8 @@ bool is_published(std::string_view name, std::string_view protocol, const Plugin
 std::optional<std::string> formula_twin(std::string_view name, const PluginHost& host) {
     const ScorerName parsed = parse_scorer_name(name);
     const Rule rule = rule_of(parsed, host);
+    for (const PluginError& problem : host.problems()) // and not that there is no such formula
+        if (!rule && std::filesystem::path(problem.plugin).stem() == parsed.id) throw PluginError(problem);
     if (!rule || parsed.base || !parsed.assignments.empty()) return std::nullopt;
     std::string formula = parsed.preset ? twin_of(*rule->preset(*parsed.preset), *rule) : twin_of_defaults(*rule);
     if (formula.empty()) return std::nullopt;

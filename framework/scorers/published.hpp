@@ -24,7 +24,8 @@ bool is_published(std::string_view name, std::string_view protocol, const Plugin
 std::vector<std::string> bases_of(const Preset& wrapper);
 
 /// A formula with the scores of a plugin's defaults (`hybrid_start`) or of a preset (`h2o@seed`), as the plugin says;
-/// nothing where it says none, or for other names. Throws UsageError where what it says is no formula.
+/// nothing where it says none, or for other names. Throws UsageError where what it says is no formula,
+/// PluginError where the plugin is there and could not be loaded.
 std::optional<std::string> formula_twin(std::string_view name, const PluginHost& host);
 
 /// The names for which there is one, sorted; a preset's where the defaults are the same.
