@@ -10,7 +10,8 @@
 #include "capi/guard.hpp"
 #include "capi/open_scorer.hpp"
 #include "framework/capture/stored_types.hpp"
-#include "framework/protocols/captured_protocol.hpp"
+#include "framework/scoring/prompt_columns.hpp"
+#include "framework/scoring/scorer_run.hpp"
 
 using namespace evictlab;
 
@@ -67,21 +68,20 @@ public:
     GivenLayer(const evl_scorer& scorer, const evl_layer& layer)
         : keys_("k", layer.k, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride, layer.k_token_stride),
           values_("v", layer.v, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride, layer.v_token_stride) {
-        arrays_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
-        arrays_.k = keys_.data;
-        arrays_.v = values_.data;
-        arrays_.k_stride = keys_.stride;
-        arrays_.v_stride = values_.stride;
+        view_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
+        view_.k = keys_.data;
+        view_.v = values_.data;
+        view_.k_stride = keys_.stride;
+        view_.v_stride = values_.stride;
         rope_.assign(layer.dim / 2, 0.0F);
         if (layer.rope_inv_freq) std::copy_n(layer.rope_inv_freq, layer.dim / 2, rope_.begin());
-        arrays_.rope_inv_freq = rope_;
-        arrays_.rope_scale = static_cast<float>(layer.rope_scale);
-        arrays_.softmax_scale = static_cast<float>(layer.softmax_scale);
-        arrays_.sliding_window = layer.sliding_window;
-        view_.arrays = &arrays_;
+        view_.rope_inv_freq = rope_;
+        view_.rope_scale = static_cast<float>(layer.rope_scale);
+        view_.softmax_scale = static_cast<float>(layer.softmax_scale);
+        view_.sliding_window = layer.sliding_window;
         view_.layer = layer.layer;
         view_.num_layers = layer.num_layers;
-        view_.tokens = layer.tokens;
+        view_.prompt = layer.tokens;
         take_queries(scorer, layer);
         take_token_type(scorer, layer);
         take_norms(scorer, layer);
@@ -89,6 +89,7 @@ public:
     GivenLayer(const GivenLayer&) = delete;
     GivenLayer& operator=(const GivenLayer&) = delete;
     const LayerView& view() const { return view_; }
+    const AttentionRows* rows() const { return rows_ ? &*rows_ : nullptr; }
 
 private:
     void take_queries(const evl_scorer& scorer, const evl_layer& layer) {
@@ -102,11 +103,10 @@ private:
         const std::size_t skipped = needed - layer.first_query;
         queries_.emplace("q", layer.q + static_cast<std::ptrdiff_t>(skipped) * layer.q_token_stride, layer.query_heads,
                          n - needed, layer.dim, layer.q_head_stride, layer.q_token_stride);
-        arrays_.q = queries_->data;
-        arrays_.q_stride = queries_->stride;
-        arrays_.first_query = needed;
-        rows_.emplace(arrays_);
-        view_.rows = &*rows_;
+        view_.q = queries_->data;
+        view_.q_stride = queries_->stride;
+        view_.first_query = needed;
+        rows_.emplace(view_);
     }
 
     void take_token_type(const evl_scorer& scorer, const evl_layer& layer) {
@@ -140,9 +140,8 @@ private:
     std::optional<HeadRows> queries_;
     std::vector<float> rope_, norms_;
     std::vector<double> token_type_;
-    LayerArrays arrays_;
-    std::optional<AttentionRows> rows_;
     LayerView view_;
+    std::optional<AttentionRows> rows_; ///< where the scorer reads queries
 };
 
 void check_removed(double removed) {
@@ -158,13 +157,17 @@ void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const do
     std::ranges::for_each(removed, check_removed);
     const GivenLayer held(*scorer, given);
     std::optional<PromptColumns> computed;
-    auto columns = given.memory
-                       ? given.memory->columns(held.view(), scorer->columns)
-                       : board_columns(scorer->columns, computed.emplace(held.view(), scorer->columns).columns());
-    LayerInputs inputs(held.view(), std::move(columns));
+    std::optional<BoardColumns> by_id;
+    HeldColumns remembered;
+    if (given.memory)
+        remembered = given.memory->columns(held.view(), held.rows(), scorer->columns);
+    else
+        by_id.emplace(scorer->columns, computed.emplace(held.view(), held.rows(), scorer->columns.ids()).columns());
+    const LayerColumns& columns = by_id ? static_cast<const LayerColumns&>(*by_id) : remembered;
+    PromptInput input(held.view(), held.rows(), columns);
     std::optional<ScorerRun> own;
     if (!scorer->shared) own.emplace(scorer->scorer);
-    LayerSelection selection(own ? *own : *scorer->shared, inputs.of(scorer->scorer));
+    LayerSelection selection(own ? *own : *scorer->shared, input.of(scorer->scorer));
     for (std::size_t b = 0; b < removed.size(); ++b) {
         selection.select(removed[b]);
         take(b, selection);
@@ -198,8 +201,7 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
         std::vector<std::uint64_t> all_counts;
         select(scorer, layer, {removed, budgets}, [&](std::size_t budget, const LayerSelection& selection) {
             for (std::size_t h = 0; h < heads; ++h)
-                for (const std::uint32_t i : top_k(selection.scores().subspan(h * n, n), selection.kept_per_head()[h]))
-                    all[(budget * heads + h) * n + i] = 1;
+                for (const std::uint32_t i : selection.kept(h)) all[(budget * heads + h) * n + i] = 1;
             all_counts.insert(all_counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());
             if (scores) all_scores.insert(all_scores.end(), selection.scores().begin(), selection.scores().end());
         });

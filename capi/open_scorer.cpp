@@ -29,9 +29,8 @@ std::string content_of(const Scorer& scorer) {
 } // namespace
 
 evl_scorer::evl_scorer(Scorer opened, bool published_)
-    : scorer(std::move(opened)), columns(scorer.columns().begin(), scorer.columns().end()), published(published_) {
-    std::ranges::sort(columns);
-    for (const ColumnId id : columns) {
+    : scorer(std::move(opened)), columns(scorer.columns()), published(published_) {
+    for (const ColumnId id : columns.ids()) {
         queries = std::max(queries, evictlab::columns::queries(id));
         wov_norm |= evictlab::columns::needs(id) == ColumnNeeds::wov_norm;
         for (auto at = std::optional(id); at; at = evictlab::columns::base(*at))
@@ -74,7 +73,7 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
 uint64_t evl_scorer_column_count(const evl_scorer* scorer) { return scorer ? scorer->columns.size() : 0; }
 
 const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index) {
-    return index < evl_scorer_column_count(scorer) ? columns::name(scorer->columns[index]).c_str() : nullptr;
+    return index < evl_scorer_column_count(scorer) ? columns::name(scorer->columns.ids()[index]).c_str() : nullptr;
 }
 
 const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer ? scorer->hash.c_str() : nullptr; }

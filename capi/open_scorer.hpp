@@ -11,7 +11,7 @@ struct evl_scorer {
     evl_scorer(evictlab::Scorer opened, bool published);
 
     evictlab::Scorer scorer;
-    std::vector<evictlab::ColumnId> columns;   ///< ascending
+    evictlab::ColumnPlaces columns;
     std::optional<evictlab::ScorerRun> shared; ///< where several threads may use one run at once
     std::size_t queries = 0;                   ///< the latest ones that it needs
     bool token_type = false, wov_norm = false;

@@ -85,7 +85,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
             std::ranges::move(split_scorer_list(list), std::back_inserter(names));
     else
         names.emplace_back("all");
-    names.emplace_back(protocol == "rescore" ? "random@seed" : "random");
+    names.emplace_back(protocol_info(protocol).rules == ScorerRules::seed ? "random@seed" : "random");
     std::vector<Scorer> scorers;
     const auto add = [&scorers](Scorer scorer) {
         if (!has_label(scorers, scorer.label())) scorers.push_back(std::move(scorer));

@@ -25,6 +25,7 @@
 #include "evolution/seed_journey.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 #include "report/bench_table.hpp"
@@ -144,7 +145,7 @@ int replay(const po::variables_map& values) {
     const std::string& name = values["replay"].as<std::string>();
     if (name != "seed-journey") throw UsageError(fmt::format("unknown replay '{}': there is seed-journey", name));
     const Suite suite = values.contains("suite") ? std::move(suites_from(values).front()) : make_suite("micro");
-    const FitnessEvaluator fitness(suite.search_traces(), retentions_from(values, usual_retentions("rescore")));
+    const RescoreFitness fitness(suite.search_traces(), retentions_from(values, usual_retentions("rescore")));
     print(evolution::journey_table(evolution::replay_seed_journey(fitness)));
     return exit_ok;
 }

@@ -12,8 +12,9 @@
 #include "cli/progress.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/captured_fitness.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
+#include "framework/fitness/prefill_fitness.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 
@@ -24,7 +25,9 @@ using Strings = std::vector<std::string>;
 
 /// "" asks for the suite's usual one.
 std::string measure_of(const Suite& suite, const std::string& asked, bool alone) {
-    const auto known = make_protocol(usual_protocol(suite), suite, {}, {})->measures();
+    std::vector<std::string> known;
+    for (const Measure measure : make_protocol(usual_protocol(suite), suite, {}, {})->measures())
+        known.emplace_back(to_string(measure));
     if (asked.empty()) return known.front();
     if (std::ranges::find(known, asked) != known.end()) return asked;
     if (!alone && !suite.captured()) return known.front();
@@ -34,13 +37,6 @@ std::string measure_of(const Suite& suite, const std::string& asked, bool alone)
 
 std::string measure_asked(const po::variables_map& values) {
     return values.contains("measure") ? values["measure"].as<std::string>() : "";
-}
-
-CapturedMeasure captured_measure(const std::string& name) {
-    for (const auto measure :
-         {CapturedMeasure::attention_loss, CapturedMeasure::output_error, CapturedMeasure::predicted_kl})
-        if (to_string(measure) == name) return measure;
-    throw UsageError(fmt::format("a search has no measure '{}'", name));
 }
 
 /// Of published rows.
@@ -65,9 +61,9 @@ ReferenceErrors best_of(const Bench& bench) {
 std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
                                     const std::vector<double>& retentions, std::span<const ColumnId> columns,
                                     std::size_t query_stride) {
-    if (!suite.captured()) return std::make_unique<FitnessEvaluator>(suite.search_traces(), retentions, columns);
-    return std::make_unique<CapturedFitness>(suite, retentions, columns, captured_measure(measure),
-                                             std::size_t{12} << 30, query_stride);
+    if (!suite.captured()) return std::make_unique<RescoreFitness>(suite.search_traces(), retentions, columns);
+    return std::make_unique<PrefillFitness>(suite, retentions, columns, evictlab::measure_of(measure).value(),
+                                            std::size_t{12} << 30, query_stride);
 }
 
 /// All that formulas of the run may read.
@@ -208,8 +204,8 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution
                 fmt::format("--{} '{}' {} (suite '{}')", space ? "tune" : "start", config.start, why, suite.name()));
         std::unique_ptr<Fitness> fitness;
         if (space)
-            fitness = std::make_unique<ScorerFitness>(suite, *space, search.retentions[s], search.measures[s],
-                                                      &interrupted());
+            fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s],
+                                                         &interrupted());
         else
             fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
         if (!search.relative()) return fitness;

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/json/one_of.hpp"
-#include "framework/protocols/names.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 
@@ -226,7 +226,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
-    bench.protocol = one_of(top.member("protocol"), protocol_names);
+    bench.protocol = one_of(top.member("protocol"), protocol_names());
     bench.retentions = read_retentions(top.member("retentions"));
     if (!first_schema) {
         read_measures(top, bench);

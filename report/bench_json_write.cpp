@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text/quoting.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 
@@ -73,7 +74,7 @@ std::string retention_key(double retention) {
 }
 
 bool is_captured(const Bench& bench) {
-    if (bench.protocol != "rescore") return true;
+    if (const ProtocolInfo* info = find_protocol(bench.protocol); info && info->needs_capture) return true;
     return std::ranges::any_of(bench.traces, [](const auto& traces) {
         return std::ranges::any_of(traces, [](const TraceLabel& trace) { return !trace.kind.empty(); });
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "report/leaderboard_text.hpp"
+#include "framework/protocols/protocol.hpp"
 
 #include <fmt/format.h>
 
@@ -120,16 +121,7 @@ std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std:
 } // namespace
 
 std::string protocol_note(std::string_view protocol) {
-    if (protocol == "rescore")
-        return "Protocol `rescore`: a scorer sees the statistics of every token up to and including the query that it "
-               "is then judged on, and an evicted token may come back at the next query.";
-    if (protocol == "prefill")
-        return "Protocol `prefill`: a scorer sees the prompt alone, once, at its end; the queries of the continuation, "
-               "which it has not seen, then judge what it kept, and evicted tokens never return.";
-    if (protocol == "decode")
-        return "Protocol `decode`: at a fixed capacity, a scorer sees statistics over the cached tokens alone, up to "
-               "the "
-               "newest query, again and again as tokens come in; later queries judge, and evicted tokens never return.";
+    if (const ProtocolInfo* info = find_protocol(protocol)) return std::string(info->note);
     return fmt::format("Protocol {}.", text::markdown_code(protocol));
 }
 

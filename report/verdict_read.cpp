@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/json/one_of.hpp"
-#include "framework/protocols/names.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "framework/suite/suite.hpp"
 #include "report/bench_json.hpp"
 #include "report/verdict.hpp"
@@ -82,7 +82,7 @@ Verdict verdict_from_json(const Json& json, const std::string& file) {
     verdict.suite = top.member("suite").member("name").text();
     verdict.suite_hash = named(top.member("suite").member("hash"));
     verdict.model = named(top.member("model"));
-    verdict.protocol = one_of(top.member("protocol"), protocol_names);
+    verdict.protocol = one_of(top.member("protocol"), protocol_names());
     verdict.retentions = read_retentions(top.member("retentions"));
     verdict.documents = read_documents(top.member("documents"));
     std::set<std::string> scorers;

@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/captured_fitness.hpp"
+#include "framework/fitness/prefill_fitness.hpp"
 
 namespace {
 
@@ -15,7 +15,7 @@ constexpr const char* texts[] = {
     "window_attn:64*(1 + 0.2*layer_ratio) + 0.05*window_max:64 - 0.01*key_norm",
 };
 
-void formulas(benchmark::State& state, CapturedMeasure measure) {
+void formulas(benchmark::State& state, Measure measure) {
     const Suite suite = make_suite("smollm2");
     std::vector<formula::Program> programs;
     std::vector<ColumnId> columns;
@@ -23,7 +23,7 @@ void formulas(benchmark::State& state, CapturedMeasure measure) {
         programs.emplace_back(formula::parse(text));
         columns.insert(columns.end(), programs.back().columns().begin(), programs.back().columns().end());
     }
-    const CapturedFitness fitness(suite, {0.25}, columns, measure);
+    const PrefillFitness fitness(suite, {0.25}, columns, measure);
     std::vector<FitnessJob> jobs;
     constexpr std::size_t count = 120;
     for (std::size_t i = 0; i < count; ++i) {
@@ -35,9 +35,7 @@ void formulas(benchmark::State& state, CapturedMeasure measure) {
         static_cast<double>(state.iterations()) * static_cast<double>(count), benchmark::Counter::kIsRate);
 }
 
-BENCHMARK_CAPTURE(formulas, attention_loss, CapturedMeasure::attention_loss)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-BENCHMARK_CAPTURE(formulas, output_error, CapturedMeasure::output_error)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(formulas, attention_loss, Measure::attention_loss)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(formulas, output_error, Measure::output_error)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 } // namespace

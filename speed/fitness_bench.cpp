@@ -5,7 +5,7 @@
 #include <random>
 
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/fitness.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 
 namespace {
 
@@ -23,7 +23,7 @@ constexpr const char* texts[] = {
 
 void formulas(benchmark::State& state) {
     const Suite suite = make_suite("micro");
-    const FitnessEvaluator fitness(suite.search_traces(), {0.25, 0.5, 0.75});
+    const RescoreFitness fitness(suite.search_traces(), {0.25, 0.5, 0.75});
     std::vector<formula::Program> programs;
     std::size_t nodes = 0;
     for (const char* text : texts) {

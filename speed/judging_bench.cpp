@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "framework/cut/rank_kernels.hpp"
-#include "framework/protocols/rescore.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "framework/scoring/layer_pass.hpp"
 #include "framework/suite/synthetic.hpp"
 
@@ -84,14 +84,14 @@ void count_tokens(benchmark::State& state, double tokens) {
 const std::vector<double> retentions{0.25, 0.5, 0.75};
 
 void judge(const std::vector<Scorer>& scorers) {
-    LayerJudge judge(scorers, retentions);
-    std::map<std::size_t, PluginError> failures;
-    judge.create_instances(failures);
-    JudgeHooks hooks;
+    const auto rescore = protocol_info("rescore").make({scorers, retentions});
+    ScorerFailures failures;
+    rescore->create_instances(failures);
+    ScorerHooks hooks;
     hooks.skip = [](std::size_t) { return false; };
     hooks.failed = [](std::size_t, const PluginError&) {};
     for (std::size_t layer = 0; layer < layers; ++layer)
-        benchmark::DoNotOptimize(judge.judge(recorded(), layer, hooks));
+        benchmark::DoNotOptimize(rescore->figures(recorded(), layer, hooks));
 }
 
 double seconds_to_judge(const std::vector<Scorer>& scorers) {

@@ -7,8 +7,10 @@
 #include <thread>
 
 #include "base/statistics/bootstrap.hpp"
+#include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
-#include "framework/protocols/captured_protocol.hpp"
+#include "framework/scoring/prompt_columns.hpp"
+#include "framework/scoring/scorer_run.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;
@@ -46,7 +48,7 @@ struct Opened {
 /// A layer of the shipped suite, its prompt alone.
 struct PromptLayer {
     TracePtr trace;
-    LayerTensors tensors;
+    OwnedLayer tensors;
     std::vector<float> norms;
     std::vector<std::uint8_t> token_type;
     evl_layer layer{};
@@ -57,7 +59,7 @@ struct PromptLayer {
         const CapturedTrace& captured = *trace->captured();
         const std::size_t number = captured.layers()[which];
         tensors = captured.load_layer(number);
-        norms = wov_norms(tensors.arrays(), captured.output_projections()->load(number));
+        norms = wov_norms(tensors.view(), captured.output_projections()->load(number));
         const std::size_t n = captured.prompt_len();
         for (std::size_t i = 0; i < n; ++i) token_type.push_back(static_cast<std::uint8_t>(captured.token_type()[i]));
         const LayerShape& s = tensors.shape;
@@ -114,19 +116,21 @@ Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const 
     const std::vector<std::filesystem::path> folders{plugin_folder};
     PluginHost host(folders);
     const Scorer scorer = make_scorer(text, host);
-    const std::vector<ColumnId> ids = columns_of({&scorer, 1});
-    const CapturedLayer layer(*prompt.trace->captured(), prompt.layer.layer, true);
-    PromptColumns columns(layer.view(), ids);
-    LayerInputs inputs(layer.view(), board_columns(ids, columns.columns()));
+    const ColumnPlaces places(scorer.columns());
+    const OwnedLayer layer = prompt.trace->captured()->load_layer(prompt.layer.layer, true);
+    const AttentionRows rows(layer.view());
+    PromptColumns columns(layer.view(), &rows, places.ids());
+    const BoardColumns by_id(places, columns.columns());
+    PromptInput input(layer.view(), &rows, by_id);
     const ScorerRun run(scorer);
-    LayerSelection selection(run, inputs.of(scorer));
+    LayerSelection selection(run, input.of(scorer));
     Kept kept;
     const std::size_t n = prompt.layer.tokens;
     for (const double share : removed) {
         selection.select(share);
         for (std::size_t h = 0; h < prompt.layer.kv_heads; ++h) {
             std::vector<std::uint8_t> mask(n);
-            for (const auto i : top_k(selection.scores().subspan(h * n, n), selection.kept_per_head()[h])) mask[i] = 1;
+            for (const auto i : selection.kept(h)) mask[i] = 1;
             kept.mask.insert(kept.mask.end(), mask.begin(), mask.end());
         }
         kept.counts.insert(kept.counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());

@@ -9,7 +9,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/captured_fitness.hpp"
+#include "framework/fitness/prefill_fitness.hpp"
 #include "framework/protocols/captured_protocol.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
@@ -55,7 +55,7 @@ struct MadeUpSuite {
 
 std::vector<double> numbers(const AlignedFloats& values) { return {values.begin(), values.end()}; }
 
-SlowLayer slow_layer(const CapturedTrace& trace, const LayerTensors& tensors, std::size_t layer) {
+SlowLayer slow_layer(const CapturedTrace& trace, const OwnedLayer& tensors, std::size_t layer) {
     const auto* projections = trace.output_projections();
     return {tensors, trace.prompt_len(), std::vector<double>(trace.token_type(), trace.token_type() + trace.seq_len()),
             projections ? numbers(projections->load(layer)) : std::vector<double>{}};
@@ -80,14 +80,14 @@ bool close(double a, double b) { return std::abs(a - b) <= agreement * std::max(
 
 TEST_CASE("columns at the end of a prompt are those of the slow judge") {
     const MadeUpSuite made;
-    const CapturedLayer layer(made.trace(), 3, false);
-    const LayerTensors tensors = made.trace().load_layer(3);
+    const OwnedLayer tensors = made.trace().load_layer(3);
+    const AttentionRows rows(tensors.view());
     const SlowLayer slow = slow_layer(made.trace(), tensors, 3);
     std::vector<std::string> names{"attn_entropy", "cumulative_attn", "recent_attn",  "relative_age",
                                    "token_type",   "window_max:5",    "window_std:5", "rank:cumulative_attn"};
     std::vector<ColumnId> ids;
     for (const auto& name : names) ids.push_back(columns::intern(name));
-    PromptColumns columns(layer.view(), ids);
+    PromptColumns columns(tensors.view(), &rows, ids);
     for (std::size_t c = 0; c < names.size(); ++c) {
         const auto expected = slow.column(names[c]);
         for (std::size_t a = 0; a < expected.size(); ++a)
@@ -102,18 +102,18 @@ TEST_CASE("attention loss and output error of any kept set are those of the slow
     const MadeUpSuite made;
     std::mt19937 random(7);
     for (const std::size_t number : {0, 3}) {
-        const CapturedLayer layer(made.trace(), number, false);
-        const LayerTensors tensors = made.trace().load_layer(number);
+        const OwnedLayer tensors = made.trace().load_layer(number);
+        const AttentionRows rows(tensors.view());
         const SlowLayer slow = slow_layer(made.trace(), tensors, number);
         OutputMetrics metrics;
-        const ContinuationDamage judge(layer.rows(), made.trace().prompt_len(), metrics.of(made.trace(), number));
-        JudgeScratch scratch;
+        const ContinuationDamage damage(rows, made.trace().prompt_len(), metrics.of(made.trace(), number));
+        DamageScratch scratch;
         for (const double share : {0.0, 0.04, 0.3, 0.7, 0.97, 1.0}) {
             Sets kept(2);
             for (auto& head : kept)
                 for (std::uint32_t j = 0; j < made.trace().prompt_len(); ++j)
                     if (double(random()) / double(random.max()) < share || share == 1) head.push_back(j);
-            const Damage fast = judge.judge(kept, scratch);
+            const Damage fast = damage.of(kept, scratch);
             const SlowDamage expected = slow.damage(kept);
             INFO("layer " << number << ", share kept " << share);
             CHECK(close(fast.attention_loss, expected.attention_loss));
@@ -133,7 +133,7 @@ TEST_CASE("a bench by prefill is the mean over layers of what the slow judge fin
         const auto kept_count = static_cast<std::size_t>(static_cast<double>(n) * (1.0 - (1.0 - retentions[r])));
         SlowDamage sum;
         for (const std::size_t number : {0, 3}) {
-            const LayerTensors tensors = made.trace().load_layer(number);
+            const OwnedLayer tensors = made.trace().load_layer(number);
             const SlowLayer slow = slow_layer(made.trace(), tensors, number);
             Sets kept;
             for (const auto& scores : slow.column("cumulative_attn")) kept.push_back(slow_top(scores, kept_count));
@@ -165,14 +165,14 @@ TEST_CASE("the predicted KL divergence is half the mean square of the responses 
     for (const auto& text : texts) programs.emplace_back(formula::parse(text));
     for (const auto& program : programs) jobs.push_back({&program, program.constants()});
     const std::vector<ColumnId> columns{columns::intern("cumulative_attn"), columns::intern("relative_age")};
-    const auto fast = CapturedFitness(made.suite, retentions, columns, CapturedMeasure::predicted_kl)
-                          .evaluate(SearchSplit::train, jobs);
+    const auto fast =
+        PrefillFitness(made.suite, retentions, columns, Measure::predicted_kl).evaluate(SearchSplit::train, jobs);
     for (std::size_t r = 0; r < retentions.size(); ++r) {
         const auto kept_count =
             static_cast<std::size_t>(static_cast<double>(made.trace().prompt_len()) * (1.0 - (1.0 - retentions[r])));
         Matrix sum(3, std::vector<double>(made.trace().seq_len() - made.trace().prompt_len()));
         for (const std::size_t number : {0, 3}) {
-            const LayerTensors tensors = made.trace().load_layer(number);
+            const OwnedLayer tensors = made.trace().load_layer(number);
             const SlowLayer slow = slow_layer(made.trace(), tensors, number);
             Sets kept;
             for (const auto& scores : slow.column("cumulative_attn")) kept.push_back(slow_top(scores, kept_count));
@@ -217,7 +217,7 @@ TEST_CASE("decode keeps, loses and errs as the slow judge does") {
             for (std::size_t r = 0; r < retentions.size(); ++r) {
                 SlowDamage sum;
                 for (const std::size_t number : {0, 3}) {
-                    const LayerTensors tensors = made.trace().load_layer(number);
+                    const OwnedLayer tensors = made.trace().load_layer(number);
                     const auto capacity =
                         static_cast<std::size_t>(static_cast<double>(n) * (1.0 - (1.0 - retentions[r])));
                     const SlowDamage damage =
@@ -289,17 +289,17 @@ TEST_CASE("a sliding window bounds what a query sees, in every protocol on captu
     options.sliding_layers = true;
     const Suite suite = open_captured_suite(folder.path, options);
     const CapturedTrace& trace = *suite.search_traces().train[0]->captured();
-    const LayerTensors tensors = trace.load_layer(3);
+    const OwnedLayer tensors = trace.load_layer(3);
     const SlowLayer slow = slow_layer(trace, tensors, 3);
-    const CapturedLayer layer(trace, 3, false);
+    const AttentionRows rows(tensors.view());
     OutputMetrics metrics;
-    const ContinuationDamage judge(layer.rows(), trace.prompt_len(), metrics.of(trace, 3));
-    JudgeScratch scratch;
+    const ContinuationDamage damage(rows, trace.prompt_len(), metrics.of(trace, 3));
+    DamageScratch scratch;
     const Sets kept{{0, 1, 30, 40, 48}, {2, 33, 47}};
-    CHECK(close(judge.judge(kept, scratch).output_error, slow.damage(kept).output_error));
-    CHECK(close(judge.judge(kept, scratch).attention_loss, slow.damage(kept).attention_loss));
+    CHECK(close(damage.of(kept, scratch).output_error, slow.damage(kept).output_error));
+    CHECK(close(damage.of(kept, scratch).attention_loss, slow.damage(kept).attention_loss));
     const std::vector<ColumnId> ids{columns::intern("cumulative_attn")};
-    PromptColumns columns(layer.view(), ids);
+    PromptColumns columns(tensors.view(), &rows, ids);
     const auto expected = slow.column("cumulative_attn");
     for (std::size_t j = 0; j < trace.prompt_len(); ++j)
         CHECK(close(columns.columns().view(0, 1).data[j], expected[1][j]));
@@ -381,11 +381,11 @@ TEST_CASE("the fast fitness of formulas is the bench's figure, in both measures"
         columns.insert(columns.end(), programs.back().columns().begin(), programs.back().columns().end());
     }
     for (const auto& program : programs) jobs.push_back({&program, program.constants()});
-    const CapturedFitness fitness(made.suite, retentions, columns, CapturedMeasure::output_error);
+    const PrefillFitness fitness(made.suite, retentions, columns, Measure::output_error);
     const Bench expected = bench(made.suite, texts);
     for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid}) {
         const auto errors = fitness.evaluate(split, jobs);
-        const auto losses = fitness.evaluate(split, jobs, CapturedMeasure::attention_loss);
+        const auto losses = fitness.evaluate(split, jobs, Measure::attention_loss);
         const auto s = static_cast<std::size_t>(split);
         for (std::size_t i = 0; i < texts.size(); ++i)
             for (std::size_t r = 0; r < retentions.size(); ++r) {
@@ -397,8 +397,8 @@ TEST_CASE("the fast fitness of formulas is the bench's figure, in both measures"
             }
     }
     const MadeUpSuite bare(list, 0);
-    CHECK_THROWS_WITH(CapturedFitness(bare.suite, retentions, columns, CapturedMeasure::output_error),
+    CHECK_THROWS_WITH(PrefillFitness(bare.suite, retentions, columns, Measure::output_error),
                       ContainsSubstring("no output projections"));
-    CHECK_THROWS_WITH(CapturedFitness(made.suite, retentions, columns, CapturedMeasure::attention_loss, 1000),
+    CHECK_THROWS_WITH(PrefillFitness(made.suite, retentions, columns, Measure::attention_loss, 1000),
                       ContainsSubstring("--patterns 1"));
 }

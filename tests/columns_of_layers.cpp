@@ -16,10 +16,10 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-LayerTensors made_layer(std::size_t window, float scale) {
+OwnedLayer made_layer(std::size_t window, float scale) {
     std::mt19937 random(3);
     std::normal_distribution<float> normal;
-    LayerTensors layer;
+    OwnedLayer layer;
     layer.shape = {4, 2, 50, 6};
     layer.q.resize(4 * 50 * 6);
     layer.k.resize(2 * 50 * 6);
@@ -35,7 +35,7 @@ LayerTensors made_layer(std::size_t window, float scale) {
 }
 
 /// x turned by RoPE's rotations of these positions, their mean.
-Numbers turned(const LayerTensors& layer, const Numbers& x, const std::vector<double>& positions) {
+Numbers turned(const OwnedLayer& layer, const Numbers& x, const std::vector<double>& positions) {
     const std::size_t half = layer.shape.dim / 2;
     Numbers out(x.size());
     for (const double position : positions)
@@ -47,19 +47,19 @@ Numbers turned(const LayerTensors& layer, const Numbers& x, const std::vector<do
     return out;
 }
 
-Numbers query(const LayerTensors& layer, std::size_t head, std::size_t i) {
+Numbers query(const OwnedLayer& layer, std::size_t head, std::size_t i) {
     const float* q = layer.q.data() + (head * layer.shape.tokens + i) * layer.shape.dim;
     return {q, q + layer.shape.dim};
 }
 
-double product(const LayerTensors& layer, const Numbers& q, std::size_t kv_head, std::size_t j) {
+double product(const OwnedLayer& layer, const Numbers& q, std::size_t kv_head, std::size_t j) {
     double sum = 0;
     for (std::size_t x = 0; x < q.size(); ++x)
         sum += q[x] * double(layer.k[(kv_head * layer.shape.tokens + j) * q.size() + x]);
     return sum;
 }
 
-bool sees(const LayerTensors& layer, std::size_t query, std::size_t key) {
+bool sees(const OwnedLayer& layer, std::size_t query, std::size_t key) {
     return layer.sliding_window == 0 || query - key < layer.sliding_window;
 }
 
@@ -70,7 +70,7 @@ void add_shares(const Numbers& masses, double weight, Numbers& out) {
 }
 
 /// Of the tokens that are cached after `seen` queries.
-Numbers replayed(const LayerTensors& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
+Numbers replayed(const OwnedLayer& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
                  std::size_t window, std::size_t count) {
     Numbers values(cached.size());
     const std::size_t group = layer.shape.group();
@@ -87,7 +87,7 @@ Numbers replayed(const LayerTensors& layer, const std::vector<std::size_t>& cach
     return values;
 }
 
-Numbers expected(const LayerTensors& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
+Numbers expected(const OwnedLayer& layer, const std::vector<std::size_t>& cached, std::size_t seen, std::size_t head,
                  std::size_t future, std::size_t sinks, double scale, bool covariance) {
     Numbers values(cached.size());
     const std::size_t group = layer.shape.group(), dim = layer.shape.dim;
@@ -122,7 +122,7 @@ Numbers expected(const LayerTensors& layer, const std::vector<std::size_t>& cach
     return values;
 }
 
-Numbers observed(const LayerTensors& layer, std::size_t seen, std::size_t head) {
+Numbers observed(const OwnedLayer& layer, std::size_t seen, std::size_t head) {
     const SlowLayer slow(layer, seen, {});
     Numbers sums = slow.column("cumulative_attn")[head];
     for (std::size_t j = 0; j < seen; ++j) {
@@ -152,14 +152,16 @@ TEST_CASE("at the end of a prompt, columns know the layer's softmax scale and sl
     const std::size_t window = GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{9}, std::size_t{30},
                                         std::size_t{49}, std::size_t{200});
     const float scale = GENERATE(0.05F, 0.4F, 1.3F);
-    const LayerTensors layer = made_layer(window, scale);
-    const AttentionRows rows(layer);
+    const OwnedLayer layer = made_layer(window, scale);
+    const AttentionRows rows(layer.view());
     const std::size_t n = 40;
     const std::vector<double> types(padded(50));
-    const LayerView view{&rows, 0, 1, n, types.data(), nullptr};
+    LayerView view = layer.view();
+    view.prompt = n;
+    view.token_type = types.data();
     const auto ids = interned({"observed_attn", "expected_attn", "expected_attn:future=20:sinks=2:mean",
                                "expected_attn:future=1:by_dim", "replayed_attn:16", "replayed_attn:all:count=7"});
-    PromptColumns computed(view, ids);
+    PromptColumns computed(view, &rows, ids);
     std::vector<std::size_t> cached(n);
     for (std::size_t j = 0; j < n; ++j) cached[j] = j;
     const double own = double(scale), by_dim = 1 / std::sqrt(6.0);
@@ -178,10 +180,11 @@ TEST_CASE("at the end of a prompt, columns know the layer's softmax scale and sl
 
 TEST_CASE("while decoding, they know them of what is still cached") {
     const std::size_t window = GENERATE(std::size_t{0}, std::size_t{12}, std::size_t{33});
-    const LayerTensors layer = made_layer(window, 0.7F);
-    const AttentionRows rows(layer);
+    const OwnedLayer layer = made_layer(window, 0.7F);
     const std::vector<double> types(padded(50));
-    const LayerView view{&rows, 0, 1, 40, types.data(), nullptr};
+    LayerView view = layer.view();
+    view.prompt = 40;
+    view.token_type = types.data();
     const auto ids = interned({"expected_attn:future=25", "replayed_attn:10"});
     ColumnBoard board(ids, 1, 50);
     CachedHead head(view, 1);

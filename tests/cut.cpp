@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "framework/cut/budget.hpp"
 #include "framework/cut/cutter.hpp"
 #include "framework/suite/trace.hpp"
 #include "tests/support/catch.hpp"

@@ -24,10 +24,10 @@ constexpr double precision = 1e-5;
 bool close(double a, double b) { return std::abs(a - b) <= precision * std::abs(b); }
 
 /// A layer whose queries give the heavy tokens e^gap times the attention of the others.
-LayerTensors peaked_layer(double gap, const std::vector<std::uint32_t>& heavy, std::size_t window = 0) {
+OwnedLayer peaked_layer(double gap, const std::vector<std::uint32_t>& heavy, std::size_t window = 0) {
     std::mt19937 random(11);
     std::normal_distribution<float> normal;
-    LayerTensors layer;
+    OwnedLayer layer;
     layer.shape = {4, 2, 60, 8};
     const LayerShape& s = layer.shape;
     layer.q.resize(s.query_heads * s.tokens * s.dim);
@@ -65,20 +65,20 @@ Sets random_sets(double share, const std::vector<std::uint32_t>& heavy, bool kee
     return kept;
 }
 
-void check(const LayerTensors& layer, const Sets& kept) {
+void check(const OwnedLayer& layer, const Sets& kept) {
     const std::size_t width = layer.shape.query_heads * layer.shape.dim, judged = layer.shape.tokens - prompt;
     const std::vector<float> projection = drawn(hidden * width, 3), sensitivity = drawn(probes * judged * width, 4);
     const SlowLayer slow(layer, prompt, {}, {projection.begin(), projection.end()});
     const OutputMetric metric = OutputMetric::of(projection, width);
-    const AttentionRows rows(layer);
-    const ContinuationDamage judge(rows, prompt, &metric, sensitivity);
-    JudgeScratch scratch;
-    const Damage damage = judge.judge(kept, scratch);
+    const AttentionRows rows(layer.view());
+    const ContinuationDamage fast(rows, prompt, &metric, sensitivity);
+    DamageScratch scratch;
+    const Damage damage = fast.of(kept, scratch);
     const SlowDamage expected = slow.damage(kept);
     CHECK(std::abs(damage.output_error - expected.output_error) <= precision * expected.output_error);
     CHECK(std::abs(damage.attention_loss - expected.attention_loss) <= precision * expected.attention_loss);
-    std::vector<float> responses(judge.responses());
-    judge.respond(scratch, responses);
+    std::vector<float> responses(fast.responses());
+    fast.respond(scratch, responses);
     double squares = 0;
     for (const auto& probe : slow.responses(kept, {sensitivity.begin(), sensitivity.end()}))
         for (const double response : probe) squares += response * response;
@@ -94,7 +94,7 @@ TEST_CASE("what is left of the attention may be as little as it likes") {
         for (const double gap : {0.0, 2.0, 4.0, 8.0, 16.0, 23.0, 30.0, 45.0, 69.0, 80.0, 88.0, 100.0})
             for (const double share : {0.2, 0.55, 0.7, 0.9, 1.0}) {
                 INFO("window " << window << ", gap " << gap << ", share kept of the others " << share);
-                const LayerTensors layer = peaked_layer(gap, heavy, window);
+                const OwnedLayer layer = peaked_layer(gap, heavy, window);
                 check(layer, random_sets(share, heavy, false, random));
             }
 }
@@ -106,22 +106,22 @@ TEST_CASE("what is lost of the attention may be as little as it likes") {
         for (const double gap : {0.0, 3.0, 6.0, 9.0, 12.0, 16.0, 20.0})
             for (const double share : {0.1, 0.4, 0.6, 0.95}) {
                 INFO("window " << window << ", gap " << gap << ", share kept of the others " << share);
-                const LayerTensors layer = peaked_layer(gap, heavy, window);
+                const OwnedLayer layer = peaked_layer(gap, heavy, window);
                 check(layer, random_sets(share, heavy, true, random));
             }
 }
 
 TEST_CASE("nothing kept of the prompt, and all of it") {
-    const LayerTensors layer = peaked_layer(90, {0, 12, 30});
+    const OwnedLayer layer = peaked_layer(90, {0, 12, 30});
     check(layer, Sets(2));
     Sets all(2);
     for (auto& head : all)
         for (std::uint32_t j = 0; j < prompt; ++j) head.push_back(j);
     const std::vector<float> projection = drawn(hidden * 32, 3);
     const OutputMetric metric = OutputMetric::of(projection, 32);
-    const AttentionRows rows(layer);
-    JudgeScratch scratch;
-    const Damage damage = ContinuationDamage(rows, prompt, &metric).judge(all, scratch);
+    const AttentionRows rows(layer.view());
+    DamageScratch scratch;
+    const Damage damage = ContinuationDamage(rows, prompt, &metric).of(all, scratch);
     CHECK(damage.output_error == 0);
     CHECK(damage.attention_loss == 0);
 }
@@ -159,7 +159,7 @@ TEST_CASE("decode: a cache with next to all of the attention, and one with next 
     rehash_suite(folder.path);
     const Suite suite = open_captured_suite(folder.path);
     const CapturedTrace& trace = *suite.search_traces().train[0]->captured();
-    const LayerTensors tensors = trace.load_layer(1);
+    const OwnedLayer tensors = trace.load_layer(1);
     const AlignedFloats projection = trace.output_projections()->load(1);
     const SlowLayer slow(tensors, shapes[0].prompt, std::vector<double>(shapes[0].tokens),
                          {projection.begin(), projection.end()});

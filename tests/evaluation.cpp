@@ -7,7 +7,7 @@
 
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/fitness.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/scorers/published.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
@@ -101,7 +101,7 @@ TEST_CASE("The fitness of a formula is its bench error, whatever it is evaluated
     scorers.push_back(
         Scorer::from_formula("entropy", formula::parse("attn_entropy - token_type*layer_idx/num_layers")));
     const Bench bench = run_bench(suite, scorers);
-    const FitnessEvaluator fitness(suite.search_traces(), {0.25, 0.5, 0.75});
+    const RescoreFitness fitness(suite.search_traces(), {0.25, 0.5, 0.75});
     std::vector<FitnessJob> jobs;
     for (const Scorer& scorer : scorers) jobs.push_back({&scorer.program(), scorer.program().constants()});
     for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid}) {
@@ -144,7 +144,7 @@ TEST_CASE("Sizes that make no suite are refused with what is possible") {
 }
 
 TEST_CASE("A search that would not fit in memory is refused with a size that does") {
-    CHECK_THROWS_WITH(FitnessEvaluator(make_suite("micro").search_traces(), {0.5}, {}, 1000),
+    CHECK_THROWS_WITH(RescoreFitness(make_suite("micro").search_traces(), {0.5}, {}, 1000),
                       ContainsSubstring("--patterns"));
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "evolution/run.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/refused_run.hpp"
 #include "tests/support/small_runs.hpp"
@@ -51,7 +52,7 @@ public:
 
 private:
     Suite suite_ = small_micro();
-    FitnessEvaluator fitness_{suite_.search_traces(), {0.5}};
+    RescoreFitness fitness_{suite_.search_traces(), {0.5}};
 };
 
 /// A mount cannot be turned so by hand while a file on it is open for writing, as a run's lock is.

@@ -11,6 +11,7 @@
 
 #include "evolution/run.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faulty_files.hpp"
 #include "tests/support/small_runs.hpp"
@@ -91,7 +92,7 @@ private:
         sizes.seq_len = 16;
         sizes.num_layers = 1;
         const Suite suite = make_suite("micro", sizes);
-        const FitnessEvaluator fitness(suite.search_traces(), {0.5});
+        const RescoreFitness fitness(suite.search_traces(), {0.5});
         evolution::RunSetup setup = tiny_setup(suite);
         if (plan.until) setup.limits.generations = plan.until;
         auto store = resumes ? RunStore::resume(file, files) : RunStore::create(file, files);

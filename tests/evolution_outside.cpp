@@ -5,6 +5,7 @@
 
 #include "evolution/model_gate.hpp"
 #include "evolution/run.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/suite/suite.hpp"
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
@@ -25,8 +26,8 @@ const Suite& small_suite() {
     return suite;
 }
 
-const FitnessEvaluator& small_fitness() {
-    static const FitnessEvaluator fitness(small_suite().search_traces(), retentions);
+const RescoreFitness& small_fitness() {
+    static const RescoreFitness fitness(small_suite().search_traces(), retentions);
     return fitness;
 }
 

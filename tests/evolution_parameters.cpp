@@ -64,8 +64,8 @@ RunSetup setup_for(const std::string& scorer, const Suite& suite, std::uint32_t 
 }
 
 RunResult run(const RunSetup& setup, const Suite& suite, const fs::path& file, const RunHooks& hooks = {}) {
-    const ScorerFitness fitness(suite, *setup.config.space, retentions, suite.captured() ? "output_error" : "",
-                                hooks.stop);
+    const ParameterFitness fitness(suite, *setup.config.space, retentions, suite.captured() ? "output_error" : "",
+                                   hooks.stop);
     auto store = fs::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
     return run_evolution(setup, fitness, store, hooks);
 }
@@ -108,7 +108,7 @@ TEST_CASE("a space says what cannot be tuned") {
 TEST_CASE("figures of a scorer are those of a bench, one split at a time, and refusals are told") {
     const Suite& suite = captured().suite;
     const ParameterSpace space = space_of(snapkv);
-    const ScorerFitness fitness(suite, space, retentions, "output_error", nullptr);
+    const ParameterFitness fitness(suite, space, retentions, "output_error", nullptr);
     const std::vector<std::vector<double>> sets{{8, 5, 0}, {8, 4, 0}, {12, 3, 1}, {36, 5, 0}};
     std::vector<FitnessJob> jobs;
     for (const auto& set : sets) jobs.push_back({nullptr, set});
@@ -237,7 +237,7 @@ TEST_CASE("a judge is asked about the scorer by its name") {
     VerdictJudge asked({judge.command("is plain"), retentions, std::chrono::seconds(20)}, verdicts);
     Outside outside;
     outside.judge = &asked;
-    const ScorerFitness fitness(captured().suite, *setup.config.space, retentions, "output_error", nullptr);
+    const ParameterFitness fitness(captured().suite, *setup.config.space, retentions, "output_error", nullptr);
     const RunResult result = run_evolution(setup, fitness, store, {}, outside);
     const double length = double(std::string(snapkv).size()); // what the acting judge goes by
     CHECK(result.state.champions.front().verdict->train.by_document ==

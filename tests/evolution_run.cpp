@@ -9,6 +9,7 @@
 
 #include "evolution/run.hpp"
 #include "evolution/variation/operator.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/suite/suite.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/small_runs.hpp"
@@ -25,9 +26,9 @@ namespace {
 
 const std::vector<double> retentions{0.25, 0.5, 0.75};
 
-const FitnessEvaluator& small_fitness() {
+const RescoreFitness& small_fitness() {
     static const Suite suite = test::small_micro();
-    static const FitnessEvaluator fitness(suite.search_traces(), retentions);
+    static const RescoreFitness fitness(suite.search_traces(), retentions);
     return fitness;
 }
 
@@ -331,7 +332,7 @@ TEST_CASE("another test split changes nothing in a run") {
     for (const std::uint64_t offset : {0, 500}) {
         const Suite suite = test::small_micro(offset);
         suites.insert(suite.hash());
-        const FitnessEvaluator fitness(suite.search_traces(), retentions);
+        const RescoreFitness fitness(suite.search_traces(), retentions);
         const fs::path file = file_in(folder, std::to_string(offset) + ".json");
         auto store = state::RunStore::create(file);
         run_evolution(small_setup(), fitness, store);

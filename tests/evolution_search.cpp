@@ -13,7 +13,8 @@
 #include "evolution/run.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/suites.hpp"
-#include "framework/fitness/captured_fitness.hpp"
+#include "framework/fitness/prefill_fitness.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_search.hpp"
 #include "tests/support/small_runs.hpp"
@@ -31,7 +32,7 @@ namespace {
 const std::vector<double> retentions{0.25, 0.5};
 
 struct Captured : test::SmallCaptured {
-    CapturedFitness fitness{suite, retentions, columns(), CapturedMeasure::output_error};
+    PrefillFitness fitness{suite, retentions, columns(), Measure::output_error};
 
     static std::vector<ColumnId> columns() {
         std::vector<ColumnId> ids = columns::of_the_seed();
@@ -152,7 +153,7 @@ TEST_CASE("formulas that keep the same tokens have the same hash, and others ano
     options.patterns = 2;
     options.seq_len = 32;
     const Suite micro = make_suite("micro", options);
-    const FitnessEvaluator rescore(micro.search_traces(), retentions);
+    const RescoreFitness rescore(micro.search_traces(), retentions);
     for (const Fitness* fitness :
          {static_cast<const Fitness*>(&rescore), static_cast<const Fitness*>(&captured().fitness)}) {
         const auto hash = [&](const char* text) {
@@ -167,7 +168,7 @@ TEST_CASE("formulas that keep the same tokens have the same hash, and others ano
 }
 
 TEST_CASE("a race drops who falls behind, and measures the others as ever") {
-    const CapturedFitness& fitness = captured().fitness;
+    const PrefillFitness& fitness = captured().fitness;
     const formula::Program good(formula::parse("window_attn:16")), bad(formula::parse("0 - window_attn:16"));
     const std::vector<FitnessJob> jobs{{&good, good.constants()}, {&bad, bad.constants()}};
     const auto whole = fitness.evaluate(SearchSplit::train, jobs);

@@ -51,7 +51,7 @@ struct Tuning {
         setup.identity = identity_on(suite);
         setup.identity.plugins["tunable"] = loaded->file_sha256();
         setup.limits.generations = generations;
-        const ScorerFitness fitness(suite, *setup.config.space, retentions, "", nullptr);
+        const ParameterFitness fitness(suite, *setup.config.space, retentions, "", nullptr);
         auto store = fs::exists(state) ? state::RunStore::resume(state) : state::RunStore::create(state);
         RunHooks hooks;
         hooks.on_generation = [&](const RunProgress& progress) {

@@ -35,7 +35,7 @@ void tune(const Suite& suite, const fs::path& file, std::uint32_t generations) {
     setup.config.tuned = 0;
     setup.identity = test::identity_on(suite);
     setup.limits.generations = generations;
-    const ScorerFitness fitness(suite, *setup.config.space, retentions, "output_error", nullptr);
+    const ParameterFitness fitness(suite, *setup.config.space, retentions, "output_error", nullptr);
     auto store = fs::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
     run_evolution(setup, fitness, store);
 }

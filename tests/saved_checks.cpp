@@ -3,6 +3,7 @@
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "state/document.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/process.hpp"
@@ -55,8 +56,8 @@ RunSetup parameters(std::uint32_t generations) {
 
 std::unique_ptr<Fitness> fitness_of(const RunSetup& setup) {
     if (setup.config.space)
-        return std::make_unique<ScorerFitness>(suite(), *setup.config.space, retentions, "", nullptr);
-    return std::make_unique<FitnessEvaluator>(suite().search_traces(), retentions);
+        return std::make_unique<ParameterFitness>(suite(), *setup.config.space, retentions, "", nullptr);
+    return std::make_unique<RescoreFitness>(suite().search_traces(), retentions);
 }
 
 void go_on(const RunSetup& setup, const fs::path& file) {

@@ -7,6 +7,7 @@
 
 #include "evolution/seed_journey.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace evictlab;
@@ -17,7 +18,7 @@ namespace {
 const std::vector<JourneyRow>& rows() {
     static const std::vector<JourneyRow> replayed = [] {
         const Suite suite = make_suite("micro");
-        return replay_seed_journey(FitnessEvaluator(suite.search_traces(), {0.25, 0.5, 0.75}));
+        return replay_seed_journey(RescoreFitness(suite.search_traces(), {0.25, 0.5, 0.75}));
     }();
     return replayed;
 }

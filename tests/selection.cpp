@@ -12,8 +12,10 @@
 
 #include "framework/suite/trace.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/made_columns.hpp"
 
 using namespace evictlab;
+using test::MadeColumns;
 
 namespace {
 
@@ -28,6 +30,7 @@ PluginHost& host() {
 struct TestLayer {
     std::size_t tokens;
     std::vector<double> values;
+    MadeColumns columns;
     LayerInput input;
 
     explicit TestLayer(std::size_t n) : tokens(n), values(2 * n + row_padding) {
@@ -37,7 +40,8 @@ struct TestLayer {
         input.num_layers = 30;
         input.heads = 2;
         input.tokens = input.sequence_len = n;
-        input.columns = [this](ColumnId) { return ColumnValues{values.data(), static_cast<std::ptrdiff_t>(tokens)}; };
+        columns.of = [this](ColumnId) { return ColumnValues{values.data(), static_cast<std::ptrdiff_t>(tokens)}; };
+        input.columns = &columns;
     }
 };
 
@@ -215,7 +219,9 @@ TEST_CASE("every head is sure of its share, whatever the base keeps always or ev
         LayerInput input;
         input.heads = heads;
         input.tokens = input.sequence_len = n;
-        input.columns = [&](ColumnId) { return ColumnValues{scores.data(), static_cast<std::ptrdiff_t>(n)}; };
+        MadeColumns columns;
+        columns.of = [&](ColumnId) { return ColumnValues{scores.data(), static_cast<std::ptrdiff_t>(n)}; };
+        input.columns = &columns;
         const double removed = double(1 + random() % 19) / 20, alpha = double(random() % 11) / 10;
         const std::size_t kept = kept_count_for_removed(n, removed);
         const std::string base = "(=value_norm)"; // any column will do: all are the scores
@@ -266,9 +272,7 @@ TEST_CASE("CriticalKV leaves what its base always keeps or evicts first, even wh
     TestLayer layer(20);
     std::vector<double> zeros(40 + row_padding);
     const ColumnId norm = columns::intern("wov_norm");
-    layer.input.columns = [&](ColumnId id) {
-        return ColumnValues{id == norm ? zeros.data() : layer.values.data(), 20};
-    };
+    layer.columns.of = [&](ColumnId id) { return ColumnValues{id == norm ? zeros.data() : layer.values.data(), 20}; };
     for (const char* wrapper : {"criticalkv@kvpress", "criticaladakv@kvpress"}) {
         const auto selected =
             select(std::string(wrapper) + "(=if(key_norm < 0.35, keep, if(key_norm > 1.85, drop, key_norm)))",

@@ -87,7 +87,7 @@ TEST_CASE("Every stored type is read to the same values") {
         const CapturedTrace trace(folder / "t.safetensors");
         REQUIRE(trace.layers().size() == 2);
         for (const std::size_t layer : trace.layers()) {
-            const LayerTensors tensors = trace.load_layer(layer);
+            const OwnedLayer tensors = trace.load_layer(layer);
             const std::string prefix = "layers." + std::to_string(layer) + ".";
             CHECK(tensors.shape == LayerShape{4, 2, 24, 6});
             CHECK(reinterpret_cast<std::uintptr_t>(tensors.k.data()) % 64 == 0);
@@ -95,7 +95,7 @@ TEST_CASE("Every stored type is read to the same values") {
             check_same(tensors.k, made.values.at(prefix + "k"));
             check_same(tensors.v, made.values.at(prefix + "v"));
             check_same(tensors.rope_inv_freq, made.values.at(prefix + "rope_inv_freq"));
-            check_same(tensors.wov_l1, made.values.at(prefix + "wov_l1"));
+            check_same(tensors.wov_norm, made.values.at(prefix + "wov_l1"));
             CHECK(tensors.rope_scale == 1);
             CHECK(tensors.softmax_scale == 0.4f);
         }
@@ -159,7 +159,7 @@ TEST_CASE("What a trace may lack is told") {
     CHECK(trace.token_type()[5] == 0);
     CHECK(!trace.has_wov_l1(1));
     CHECK(trace.has_wov_l1(4));
-    CHECK(trace.load_layer(1).wov_l1.empty());
+    CHECK(trace.load_layer(1).wov_norm.empty());
     CHECK(trace.load_layer(4).rope_scale == 1.25f);
 }
 

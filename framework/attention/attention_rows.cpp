@@ -8,7 +8,7 @@
 
 namespace evictlab {
 
-AttentionRows::AttentionRows(const LayerArrays& layer)
+AttentionRows::AttentionRows(const LayerView& layer)
     : layer_(layer), stride_(padded_columns(layer.shape.tokens)),
       keys_(layer.shape.kv_heads * layer.shape.dim * stride_) {
     const std::size_t dim = layer.shape.dim;

@@ -12,19 +12,18 @@ namespace evictlab {
 /// arrays.
 class AttentionRows {
 public:
-    explicit AttentionRows(const LayerArrays& layer);
-    explicit AttentionRows(const LayerTensors& layer) : AttentionRows(layer.arrays()) {}
+    explicit AttentionRows(const LayerView& layer);
 
     /// Floats a row: the tokens, padded.
     std::size_t stride() const { return stride_; }
-    const LayerArrays& layer() const { return layer_; }
-    /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerArrays::first_query) on, into
+    const LayerView& layer() const { return layer_; }
+    /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerView::first_query) on, into
     /// out[count][stride()]: the softmax over the keys that query i sees (causal, and within the sliding window where
     /// there is one), 0 at all others.
     void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
 
 private:
-    LayerArrays layer_;
+    LayerView layer_;
     std::size_t stride_;
     AlignedFloats keys_; ///< [kv_heads][dim][stride]
 };

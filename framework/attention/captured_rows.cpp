@@ -2,7 +2,6 @@
 #include "framework/attention/captured_rows.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "framework/attention/attention_rows.hpp"
@@ -15,14 +14,13 @@ constexpr std::size_t block = 32; // queries whose rows are computed together
 
 class CapturedRows final : public LayerReader {
 public:
-    explicit CapturedRows(LayerTensors layer)
-        : layer_(std::move(layer)), attention_(layer_), stride_(padded(layer_.shape.tokens)),
+    explicit CapturedRows(OwnedLayer layer)
+        : layer_(std::move(layer)), attention_(layer_.view()), stride_(padded(layer_.shape.tokens)),
           key_norm_(layer_.shape.kv_heads * stride_), rows_(layer_.shape.kv_heads * stride_),
           by_query_head_(layer_.shape.query_heads * block * attention_.stride()) {
-        const LayerShape& shape = layer_.shape;
-        for (std::size_t head = 0; head < shape.kv_heads; ++head)
-            for (std::size_t token = 0; token < shape.tokens; ++token)
-                key_norm_[head * stride_ + token] = norm(layer_.k.data() + (head * shape.tokens + token) * shape.dim);
+        for (std::size_t head = 0; head < layer_.shape.kv_heads; ++head)
+            std::ranges::copy(attention_.layer().key_norms(head, layer_.shape.tokens),
+                              key_norm_.begin() + static_cast<std::ptrdiff_t>(head * stride_));
     }
 
     const double* key_norm() const override { return key_norm_.data(); }
@@ -42,19 +40,13 @@ public:
     }
 
 private:
-    double norm(const float* key) const {
-        double squares = 0;
-        for (std::size_t t = 0; t < layer_.shape.dim; ++t) squares += static_cast<double>(key[t]) * key[t];
-        return std::sqrt(squares);
-    }
-
     void compute_block(std::size_t first) {
         const std::size_t count = std::min(block, layer_.shape.tokens - first);
         for (std::size_t head = 0; head < layer_.shape.query_heads; ++head)
             attention_.compute(head, first, count, by_query_head_.data() + head * block * attention_.stride());
     }
 
-    LayerTensors layer_;
+    OwnedLayer layer_;
     AttentionRows attention_;
     std::size_t stride_;
     std::vector<double> key_norm_, rows_; ///< [kv_heads][stride]
@@ -64,7 +56,7 @@ private:
 
 } // namespace
 
-std::unique_ptr<LayerReader> make_captured_rows(LayerTensors layer) {
+std::unique_ptr<LayerReader> make_captured_rows(OwnedLayer layer) {
     return std::make_unique<CapturedRows>(std::move(layer));
 }
 

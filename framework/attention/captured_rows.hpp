@@ -10,6 +10,6 @@ namespace evictlab {
 
 /// Head g's row is the mean, over the query heads that read KV head g, of their attention over the keys that the layer
 /// lets the query see; keys outside a sliding window have 0.
-std::unique_ptr<LayerReader> make_captured_rows(LayerTensors layer);
+std::unique_ptr<LayerReader> make_captured_rows(OwnedLayer layer);
 
 } // namespace evictlab

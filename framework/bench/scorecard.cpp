@@ -16,7 +16,6 @@
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/damage/continuation_damage.hpp"
-#include "framework/protocols/names.hpp"
 #include "framework/protocols/protocol.hpp"
 
 namespace evictlab {
@@ -36,7 +35,7 @@ public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
-                                  options.for_search ? options.measure : "")),
+                                  options.for_search ? measure_of(options.measure) : std::nullopt)),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
@@ -47,7 +46,7 @@ public:
     }
 
     Bench run() {
-        const std::vector<std::size_t> measures = ordered_measures();
+        const std::vector<Measure> measures = ordered_measures();
         protocol_->create_instances(failures_);
         for (const auto& [scorer, error] : failures_) failed_at_[scorer] = 0;
         const auto work = [this] {
@@ -77,7 +76,7 @@ private:
         TracePtr trace;
         std::size_t first_task, layers;
         std::size_t layers_done = 0;
-        std::vector<double> foretold{}; ///< predicted_kl, [row][retention], once all layers are done
+        std::vector<std::vector<double>> predicted{}; ///< predicted_kl, [row][retention], once all layers are done
     };
 
     void add_trace(Split split, const TracePtr& trace) {
@@ -96,7 +95,7 @@ private:
 
     void run_task(std::size_t index) {
         const Task& task = tasks_[index];
-        JudgeHooks hooks;
+        ScorerHooks hooks;
         hooks.stop = options_.stop;
         hooks.skip = [this, index](std::size_t scorer) {
             const std::lock_guard lock(mutex_);
@@ -108,61 +107,59 @@ private:
             failed_at_[scorer] = index; // of several failures the first in the suite's order is told
             failures_.insert_or_assign(scorer, std::move(error));
         };
-        figures_[index] = protocol_->judge(*traces_[task.trace].trace, task.layer, hooks);
+        figures_[index] = protocol_->figures(*traces_[task.trace].trace, task.layer, hooks);
         const std::lock_guard lock(mutex_);
-        if (++traces_[task.trace].layers_done == traces_[task.trace].layers) foretell(traces_[task.trace]);
+        if (++traces_[task.trace].layers_done == traces_[task.trace].layers) predict(traces_[task.trace]);
         done_cost_ += task.cost;
         if (options_.progress) options_.progress(done_cost_, total_cost_);
     }
 
     /// Sums the responses of a finished trace over its layers, in their order, and lets go of them.
-    void foretell(TraceSlot& slot) {
+    void predict(TraceSlot& slot) {
         const std::size_t count = protocol_->responses(*slot.trace);
         if (count == 0) return;
-        std::vector<float> sums = std::move(figures_[slot.first_task].responses);
-        for (std::size_t task = slot.first_task + 1; task < slot.first_task + slot.layers; ++task) {
-            const std::vector<float> more = std::move(figures_[task].responses);
-            for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += more[i];
+        for (std::size_t row = 0; row < figures_[slot.first_task].size(); ++row) {
+            std::vector<float> sums = std::move(figures_[slot.first_task][row].responses);
+            for (std::size_t task = slot.first_task + 1; task < slot.first_task + slot.layers; ++task) {
+                const std::vector<float> more = std::move(figures_[task][row].responses);
+                for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += more[i];
+            }
+            auto& predicted = slot.predicted.emplace_back();
+            for (std::size_t at = 0; at < sums.size(); at += count)
+                predicted.push_back(predicted_kl(std::span(sums).subspan(at, count)));
         }
-        for (std::size_t at = 0; at < sums.size(); at += count)
-            slot.foretold.push_back(predicted_kl(std::span(sums).subspan(at, count)));
     }
 
     /// The protocol's measures, that asked for in front.
-    std::vector<std::size_t> ordered_measures() const {
-        const std::vector<std::string> names = protocol_->measures();
-        std::vector<std::size_t> order(names.size());
-        std::iota(order.begin(), order.end(), std::size_t{0});
+    std::vector<Measure> ordered_measures() const {
+        std::vector<Measure> order = protocol_->measures();
         if (options_.measure.empty()) return order;
-        const auto at = std::ranges::find(names, options_.measure);
-        if (at == names.end())
+        const auto at = std::ranges::find(order, options_.measure, [](Measure m) { return to_string(m); });
+        if (at == order.end()) {
+            std::vector<std::string_view> names;
+            for (const Measure measure : order) names.push_back(to_string(measure));
             throw UsageError(fmt::format("suite '{}' by protocol {} has no measure '{}'; there is {}", suite_.name(),
                                          protocol_->name(), options_.measure, fmt::join(names, ", ")));
-        std::swap(order[0], order[static_cast<std::size_t>(at - names.begin())]);
+        }
+        std::iter_swap(order.begin(), at);
         return order;
     }
 
     std::size_t retentions() const { return options_.retentions.size(); }
-    /// Figures of a row: its errors [measure][retention], and the ledger's two lines.
-    double figure(std::size_t task, std::size_t row, std::size_t line, std::size_t retention) const {
-        const std::size_t lines = protocol_->measures().size() + (protocol_->keeps_ledger() ? 2 : 0);
-        return figures_[task].values[(row * lines + line) * retentions() + retention];
-    }
 
-    std::vector<double> trace_errors(const TraceSlot& slot, std::size_t row, std::size_t measure) const {
-        if (protocol_->measures()[measure] == responses_measure) {
-            const auto first = slot.foretold.begin() + static_cast<std::ptrdiff_t>(row * retentions());
-            return {first, first + static_cast<std::ptrdiff_t>(retentions())};
-        }
+    std::vector<double> trace_errors(const TraceSlot& slot, std::size_t row, Measure measure) const {
+        if (measure == Measure::predicted_kl) return slot.predicted[row];
         std::vector<double> mean(retentions(), 0);
-        for (std::size_t layer = 0; layer < slot.layers; ++layer)
-            for (std::size_t r = 0; r < retentions(); ++r) mean[r] += figure(slot.first_task + layer, row, measure, r);
+        for (std::size_t layer = 0; layer < slot.layers; ++layer) {
+            const std::vector<double>& errors = figures_[slot.first_task + layer][row].errors(measure);
+            for (std::size_t r = 0; r < retentions(); ++r) mean[r] += errors[r];
+        }
         for (double& error : mean) error /= static_cast<double>(slot.layers);
         return mean;
     }
 
     /// Means in a fixed order: rows and heads (in the judge), layers, traces, retentions.
-    SplitErrors split_errors(Split split, std::size_t row, std::size_t measure) const {
+    SplitErrors split_errors(Split split, std::size_t row, Measure measure) const {
         SplitErrors out;
         out.by_retention.assign(retentions(), 0);
         for (const TraceSlot& slot : traces_) {
@@ -182,14 +179,13 @@ private:
     }
 
     std::vector<double> retention_used(Split split, std::size_t row) const {
-        const std::size_t kept_line = protocol_->measures().size();
         std::vector<double> used;
         for (std::size_t r = 0; r < retentions(); ++r) {
             double kept = 0, cached = 0;
             for (const TraceSlot& slot : traces_) {
                 for (std::size_t layer = 0; slot.split == split && layer < slot.layers; ++layer) {
-                    kept += figure(slot.first_task + layer, row, kept_line, r);
-                    cached += figure(slot.first_task + layer, row, kept_line + 1, r);
+                    kept += figures_[slot.first_task + layer][row].kept[r];
+                    cached += figures_[slot.first_task + layer][row].cached[r];
                 }
             }
             used.push_back(cached > 0 ? kept / cached : 0);
@@ -204,9 +200,9 @@ private:
         for (const TraceSlot& slot : traces_) {
             for (std::size_t task = slot.first_task; slot.split == split && task < slot.first_task + slot.layers;
                  ++task) {
-                if (figures_[task].continuation_kept.empty()) return {};
-                for (std::size_t r = 0; r < retentions(); ++r)
-                    kept[r] += figures_[task].continuation_kept[row * retentions() + r];
+                const std::vector<double>& of_layer = figures_[task][row].continuation_kept;
+                if (of_layer.empty()) return {};
+                for (std::size_t r = 0; r < retentions(); ++r) kept[r] += of_layer[r];
                 ++layers;
             }
         }
@@ -215,15 +211,15 @@ private:
         return kept;
     }
 
-    Bench collect(const std::vector<std::size_t>& measures) const {
-        const std::vector<std::string> names = protocol_->measures(), bounds = protocol_->bounds();
+    Bench collect(const std::vector<Measure>& measures) const {
+        const std::vector<std::string> bounds = protocol_->bounds();
         Bench bench;
         bench.suite = suite_.name();
         bench.suite_hash = suite_.hash();
         bench.suite_parameters_json = suite_.parameters_json();
         bench.protocol = protocol_->name();
-        bench.measure = names[measures[0]];
-        for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.push_back(names[measures[m]]);
+        bench.measure = to_string(measures[0]);
+        for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.emplace_back(to_string(measures[m]));
         bench.retentions = options_.retentions;
         for (const TraceSlot& slot : traces_) {
             const CapturedTrace* captured = slot.trace->captured();

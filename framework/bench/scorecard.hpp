@@ -77,6 +77,9 @@ struct BenchOptions {
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
 };
 
+/// A bench has no more retentions: its results are read again within limits.
+inline constexpr std::size_t most_retentions = 512;
+
 /// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
 /// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
 /// that it cannot run.

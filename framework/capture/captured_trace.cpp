@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "framework/attention/captured_rows.hpp"
+#include "framework/attention/wov_norms.hpp"
+#include "framework/capture/captured_suite.hpp"
 #include "framework/capture/float_tensor.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/capture/trace_metadata.hpp"
@@ -222,12 +224,12 @@ AlignedFloats CapturedTrace::load_sensitivity(std::size_t layer) const {
     return tensor ? load_floats(*tensors_, *tensor) : AlignedFloats{};
 }
 
-LayerTensors CapturedTrace::load_layer(std::size_t layer) const {
+OwnedLayer CapturedTrace::load_layer(std::size_t layer, bool wov_norms) const {
     const std::size_t index = index_of(layer);
     const auto stored = [&](std::string_view what) {
         return load_stored(*tensors_, tensors_->at(tensor_name(layer, what)));
     };
-    LayerTensors out;
+    OwnedLayer out;
     out.shape = shapes_[index];
     out.q = stored("q");
     out.k = stored("k");
@@ -238,24 +240,16 @@ LayerTensors CapturedTrace::load_layer(std::size_t layer) const {
         out.rope_scale = load_floats(*tensors_, *scale).front();
     out.softmax_scale = softmax_scale_;
     out.sliding_window = sliding_windows_[index];
+    out.layer = layer;
+    out.num_layers = num_layers_;
+    out.prompt = prompt_len_;
+    out.token_type = token_type_.data();
     if (const TensorInfo* norms = tensors_->find(tensor_name(layer, "wov_l1"))) {
         const AlignedFloats values = load_floats(*tensors_, *norms);
-        out.wov_l1.assign(values.begin(), values.end());
+        out.wov_norm.assign(values.begin(), values.end());
+    } else if (wov_norms && output_projections() && output_projections()->has(layer)) {
+        out.wov_norm = evictlab::wov_norms(out.view(), output_projections()->load(layer));
     }
-    return out;
-}
-
-LayerArrays LayerTensors::arrays() const {
-    LayerArrays out;
-    out.shape = shape;
-    out.q = q.data();
-    out.k = k.data();
-    out.v = v.data();
-    out.q_stride = out.k_stride = out.v_stride = shape.tokens * shape.dim;
-    out.rope_inv_freq = rope_inv_freq;
-    out.rope_scale = rope_scale;
-    out.softmax_scale = softmax_scale;
-    out.sliding_window = sliding_window;
     return out;
 }
 

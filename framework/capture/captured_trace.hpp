@@ -78,8 +78,10 @@ public:
     /// gradients of the signed sum of drawn tokens' log-likelihoods (tools/src/evictlab_tools/sensitivity.py). Empty
     /// where there are none.
     AlignedFloats load_sensitivity(std::size_t layer) const;
-    /// A fresh copy each call. Error with file, tensor and place where a value is not finite.
-    LayerTensors load_layer(std::size_t layer) const;
+    /// A fresh copy each call, which refers to this trace's token types. `wov_norms`: where the file has no such norms,
+    /// those that follow from the model's output projections, if they are known. Error with file, tensor and place
+    /// where a value is not finite.
+    OwnedLayer load_layer(std::size_t layer, bool wov_norms = false) const;
     /// The model's output projections; null where the suite has none.
     const OutputProjections* output_projections() const { return options_.projections.get(); }
 

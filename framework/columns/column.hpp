@@ -11,25 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "framework/layer/layer.hpp"
 #include "framework/suite/trace.hpp"
 
 namespace evictlab {
-
-/// Queries, keys and values of one KV head of a captured layer, as the attention uses them. A view.
-struct HeadTensors {
-    std::size_t group = 0;    ///< query heads of this KV head
-    std::size_t dim = 0;      ///< of a head
-    std::size_t queries = 0;  ///< seen so far: positions 0 .. queries - 1
-    const float* q = nullptr; ///< [group][queries][dim] with q_stride floats between heads
-    std::size_t q_stride = 0;
-    const float* k = nullptr;        ///< [tokens][dim], of the cached tokens
-    const float* v = nullptr;        ///< [tokens][dim]
-    const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
-    std::size_t wov_stride = 0;
-    std::span<const float> rope_inv_freq; ///< [dim / 2]
-    float rope_scale = 1;
-    float softmax_scale = 0;
-};
 
 /// One row of one head of one layer, as columns see it: everything up to and including query's own attention.
 struct RowContext {

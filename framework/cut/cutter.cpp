@@ -23,11 +23,6 @@ double widened(double cut, double edge) { return std::isfinite(edge - cut) ? cut
 
 } // namespace
 
-std::size_t kept_count(std::size_t n, double retention) {
-    const auto k = static_cast<std::size_t>(std::ceil(static_cast<double>(n) * retention));
-    return std::clamp<std::size_t>(k, 1, n);
-}
-
 std::size_t Cutter::cut(double* scores, const double* mass, std::size_t n, std::span<const std::size_t> kept,
                         double* kept_mass) {
     const auto first_nan = [&] {

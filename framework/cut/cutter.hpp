@@ -10,9 +10,6 @@
 
 namespace evictlab {
 
-/// Kept tokens of n at a retention: ceil(n * retention), docs/benchmark.md section 4.
-std::size_t kept_count(std::size_t n, double retention);
-
 /// Cuts row after row of one scorer's scores. Among equal scores the lower position is kept. Remembers where the last
 /// row was cut, because the next one is cut near there: that makes a row cheap and never changes what it returns.
 /// Not thread-safe.

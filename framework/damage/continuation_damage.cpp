@@ -148,7 +148,7 @@ double ContinuationDamage::attention_loss(std::span<const std::vector<std::uint3
 }
 
 /// The head's part of o - o', where o' attends to what is still cached alone.
-void ContinuationDamage::add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const {
+void ContinuationDamage::add_head(std::size_t head, std::span<const std::uint32_t> kept, DamageScratch& scratch) const {
     const std::size_t dim = shape_.dim, stride = judged_stride_;
     const bool by_evicted = kept.size() > prompt_ / 2; // the shorter sum
     sum_selected(head, by_evicted ? std::span<const std::uint32_t>(scratch.evicted_) : kept, scratch.part_);
@@ -190,7 +190,8 @@ void ContinuationDamage::sum_selected(std::size_t head, std::span<const std::uin
                     judged_stride_, shape_.dim + 1, judged_stride_);
 }
 
-void ContinuationDamage::change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
+void ContinuationDamage::change_outputs(std::span<const std::vector<std::uint32_t>> kept,
+                                        DamageScratch& scratch) const {
     start_change(scratch);
     for (std::size_t a = 0; a < shape_.kv_heads; ++a) {
         find_evicted(kept[a], scratch);
@@ -203,7 +204,7 @@ void ContinuationDamage::change_outputs(std::span<const std::vector<std::uint32_
     }
 }
 
-void ContinuationDamage::find_evicted(std::span<const std::uint32_t> kept, JudgeScratch& scratch) const {
+void ContinuationDamage::find_evicted(std::span<const std::uint32_t> kept, DamageScratch& scratch) const {
     scratch.evicted_.clear();
     std::size_t next = 0;
     for (std::uint32_t j = 0; j < prompt_; ++j) {
@@ -214,12 +215,12 @@ void ContinuationDamage::find_evicted(std::span<const std::uint32_t> kept, Judge
     }
 }
 
-void ContinuationDamage::start_change(JudgeScratch& scratch) const {
+void ContinuationDamage::start_change(DamageScratch& scratch) const {
     scratch.change_.assign(shape_.query_heads * shape_.dim * judged_stride_, 0.0F);
 }
 
 void ContinuationDamage::set_change(std::size_t head, std::size_t query, const float* output,
-                                    JudgeScratch& scratch) const {
+                                    DamageScratch& scratch) const {
     const float* prompt = of_prompt_.data() + head * sums_stride_ + query;
     const float* rest = of_rest_.data() + head * sums_stride_ + query;
     float* change = scratch.change_.data() + head * shape_.dim * judged_stride_ + query;
@@ -229,7 +230,7 @@ void ContinuationDamage::set_change(std::size_t head, std::size_t query, const f
     }
 }
 
-double ContinuationDamage::output_error_of_change(JudgeScratch& scratch) const {
+double ContinuationDamage::output_error_of_change(DamageScratch& scratch) const {
     if (!metric_) return std::numeric_limits<double>::quiet_NaN();
     std::vector<double> squares;
     squared_norms(scratch.change_, scratch.product_, squares);
@@ -238,12 +239,12 @@ double ContinuationDamage::output_error_of_change(JudgeScratch& scratch) const {
     return error / static_cast<double>(judged_);
 }
 
-Damage ContinuationDamage::judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const {
+Damage ContinuationDamage::of(std::span<const std::vector<std::uint32_t>> kept, DamageScratch& scratch) const {
     if (metric_ || probes_ > 0) change_outputs(kept, scratch);
     return {attention_loss(kept), output_error_of_change(scratch)};
 }
 
-void ContinuationDamage::respond(const JudgeScratch& scratch, std::span<float> out) const {
+void ContinuationDamage::respond(const DamageScratch& scratch, std::span<float> out) const {
     const std::size_t width = shape_.query_heads * shape_.dim;
     AlignedFloats sums(judged_stride_);
     for (std::size_t p = 0; p < probes_; ++p) {

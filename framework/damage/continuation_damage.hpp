@@ -29,7 +29,7 @@ struct Damage {
 };
 
 /// Scratch memory of one thread.
-class JudgeScratch {
+class DamageScratch {
     friend class ContinuationDamage;
     AlignedFloats change_, product_, part_, kept_part_, squares_;
     std::vector<std::uint32_t> evicted_;
@@ -62,39 +62,39 @@ public:
     }
     /// `kept[a]`: positions that KV head a keeps, ascending.
     double attention_loss(std::span<const std::vector<std::uint32_t>> kept) const;
-    Damage judge(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
+    Damage of(std::span<const std::vector<std::uint32_t>> kept, DamageScratch& scratch) const;
 
     /// The output error of other outputs than those of kept sets: start, set every head and judged query, measure.
-    void start_change(JudgeScratch& scratch) const;
+    void start_change(DamageScratch& scratch) const;
     /// `output` is o' [dim] of one query head at one judged query.
-    void set_change(std::size_t head, std::size_t query, const float* output, JudgeScratch& scratch) const;
+    void set_change(std::size_t head, std::size_t query, const float* output, DamageScratch& scratch) const;
     /// Whether the change that was set is small beside the outputs: then it is rounding in good part, until every head
     /// and query is refined.
-    bool is_small(JudgeScratch& scratch) const;
+    bool is_small(DamageScratch& scratch) const;
     /// Finds what set_change() took, a difference, to full precision: `evicted` are the tokens, of all that the query
     /// sees, that o' does without.
     void refine(std::size_t head, std::size_t query, std::span<const std::uint32_t> evicted,
-                JudgeScratch& scratch) const;
-    double output_error_of_change(JudgeScratch& scratch) const; ///< NaN without an OutputMetric
+                DamageScratch& scratch) const;
+    double output_error_of_change(DamageScratch& scratch) const; ///< NaN without an OutputMetric
 
     /// Numbers that respond() adds to: probes * judged queries; 0 without a sensitivity.
     std::size_t responses() const { return probes_ * judged_; }
-    /// Adds to `out`, [probe][judged query], what the change that judge() or set_change() left in the scratch does to
+    /// Adds to `out`, [probe][judged query], what the change that of() or set_change() left in the scratch does to
     /// the probes' log-likelihoods, to first order. Sums over layers are what predicted_kl() takes.
-    void respond(const JudgeScratch& scratch, std::span<float> out) const;
+    void respond(const DamageScratch& scratch, std::span<float> out) const;
 
 private:
     void read_rows(const AttentionRows& rows);
     void measure_outputs();
     void read_sensitivity(std::span<const float> sensitivity);
-    void change_outputs(std::span<const std::vector<std::uint32_t>> kept, JudgeScratch& scratch) const;
-    void find_evicted(std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
-    void add_head(std::size_t head, std::span<const std::uint32_t> kept, JudgeScratch& scratch) const;
+    void change_outputs(std::span<const std::vector<std::uint32_t>> kept, DamageScratch& scratch) const;
+    void find_evicted(std::span<const std::uint32_t> kept, DamageScratch& scratch) const;
+    void add_head(std::size_t head, std::span<const std::uint32_t> kept, DamageScratch& scratch) const;
     /// [dim + 1][judged_stride_]: of A v and of A over some of the prompt's tokens.
     void sum_selected(std::size_t head, std::span<const std::uint32_t> tokens, AlignedFloats& sums) const;
-    void refine_head(std::size_t head, JudgeScratch& scratch) const;
+    void refine_head(std::size_t head, DamageScratch& scratch) const;
     void set_deep_change(std::size_t head, std::size_t query, std::span<const std::uint32_t> kept,
-                         JudgeScratch& scratch) const;
+                         DamageScratch& scratch) const;
     double value(std::size_t kv_head, std::size_t token, std::size_t channel) const;
     /// [judged] squares of ||R x|| for x [width][judged_stride_], into sums.
     void squared_norms(const AlignedFloats& x, AlignedFloats& product, std::vector<double>& sums) const;

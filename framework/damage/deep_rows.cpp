@@ -7,7 +7,7 @@
 
 namespace evictlab {
 
-void DeepRows::add(const LayerArrays& layer, std::size_t head, std::size_t row, std::size_t query) {
+void DeepRows::add(const LayerView& layer, std::size_t head, std::size_t row, std::size_t query) {
     const std::size_t window = layer.sliding_window, dim = layer.shape.dim;
     std::vector<double> logits(query + 1, -std::numeric_limits<double>::infinity());
     const float* q = layer.query(head, query);

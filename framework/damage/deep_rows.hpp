@@ -19,7 +19,7 @@ public:
     static constexpr float depth = 1e-10F;
 
     /// The row of the query at a position, `row` being its place among those that are judged.
-    void add(const LayerArrays& layer, std::size_t head, std::size_t row, std::size_t query);
+    void add(const LayerView& layer, std::size_t head, std::size_t row, std::size_t query);
     /// The softmax over these tokens alone, the query's own among them. The row was added.
     std::vector<double> attention(std::size_t head, std::size_t row, std::span<const std::uint32_t> tokens) const;
 

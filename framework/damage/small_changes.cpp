@@ -12,7 +12,7 @@ constexpr double small_change = 1e-4;
 
 } // namespace
 
-bool ContinuationDamage::is_small(JudgeScratch& scratch) const {
+bool ContinuationDamage::is_small(DamageScratch& scratch) const {
     const float* change = scratch.change_.data();
     scratch.squares_.resize(judged_stride_);
     dot_rows(change, change, shape_.query_heads * shape_.dim, judged_stride_, scratch.squares_.data());
@@ -24,7 +24,7 @@ bool ContinuationDamage::is_small(JudgeScratch& scratch) const {
 
 /// o - o' is E - m o', where E is what the evicted tokens add to o and m their attention: sums of what is small itself.
 /// So far the change told o' well, and itself to a few digits.
-void ContinuationDamage::refine_head(std::size_t head, JudgeScratch& scratch) const {
+void ContinuationDamage::refine_head(std::size_t head, DamageScratch& scratch) const {
     const std::size_t dim = shape_.dim, stride = judged_stride_;
     sum_selected(head, scratch.evicted_, scratch.part_);
     const float* prompt = of_prompt_.data() + head * sums_stride_;
@@ -39,7 +39,7 @@ void ContinuationDamage::refine_head(std::size_t head, JudgeScratch& scratch) co
 }
 
 void ContinuationDamage::refine(std::size_t head, std::size_t query, std::span<const std::uint32_t> evicted,
-                                JudgeScratch& scratch) const {
+                                DamageScratch& scratch) const {
     const std::size_t dim = shape_.dim, stride = judged_stride_;
     const float* prompt = of_prompt_.data() + head * sums_stride_ + query;
     const float* rest = of_rest_.data() + head * sums_stride_ + query;
@@ -64,7 +64,7 @@ double ContinuationDamage::value(std::size_t kv_head, std::size_t token, std::si
 }
 
 void ContinuationDamage::set_deep_change(std::size_t head, std::size_t query, std::span<const std::uint32_t> kept,
-                                         JudgeScratch& scratch) const {
+                                         DamageScratch& scratch) const {
     std::vector<std::uint32_t> tokens(kept.begin(), kept.end());
     for (std::size_t j = prompt_; j <= prompt_ + query * every_; ++j) tokens.push_back(static_cast<std::uint32_t>(j));
     const std::vector<double> shares = deep_rows_.attention(head, query, tokens);

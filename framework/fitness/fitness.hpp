@@ -1,5 +1,4 @@
-// Fast errors of many formulas on the splits that a search may see: the columns of all judged rows are held in memory,
-// blocked so that they stay in cache while many formulas pass over them.
+// Errors of many formulas, or of many parameter sets of a plugin, on the splits that a search may see.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
@@ -23,7 +22,7 @@ struct FormulaErrors {
     std::string failure{}; ///< why there are none, where a scorer's parameters are refused or break it; else ""
 };
 
-/// One program with the constants to use in it; without a program the parameters of a scorer (scorer_fitness.hpp).
+/// One program with the constants to use in it; without a program the parameters of a scorer (parameter_fitness.hpp).
 struct FitnessJob {
     const formula::Program* program = nullptr;
     std::span<const double> constants;
@@ -65,25 +64,5 @@ public:
 /// one, and `errors` is [block][retention].
 FormulaErrors mean_over_documents(std::span<const std::size_t> document, std::size_t documents, std::size_t retentions,
                                   const double* errors);
-
-/// By the protocol rescore. Figures agree with run_bench's to rounding (1e-12). Thread-safe once made.
-class FitnessEvaluator final : public Fitness {
-public:
-    /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more
-    /// than `memory_limit` bytes (with the number of patterns that would fit).
-    FitnessEvaluator(SearchTraces traces, std::vector<double> retentions, std::span<const ColumnId> more_columns = {},
-                     std::size_t memory_limit = std::size_t{6} << 30);
-    ~FitnessEvaluator() override;
-    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
-    /// The sample: the longest row of 16 heads, spread evenly over documents, layers and heads.
-    std::optional<std::uint64_t> kept_hash(const FitnessJob& job) const override;
-    std::span<const double> retentions() const override;
-    std::span<const ColumnId> columns() const override;
-    std::size_t work(SearchSplit split) const override;
-
-private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
-};
 
 } // namespace evictlab

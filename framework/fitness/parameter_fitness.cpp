@@ -27,22 +27,22 @@ std::size_t work_on(std::span<const TracePtr> traces, std::size_t retentions) {
 
 FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure) {
     FormulaErrors out{errors.by_retention, errors.average, errors.by_trace};
-    if (measure != responses_measure || errors.by_trace.empty()) return out;
+    if (measure_of(measure) != Measure::predicted_kl || errors.by_trace.empty()) return out;
     out.by_retention = geometric_means(errors.by_trace);
     out.average = std::accumulate(out.by_retention.begin(), out.by_retention.end(), 0.0) /
                   static_cast<double>(out.by_retention.size());
     return out;
 }
 
-ScorerFitness::ScorerFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions,
-                             std::string measure, const std::atomic<bool>* stop)
+ParameterFitness::ParameterFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions,
+                                   std::string measure, const std::atomic<bool>* stop)
     : suite_(suite), space_(std::move(space)), retentions_(std::move(retentions)), measure_(std::move(measure)),
       stop_(stop) {
     const SearchTraces traces = suite.search_traces();
     work_ = {work_on(traces.train, retentions_.size()), work_on(traces.valid, retentions_.size())};
 }
 
-std::vector<FormulaErrors> ScorerFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
+std::vector<FormulaErrors> ParameterFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
     std::vector<FormulaErrors> out(jobs.size());
     std::vector<Scorer> scorers;
     std::vector<std::size_t> job_of;

@@ -10,18 +10,18 @@
 
 namespace evictlab {
 
-/// A split's figures as searches use them: means over documents as CapturedFitness takes them, geometric ones for
+/// A split's figures as searches use them: means over documents as PrefillFitness takes them, geometric ones for
 /// predicted_kl, else those of the scorecard.
 FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure);
 
 /// Jobs have no program; their constants are a set of the space's values. A set that the plugin or the suite refuses,
 /// or that breaks in scoring, has FormulaErrors::failure. evaluate() throws PluginError of Blame::outside where the
 /// plugin could not be asked. Thread-safe once made.
-class ScorerFitness final : public Fitness {
+class ParameterFitness final : public Fitness {
 public:
     /// Refers to the suite, and to `stop`, which may be null; once that is set evaluate() throws Interrupted.
-    ScorerFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions, std::string measure,
-                  const std::atomic<bool>* stop);
+    ParameterFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions, std::string measure,
+                     const std::atomic<bool>* stop);
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     std::span<const double> retentions() const override { return retentions_; }
     std::span<const ColumnId> columns() const override { return {}; }

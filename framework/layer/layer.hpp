@@ -1,5 +1,8 @@
-// One layer's queries, keys and values: in somebody else's memory, or its own. SPDX-License-Identifier: MIT
+// One layer of a model on one sequence: its queries, keys and values, in somebody else's memory or its own.
+// SPDX-License-Identifier: MIT
 #pragma once
+#include <evictlab/scorer.h>
+
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -17,16 +20,39 @@ struct LayerShape {
     bool operator==(const LayerShape&) const = default;
 };
 
-/// Queries, keys and values of one layer in somebody else's memory: as LayerTensors, but with room between heads. Rows
-/// of `dim` lie one after another.
-struct LayerArrays {
+/// Queries, keys and values of one KV head of a layer, as columns read them. A view.
+struct HeadTensors {
+    std::size_t group = 0;    ///< query heads of this KV head
+    std::size_t dim = 0;      ///< of a head
+    std::size_t queries = 0;  ///< seen so far: positions 0 .. queries - 1
+    const float* q = nullptr; ///< [group][queries][dim] with q_stride floats between heads
+    std::size_t q_stride = 0;
+    const float* k = nullptr;        ///< [tokens][dim], of the cached tokens
+    const float* v = nullptr;        ///< [tokens][dim]
+    const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
+    std::size_t wov_stride = 0;
+    std::span<const float> rope_inv_freq; ///< [dim / 2]
+    float rope_scale = 1;
+    float softmax_scale = 0;
+};
+
+/// What attention, columns and scorers read of a layer. A value that refers to memory which must outlive it. Queries,
+/// keys and values are as the attention uses them, after RoPE and any normalisation; rows of `dim` lie one after
+/// another, with room between heads.
+struct LayerView {
     LayerShape shape;
     const float *q = nullptr, *k = nullptr, *v = nullptr; ///< q may be null where nobody reads queries
     std::size_t q_stride = 0, k_stride = 0, v_stride = 0; ///< floats from one head to the next
     std::size_t first_query = 0;                          ///< position of q's first row
-    std::span<const float> rope_inv_freq;
-    float rope_scale = 1, softmax_scale = 0;
-    std::size_t sliding_window = 0;
+    std::span<const float> rope_inv_freq;                 ///< [dim / 2], radians a position; of pairs (t, t + dim/2)
+    float rope_scale = 1;                                 ///< what RoPE multiplies cosines and sines by
+    float softmax_scale = 0;                              ///< attention = softmax(softmax_scale * q.k)
+    std::size_t sliding_window = 0; ///< query i sees keys j with i - j < sliding_window; 0: all keys j <= i
+    std::size_t layer = 0, num_layers = 1;
+    std::size_t prompt = 0;             ///< n: eviction chooses among the first so many tokens, all of them cached
+    const double* token_type = nullptr; ///< [tokens], readable to padded(prompt)
+    /// [query_heads][tokens], ||W_o[h] v||_1 of CriticalKV (Feng et al. 2025); null where nobody knows it.
+    const float* wov_norm = nullptr;
 
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;
@@ -37,21 +63,27 @@ struct LayerArrays {
     const float* value(std::size_t kv_head, std::size_t position) const {
         return v + kv_head * v_stride + position * shape.dim;
     }
+    /// One KV head after `queries` queries, all of whose tokens are cached.
+    HeadTensors head(std::size_t kv_head, std::size_t queries) const;
+    /// L2 norms of a head's first `count` keys, [padded(count)].
+    std::vector<double> key_norms(std::size_t kv_head, std::size_t count) const;
+    /// The prompt as the plugin contract has it, without attention of the last queries.
+    evl_tensors tensors() const;
 };
 
-/// One held layer, dequantised. q is [query_heads][tokens][dim], k and v are [kv_heads][tokens][dim]: contiguous,
-/// 64-byte aligned, as the attention uses them (after RoPE and any normalisation of queries and keys), all values
-/// finite.
-struct LayerTensors {
+/// A layer that owns its arrays: q is [query_heads][tokens][dim], k and v are [kv_heads][tokens][dim], contiguous,
+/// 64-byte aligned, all values finite. The other fields are LayerView's.
+struct OwnedLayer {
     LayerShape shape;
     AlignedFloats q, k, v;
-    std::vector<float> rope_inv_freq; ///< [dim / 2], radians a position; of pairs (t, t + dim/2)
-    float rope_scale = 1;             ///< what RoPE multiplies cosines and sines by
-    float softmax_scale = 0;          ///< attention = softmax(softmax_scale * q.k)
-    std::size_t sliding_window = 0;   ///< query i sees keys j with i - j < sliding_window; 0: all keys j <= i
-    std::vector<float> wov_l1;        ///< [query_heads][tokens], of CriticalKV; empty where the trace has none
+    std::vector<float> rope_inv_freq;
+    float rope_scale = 1, softmax_scale = 0;
+    std::size_t sliding_window = 0;
+    std::size_t layer = 0, num_layers = 1, prompt = 0;
+    const double* token_type = nullptr; ///< of the trace that it was loaded from
+    std::vector<float> wov_norm;        ///< empty where unknown
 
-    LayerArrays arrays() const; ///< of this object's memory
+    LayerView view() const; ///< of this object's memory
 };
 
 } // namespace evictlab

@@ -3,6 +3,7 @@
 #pragma once
 #include <evictlab/scorer.h>
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -22,10 +23,14 @@ enum class Blame : std::uint8_t {
     outside, ///< its processes were killed, stopped, starved or could not be started: that says nothing of the plugin
 };
 
+/// In which a plugin can break.
+inline constexpr std::array<std::string_view, 7> phase_names{"find",   "load",  "create", "score",
+                                                             "budget", "check", "destroy"};
+
 /// A plugin has no answer. what() names plugin, phase and cause.
 struct PluginError : Error {
     PluginError(std::string_view plugin, std::string_view phase, std::string_view cause, Blame blame = Blame::plugin);
-    std::string plugin, phase, cause; ///< phase: find, load, create, score, budget, destroy
+    std::string plugin, phase, cause; ///< phase: one of phase_names
     Blame blame;
 };
 

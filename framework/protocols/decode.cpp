@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include "framework/protocols/captured_protocol.hpp"
 #include "framework/scoring/cached_head.hpp"
 
 namespace evictlab {
 namespace {
+
+constexpr double retentions[] = {0.1, 0.25, 0.5, 0.75};
 
 using Heads = std::vector<CachedHead>;
 
@@ -46,25 +49,41 @@ std::vector<std::uint32_t> evicted_of(const CachedHead& head, std::size_t query)
 /// Below, one minus what is cached has lost digits: a row in single precision adds up to 1 within some 1e-7.
 constexpr double least_loss = 0.02;
 
-} // namespace
+class Decode final : public CapturedProtocol {
+public:
+    explicit Decode(const ProtocolSetup& setup) : CapturedProtocol(setup), interval_(setup.interval) {}
+    std::string_view name() const override { return "decode"; }
+    /// Keeps what the later judged queries attend to most. Strong, but a cache has no simple bound.
+    std::vector<std::string> bounds() const override { return {"oracle"}; }
+    bool uneven(std::size_t) const override { return false; }
+
+private:
+    class CacheRun;
+    class ByScorer;
+    class ByOracle;
+    void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const override;
+    void run_bound(std::size_t bound, Task& task, RowFigures& row) const override;
+    std::size_t interval_;
+};
 
 /// One cache through the continuation. What is cut is decided by a Chooser: first(capacity) after the prompt,
 /// saw(heads) at every query, and again(heads, capacity) when the cache is full.
-class DecodeJudge::Run {
+class Decode::CacheRun {
 public:
-    Run(Task& task, std::size_t interval) : task_(task), view_(task.loaded.view()), interval_(interval) {
-        for (std::size_t a = 0; a < view_.shape().kv_heads; ++a) heads_.emplace_back(view_, a);
+    CacheRun(const Decode& protocol, Task& task) : protocol_(protocol), task_(task), view_(task.view) {
+        for (std::size_t a = 0; a < view_.shape.kv_heads; ++a) heads_.emplace_back(view_, a);
     }
 
     template <class Chooser>
-    void play(Chooser& chooser, std::size_t retention, double removed_fraction, const Figures& figures) {
-        const std::size_t prompt = view_.tokens, end = view_.shape().tokens;
+    void play(Chooser& chooser, std::size_t retention, RowFigures& row) {
+        const std::size_t prompt = view_.prompt, end = view_.shape.tokens;
+        const double removed_fraction = 1.0 - protocol_.retentions_[retention];
         const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction);
         const KeptSets first = chooser.first(removed_fraction);
         for (std::size_t a = 0; a < heads_.size(); ++a)
             for (const std::uint32_t position : first[a]) heads_[a].add(position);
         Damage damage;
-        task_.judge.start_change(task_.scratch);
+        task_.damage.start_change(task_.scratch);
         evicted_.clear();
         std::size_t kept = 0;
         for (std::size_t i = prompt; i < end; ++i) {
@@ -74,34 +93,34 @@ public:
             }
             damage.attention_loss += note_query(i - prompt);
             chooser.saw(heads_);
-            if ((i - prompt + 1) % interval_ == 0 && heads_[0].tokens() > capacity) {
+            if ((i - prompt + 1) % protocol_.interval_ == 0 && heads_[0].tokens() > capacity) {
                 const KeptSets slots = chooser.again(heads_, capacity);
                 for (std::size_t a = 0; a < heads_.size(); ++a) heads_[a].keep(slots[a]);
             }
             kept += heads_[0].tokens();
         }
-        if (task_.judge.is_small(task_.scratch)) refine();
+        if (task_.damage.is_small(task_.scratch)) refine();
         damage.attention_loss /= static_cast<double>(end - prompt);
-        damage.output_error = task_.judge.output_error_of_change(task_.scratch);
-        figures.note(retention, damage, task_, kept * heads_.size(), seen_tokens() * heads_.size());
-        figures.continuation_kept[retention] = continuation_kept();
+        damage.output_error = task_.damage.output_error_of_change(task_.scratch);
+        protocol_.note(row, retention, damage, task_, kept * heads_.size(), seen_tokens() * heads_.size());
+        row.continuation_kept.push_back(continuation_kept());
     }
 
 private:
     /// Of the continuation, what is cached in the end, over what it would be if all tokens were kept alike.
     double continuation_kept() const {
-        const auto prompt = static_cast<double>(view_.tokens), end = static_cast<double>(view_.shape().tokens);
+        const auto prompt = static_cast<double>(view_.prompt), end = static_cast<double>(view_.shape.tokens);
         double cached = 0, late = 0;
         for (const CachedHead& head : heads_)
             for (std::size_t i = 0; i < head.tokens(); ++i) {
                 cached += 1;
-                late += head.position(i) >= view_.tokens ? 1 : 0;
+                late += head.position(i) >= view_.prompt ? 1 : 0;
             }
         return late / (cached * (end - prompt) / end);
     }
     std::size_t seen_tokens() const {
         std::size_t seen = 0;
-        for (std::size_t i = view_.tokens; i < view_.shape().tokens; ++i) seen += i + 1;
+        for (std::size_t i = view_.prompt; i < view_.shape.tokens; ++i) seen += i + 1;
         return seen;
     }
     /// The loss of one judged query, mean over query heads; its change of the output goes into the scratch.
@@ -109,53 +128,51 @@ private:
         double loss = 0;
         for (std::size_t a = 0; a < heads_.size(); ++a) {
             const CachedHead& head = heads_[a];
-            evicted_.push_back(evicted_of(head, view_.tokens + judged));
+            evicted_.push_back(evicted_of(head, view_.prompt + judged));
             for (std::size_t g = 0; g < head.group(); ++g) {
                 const std::size_t h = a * head.group() + g;
                 double cached = 0;
                 for (std::size_t i = 0; i < head.tokens(); ++i)
-                    cached += static_cast<double>(task_.judge.attention(h, head.position(i), judged));
+                    cached += static_cast<double>(task_.damage.attention(h, head.position(i), judged));
                 loss += 1 - cached < least_loss ? attention_on(evicted_.back(), h, judged) : 1 - cached;
-                task_.judge.set_change(h, judged, head.output(g), task_.scratch);
+                task_.damage.set_change(h, judged, head.output(g), task_.scratch);
             }
         }
-        return loss / static_cast<double>(view_.shape().query_heads);
+        return loss / static_cast<double>(view_.shape.query_heads);
     }
     double attention_on(std::span<const std::uint32_t> tokens, std::size_t head, std::size_t judged) const {
         double sum = 0;
-        for (const std::uint32_t token : tokens) sum += static_cast<double>(task_.judge.attention(head, token, judged));
+        for (const std::uint32_t token : tokens)
+            sum += static_cast<double>(task_.damage.attention(head, token, judged));
         return sum;
     }
     void refine() {
         for (std::size_t i = 0; i < evicted_.size(); ++i)
             for (std::size_t g = 0; g < heads_[0].group(); ++g)
-                task_.judge.refine(i % heads_.size() * heads_[0].group() + g, i / heads_.size(), evicted_[i],
-                                   task_.scratch);
+                task_.damage.refine(i % heads_.size() * heads_[0].group() + g, i / heads_.size(), evicted_[i],
+                                    task_.scratch);
     }
 
+    const Decode& protocol_;
     Task& task_;
     const LayerView& view_;
-    std::size_t interval_;
     Heads heads_;
     std::vector<std::vector<std::uint32_t>> evicted_; ///< [judged query][kv_head]
 };
 
-class DecodeJudge::ByScorer {
+class Decode::ByScorer {
 public:
-    ByScorer(const ScorerRun& run, Task& task)
-        : run_(run), task_(task), ids_(run.scorer().columns().begin(), run.scorer().columns().end()) {
-        std::ranges::sort(ids_);
-    }
+    ByScorer(const ScorerRun& run, Task& task) : run_(run), task_(task), places_(run.scorer().columns()) {}
 
     KeptSets first(double removed_fraction) {
-        board_ = std::make_unique<ColumnBoard>(task_.columns.subset(ids_));
-        const LayerInput& input = task_.inputs.of(run_.scorer());
+        board_ = std::make_unique<ColumnBoard>(task_.columns.subset(places_.ids()));
+        const LayerInput& input = task_.input.of(run_.scorer());
         LayerSelection selection(run_, input);
         selection.select(removed_fraction);
         return cut(selection, input);
     }
     void saw(Heads& heads) {
-        layer_rows_ = layer_attention(heads, task_.loaded.view().shape().tokens);
+        layer_rows_ = layer_attention(heads, task_.view.shape.tokens);
         for (std::size_t a = 0; a < heads.size(); ++a) {
             RowContext row = heads[a].row();
             row.layer_attention = layer_rows_[a].data();
@@ -164,13 +181,14 @@ public:
         sequence_len_ = heads[0].position(heads[0].tokens() - 1) + 1;
     }
     KeptSets again(Heads& heads, std::size_t capacity) {
+        BoardColumns columns(places_, *board_);
         LayerInput input;
-        input.layer = task_.loaded.view().layer;
-        input.num_layers = task_.loaded.view().num_layers;
+        input.layer = task_.view.layer;
+        input.num_layers = task_.view.num_layers;
         input.heads = heads.size();
         input.tokens = heads[0].tokens();
         input.sequence_len = sequence_len_;
-        input.columns = board_columns(ids_, *board_);
+        input.columns = &columns;
         LayerSelection selection(run_, input);
         selection.select(removed_fraction_for_kept(input.tokens, capacity));
         return cut(selection, input);
@@ -180,7 +198,7 @@ private:
     KeptSets cut(const LayerSelection& selection, const LayerInput& input) {
         KeptSets kept(input.heads);
         for (std::size_t a = 0; a < input.heads; ++a) {
-            kept[a] = top_k(selection.scores().subspan(a * input.tokens, input.tokens), selection.kept_per_head()[a]);
+            kept[a] = selection.kept(a);
             board_->keep(a, kept[a]);
         }
         return kept;
@@ -188,25 +206,25 @@ private:
 
     const ScorerRun& run_;
     Task& task_;
-    std::vector<ColumnId> ids_;
+    ColumnPlaces places_;
     std::unique_ptr<ColumnBoard> board_;
     std::vector<std::vector<double>> layer_rows_; ///< the board may hand out the last ones
     std::size_t sequence_len_ = 0;
 };
 
-class DecodeJudge::ByOracle {
+class Decode::ByOracle {
 public:
     explicit ByOracle(Task& task) : task_(task) {}
 
     KeptSets first(double removed_fraction) {
-        const ContinuationDamage& judge = task_.judge;
-        to_come_.assign(judge.kv_heads(), std::vector<double>(judge.tokens()));
-        for (std::size_t a = 0; a < judge.kv_heads(); ++a)
-            for (std::size_t i = 0; i < judge.judged(); ++i) count(a, i, 1);
+        const ContinuationDamage& damage = task_.damage;
+        to_come_.assign(damage.kv_heads(), std::vector<double>(damage.tokens()));
+        for (std::size_t a = 0; a < damage.kv_heads(); ++a)
+            for (std::size_t i = 0; i < damage.judged(); ++i) count(a, i, 1);
         next_ = 0;
-        const std::size_t capacity = kept_count_for_removed(judge.prompt(), removed_fraction);
+        const std::size_t capacity = kept_count_for_removed(damage.prompt(), removed_fraction);
         KeptSets kept;
-        for (const auto& head : to_come_) kept.push_back(top_k(std::span(head).first(judge.prompt()), capacity));
+        for (const auto& head : to_come_) kept.push_back(top_k(std::span(head).first(damage.prompt()), capacity));
         return kept;
     }
     void saw(Heads&) {
@@ -225,10 +243,10 @@ public:
 
 private:
     void count(std::size_t a, std::size_t judged, double sign) {
-        const std::size_t group = task_.judge.group();
+        const std::size_t group = task_.damage.group();
         for (std::size_t h = a * group; h < (a + 1) * group; ++h)
-            for (std::size_t j = 0; j <= task_.judge.prompt() + judged; ++j)
-                to_come_[a][j] += sign * static_cast<double>(task_.judge.attention(h, j, judged));
+            for (std::size_t j = 0; j <= task_.damage.prompt() + judged; ++j)
+                to_come_[a][j] += sign * static_cast<double>(task_.damage.attention(h, j, judged));
     }
 
     Task& task_;
@@ -236,22 +254,43 @@ private:
     std::size_t next_ = 0;
 };
 
-DecodeJudge::DecodeJudge(std::span<const Scorer> scorers, std::span<const double> retentions, CapturedMeasures measured,
-                         std::size_t interval)
-    : CapturedProtocol(scorers, retentions, measured), interval_(interval) {}
-
-void DecodeJudge::judge_scorer(std::size_t, const ScorerRun& run, Task& task, const Figures& figures) const {
+void Decode::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         ByScorer chooser(run, task);
-        Run(task, interval_).play(chooser, r, 1.0 - retentions_[r], figures);
+        CacheRun(*this, task).play(chooser, r, row);
     }
 }
 
-void DecodeJudge::judge_bound(std::size_t, Task& task, const Figures& figures) const {
+void Decode::run_bound(std::size_t, Task& task, RowFigures& row) const {
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         ByOracle chooser(task);
-        Run(task, interval_).play(chooser, r, 1.0 - retentions_[r], figures);
+        CacheRun(*this, task).play(chooser, r, row);
     }
+}
+
+std::string refuses(const Scorer& scorer) {
+    if (scorer.allocates())
+        return "keeps different numbers of tokens by layer or head, which the fixed capacity of the protocol decode "
+               "does not allow; it runs under prefill";
+    if (scorer.wants_tensors())
+        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it "
+               "runs under prefill";
+    return "";
+}
+
+} // namespace
+
+ProtocolInfo describe_decode() {
+    ProtocolInfo info;
+    info.name = "decode";
+    info.note = "Protocol `decode`: at a fixed capacity, a scorer sees statistics over the cached tokens alone, up to "
+                "the newest query, again and again as tokens come in; later queries judge, and evicted tokens never "
+                "return.";
+    info.usual_retentions = retentions;
+    info.needs_capture = info.gives_tensors = true;
+    info.refuses = refuses;
+    info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> { return std::make_unique<Decode>(setup); };
+    return info;
 }
 
 } // namespace evictlab

@@ -2,17 +2,22 @@
 #include "framework/protocols/protocol.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
-#include "framework/capture/captured_suite.hpp"
 #include "framework/protocols/decode.hpp"
-#include "framework/protocols/names.hpp"
 #include "framework/protocols/prefill.hpp"
 #include "framework/protocols/rescore.hpp"
 
 namespace evictlab {
 namespace {
+
+const auto& table() {
+    static const std::array all{describe_prefill(), describe_decode(), describe_rescore()};
+    return all;
+}
 
 bool reads_token_type(ColumnId id) {
     for (auto at = std::optional(id); at; at = columns::base(*at))
@@ -20,8 +25,8 @@ bool reads_token_type(ColumnId id) {
     return false;
 }
 
-std::string missing_column(ColumnId id, const Suite& suite, std::string_view protocol) {
-    std::string_view why;
+std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& protocol) {
+    std::string why;
     switch (columns::needs(id)) {
     case ColumnNeeds::rows:
     case ColumnNeeds::layer_rows:
@@ -32,75 +37,90 @@ std::string missing_column(ColumnId id, const Suite& suite, std::string_view pro
     case ColumnNeeds::tensors:
         if (!suite.captured())
             why = "it is computed from queries, keys and values, which only captured suites have";
-        else if (protocol == "rescore")
-            why = "it is computed from queries, keys and values, which the protocol rescore does not give";
+        else if (!protocol.gives_tensors)
+            why = fmt::format("it is computed from queries, keys and values, which the protocol {} does not give",
+                              protocol.name);
         break;
     case ColumnNeeds::wov_norm:
-        if (!suite.captured() || protocol == "rescore" || !suite.has_wov_norms())
+        if (!suite.captured() || !protocol.gives_tensors || !suite.has_wov_norms())
             why = "it needs the norms of values behind the output projection, or that projection in model.safetensors";
         break;
     }
     if (why.empty()) return "";
     return fmt::format("asks for the column '{}', which suite {} by protocol {} does not give: {}", columns::name(id),
-                       suite.name(), protocol, why);
+                       suite.name(), protocol.name, why);
+}
+
+bool runs_by(const Suite& suite, const ProtocolInfo& info) { return suite.captured() || !info.needs_capture; }
+
+const ProtocolInfo& usual(const Suite& suite) {
+    return *std::ranges::find_if(table(), [&](const ProtocolInfo& info) { return runs_by(suite, info); });
 }
 
 } // namespace
 
-std::vector<ColumnId> columns_of(std::span<const Scorer> scorers) {
-    std::vector<ColumnId> ids;
-    for (const Scorer& scorer : scorers) ids.insert(ids.end(), scorer.columns().begin(), scorer.columns().end());
-    std::ranges::sort(ids);
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    return ids;
+void heed_stop(const ScorerHooks& hooks) {
+    if (hooks.stop && hooks.stop->load(std::memory_order_relaxed)) throw Interrupted("stopped");
 }
 
-std::string_view usual_protocol(const Suite& suite) { return suite.captured() ? "prefill" : "rescore"; }
+PluginError at_place(const PluginError& error, const std::string& place) {
+    return {error.plugin, error.phase, fmt::format("{} ({})", error.cause, place), error.blame};
+}
+
+std::span<const ProtocolInfo> protocols() { return table(); }
+
+std::span<const std::string_view> protocol_names() {
+    static const std::vector<std::string_view> names = [] {
+        std::vector<std::string_view> list;
+        for (const ProtocolInfo& info : table()) list.push_back(info.name);
+        return list;
+    }();
+    return names;
+}
+
+const ProtocolInfo* find_protocol(std::string_view name) {
+    const auto at = std::ranges::find(table(), name, &ProtocolInfo::name);
+    return at == table().end() ? nullptr : &*at;
+}
+
+const ProtocolInfo& protocol_info(std::string_view name) {
+    if (const ProtocolInfo* info = find_protocol(name)) return *info;
+    throw UsageError(fmt::format("unknown protocol '{}'; there are {}", name, fmt::join(protocol_names(), ", ")));
+}
+
+std::string_view usual_protocol(const Suite& suite) { return usual(suite).name; }
 
 std::vector<double> usual_retentions(std::string_view protocol) {
-    if (protocol == "rescore") return {0.25, 0.5, 0.75};
-    return {0.1, 0.25, 0.5, 0.75};
+    const auto retentions = protocol_info(protocol).usual_retentions;
+    return {retentions.begin(), retentions.end()};
 }
 
 void check_protocol(std::string_view protocol, const Suite& suite) {
-    if (std::ranges::find(protocol_names, protocol) == protocol_names.end())
-        throw UsageError(fmt::format("unknown protocol '{}'; there are {}", protocol, fmt::join(protocol_names, ", ")));
-    if (protocol != "rescore" && !suite.captured())
-        throw UsageError(
-            fmt::format("suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys "
-                        "and values; use rescore, or a captured suite",
-                        suite.name(), protocol));
+    if (runs_by(suite, protocol_info(protocol))) return;
+    throw UsageError(fmt::format(
+        "suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys and values; use {}, or a "
+        "captured suite",
+        suite.name(), protocol, usual_protocol(suite)));
 }
 
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol) {
+    const ProtocolInfo& info = protocol_info(protocol);
     for (const ColumnId id : scorer.columns())
-        if (std::string missing = missing_column(id, suite, protocol); !missing.empty()) return missing;
-    if (protocol == "rescore") return refusal_by_rescore(scorer);
-    if (protocol != "decode") return "";
-    if (scorer.allocates())
-        return "keeps different numbers of tokens by layer or head, which the fixed capacity of the protocol decode "
-               "does "
-               "not allow; it runs under prefill";
-    if (scorer.wants_tensors())
-        return "reads the queries, keys and values of the whole prompt, which the protocol decode no longer has; it "
-               "runs "
-               "under prefill";
-    return "";
+        if (std::string missing = missing_column(id, suite, info); !missing.empty()) return missing;
+    return info.refuses(scorer);
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
                                         std::span<const double> retentions, std::size_t interval,
-                                        std::string_view only) {
+                                        std::optional<Measure> only) {
     check_protocol(name, suite);
     for (const Scorer& scorer : scorers)
         if (const std::string why = refusal(scorer, suite, name); !why.empty())
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
-    if (name == "rescore") return std::make_unique<LayerJudge>(scorers, retentions);
-    const auto wanted = [&](std::string_view measure) { return only.empty() || only == measure; };
-    const CapturedMeasures measured{suite.has_output_projections() && wanted("output_error"),
-                                    suite.has_sensitivities() && wanted(responses_measure)};
-    if (name == "decode") return std::make_unique<DecodeJudge>(scorers, retentions, measured, interval);
-    return std::make_unique<PrefillJudge>(scorers, retentions, measured);
+    const auto wanted = [only](Measure measure) { return !only || *only == measure; };
+    const CapturedMeasures measured{suite.has_output_projections() && wanted(Measure::output_error),
+                                    suite.has_sensitivities() && wanted(Measure::predicted_kl)};
+    return protocol_info(name).make({scorers, retentions, measured, interval});
 }
 
 } // namespace evictlab

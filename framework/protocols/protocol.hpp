@@ -1,75 +1,119 @@
-// How eviction is simulated and judged: one layer of one trace at a time, for all scorers at once.
+// A protocol: when tokens are evicted, what scorers may see then, and which queries judge what is left. One layer of
+// one trace at a time, for all scorers at once.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "framework/scorers/scorer.hpp"
+#include "framework/damage/measure.hpp"
+#include "framework/scoring/scorer_pool.hpp"
 #include "framework/suite/suite.hpp"
 
 namespace evictlab {
 
-/// What befell scorers while a layer was judged.
-struct JudgeHooks {
-    const std::atomic<bool>* stop = nullptr;              ///< set from outside: judge() throws Interrupted soon after
+/// How a bench and its protocol talk about scorers while a layer is measured.
+struct ScorerHooks {
+    const std::atomic<bool>* stop = nullptr;              ///< set from outside: figures() throws Interrupted soon after
     std::function<bool(std::size_t)> skip;                ///< scorers not to run
     std::function<void(std::size_t, PluginError)> failed; ///< told of one that broke, which is then left out
 };
 
-/// The figures of one layer: every scorer's, then every bound's.
-struct LayerFigures {
-    /// A row holds its errors [measure][retention] and, where the protocol keeps a ledger, the tokens
-    /// [kept, cached][retention], summed over heads.
-    std::vector<double> values;
-    /// [row][retention][Protocol::responses()], to be summed over layers (ContinuationDamage::respond).
+/// What one row, a scorer or a bound, has to show for one layer; each [retention]. Empty where its protocol does not
+/// measure it, or the scorer was left out.
+struct RowFigures {
+    std::vector<double> attention_loss, output_error;
+    std::vector<double> kept, cached; ///< the ledger: tokens, summed over heads
+    /// What of the continuation is still cached when it ends, over what it would be if all tokens were kept alike.
+    std::vector<double> continuation_kept;
+    /// [retention][Protocol::responses()], to be summed over layers before predicted_kl() takes them.
     std::vector<float> responses;
-    /// [row][retention]: ScorecardRow::continuation_kept of this layer; empty where the protocol has no such figure.
-    std::vector<double> continuation_kept{};
-};
-/// The measure whose line in `values` is empty: it is predicted_kl() of the responses.
-inline constexpr std::string_view responses_measure = "predicted_kl";
 
-/// Refers to scorers and retentions, which must outlive it. judge() is thread-safe.
+    /// Of a measure that layers have by themselves, all but predicted_kl.
+    const std::vector<double>& errors(Measure measure) const {
+        return measure == Measure::output_error ? output_error : attention_loss;
+    }
+};
+
+/// The figures of one layer: every scorer's, then every bound's.
+using LayerFigures = std::vector<RowFigures>;
+
+/// Refers to scorers and retentions, which must outlive it. figures() is thread-safe.
 class Protocol {
 public:
     virtual ~Protocol() = default;
     virtual std::string_view name() const = 0;
-    virtual std::vector<std::string> bounds() const = 0;   ///< names of rows that no scorer can have
-    virtual std::vector<std::string> measures() const = 0; ///< the primary one first
+    virtual std::vector<std::string> bounds() const = 0; ///< names of rows that no scorer can have
+    virtual std::vector<Measure> measures() const = 0;   ///< the primary one first
     virtual bool keeps_ledger() const = 0;
     /// Responses of one row at one retention; 0 where the protocol does not measure predicted_kl.
     virtual std::size_t responses(const Trace&) const { return 0; }
-    /// Whether the scorer's heads or layers may keep different numbers of tokens.
+    /// Whether the row's heads or layers may keep different numbers of tokens.
     virtual bool uneven(std::size_t row) const = 0;
-    /// Tries create() of every scorer; what fails lands in `failures` by scorer. Called once, before judge().
-    virtual void create_instances(std::map<std::size_t, PluginError>& failures) = 0;
-    /// Ends those that are left, behind the last judge(); what fails is added. Called once.
-    virtual void end_instances(std::map<std::size_t, PluginError>& failures) = 0;
-    virtual LayerFigures judge(const Trace& trace, std::size_t layer, const JudgeHooks& hooks) const = 0;
-    /// Relative cost of judge(), for the order of work and for progress.
+    virtual LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const = 0;
+    /// Relative cost of figures(), for the order of work and for progress.
     virtual double cost(const Trace& trace) const = 0;
+
+    /// Around all calls of figures(): see ScorerPool.
+    void create_instances(ScorerFailures& failures) { scorers_.create(failures); }
+    void end_instances(ScorerFailures& failures) { scorers_.end(failures); }
+
+protected:
+    Protocol(std::span<const Scorer> scorers, std::span<const double> retentions)
+        : scorers_(scorers), retentions_(retentions) {}
+    ScorerPool scorers_;
+    std::span<const double> retentions_;
 };
 
-/// Does `step` for each of `count` scorers; one that throws PluginError lands in `failures` and stops no other.
-template <class Step>
-void for_each_scorer(std::size_t count, std::map<std::size_t, PluginError>& failures, Step&& step) {
-    for (std::size_t s = 0; s < count; ++s) {
-        try {
-            step(s);
-        } catch (const PluginError& error) {
-            failures.emplace(s, error);
-        }
-    }
-}
+/// Throws Interrupted where the hooks' flag is set.
+void heed_stop(const ScorerHooks& hooks);
+/// The error with the place where it happened behind its cause: "... (trace micro/train/0)".
+PluginError at_place(const PluginError& error, const std::string& place);
 
-/// The columns of all scorers, ascending and without repetition.
-std::vector<ColumnId> columns_of(std::span<const Scorer> scorers);
+/// What a captured suite's traces let a protocol measure beside attention loss.
+struct CapturedMeasures {
+    bool output_error = false; ///< all have output projections
+    bool predicted_kl = false; ///< all have sensitivities
+};
+
+/// What a protocol is made from.
+struct ProtocolSetup {
+    std::span<const Scorer> scorers;
+    std::span<const double> retentions;
+    CapturedMeasures measured{};
+    std::size_t interval = 1; ///< queries between cuts, where the cache is cut more than once
+};
+
+/// Which of a plugin's rules are compared under a protocol.
+enum class ScorerRules : std::uint8_t {
+    seed,      ///< the seed's, which score anew at every query; without budgets and tensors
+    published, ///< those of the published methods, which evict for good
+};
+
+/// A row of the table of protocols: all that the rest of the program knows of one.
+struct ProtocolInfo {
+    std::string_view name;
+    std::string_view note; ///< what a reader of its figures must know, Markdown: one paragraph
+    std::span<const double> usual_retentions;
+    bool needs_capture = false; ///< queries, keys and values, which only captured suites have
+    bool gives_tensors = false; ///< to scorers, as columns and as tensors
+    ScorerRules rules = ScorerRules::published;
+    /// Why it cannot run the scorer on any suite, or "".
+    std::string (*refuses)(const Scorer&) = nullptr;
+    std::unique_ptr<Protocol> (*make)(const ProtocolSetup&) = nullptr;
+};
+
+/// All of them. Where no protocol is asked for, the first that a suite has everything for is taken.
+std::span<const ProtocolInfo> protocols();
+std::span<const std::string_view> protocol_names();
+/// Null for an unknown name.
+const ProtocolInfo* find_protocol(std::string_view name);
+/// Throws UsageError for an unknown name.
+const ProtocolInfo& protocol_info(std::string_view name);
 
 /// "rescore" for synthetic suites, "prefill" for captured ones.
 std::string_view usual_protocol(const Suite& suite);
@@ -80,9 +124,9 @@ void check_protocol(std::string_view protocol, const Suite& suite);
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol);
 
 /// `interval`: queries between cuts, for decode. `only`: leave out the work for all measures but this one and attention
-/// loss; "": for none. Throws UsageError.
+/// loss. Throws UsageError.
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
                                         std::span<const double> retentions, std::size_t interval = 1,
-                                        std::string_view only = "");
+                                        std::optional<Measure> only = std::nullopt);
 
 } // namespace evictlab

@@ -21,8 +21,8 @@ void compact(Array& values, std::size_t begin, std::size_t width, std::span<cons
 } // namespace
 
 CachedHead::CachedHead(const LayerView& view, std::size_t kv_head)
-    : view_(view), shape_(view.shape()), head_(kv_head), stride_(padded_columns(shape_.tokens)),
-      output_stride_(padded_columns(shape_.dim)), norms_(key_norms(view, kv_head, shape_.tokens)), position_(stride_),
+    : view_(view), shape_(view.shape), head_(kv_head), stride_(padded_columns(shape_.tokens)),
+      output_stride_(padded_columns(shape_.dim)), norms_(view.key_norms(kv_head, shape_.tokens)), position_(stride_),
       relative_(stride_), key_norm_(stride_), token_type_(stride_), k_(shape_.tokens * shape_.dim),
       v_(shape_.tokens * shape_.dim + column_block), keys_(shape_.dim * stride_), rows_(shape_.group() * stride_),
       outputs_(shape_.group() * output_stride_), attention_(stride_), query_attention_(shape_.group() * stride_) {
@@ -33,8 +33,8 @@ CachedHead::CachedHead(const LayerView& view, std::size_t kv_head)
 
 void CachedHead::add(std::size_t position) {
     const std::size_t dim = shape_.dim, at = tokens_++;
-    const float* key = view_.tensors().key(head_, position);
-    const float* value = view_.tensors().value(head_, position);
+    const float* key = view_.key(head_, position);
+    const float* value = view_.value(head_, position);
     std::copy_n(key, dim, k_.data() + at * dim);
     std::copy_n(value, dim, v_.data() + at * dim);
     for (std::size_t x = 0; x < dim; ++x) keys_[x * stride_ + at] = key[x];
@@ -57,16 +57,15 @@ void CachedHead::keep(std::span<const std::uint32_t> slots) {
 }
 
 void CachedHead::attend(std::size_t position) {
-    const LayerArrays& layer = view_.tensors();
     const std::size_t dim = shape_.dim;
     query_ = position;
-    matmul(layer.query(head_ * group(), position), layer.q_stride, keys_.data(), stride_, rows_.data(), stride_,
+    matmul(view_.query(head_ * group(), position), view_.q_stride, keys_.data(), stride_, rows_.data(), stride_,
            group(), dim, padded_columns(tokens_));
     std::size_t first = 0; // outside of a sliding window
-    if (layer.sliding_window > 0)
-        while (this->position(first) + layer.sliding_window <= position) ++first;
+    if (view_.sliding_window > 0)
+        while (this->position(first) + view_.sliding_window <= position) ++first;
     for (std::size_t g = 0; g < group(); ++g)
-        softmax(rows_.data() + g * stride_, first, tokens_, stride_, layer.softmax_scale);
+        softmax(rows_.data() + g * stride_, first, tokens_, stride_, view_.softmax_scale);
     matmul(rows_.data(), stride_, v_.data(), dim, outputs_.data(), output_stride_, group(), tokens_, output_stride_);
 }
 
@@ -76,13 +75,13 @@ RowContext CachedHead::row() {
     mean_of_rows(rows_.data(), stride_, group(), width, attention_.data());
     for (std::size_t g = 0; g < group(); ++g)
         std::copy_n(rows_.data() + g * stride_, width, query_attention_.data() + g * stride_);
-    tensors_ = head_tensors(view_, head_, query_ + 1);
+    tensors_ = view_.head(head_, query_ + 1);
     tensors_.k = k_.data();
     tensors_.v = v_.data();
     tensors_.wov_norm = wov_norm_.empty() ? nullptr : wov_norm_.data();
     tensors_.wov_stride = stride_;
     RowContext row{.layer = view_.layer, .num_layers = view_.num_layers, .query = query_, .tokens = tokens_};
-    row.sliding_window = view_.tensors().sliding_window;
+    row.sliding_window = view_.sliding_window;
     row.attention = attention_.data();
     row.position = position_.data();
     row.relative_pos = relative_.data();

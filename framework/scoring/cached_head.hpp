@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "framework/columns/column.hpp"
-#include "framework/scoring/prompt_columns.hpp"
+#include "framework/layer/layer.hpp"
 
 namespace evictlab {
 

@@ -5,36 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-
-#include "framework/suite/trace.hpp"
 
 namespace evictlab {
-
-std::size_t kept_count_for_removed(std::size_t n, double removed_fraction) {
-    if (removed_fraction >= 1) return 0;
-    const double kept = static_cast<double>(n) * (1.0 - removed_fraction);
-    return std::max<std::size_t>(1, static_cast<std::size_t>(kept));
-}
-
-double removed_fraction_for_kept(std::size_t n, std::size_t kept) {
-    double removed = 1.0 - static_cast<double>(kept) / static_cast<double>(n);
-    while (kept_count_for_removed(n, removed) < kept) removed = std::nextafter(removed, 0.0);
-    return removed;
-}
-
-std::vector<std::uint32_t> top_k(std::span<const double> scores, std::size_t kept) {
-    std::vector<std::uint32_t> order(scores.size());
-    std::iota(order.begin(), order.end(), 0u);
-    const auto cut = order.begin() + static_cast<std::ptrdiff_t>(std::min(kept, order.size()));
-    if (cut != order.end())
-        std::nth_element(order.begin(), cut, order.end(), [&](std::uint32_t a, std::uint32_t b) {
-            return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
-        });
-    order.erase(cut, order.end());
-    std::ranges::sort(order);
-    return order;
-}
 
 ScorerRun::ScorerRun(const Scorer& scorer) : scorer_(&scorer) {
     if (!scorer.is_formula()) instance_ = scorer.plugin()->create(scorer.values());
@@ -60,8 +32,56 @@ void ScorerRun::select(const LayerInput& layer, double removed_fraction, std::ve
     kept_per_head.assign(selection.kept_per_head().begin(), selection.kept_per_head().end());
 }
 
+void score_head(const formula::Program& program, std::span<const double> constants, const LayerColumns& columns,
+                std::size_t kv_head, std::size_t tokens, double* scores) {
+    static thread_local formula::Workspace workspace;
+    static thread_local std::vector<formula::ColumnView> views;
+    views.clear();
+    for (const ColumnId id : program.columns()) views.push_back(columns.view(id, kv_head));
+    program.evaluate(views, constants, tokens, scores, workspace);
+}
+
+void ScorerCall::score(const ScorerRun& run, const LayerInput& layer, ScoreBudget budget, const double* base_scores,
+                       double* scores) {
+    if (run.instance()) return run.instance()->score(batch(run, layer, budget, base_scores), scores);
+    const formula::Program& program = run.scorer().program();
+    for (std::size_t head = 0; head < layer.heads; ++head)
+        score_head(program, program.constants(), *layer.columns, head, layer.tokens, scores + head * layer.tokens);
+}
+
+evl_batch ScorerCall::batch(const ScorerRun& run, const LayerInput& layer, ScoreBudget budget,
+                            const double* base_scores) {
+    pointers_.clear();
+    strides_.clear();
+    for (const ColumnId id : run.scorer().own_columns()) {
+        const ColumnValues values = id == base_score_id
+                                        ? ColumnValues{base_scores, static_cast<std::ptrdiff_t>(layer.tokens)}
+                                        : layer.columns->filled(id);
+        pointers_.push_back(values.data);
+        strides_.push_back(values.head_stride);
+    }
+    evl_batch batch{};
+    batch.struct_size = sizeof(evl_batch);
+    batch.layer = static_cast<std::uint32_t>(layer.layer);
+    batch.num_layers = static_cast<std::uint32_t>(layer.num_layers);
+    batch.heads = static_cast<std::uint32_t>(layer.heads);
+    batch.tokens = static_cast<std::uint32_t>(layer.tokens);
+    batch.sequence_len = layer.sequence_len;
+    batch.columns = pointers_.data();
+    batch.head_stride = strides_.data();
+    batch.removed_fraction = budget.removed_fraction;
+    batch.kept = budget.kept;
+    batch.tensors = run.instance()->plugin().wants_tensors() ? layer.tensors : nullptr;
+    return batch;
+}
+
+PluginError nan_score(const Scorer& scorer, std::size_t layer, std::size_t head, std::size_t position) {
+    return {scorer.label(), "score",
+            fmt::format("the score is NaN at layer {}, head {}, position {}", layer, head, position)};
+}
+
 LayerSelection::LayerSelection(const ScorerRun& run, const LayerInput& layer) : run_(run), layer_(layer) {
-    if (run.base_) base_ = std::make_unique<LayerSelection>(*run.base_, layer);
+    if (run.base()) base_ = std::make_unique<LayerSelection>(*run.base(), layer);
     scores_.resize(layer.heads * layer.tokens + row_padding);
 }
 LayerSelection::~LayerSelection() = default;
@@ -73,77 +93,43 @@ void LayerSelection::select(double removed_fraction) {
         scored_ = false;
         return;
     }
-    const Budget budget{removed_fraction, layer_budget(removed_fraction)};
+    const ScoreBudget budget{removed_fraction, layer_budget(removed_fraction)};
     score(budget);
     allocate(budget);
 }
 
-std::size_t LayerSelection::layer_budget(double removed_fraction) const {
-    const bool as_base = base_ && !run_.instance_->plugin().equal_layers();
-    const std::size_t usual =
-        as_base ? base_->layer_budget(removed_fraction) : kept_count_for_removed(layer_.tokens, removed_fraction);
-    if (!run_.instance_ || !run_.instance_->plugin().budgets_layers()) return usual;
-    return run_.instance_->layer_budget({sizeof(evl_budget_query), static_cast<std::uint32_t>(layer_.layer),
-                                         static_cast<std::uint32_t>(layer_.num_layers),
-                                         static_cast<std::uint32_t>(layer_.heads),
-                                         static_cast<std::uint32_t>(layer_.tokens), removed_fraction, usual});
+std::vector<std::uint32_t> LayerSelection::kept(std::size_t head) const {
+    return top_k(scores().subspan(head * layer_.tokens, layer_.tokens), kept_[head]);
 }
 
-void LayerSelection::score(Budget budget) {
+std::size_t LayerSelection::layer_budget(double removed_fraction) const {
+    const ScorerInstance* const instance = run_.instance();
+    const bool as_base = base_ && !instance->plugin().equal_layers();
+    const std::size_t usual =
+        as_base ? base_->layer_budget(removed_fraction) : kept_count_for_removed(layer_.tokens, removed_fraction);
+    if (!instance || !instance->plugin().budgets_layers()) return usual;
+    return instance->layer_budget({sizeof(evl_budget_query), static_cast<std::uint32_t>(layer_.layer),
+                                   static_cast<std::uint32_t>(layer_.num_layers),
+                                   static_cast<std::uint32_t>(layer_.heads), static_cast<std::uint32_t>(layer_.tokens),
+                                   removed_fraction, usual});
+}
+
+void LayerSelection::score(ScoreBudget budget) {
     if (scored_ && !run_.scorer().budgeted()) return;
     if (base_) base_->score({budget.removed_fraction, base_->layer_budget(budget.removed_fraction)});
-    if (run_.instance_)
-        run_.instance_->score(batch(run_.instance_->plugin().budgeted() ? budget : Budget{}), scores_.data());
-    else
-        score_formula();
+    const bool budgeted = run_.instance() && run_.instance()->plugin().budgeted();
+    call_.score(run_, layer_, budgeted ? budget : ScoreBudget{}, base_ ? base_->scores_.data() : nullptr,
+                scores_.data());
     refuse_nan();
     scored_ = true;
 }
 
-void LayerSelection::score_formula() {
-    thread_local formula::Workspace workspace;
-    std::vector<formula::ColumnView> views;
-    const formula::Program& program = run_.scorer().program();
-    for (std::size_t head = 0; head < layer_.heads; ++head) {
-        views.clear();
-        for (const ColumnId id : program.columns()) {
-            const ColumnValues values = layer_.columns(id);
-            views.push_back({values.data + static_cast<std::ptrdiff_t>(head) * values.head_stride,
-                             columns::kind(id) != ColumnKind::token});
-        }
-        program.evaluate(views, program.constants(), layer_.tokens, scores_.data() + head * layer_.tokens, workspace);
-    }
-}
-
-evl_batch LayerSelection::batch(Budget budget) {
-    pointers_.clear();
-    strides_.clear();
-    for (const ColumnId id : run_.scorer().own_columns()) {
-        const bool base_score = id == base_score_id;
-        const ColumnValues values =
-            base_score ? ColumnValues{base_->scores_.data(), static_cast<std::ptrdiff_t>(layer_.tokens)}
-                       : layer_.columns(id);
-        pointers_.push_back(values.data);
-        strides_.push_back(values.head_stride);
-    }
-    return {sizeof(evl_batch),
-            static_cast<std::uint32_t>(layer_.layer),
-            static_cast<std::uint32_t>(layer_.num_layers),
-            static_cast<std::uint32_t>(layer_.heads),
-            static_cast<std::uint32_t>(layer_.tokens),
-            layer_.sequence_len,
-            pointers_.data(),
-            strides_.data(),
-            budget.removed_fraction,
-            budget.kept,
-            run_.instance_->plugin().wants_tensors() ? layer_.tensors : nullptr};
-}
-
-void LayerSelection::allocate(Budget budget) {
+void LayerSelection::allocate(ScoreBudget budget) {
     kept_.assign(layer_.heads, budget.kept);
-    if (!run_.instance_ || !run_.instance_->plugin().budgets_heads()) return;
+    if (!run_.instance() || !run_.instance()->plugin().budgets_heads()) return;
     std::vector<std::uint64_t> kept(layer_.heads, budget.kept);
-    run_.instance_->head_budgets(batch(budget), scores_.data(), kept);
+    run_.instance()->head_budgets(call_.batch(run_, layer_, budget, base_ ? base_->scores_.data() : nullptr),
+                                  scores_.data(), kept);
     kept_.assign(kept.begin(), kept.end());
 }
 
@@ -152,9 +138,7 @@ void LayerSelection::refuse_nan() const {
     const auto at = std::ranges::find_if(all, [](double score) { return std::isnan(score); });
     if (at == all.end()) return;
     const auto index = static_cast<std::size_t>(at - all.begin());
-    throw PluginError(run_.scorer().label(), "score",
-                      fmt::format("the score is NaN at layer {}, head {}, position {}", layer_.layer,
-                                  index / layer_.tokens, index % layer_.tokens));
+    throw nan_score(run_.scorer(), layer_.layer, index / layer_.tokens, index % layer_.tokens);
 }
 
 } // namespace evictlab

@@ -6,6 +6,7 @@
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/fitness/rescore_fitness.hpp"
 #include "state/document.hpp"
 #include "state/journal.hpp"
 #include "state/store.hpp"
@@ -56,12 +57,12 @@ std::vector<std::string> journal_for(const Json& run) {
     return lines;
 }
 
-const FitnessEvaluator& tiny_fitness() {
-    static const FitnessEvaluator fitness = [] {
+const RescoreFitness& tiny_fitness() {
+    static const RescoreFitness fitness = [] {
         SuiteOptions options;
         options.patterns = options.num_layers = 1;
         options.seq_len = 16;
-        return FitnessEvaluator(make_suite("micro", options).search_traces(), {0.25, 0.5, 0.75});
+        return RescoreFitness(make_suite("micro", options).search_traces(), {0.25, 0.5, 0.75});
     }();
     return fitness;
 }

@@ -14,7 +14,7 @@ namespace {
 void read_trace(const fs::path& file) {
     const CapturedTrace trace(file);
     for (const std::size_t layer : trace.layers()) {
-        const LayerTensors tensors = trace.load_layer(layer);
+        const OwnedLayer tensors = trace.load_layer(layer);
         fuzz::require(tensors.k.size() == tensors.shape.kv_heads * tensors.shape.tokens * tensors.shape.dim,
                       "a layer has the keys of its shape");
         trace.load_sensitivity(layer);

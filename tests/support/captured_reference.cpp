@@ -8,7 +8,7 @@
 
 namespace evictlab::test {
 
-SlowLayer::SlowLayer(const LayerTensors& layer, std::size_t prompt, std::vector<double> token_type,
+SlowLayer::SlowLayer(const OwnedLayer& layer, std::size_t prompt, std::vector<double> token_type,
                      std::vector<double> o_proj)
     : layer_(layer), prompt_(prompt), token_type_(std::move(token_type)), o_proj_(std::move(o_proj)) {}
 

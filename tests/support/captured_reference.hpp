@@ -21,7 +21,7 @@ struct SlowDamage {
 class SlowLayer {
 public:
     /// `o_proj` is [hidden][query_heads * dim]; empty: no output error.
-    SlowLayer(const LayerTensors& layer, std::size_t prompt, std::vector<double> token_type,
+    SlowLayer(const OwnedLayer& layer, std::size_t prompt, std::vector<double> token_type,
               std::vector<double> o_proj = {});
 
     /// The softmax of query i of a query head over these tokens.
@@ -48,7 +48,7 @@ private:
     std::vector<double> output(std::size_t head, std::size_t i, const std::vector<std::uint32_t>& tokens) const;
     double relative_change(const Matrix& before, const Matrix& after) const;
 
-    const LayerTensors& layer_;
+    const OwnedLayer& layer_;
     std::size_t prompt_;
     std::vector<double> token_type_, o_proj_;
 };

@@ -7,9 +7,12 @@
 #include <limits>
 #include <set>
 
+#include "framework/attention/wov_norms.hpp"
 #include "framework/columns/column.hpp"
 #include "framework/scoring/prompt_columns.hpp"
+#include "framework/scoring/scorer_run.hpp"
 #include "framework/suite/trace.hpp"
+#include "tests/support/made_columns.hpp"
 #include "tests/support/methods_reference.hpp"
 
 namespace evictlab::test {
@@ -64,8 +67,8 @@ evl_tensors tensors_of(const MethodsLayer& layer) {
     return tensors;
 }
 
-LayerTensors product_tensors(const MethodsLayer& layer) {
-    LayerTensors tensors;
+OwnedLayer product_tensors(const MethodsLayer& layer) {
+    OwnedLayer tensors;
     tensors.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
     tensors.q.assign(layer.q.begin(), layer.q.end());
     tensors.k.assign(layer.k.begin(), layer.k.end());
@@ -89,18 +92,17 @@ std::vector<double> known_reference_column(const MethodsLayer& layer, const std:
 }
 
 std::vector<double> product_column(const MethodsLayer& layer, const std::string& column) {
-    const LayerTensors tensors = product_tensors(layer);
-    const AttentionRows rows(tensors);
+    const OwnedLayer tensors = product_tensors(layer);
+    const AttentionRows rows(tensors.view());
     const std::vector<double> token_type(padded(layer.tokens));
-    LayerView view;
-    view.rows = &rows;
+    LayerView view = tensors.view();
     view.layer = layer.layer;
     view.num_layers = layer.num_layers;
-    view.tokens = layer.tokens;
+    view.prompt = layer.tokens;
     view.token_type = token_type.data();
     view.wov_norm = layer.wov_l1.data();
     const ColumnId id = columns::intern(column);
-    PromptColumns computed(view, {&id, 1});
+    PromptColumns computed(view, &rows, {&id, 1});
     std::ptrdiff_t stride = 0;
     const double* values = computed.columns().filled(0, stride);
     std::vector<double> out;
@@ -111,8 +113,8 @@ std::vector<double> product_column(const MethodsLayer& layer, const std::string&
 }
 
 std::vector<float> product_wov_norms(const MethodsLayer& layer) {
-    const LayerTensors tensors = product_tensors(layer);
-    return wov_norms(tensors.arrays(), layer.o_proj);
+    const OwnedLayer tensors = product_tensors(layer);
+    return wov_norms(tensors.view(), layer.o_proj);
 }
 
 Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,
@@ -127,7 +129,8 @@ Selected select(const std::string& text, const MethodsLayer& layer, double remov
     input.heads = layer.kv_heads;
     input.tokens = input.sequence_len = layer.tokens;
     input.tensors = &tensors;
-    input.columns = [&](ColumnId id) -> ColumnValues {
+    MadeColumns columns_of_layer;
+    columns_of_layer.of = [&](ColumnId id) -> ColumnValues {
         auto& column = values[id];
         if (column.empty()) {
             column = source(layer, columns::name(id));
@@ -135,6 +138,7 @@ Selected select(const std::string& text, const MethodsLayer& layer, double remov
         }
         return {column.data(), static_cast<std::ptrdiff_t>(layer.tokens)};
     };
+    input.columns = &columns_of_layer;
     Selected selected;
     std::vector<std::size_t> counts;
     ScorerRun(scorer).select(input, removed_fraction, selected.scores, counts);

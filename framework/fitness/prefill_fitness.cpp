@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+#include "framework/fitness/prefill_fitness.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/statistics/geometric_mean.hpp"
+
+namespace evictlab {
+namespace {
+
+constexpr std::size_t jobs_a_task = 16;
+constexpr std::size_t output_error_work = 32; // of one retention, as many times that of scoring and ranking a token
+
+std::vector<ColumnId> ascending(std::span<const ColumnId> columns) {
+    const ColumnPlaces places(columns);
+    return {places.ids().begin(), places.ids().end()};
+}
+
+} // namespace
+
+/// A part by which a race decides.
+struct PrefillFitness::Heat {
+    std::string name;
+    Part part;
+    std::vector<std::size_t> compared; ///< units whose figures decide: measured in this heat or before it
+    bool screens = false;              ///< in another measure than the fitness
+};
+
+PrefillFitness::PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
+                               Measure measure, std::size_t memory_limit, std::size_t every)
+    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every) {
+    check_suite(suite);
+    const SearchTraces traces = suite.search_traces();
+    double needed = 0;
+    for (const auto& from : {traces.train, traces.valid})
+        for (const TracePtr& trace : from) needed += bytes_needed(*trace->captured());
+    check_memory(fmt::format("suite '{}'", suite.name()), needed, memory_limit, traces.train.size());
+    splits_ = {load(traces.train), load(traces.valid)};
+    const auto& layers = split(SearchSplit::train).layers;
+    for (std::size_t i = 0; i < layers.size(); ++i)
+        for (std::size_t a = 0; a < layers[i].heads(); ++a) train_heads_.emplace_back(i, a);
+}
+
+void PrefillFitness::check_suite(const Suite& suite) const {
+    if (measure_ == Measure::predicted_kl && !suite.has_sensitivities())
+        throw Error(fmt::format("not every trace of suite '{}' holds sensitivities, so no KL divergence can be "
+                                "predicted on it; use output_error, or capture it with 8 probes",
+                                suite.name()));
+    const SearchTraces traces = suite.search_traces();
+    for (const auto& from : {traces.train, traces.valid})
+        for (const TracePtr& trace : from)
+            if (measure_ == Measure::output_error && !trace->captured()->output_projections())
+                throw Error(fmt::format("suite '{}' has no output projections (model.safetensors), so no output error "
+                                        "can be measured on it; use attention_loss",
+                                        suite.name()));
+}
+
+double PrefillFitness::bytes_needed(const CapturedTrace& trace) const {
+    double needed = 0;
+    const auto n = static_cast<double>(trace.prompt_len());
+    for (const std::size_t layer : trace.held_layers()) {
+        const LayerShape shape = trace.shape(layer);
+        const auto judged = (shape.tokens - trace.prompt_len() + every_ - 1) / every_;
+        if (measure_ == Measure::predicted_kl)
+            needed += static_cast<double>(trace.probes() * judged * shape.query_heads * shape.dim * 4);
+        needed += n * (static_cast<double>(shape.query_heads * judged) * 4 +
+                       static_cast<double>(shape.kv_heads * (columns_.size() + 1)) * 8);
+    }
+    return needed;
+}
+
+PrefillFitness::Split PrefillFitness::load(std::span<const TracePtr> from) const {
+    Split split;
+    split.traces = from.size();
+    std::vector<std::optional<HeldLayer>> made;
+    for_each_layer(
+        from, [&](std::size_t count) { made.resize(count); },
+        [&](std::size_t i, const Trace& trace, std::size_t layer, std::size_t document) {
+            const CapturedTrace& captured = *trace.captured();
+            const OutputMetric* metric = measure_ == Measure::output_error ? metrics_.of(captured, layer) : nullptr;
+            made[i].emplace(captured, layer, document,
+                            HeldContent{places_, retentions_, metric, measure_ == Measure::predicted_kl, every_});
+        });
+    split.layers.reserve(made.size());
+    for (auto& layer : made) {
+        split.documents.push_back(layer->document());
+        split.tokens += layer->heads() * layer->tokens();
+        split.layers.push_back(std::move(*layer));
+    }
+    return split;
+}
+
+PrefillFitness::Part PrefillFitness::whole(const Split& split, Measure by) const {
+    return {by, indices_below(split.units(by)), indices_below(retentions_.size())};
+}
+
+/// The lowest retention, which weighs most and costs least.
+std::size_t PrefillFitness::hardest() const {
+    return static_cast<std::size_t>(std::ranges::min_element(retentions_) - retentions_.begin());
+}
+
+std::vector<PrefillFitness::Heat> PrefillFitness::race_heats() const {
+    if (measure_ == Measure::attention_loss) return {};
+    const Split& train = split(SearchSplit::train);
+    std::vector<Heat> list{
+        {"attention loss", whole(train, Measure::attention_loss), indices_below(train.layers.size()), true}};
+    const std::string name = fmt::format("{} at retention {}",
+                                         measure_ == Measure::output_error ? "output error" : "predicted KL divergence",
+                                         retentions_[hardest()]);
+    Heat half{name + " of half of the documents", {measure_, {}, {hardest()}}, {}, false};
+    Heat others{name, {measure_, {}, {hardest()}}, indices_below(train.units(measure_)), false};
+    for (std::size_t u = 0; u < train.units(measure_); ++u)
+        (train.document_of(measure_, u) % 2 == 0 ? half : others).part.units.push_back(u);
+    half.compared = half.part.units;
+    if (others.part.units.empty()) { // one document
+        others.part.units = half.part.units;
+    } else {
+        list.push_back(std::move(half));
+    }
+    list.push_back(std::move(others));
+    return list;
+}
+
+/// What the heats leave to measure of the fitness.
+PrefillFitness::Part PrefillFitness::rest_of_race() const {
+    Part part = whole(split(SearchSplit::train), measure_);
+    if (measure_ != Measure::attention_loss) std::erase(part.retentions, hardest());
+    return part;
+}
+
+/// One a unit: the mean over the heat's retentions. `errors` are of one job.
+std::vector<double> PrefillFitness::compared_figures(const Heat& heat, const double* errors) const {
+    std::vector<double> list;
+    for (const std::size_t u : heat.compared) {
+        double sum = 0;
+        for (const std::size_t r : heat.part.retentions) sum += errors[u * retentions_.size() + r];
+        list.push_back(sum / static_cast<double>(heat.part.retentions.size()));
+    }
+    return list;
+}
+
+void PrefillFitness::measure_part(const Split& split, const Part& part, std::span<const FitnessJob> jobs,
+                                  std::span<const std::size_t> which, ErrorTable& errors) const {
+    measure_units(which, part.units, jobs_a_task, errors, [&](std::size_t job, std::size_t unit, double* out) {
+        static thread_local HeldScratch scratch;
+        measure_unit(split, part, unit, jobs[job], scratch, out);
+    });
+}
+
+void PrefillFitness::measure_unit(const Split& split, const Part& part, std::size_t unit, const FitnessJob& job,
+                                  HeldScratch& scratch, double* out) const {
+    if (part.measure == Measure::attention_loss)
+        split.layers[unit].attention_loss(job, scratch, out);
+    else if (part.measure == Measure::output_error)
+        split.layers[unit].evict(job, part.retentions, scratch,
+                                 [out](std::size_t r, const Damage& damage) { out[r] = damage.output_error; });
+    else
+        predict_kl(split, unit, job, part.retentions, scratch, out);
+}
+
+/// Of one document, whose layers' responses are summed before they are squared.
+void PrefillFitness::predict_kl(const Split& split, std::size_t document, const FitnessJob& job,
+                                std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const {
+    const auto& all = split.layers;
+    const std::span<const HeldLayer> layers(std::ranges::lower_bound(all, document, {}, &HeldLayer::document),
+                                            std::ranges::upper_bound(all, document, {}, &HeldLayer::document));
+    const std::size_t count = layers.front().damage().responses();
+    scratch.responses.assign(count * retentions_.size(), 0.0F);
+    const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };
+    for (const HeldLayer& layer : layers)
+        layer.evict(job, at, scratch,
+                    [&](std::size_t r, const Damage&) { layer.damage().respond(scratch.damage, of(r)); });
+    for (const std::size_t r : at) errors[r] = predicted_kl(of(r));
+}
+
+void PrefillFitness::add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const {
+    static thread_local HeldScratch scratch;
+    const auto [index, head] = train_heads_[train_head];
+    const HeldLayer& layer = split(SearchSplit::train).layers[index];
+    const double* scores = layer.score(job, head, scratch);
+    for (const std::size_t kept : layer.kept()) hash.add(top_k({scores, layer.tokens()}, kept));
+}
+
+FormulaErrors PrefillFitness::summarise(const Split& split, Measure by, const double* errors) const {
+    if (by != Measure::predicted_kl)
+        return mean_over_documents(split.documents, split.traces, retentions_.size(), errors);
+    const std::size_t count = retentions_.size();
+    FormulaErrors out;
+    for (std::size_t d = 0; d < split.traces; ++d)
+        out.by_document.emplace_back(errors + d * count, errors + (d + 1) * count);
+    out.by_retention = geometric_means(out.by_document);
+    for (const double error : out.by_retention) out.average += error / static_cast<double>(count);
+    return out;
+}
+
+std::vector<FormulaErrors> PrefillFitness::evaluate(SearchSplit which, std::span<const FitnessJob> jobs,
+                                                    Measure measure) const {
+    const Split& split = this->split(which);
+    ErrorTable errors(jobs.size(), split.units(measure), retentions_.size());
+    measure_part(split, whole(split, measure), jobs, indices_below(jobs.size()), errors);
+    std::vector<FormulaErrors> out(jobs.size());
+    for (std::size_t j = 0; j < jobs.size(); ++j) out[j] = summarise(split, measure, errors.of(j));
+    return out;
+}
+
+std::vector<FormulaErrors> PrefillFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
+    return evaluate(split, jobs, measure_);
+}
+
+std::vector<std::string> PrefillFitness::heats() const {
+    std::vector<std::string> names;
+    for (const Heat& heat : race_heats()) names.push_back(heat.name);
+    return names;
+}
+
+std::vector<RaceResult> PrefillFitness::race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const {
+    const Split& train = split(SearchSplit::train);
+    const std::vector<Heat> heats = race_heats();
+    ErrorTable errors(jobs.size(), train.units(measure_), retentions_.size());
+    ErrorTable screened(jobs.size(), train.layers.size(), retentions_.size());
+    std::vector<RaceResult> results(jobs.size());
+    std::vector<std::size_t> left = indices_below(jobs.size());
+    for (std::size_t h = 0; h < heats.size(); ++h) {
+        ErrorTable& table = heats[h].screens ? screened : errors;
+        measure_part(train, heats[h].part, jobs, left, table);
+        std::erase_if(left, [&](std::size_t job) {
+            if (stays(h, job, compared_figures(heats[h], table.of(job)))) return false;
+            results[job].finished = false;
+            results[job].left_in = h;
+            return true;
+        });
+    }
+    measure_part(train, rest_of_race(), jobs, left, errors);
+    for (const std::size_t job : left) results[job].errors = summarise(train, measure_, errors.of(job));
+    return results;
+}
+
+std::size_t PrefillFitness::work(SearchSplit which) const {
+    const std::size_t tokens = split(which).tokens;
+    return measure_ == Measure::attention_loss ? tokens : tokens * output_error_work * retentions_.size();
+}
+
+} // namespace evictlab

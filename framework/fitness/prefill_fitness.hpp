@@ -1,0 +1,74 @@
+// Fast measures of many formulas on the train and valid splits of a captured suite, by the protocol prefill: columns
+// and the continuation's attention are held in memory. SPDX-License-Identifier: MIT
+#pragma once
+#include "framework/damage/measure.hpp"
+#include "framework/damage/output_metrics.hpp"
+#include "framework/fitness/held_fitness.hpp"
+#include "framework/fitness/held_layer.hpp"
+
+namespace evictlab {
+
+/// Figures of a document agree with run_bench's by prefill to rounding. The mean over documents is the geometric one
+/// for predicted_kl, as it is for the divergence that it foretells, else the arithmetic one. Thread-safe once made.
+class PrefillFitness final : public HeldFitness {
+public:
+    /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
+    /// Throws Error if more than `memory_limit` bytes would be needed, or where the suite lacks what the measure needs:
+    /// output projections, or sensitivities. `every`: judge by each such query only (ContinuationDamage), which makes
+    /// figures an estimate.
+    PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
+                   Measure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1);
+    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
+    /// The same in attention loss, which is cheap, or the measure that it was made for.
+    std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs, Measure measure) const;
+    /// Attention loss everywhere; the fitness at the lowest retention, which weighs most and costs least, of every
+    /// second document; the same of the others. Units are layers of documents, or documents for predicted_kl. None for
+    /// attention loss.
+    std::vector<std::string> heats() const override;
+    std::vector<RaceResult> race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const override;
+    std::size_t work(SearchSplit split) const override;
+
+private:
+    struct Split {
+        std::vector<HeldLayer> layers;
+        std::vector<std::size_t> documents; ///< of each layer
+        std::size_t traces = 0, tokens = 0;
+        std::size_t units(Measure by) const { return by == Measure::predicted_kl ? traces : layers.size(); }
+        std::size_t document_of(Measure by, std::size_t unit) const {
+            return by == Measure::predicted_kl ? unit : documents[unit];
+        }
+    };
+    /// What of a split is measured at once.
+    struct Part {
+        Measure measure = Measure::output_error;
+        std::vector<std::size_t> units, retentions; ///< indices
+    };
+    struct Heat;
+
+    void check_suite(const Suite& suite) const;
+    double bytes_needed(const CapturedTrace& trace) const;
+    Split load(std::span<const TracePtr> from) const;
+    const Split& split(SearchSplit which) const { return splits_[static_cast<std::size_t>(which)]; }
+    Part whole(const Split& split, Measure by) const;
+    Part rest_of_race() const;
+    std::size_t hardest() const;
+    std::vector<Heat> race_heats() const;
+    std::vector<double> compared_figures(const Heat& heat, const double* errors) const;
+    void measure_part(const Split& split, const Part& part, std::span<const FitnessJob> jobs,
+                      std::span<const std::size_t> which, ErrorTable& errors) const;
+    void measure_unit(const Split& split, const Part& part, std::size_t unit, const FitnessJob& job,
+                      HeldScratch& scratch, double* out) const;
+    void predict_kl(const Split& split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
+                    HeldScratch& scratch, double* errors) const;
+    FormulaErrors summarise(const Split& split, Measure by, const double* errors) const;
+    std::size_t train_heads() const override { return train_heads_.size(); }
+    void add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const override;
+
+    Measure measure_;
+    std::size_t every_;
+    OutputMetrics metrics_;
+    std::array<Split, 2> splits_;                                  ///< by SearchSplit
+    std::vector<std::pair<std::size_t, std::size_t>> train_heads_; ///< [head of train] layer, head
+};
+
+} // namespace evictlab
