@@ -1,12 +1,13 @@
 // How published methods cut a cache while decoding: H2O's mask simulation against the authors' program, the others by
 // hand.
 // SPDX-License-Identifier: MIT
-#include "framework/decode/published_rules.hpp"
+#include "tests/support/published_rules.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "framework/scoring/scorer_run.hpp"
+#include "framework/cut/budget.hpp"
+#include "framework/cut/top_k.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/methods_fixture.hpp"
 

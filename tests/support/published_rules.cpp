@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "framework/decode/published_rules.hpp"
+#include "tests/support/published_rules.hpp"
 
 #include <algorithm>
 
-#include "framework/scoring/scorer_run.hpp"
+#include "framework/cut/budget.hpp"
+#include "framework/cut/top_k.hpp"
 
-namespace evictlab {
+namespace evictlab::test {
 
 namespace {
 
@@ -80,4 +81,4 @@ std::size_t decoding_target(std::size_t tokens_seen, double ratio) {
     return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(tokens_seen) * (1 - ratio)));
 }
 
-} // namespace evictlab
+} // namespace evictlab::test

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace evictlab {
+namespace evictlab::test {
 
 /// Indices into the cache, ascending: those that stay.
 using Slots = std::vector<std::uint32_t>;
@@ -91,4 +91,4 @@ private:
 /// The target of kvpress's decoding by ratio: max(1, (int)(seen (1 - ratio))).
 std::size_t decoding_target(std::size_t tokens_seen, double ratio);
 
-} // namespace evictlab
+} // namespace evictlab::test
