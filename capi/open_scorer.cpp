@@ -51,7 +51,7 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
         capi::require(scorer, "scorer");
         const std::lock_guard lock(lab->mutex);
         Scorer opened = make_scorer(text, lab->host);
-        const bool published = opened.plugin() && is_published(opened.label(), "prefill", lab->host);
+        const bool published = opened.plugin() && is_published(opened.label(), ScorerRules::published, lab->host);
         *scorer = new evl_scorer(std::move(opened), published);
     });
 }

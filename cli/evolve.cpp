@@ -158,7 +158,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     text += search_options_text(values, evolution::OptionNeeds::nobody);
     text += outside_options_text(values);
     if (values.contains("retention"))
-        text += fmt::format(" --retention {}", fmt::join(retentions_from(values, usual_retentions("rescore")), ","));
+        text += fmt::format(" --retention {}", fmt::join(retentions_from(values, {}), ","));
     return text;
 }
 

@@ -154,7 +154,8 @@ void measure_references(SearchSuites& search, PluginHost& host) {
         options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
         std::erase_if(scorers, [&](const Scorer& scorer) {
-            return scorer.allocates() || !is_published(scorer.label(), usual_protocol(suite), host);
+            return scorer.allocates() ||
+                   !is_published(scorer.label(), protocol_info(usual_protocol(suite)).rules, host);
         });
         const Bench bench = run_bench(suite, scorers, options);
         throw_if_hindered(bench); // or the run would begin from other figures than it does elsewhere

@@ -8,6 +8,7 @@
 
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 #include "report/bench_json.hpp"
 #include "report/comparison.hpp"
@@ -202,8 +203,8 @@ std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput>
     }
     for (auto& table : tables) {
         for (auto& row : table.uniform.rows)
-            row.published =
-                row.scorecard.kind == RowKind::plugin && is_published(row.scorecard.scorer, table.protocol, plugins);
+            row.published = row.scorecard.kind == RowKind::plugin &&
+                            is_published(row.scorecard.scorer, protocol_info(table.protocol).rules, plugins);
         compare_rows(table);
         table.near_ranks = near_ranks_of(table);
     }

@@ -6,6 +6,7 @@
 
 #include "base/statistics/geometric_mean.hpp"
 #include "base/text/shown.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 #include "report/ranking.hpp"
 #include "report/verdict.hpp"
@@ -149,8 +150,8 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
         const ScorecardRow* known = find_row(row.scorer);
         VerdictTableRow& shown = table.rows.emplace_back();
         shown.scorecard = known ? *known : nameless_row(row);
-        shown.published =
-            shown.scorecard.kind == RowKind::plugin && is_published(row.scorer, verdict.protocol, plugins);
+        shown.published = shown.scorecard.kind == RowKind::plugin &&
+                          is_published(row.scorer, protocol_info(verdict.protocol).rules, plugins);
         shown.figures = rows.back().figures();
         shown.retention_used = row.retention_used;
         for (const auto& kind : table.kinds) {

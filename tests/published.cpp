@@ -36,8 +36,7 @@ TEST_CASE("published methods are presets that say so, wrapped or not, with nothi
           "observed_attention", "h2o@paper", "knorm", "adakv(snapkv@kvpress)", "adakv@paper(snapkv@paper)",
           "criticaladakv@kvpress(keydiff)", "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=false)"}) {
         INFO(name);
-        CHECK(is_published(name, "prefill", host()));
-        CHECK(is_published(name, "decode", host()));
+        CHECK(is_published(name, ScorerRules::published, host()));
     }
     for (const char* name : {"random",
                              "snapkv@seed",
@@ -61,21 +60,21 @@ TEST_CASE("published methods are presets that say so, wrapped or not, with nothi
                              "knormal",
                              "",
                              "="})
-        CHECK_FALSE(is_published(name, "prefill", host()));
+        CHECK_FALSE(is_published(name, ScorerRules::published, host()));
 }
 
 TEST_CASE("the seed's simplified rules are published under rescore alone, by the name of their preset") {
     for (const char* name : {"h2o@seed", "tova@seed", "pyramidkv@seed", "snapkv@kvpress", "h2o@paper", "knorm"}) {
         INFO(name);
-        CHECK(is_published(name, "rescore", host()));
+        CHECK(is_published(name, ScorerRules::seed, host()));
     }
     for (const char* name : {"keydiff", "keydiff@kvpress", "lagkv@kvpress", "random@seed", "h2o@seed:window=1",
                              "h2o_mine", "adakv(snapkv@kvpress)"})
-        CHECK_FALSE(is_published(name, "rescore", host()));
+        CHECK_FALSE(is_published(name, ScorerRules::seed, host()));
     for (const char* plain : {"h2o", "snapkv", "tova", "pyramidkv", "streaming_llm"})
-        for (const char* protocol : {"rescore", "prefill", "decode"}) {
-            INFO(plain << " " << protocol);
-            CHECK_FALSE(is_published(plain, protocol, host()));
+        for (const ScorerRules rules : {ScorerRules::seed, ScorerRules::published}) {
+            INFO(plain);
+            CHECK_FALSE(is_published(plain, rules, host()));
         }
 }
 
@@ -83,8 +82,8 @@ TEST_CASE("a plugin of an earlier ABI loads and says nothing of what is publishe
     const PluginHost old = host_with(EVICTLAB_TEST_PLUGINS "/abi");
     REQUIRE(old.find("older"));
     CHECK(old.find("older")->preset("seed")->flags == 0);
-    CHECK_FALSE(is_published("older@seed", "prefill", old));
-    CHECK_FALSE(is_published("older@seed", "rescore", old));
+    CHECK_FALSE(is_published("older@seed", ScorerRules::published, old));
+    CHECK_FALSE(is_published("older@seed", ScorerRules::seed, old));
     CHECK_FALSE(formula_twin("older", old));
 }
 
@@ -106,11 +105,11 @@ TEST_CASE("a published method that is one file counts as one in tables, and with
     for (const char* name : {"toy@paper", "toy@late", "toy_wrapper@paper(toy@paper)", "adakv(toy@paper)",
                              "toy_wrapper(toy@paper:share=0.9)"}) {
         INFO(name);
-        CHECK(is_published(name, "prefill", with));
-        CHECK_FALSE(is_published(name, "prefill", host()));
+        CHECK(is_published(name, ScorerRules::published, with));
+        CHECK_FALSE(is_published(name, ScorerRules::published, host()));
     }
     for (const char* name : {"toy", "toy@mine", "toy_wrapper@paper(toy@mine)", "toy_wrapper(toy@paper:share=0.8)"})
-        CHECK_FALSE(is_published(name, "prefill", with));
+        CHECK_FALSE(is_published(name, ScorerRules::published, with));
     CHECK(formula_twin("toy@paper", with) == "0.6*window_attn:64:pool=5:avg + 0.4*replayed_attn:all:rms");
 
     Bench bench =
@@ -145,7 +144,7 @@ TEST_CASE("a published method from a folder of plugins is in `all`, in reports a
         double least = 1;
         for (const Json& row : rows)
             if (!row.value("uneven_budgets", false) &&
-                is_published(row.at("scorer").get<std::string>(), "prefill", plugins))
+                is_published(row.at("scorer").get<std::string>(), ScorerRules::published, plugins))
                 least = std::min(least, row.at("splits").at("train").at("0.50").get<double>());
         return least;
     };

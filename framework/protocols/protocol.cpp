@@ -51,11 +51,7 @@ std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& 
                        suite.name(), protocol.name, why);
 }
 
-bool runs_by(const Suite& suite, const ProtocolInfo& info) { return suite.captured() || !info.needs_capture; }
-
-const ProtocolInfo& usual(const Suite& suite) {
-    return *std::ranges::find_if(table(), [&](const ProtocolInfo& info) { return runs_by(suite, info); });
-}
+bool runs(const ProtocolInfo& info, bool captured) { return captured || !info.needs_capture; }
 
 } // namespace
 
@@ -88,7 +84,11 @@ const ProtocolInfo& protocol_info(std::string_view name) {
     throw UsageError(fmt::format("unknown protocol '{}'; there are {}", name, fmt::join(protocol_names(), ", ")));
 }
 
-std::string_view usual_protocol(const Suite& suite) { return usual(suite).name; }
+std::string_view usual_protocol(bool captured) {
+    return std::ranges::find_if(table(), [&](const ProtocolInfo& info) { return runs(info, captured); })->name;
+}
+
+std::string_view usual_protocol(const Suite& suite) { return usual_protocol(suite.captured()); }
 
 std::vector<double> usual_retentions(std::string_view protocol) {
     const auto retentions = protocol_info(protocol).usual_retentions;
@@ -96,7 +96,7 @@ std::vector<double> usual_retentions(std::string_view protocol) {
 }
 
 void check_protocol(std::string_view protocol, const Suite& suite) {
-    if (runs_by(suite, protocol_info(protocol))) return;
+    if (runs(protocol_info(protocol), suite.captured())) return;
     throw UsageError(fmt::format(
         "suite '{}' cannot be run by protocol {}: it is synthetic, and has no queries, keys and values; use {}, or a "
         "captured suite",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/damage/measure.hpp"
+#include "framework/scorers/published.hpp"
 #include "framework/scoring/scorer_pool.hpp"
 #include "framework/suite/suite.hpp"
 
@@ -88,12 +89,6 @@ struct ProtocolSetup {
     std::size_t interval = 1; ///< queries between cuts, where the cache is cut more than once
 };
 
-/// Which of a plugin's rules are compared under a protocol.
-enum class ScorerRules : std::uint8_t {
-    seed,      ///< the seed's, which score anew at every query; without budgets and tensors
-    published, ///< those of the published methods, which evict for good
-};
-
 /// A row of the table of protocols: all that the rest of the program knows of one.
 struct ProtocolInfo {
     std::string_view name;
@@ -116,6 +111,7 @@ const ProtocolInfo* find_protocol(std::string_view name);
 const ProtocolInfo& protocol_info(std::string_view name);
 
 /// "rescore" for synthetic suites, "prefill" for captured ones.
+std::string_view usual_protocol(bool captured);
 std::string_view usual_protocol(const Suite& suite);
 std::vector<double> usual_retentions(std::string_view protocol);
 /// Throws UsageError for an unknown name, or one that the suite cannot be run by.

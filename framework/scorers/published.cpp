@@ -87,9 +87,9 @@ std::vector<std::string> bases_of(const Preset& wrapper) {
     }
 }
 
-bool is_published(std::string_view name, std::string_view protocol, const PluginHost& host) {
+bool is_published(std::string_view name, ScorerRules rules, const PluginHost& host) {
     const ScorerName parsed = parse_scorer_name(name);
-    return protocol == "rescore" ? as_in_the_seed(parsed, host) : as_published(parsed, host);
+    return rules == ScorerRules::seed ? as_in_the_seed(parsed, host) : as_published(parsed, host);
 }
 
 std::optional<std::string> formula_twin(std::string_view name, const PluginHost& host) {

@@ -2,6 +2,7 @@
 // plugins say of their presets (evictlab/scorer.h, flags of evl_preset), asked by a scorer's name.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,12 +13,18 @@
 
 namespace evictlab {
 
+/// Which of a plugin's rules are compared under a protocol.
+enum class ScorerRules : std::uint8_t {
+    seed,      ///< the seed's, which score anew at every query; without budgets and tensors
+    published, ///< those of the published methods, which evict for good
+};
+
 /// Whether a plugin, by its name as Scorer::label() has it, is a published method as it was published: a preset that
 /// its plugin calls published with no parameter changed by hand, or the plain id where the defaults are those of such a
-/// preset; a published wrapper over one of these, or over one with the parameters that the wrapper prescribes. Under
-/// the protocol rescore those of plugins that have a simplified preset, and that preset. A name without a plugin in the
+/// preset; a published wrapper over one of these, or over one with the parameters that the wrapper prescribes. Of the
+/// seed's rules those of plugins that have a simplified preset, and that preset. A name without a plugin in the
 /// host is not published.
-bool is_published(std::string_view name, std::string_view protocol, const PluginHost& host);
+bool is_published(std::string_view name, ScorerRules rules, const PluginHost& host);
 
 /// The scorers over which `all` shows a wrapper's preset, as its plugin says; none where that is no list of names,
 /// which `evictlab check` tells of.
