@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/catch.hpp"
@@ -82,6 +83,15 @@ TEST_CASE("every include goes down the ladder of folders") {
             }
         }
     CHECK(wrong == std::vector<std::string>{});
+}
+
+TEST_CASE("what evaluates and what is kept of a run know nothing of each other") {
+    for (const auto& [folder, other] : {std::pair{"framework", "state/"}, std::pair{"state", "framework/"}})
+        for (const fs::path& file : sources_below(folder))
+            for (const std::string& included : includes_of(file)) {
+                INFO(file << " includes " << included);
+                CHECK_FALSE(included.starts_with(other));
+            }
 }
 
 TEST_CASE("no folder of framework holds more than a sixth of it") {
