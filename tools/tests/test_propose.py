@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -201,9 +202,10 @@ def test_a_refusal_is_not_tried_again(stub: Stub, tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_answer_is_left(stub: Stub, tmp_path: Path) -> None:
-    stub.delay = 1.0
+    stub.delay = 60.0
     stub.says(ANSWER)
-    assert "no answer within 0.1 s (attempts: 1)" in answer_to(stub.proposer(timeout=0.1), tmp_path / "out")["error"]
+    error = answer_to(stub.proposer(timeout=1), tmp_path / "out")["error"]
+    assert re.search(r"no answer within [\d.]+ s \(attempts: 1\)", error)
 
 
 def test_a_pause_that_is_longer_than_the_time_left_is_not_made(stub: Stub, tmp_path: Path) -> None:
