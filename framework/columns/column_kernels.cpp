@@ -48,4 +48,53 @@ EVICTLAB_CLONES double quadratic(const double* __restrict matrix, const double* 
     return sum;
 }
 
+EVICTLAB_CLONES double exponentials(double* values, std::size_t n, double scale) {
+    double highest = values[0], sum = 0;
+    for (std::size_t i = 1; i < n; ++i) highest = values[i] > highest ? values[i] : highest;
+    for (std::size_t i = 0; i < n; ++i) values[i] = vector_math::exp((values[i] - highest) * scale);
+    for (std::size_t i = 0; i < n; ++i) sum += values[i];
+    return sum;
+}
+
+EVICTLAB_CLONES void weighted_sum(const float* __restrict vectors, std::size_t n, std::size_t dim,
+                                  const double* __restrict weights, double* __restrict out) {
+    for (std::size_t x = 0; x < dim; ++x) out[x] = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        const double weight = weights[i];
+        const float* __restrict vector = vectors + i * dim;
+        for (std::size_t x = 0; x < dim; ++x) out[x] += weight * static_cast<double>(vector[x]);
+    }
+}
+
+constexpr std::size_t block_vectors = 512; // whose sums stay in the nearest cache
+
+EVICTLAB_CLONES void products(const float* __restrict columns, std::size_t stride, std::size_t dim,
+                              const float* __restrict point, std::size_t n, double* __restrict out) {
+    for (std::size_t first = 0; first < n; first += block_vectors) {
+        const std::size_t last = first + block_vectors < n ? first + block_vectors : n;
+        for (std::size_t i = first; i < last; ++i) out[i] = 0;
+        for (std::size_t x = 0; x < dim; ++x) {
+            const float* __restrict column = columns + x * stride;
+            const auto factor = static_cast<double>(point[x]);
+            for (std::size_t i = first; i < last; ++i) out[i] += static_cast<double>(column[i]) * factor;
+        }
+    }
+}
+
+EVICTLAB_CLONES void squared_distances(const float* __restrict columns, std::size_t stride, std::size_t dim,
+                                       const double* __restrict point, std::size_t n, double* __restrict out) {
+    for (std::size_t first = 0; first < n; first += block_vectors) {
+        const std::size_t last = first + block_vectors < n ? first + block_vectors : n;
+        for (std::size_t i = first; i < last; ++i) out[i] = 0;
+        for (std::size_t x = 0; x < dim; ++x) {
+            const float* __restrict column = columns + x * stride;
+            const double at = point[x];
+            for (std::size_t i = first; i < last; ++i) {
+                const double away = static_cast<double>(column[i]) - at;
+                out[i] += away * away;
+            }
+        }
+    }
+}
+
 } // namespace evictlab::columns

@@ -17,4 +17,15 @@ void accumulate_outer(const double* a, std::size_t n, double* sums, double* oute
 /// a' M a of a symmetric matrix [n][n]; `scratch` has room for n.
 double quadratic(const double* matrix, const double* a, std::size_t n, double* scratch);
 
+/// values[i] = exp(scale (values[i] - the highest of them)) for n >= 1 values; their sum.
+double exponentials(double* values, std::size_t n, double scale);
+/// out[x] = the sum over i of weights[i] vectors[i][x], of n vectors of dim values one after another.
+void weighted_sum(const float* vectors, std::size_t n, std::size_t dim, const double* weights, double* out);
+/// out[i] = the sum over x of columns[x][i] point[x], for n vectors whose channels lie `stride` apart.
+void products(const float* columns, std::size_t stride, std::size_t dim, const float* point, std::size_t n,
+              double* out);
+/// out[i] = the sum over x of (columns[x][i] - point[x])^2, for n points whose channels lie `stride` apart.
+void squared_distances(const float* columns, std::size_t stride, std::size_t dim, const double* point, std::size_t n,
+                       double* out);
+
 } // namespace evictlab::columns

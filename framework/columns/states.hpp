@@ -91,18 +91,22 @@ private:
     std::vector<double> sums_;
 };
 
-/// Computed from the queries, keys and values of a head whenever it is read after a row.
-class TensorState final : public Copyable<TensorState> {
+/// Computed by a rule, rule(row, out), from the queries, keys and values of a head whenever a row comes: `out` is
+/// [row.tokens] and 0; row.tensors is not null.
+template <class Rule>
+class TensorRule final : public Copyable<TensorRule<Rule>> {
 public:
-    /// `out` is [row.tokens]; row.tensors is not null.
-    using Rule = void (*)(const RowContext& row, double* out);
-    TensorState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {}
-    void update(const RowContext& row) override { rule_(row, values_.data()); }
+    TensorRule(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {}
+    void update(const RowContext& row) override {
+        std::fill(values_.begin(), values_.end(), 0.0);
+        rule_(row, values_.data());
+    }
     const double* values() override { return values_.data(); }
 
 private:
     Rule rule_;
     std::vector<double> values_;
 };
+using TensorState = TensorRule<void (*)(const RowContext& row, double* out)>; ///< of a rule without parameters
 
 } // namespace evictlab::columns

@@ -24,7 +24,7 @@ const double* WindowSpread::values() {
     std::vector<const double*> rows;
     for (const WindowRows& head : heads_)
         for (std::size_t r = 0; r < head.rows(); ++r) rows.push_back(head.row(r));
-    for (std::size_t i = 0; i < tokens_; ++i) values_[i] = rule_(rows, i);
+    for (std::size_t i = 0; i < tokens_; ++i) values_[i] = rule_(rows, heads_.front().rows(), i);
     fresh_ = true;
     return values_.data();
 }

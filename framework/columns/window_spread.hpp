@@ -12,8 +12,9 @@ namespace evictlab::columns {
 /// The rows of each query head in a window, and a value a token from them all.
 class WindowSpread final : public Copyable<WindowSpread> {
 public:
-    /// The value of one token over `count` rows; `rows[r][token]` is its attention in one of them.
-    using Rule = double (*)(const std::vector<const double*>& rows, std::size_t token);
+    /// The value of one token; `rows[r][token]` is its attention in one row, of which the `queries` of one query head
+    /// follow one another.
+    using Rule = double (*)(const std::vector<const double*>& rows, std::size_t queries, std::size_t token);
     WindowSpread(std::size_t window, std::size_t tokens, Rule rule) : window_(window), capacity_(tokens), rule_(rule) {}
     void update(const RowContext& row) override;
     const double* values() override;

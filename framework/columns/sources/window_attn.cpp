@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
+#include <span>
 
+#include "framework/columns/pooling.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 struct Shape {
     std::size_t window = usual_window;
     std::size_t kernel = 1; ///< of the pooling; 1 is none
-    bool maximum = false;
+    Pooling pooling = Pooling::average;
 };
 
 Shape read(std::string_view text) {
@@ -18,10 +19,12 @@ Shape read(std::string_view text) {
     Shape shape;
     shape.window = arguments.number("the window", usual_window, 1, longest_window);
     shape.kernel = arguments.keyed("pool", 1, 1, 1023);
-    shape.maximum = arguments.word("max");
-    if (!shape.maximum) arguments.word("avg");
+    if (arguments.word("max"))
+        shape.pooling = Pooling::maximum;
+    else
+        arguments.word("avg");
     arguments.end("window_attn:64, window_attn:64:pool=5:avg or window_attn:64:pool=5:max");
-    if (shape.kernel % 2 == 0) throw UsageError("column 'window_attn': pool must be odd, as SnapKV's kernel is");
+    require_odd("window_attn", shape.kernel);
     return shape;
 }
 
@@ -49,14 +52,8 @@ private:
         fresh_ = true;
         if (shape_.kernel == 1) return;
         pooled_ = mean_;
-        const std::size_t before = tokens_ > shape_.window ? tokens_ - shape_.window : 0, reach = shape_.kernel / 2;
-        for (std::size_t i = 0; i < before; ++i) {
-            const std::size_t first = i > reach ? i - reach : 0, last = std::min(before, i + reach + 1);
-            double value = shape_.maximum ? mean_[first] : 0;
-            for (std::size_t j = first; j < last; ++j)
-                value = shape_.maximum ? std::max(value, mean_[j]) : value + mean_[j];
-            pooled_[i] = shape_.maximum ? value : value / static_cast<double>(shape_.kernel);
-        }
+        const std::size_t before = tokens_ > shape_.window ? tokens_ - shape_.window : 0;
+        pool(std::span(mean_).first(before), shape_.kernel, shape_.pooling, pooled_.data());
     }
 
     Shape shape_;
