@@ -31,7 +31,8 @@ from evictlab_tools.prompt.rope import found_rope
 
 __all__ = ["EvictlabPress", "Refused", "positions_after"]
 
-TURNING_COLUMNS = ("expected_attn", "replayed_attn")  # they ask queries at other positions
+DERIVED_COLUMNS = {"rank", "head_share", "zscore"}  # the column that they are made of follows the colon
+TURNING_COLUMNS = {"expected_attn", "replayed_attn", "capacity", "key_leverage"}  # they turn queries or keys by RoPE
 COLUMNS_OF_ANY_KEYS = {"key_norm", "value_norm", "key_cos", "wov_norm", "layer_idx", "layer_ratio", "num_layers"}
 
 
@@ -60,7 +61,8 @@ class EvictlabPress(PromptScorer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._scorer = Lab(self.plugin_dirs).open(self.scorer)
-        self._columns = {column.removeprefix("rank:").split(":")[0] for column in self._scorer.columns}
+        parts = [column.split(":") for column in self._scorer.columns]
+        self._columns = {next(part for part in column if part not in DERIVED_COLUMNS) for column in parts}
         if self._scorer.needs.token_type:
             raise ToolError(f"scorer '{self.scorer}' needs token types, which a press is not told")
 
@@ -118,10 +120,10 @@ class EvictlabPress(PromptScorer):
         first = tokens - (tokens if needs.queries == ALL_QUERIES else min(tokens, needs.queries))
         queries = layer.queries(slice(first, tokens)) if needs.queries > 0 else None
         reads_tensors = needs.may_use_wov_norm and not needs.wov_norm
-        turns = queries is not None and (reads_tensors or any(name in self._columns for name in TURNING_COLUMNS))
+        turns = (reads_tensors and queries is not None) or not self._columns.isdisjoint(TURNING_COLUMNS)
         rope = found_rope(layer) if turns else None
-        if rope is not None and queries is not None:
-            queries, keys = rope.ordered(queries), rope.ordered(keys)
+        if rope is not None:
+            queries, keys = None if queries is None else rope.ordered(queries), rope.ordered(keys)
         projection = _tensor(layer.projection()) if needs.may_use_wov_norm else None
         q, k, v = None if queries is None else _floats(queries), _floats(keys), _floats(values)
         config = module.config.get_text_config()

@@ -61,5 +61,5 @@ def found_rope(layer: Layer) -> Rope:
     raise layer.refuse(
         "its queries are not rotations of pairs of channels by the frequencies of its rotary embedding, so they cannot "
         "be turned to other positions",
-        "scorers without expected_attn and replayed_attn work",
+        "scorers without expected_attn, replayed_attn, capacity and key_leverage work",
     )

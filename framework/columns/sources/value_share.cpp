@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#include "framework/columns/squared_share.hpp"
+#include "framework/columns/states.hpp"
+
+namespace evictlab::columns {
+
+ColumnInfo describe_value_share() {
+    return {"value_share",
+            "squared L2 norm of the token's value over the sum of those in its block of W positions (CUR): "
+            "value_share:W (16); value_share:0 is the squared norm itself",
+            ColumnKind::token,
+            [](std::string_view arguments, std::size_t tokens) -> std::unique_ptr<ColumnState> {
+                return make_squared_share("value_share", arguments, tokens, &HeadTensors::v);
+            },
+            ColumnNeeds::tensors,
+            last_query,
+            ColumnQueries::none};
+}
+
+} // namespace evictlab::columns

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <vector>
+
+namespace evictlab::columns {
+
+/// The inverse of a symmetric positive definite matrix [dim][dim], of which the lower half is read.
+std::vector<double> inverse_of_positive(std::vector<double> matrix, std::size_t dim);
+
+} // namespace evictlab::columns
