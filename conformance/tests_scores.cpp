@@ -92,7 +92,13 @@ Finding head_budgets(const Subject& subject) {
                 MadeBatch batch(*setting.rule, setting.values, {3, tokens, 1, 4});
                 batch.batch().removed_fraction = removed;
                 batch.batch().kept = equal_budget(tokens, removed);
-                const std::vector<double> scores = subject.score(*instance, batch.batch());
+                std::vector<double> scores;
+                try {
+                    scores = subject.score(*instance, batch.batch());
+                } catch (const PluginError& error) {
+                    if (refused_in_words(error)) continue; // as methods do that need more tokens than their window
+                    throw;
+                }
                 std::vector<std::uint64_t> kept(3, batch.batch().kept);
                 subject.process->calling();
                 instance->head_budgets(batch.batch(), scores.data(), kept);

@@ -122,7 +122,7 @@ TEST_CASE("a published method that is one file counts as one in tables, and with
 TEST_CASE("a published method from a folder of plugins is in `all`, in reports and among a search's references") {
     const TemporaryFolder folder;
     const std::string in = folder.path.string(), with = " --plugin-dir '" + toys + "' ";
-    const std::string suite = " --suite smollm2 --patterns 1 --retention 0.5 ";
+    const std::string suite = " --suite smollm2 --patterns 1 --retention 0.25 ";
     REQUIRE(shell("evictlab bench" + suite + "--format json --output bench.json" + with, in).code == 0);
     const std::string bench = bytes_of(folder / "bench.json");
     CHECK_THAT(bench, ContainsSubstring("\"toy@paper\"") && ContainsSubstring("\"toy_wrapper@paper(toy@mine)\""));
@@ -145,7 +145,7 @@ TEST_CASE("a published method from a folder of plugins is in `all`, in reports a
         for (const Json& row : rows)
             if (!row.value("uneven_budgets", false) &&
                 is_published(row.at("scorer").get<std::string>(), ScorerRules::published, plugins))
-                least = std::min(least, row.at("splits").at("train").at("0.50").get<double>());
+                least = std::min(least, row.at("splits").at("train").at("0.25").get<double>());
         return least;
     };
     CHECK(reference("with.run") == Approx(lowest(host_with(toys))));

@@ -10,7 +10,7 @@ namespace evictlab::test {
 
 namespace {
 
-const std::string folder = EVICTLAB_TEST_DATA "/methods/";
+const std::string folder = EVICTLAB_TEST_DATA "/methods/", later = EVICTLAB_TEST_DATA "/methods-2/";
 
 std::string content_of(const std::string& file) {
     std::ifstream in(file, std::ios::binary);
@@ -19,8 +19,9 @@ std::string content_of(const std::string& file) {
 }
 
 MethodsLayer read_layer(std::size_t index) {
-    auto tensors =
-        read_safetensors(folder + "layer" + (index < 10 ? "0" : "") + std::to_string(index) + ".safetensors");
+    const std::string file = std::string(index < 10 ? "layer0" : "layer") + std::to_string(index) + ".safetensors";
+    auto tensors = read_safetensors(folder + file);
+    tensors.merge(read_safetensors(later + file));
     MethodsLayer layer;
     layer.layer = index;
     layer.rope_theta = methods_kept().at("rope_theta");
@@ -36,6 +37,7 @@ MethodsLayer read_layer(std::size_t index) {
     layer.o_proj = tensors["o_proj"].values;
     for (auto& [name, tensor] : tensors)
         if (name.starts_with("score.")) layer.scores[name.substr(6)] = std::move(tensor.values);
+    if (auto at = tensors.find("rkv.similarity"); at != tensors.end()) layer.scores[at->first] = at->second.values;
     return layer;
 }
 
@@ -84,6 +86,11 @@ const MethodsLayer& methods_layer_by_query_head(std::size_t layer) {
 
 const nlohmann::json& methods_kept() {
     static const auto kept = nlohmann::json::parse(content_of(folder + "kept.json"));
+    return kept;
+}
+
+const nlohmann::json& later_methods_kept() {
+    static const auto kept = nlohmann::json::parse(content_of(later + "kept.json"));
     return kept;
 }
 

@@ -1,5 +1,5 @@
-// The fixtures of the published methods (tests/data/methods): tensors of three layers of a real model, and what
-// NVIDIA's kvpress and the authors' own programs made of them. SPDX-License-Identifier: MIT
+// The fixtures of the published methods (tests/data/methods, tests/data/methods-2): tensors of three layers of a real
+// model, and what NVIDIA's kvpress and the authors' own programs made of them. SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
 #include <map>
@@ -23,7 +23,7 @@ struct MethodsLayer {
     std::vector<float> q, q_pre_rope, k, v, wov_l1; ///< [heads][tokens][dim]; wov_l1 [query_heads][tokens]
     std::vector<float> o_proj;                      ///< [hidden][query_heads * dim], of layer 14
     double rope_theta = 0;
-    std::map<std::string, std::vector<float>> scores; ///< by press, or press and budget: [kv_heads][tokens]
+    std::map<std::string, std::vector<float>> scores; ///< by press, or press and budget: [kv_heads][tokens], or less
 
     std::size_t group() const { return query_heads / kv_heads; }
     const float* q_at(std::size_t head, std::size_t i) const { return q.data() + (head * tokens + i) * dim; }
@@ -35,7 +35,8 @@ struct MethodsLayer {
 const MethodsLayer& methods_layer(std::size_t layer);
 /// The same layer with keys and values repeated, so that each query head has its own.
 const MethodsLayer& methods_layer_by_query_head(std::size_t layer);
-/// kept.json.
+/// methods/kept.json; methods-2/kept.json, of methods that were added later.
 const nlohmann::json& methods_kept();
+const nlohmann::json& later_methods_kept();
 
 } // namespace evictlab::test
