@@ -5,7 +5,8 @@
 
 namespace evictlab {
 
-/// Figures agree with run_bench's to rounding (1e-12). Thread-safe once made. The sample behind kept_hash() is the longest row of each head.
+/// Figures agree with run_bench's to rounding (1e-12). Thread-safe once made. The sample behind kept_hash() is the
+/// longest row of each head.
 class RescoreFitness final : public HeldFitness {
 public:
     /// Holds the seed's columns of the traces' judged rows, and `more_columns`; throws Error if that would need more
