@@ -216,7 +216,7 @@ TEST_CASE("parents come out of the archive as often as is asked") {
 TEST_CASE("where a judge chose the champion it is the parent in seven of ten cases, in the population or not") {
     const RunState state = made_state({made_member("recent_attn", 0.1), made_member("recent_attn + 1", 0.2)});
     RunConfig config;
-    config.judged = 3;
+    config.asked_of_model = 3;
     const Parents parents(state, config);
     int champions = 0;
     for (std::uint32_t slot = 0; slot < 1000; ++slot) {
@@ -235,7 +235,7 @@ TEST_CASE("where a judge chose the champion it is the parent in seven of ten cas
     }
     CHECK(champions > 650);
     CHECK(champions < 750);
-    config.judged = 0;
+    config.asked_of_model = 0;
     const Parents alone(state, config);
     for (std::uint32_t slot = 0; slot < 100; ++slot) {
         Rng rng(1, 1, slot, Purpose::variation);

@@ -11,7 +11,7 @@
 
 namespace evictlab {
 
-/// Queries from here on are judged (docs/benchmark.md section 4).
+/// Queries from here on are judged (docs/benchmark.md).
 constexpr std::size_t first_judged_query(std::size_t seq_len) { return seq_len / 4; }
 
 /// The token positions 0, 1, ... and their ages, as rows point to them.
