@@ -13,6 +13,7 @@
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_table.hpp"
 

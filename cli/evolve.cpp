@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/input/stop.hpp"
+#include "base/option_error.hpp"
 #include "base/text/quoting.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
@@ -14,7 +15,6 @@
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/saved_commands.hpp"
-#include "cli/search_fitness.hpp"
 #include "cli/search_options.hpp"
 #include "cli/search_progress.hpp"
 #include "cli/shared_options.hpp"
@@ -102,14 +102,14 @@ formula::Formula start_formula(const std::string& start, PluginHost& host,
     try {
         return formula::parse(start.starts_with('=') ? start.substr(1) : start);
     } catch (const formula::ParseError& wrong) {
-        throw UsageError(fmt::format("--start '{}' is neither a scorer with a formula ({}) nor a formula: {}", start,
-                                     fmt::join(scorers_with_twins(host), ", "), wrong.what()));
+        throw OptionError("start", fmt::format("'{}' is neither a scorer with a formula ({}) nor a formula: {}", start,
+                                               fmt::join(scorers_with_twins(host), ", "), wrong.what()));
     }
 }
 
 /// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
-void print_outcome(const SearchSuites& search, const evolution::RunResult& result, const ParameterSpace* space,
-                   const std::string& state_file) {
+void print_outcome(const evolution::SearchSuites& search, const evolution::RunResult& result,
+                   const ParameterSpace* space, const std::string& state_file) {
     const Suite& suite = search.suites.front();
     const evolution::Candidate& champion = result.state.champion();
     BenchOptions options;
@@ -177,7 +177,7 @@ void read_start(const po::variables_map& values, PluginHost& host, evolution::Ru
 }
 
 /// What was typed takes the place of what the setup has.
-void read_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host,
+void read_setup(const po::variables_map& values, const evolution::SearchSuites& search, PluginHost& host,
                 evolution::RunSetup& setup) {
     read_start(values, host, setup);
     setup.config.columns = search.columns();
@@ -190,7 +190,7 @@ void read_setup(const po::variables_map& values, const SearchSuites& search, Plu
 
 /// Where a search on real attention begins: at the champion of the last one. A suite without output projections has the
 /// values' own norms.
-std::string start_on(const SearchSuites& captured, const PluginHost& host) {
+std::string start_on(const evolution::SearchSuites& captured, const PluginHost& host) {
     const std::string champion = "evolved@real";
     const auto twin = formula_twin(champion, host);
     if (!twin)
@@ -203,7 +203,8 @@ std::string start_on(const SearchSuites& captured, const PluginHost& host) {
     return start;
 }
 
-evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuites& search, PluginHost& host) {
+evolution::RunSetup new_setup(const po::variables_map& values, const evolution::SearchSuites& search,
+                              PluginHost& host) {
     evolution::RunSetup setup;
     setup.config = evolution::usual_config(search.relative(), values.contains("tune"));
     if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search, host);
@@ -214,7 +215,7 @@ evolution::RunSetup new_setup(const po::variables_map& values, const SearchSuite
 
 /// What may not differ from the saved run is refused by the run.
 evolution::RunSetup resumed_setup(const po::variables_map& values, const evolution::RunSetup& saved,
-                                  const SearchSuites& search, PluginHost& host) {
+                                  const evolution::SearchSuites& search, PluginHost& host) {
     evolution::RunSetup setup = saved;
     setup.config.node_price = evolution::RunConfig{}.node_price; // no option sets it: it is this build's
     read_setup(values, search, host, setup);
@@ -222,19 +223,34 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
 }
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                                const evolution::Outside& outside, bool quiet) {
+                                const evolution::Outside& outside, std::optional<evolution::SavedRun> saved,
+                                bool quiet) {
     SearchProgress shown(setup.identity.suite, quiet);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
     hooks.on_generation = [&shown](const evolution::RunProgress& progress) { shown.show(progress); };
-    return evolution::run_evolution(setup, fitness, store, hooks, outside);
+    return evolution::run_evolution(setup, fitness, store, hooks, outside, std::move(saved));
+}
+
+/// With a bar for each suite.
+void measure_references(evolution::SearchSuites& search, PluginHost& host) {
+    std::optional<ProgressBar> bar;
+    const Suite* on = nullptr;
+    evolution::ReferenceHooks hooks;
+    hooks.stop = &interrupted();
+    hooks.progress = [&](const Suite& suite, double fraction) {
+        if (std::exchange(on, &suite) != &suite) bar.emplace("published rows on " + suite.name());
+        bar->update(fraction);
+    };
+    evolution::measure_references(search, host, hooks);
 }
 
 /// The suites of this invocation: those typed, opened already where the run is new, or those of the saved run.
-SearchSuites search_from(const po::variables_map& values, std::optional<SearchSuites> typed,
-                         const std::optional<evolution::RunSetup>& saved, const JsonField& content, PluginHost& host) {
-    if (saved) return resumed_search_suites(values, saved->identity, content.member("retentions").numbers());
-    SearchSuites search = typed ? std::move(*typed) : search_suites_from(values);
+evolution::SearchSuites search_from(const po::variables_map& values, std::optional<evolution::SearchSuites> typed,
+                                    const std::optional<evolution::SavedRun>& saved, PluginHost& host) {
+    if (saved) return resumed_search(search_request_from(values, false), saved->setup.identity, saved->retentions);
+    evolution::SearchSuites search =
+        typed ? std::move(*typed) : evolution::new_search(search_request_from(values, true));
     measure_references(search, host);
     return search;
 }
@@ -250,8 +266,9 @@ int run(const std::vector<std::string>& arguments) {
     if (const int n = threads_from(*values); n > 0)
         threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n));
 
-    std::optional<SearchSuites> typed;
-    if (!resume) typed = search_suites_from(*values); // wrong use is told before a file is made
+    std::optional<evolution::SearchSuites> typed;
+    if (!resume)
+        typed = evolution::new_search(search_request_from(*values, true)); // wrong use is told before a file is made
     PluginHost host = host_from(*values, IsolatedByDefault::all);
     check_tune_option(*values, host);
     const input::HoldStop held; // a run that was made is left as its end leaves it
@@ -262,18 +279,18 @@ int run(const std::vector<std::string>& arguments) {
             fmt::format("the run in {} was stopped before its first generation: resume it with all the options "
                         "that it was started with",
                         file));
-    std::optional<evolution::RunSetup> saved;
+    std::optional<evolution::SavedRun> saved;
     const JsonField content(store.content(), file);
     if (has_content) {
-        saved = evolution::saved_run(content).setup;
-        check_saved_commands(*values, saved->identity, file);
-        load_tuned_plugins(*values, saved->identity, file, host);
+        saved = evolution::saved_run(content);
+        check_saved_commands(*values, saved->setup.identity, file);
+        load_tuned_plugins(*values, saved->setup.identity, file, host);
     }
-    const SearchSuites search = search_from(*values, std::move(typed), saved, content, host);
+    const evolution::SearchSuites search = search_from(*values, std::move(typed), saved, host);
     const evolution::RunSetup setup =
-        saved ? resumed_setup(*values, *saved, search, host) : new_setup(*values, search, host);
+        saved ? resumed_setup(*values, saved->setup, search, host) : new_setup(*values, search, host);
     if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
-    const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config);
+    const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config, &interrupted());
     check_setup(setup);
     const OutsideProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
     remember_commands(setup, file);
@@ -281,7 +298,7 @@ int run(const std::vector<std::string>& arguments) {
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));
     const evolution::RunResult result =
-        run_search(setup, *fitness, store, processes.outside(), values->contains("quiet"));
+        run_search(setup, *fitness, store, processes.outside(), std::move(saved), values->contains("quiet"));
     if (!result.lost.empty())
         throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
                                 "evictlab evolve --state {} --resume",

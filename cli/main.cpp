@@ -16,6 +16,7 @@
 #include "cli/search_options.hpp"
 #include "cli/version.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "state/store.hpp"
 
 namespace {
 
@@ -52,6 +53,18 @@ int run(const std::vector<std::string>& arguments) {
     return command->run({arguments.begin() + 1, arguments.end()});
 }
 
+std::string_view way_on(state::StateError::Way way) {
+    switch (way) {
+    case state::StateError::Way::resume:
+        return " (To resume it: evictlab evolve --state FILE --resume)";
+    case state::StateError::Way::begin:
+        return " (To start it: evictlab evolve --state FILE without --resume)";
+    case state::StateError::Way::none:
+        break;
+    }
+    return "";
+}
+
 /// The exit code of what was thrown, which is told.
 int failed() {
     try {
@@ -68,6 +81,8 @@ int failed() {
             cli::complain("out of memory; try fewer --patterns or a smaller --population");
         else if (const auto* option = dynamic_cast<const OptionError*>(&error))
             cli::complain(fmt::format("--{} {}", cli::flag_of(option->option), option->problem));
+        else if (const auto* of_state = dynamic_cast<const state::StateError*>(&error))
+            cli::complain(std::string(error.what()) + std::string(way_on(of_state->way)));
         else
             cli::complain(error.what());
         return dynamic_cast<const UsageError*>(&error) != nullptr ? cli::exit_usage : cli::exit_failure;

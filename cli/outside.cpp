@@ -47,7 +47,7 @@ state::ExchangeJournal journal(const std::filesystem::path& state_file, const ch
     return resume ? state::ExchangeJournal::resume(file) : state::ExchangeJournal::create(file);
 }
 
-evolution::ProposalRequest about(const evolution::RunSetup& setup, const SearchSuites& search) {
+evolution::ProposalRequest about(const evolution::RunSetup& setup, const evolution::SearchSuites& search) {
     evolution::ProposalRequest request;
     request.suite = setup.identity.suite;
     request.measure = setup.identity.measure;
@@ -58,7 +58,7 @@ evolution::ProposalRequest about(const evolution::RunSetup& setup, const SearchS
     return request;
 }
 
-std::vector<std::string> train_documents(const SearchSuites& search) {
+std::vector<std::string> train_documents(const evolution::SearchSuites& search) {
     std::vector<std::string> names;
     for (const Suite& suite : search.suites)
         for (const TracePtr& trace : suite.search_traces().train) names.push_back(trace->name());
@@ -96,7 +96,7 @@ void read_outside_options(const po::variables_map& values, evolution::RunSetup& 
     read_command(values, "proposer", OptionNeeds::proposer, setup.config, setup.identity.proposer_command);
 }
 
-OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
+OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
                                    const std::filesystem::path& state_file, bool named_anew, bool begun_before) {
     if (setup.config.asked_of_model > 0) {
         evolution::JudgeOptions options;

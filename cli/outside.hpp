@@ -6,8 +6,9 @@
 #include <optional>
 
 #include "cli/command.hpp"
-#include "cli/search_fitness.hpp"
+#include "cli/shared_options.hpp"
 #include "evolution/generation.hpp"
+#include "evolution/search.hpp"
 
 namespace evictlab::cli {
 
@@ -22,7 +23,7 @@ class OutsideProcesses {
 public:
     /// `begun_before`: whether answers of an earlier invocation count; a judge that was lost then is asked anew, and so
     /// is a proposer that was `named_anew`.
-    OutsideProcesses(const evolution::RunSetup& setup, const SearchSuites& search,
+    OutsideProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
                      const std::filesystem::path& state_file, bool named_anew, bool begun_before);
     const evolution::Outside& outside() const { return outside_; }
 

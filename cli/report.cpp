@@ -12,6 +12,7 @@
 #include "cli/progress.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"

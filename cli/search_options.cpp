@@ -6,11 +6,37 @@
 #include <algorithm>
 
 #include "base/option_error.hpp"
+#include "base/text/quoting.hpp"
+#include "cli/shared_options.hpp"
 
 namespace evictlab::cli {
 
 using evolution::OptionNeeds;
 using evolution::SearchOption;
+
+void add_search_suite_options(po::options_description& options) {
+    add_suite_options(options, true);
+    options.add_options()("measure", po::value<std::string>()->value_name("M"),
+                          "the error on captured suites: output_error (default), attention_loss or predicted_kl");
+}
+
+std::string search_suite_options_text(const po::variables_map& values) {
+    std::string text = suite_options_text(values);
+    if (values.contains("measure")) text += " --measure " + text::shell_quoted(values["measure"].as<std::string>());
+    return text;
+}
+
+evolution::SearchRequest search_request_from(const po::variables_map& values, bool new_run) {
+    evolution::SearchRequest request;
+    if (new_run || values.contains("suite"))
+        request.suites = suites_from(values);
+    else if (!suite_options_text(values).empty())
+        throw UsageError(
+            fmt::format("{} is for a suite: name it, too, with --suite", suite_options_text(values).substr(1)));
+    if (values.contains("measure")) request.measure = values["measure"].as<std::string>();
+    request.retentions = retentions_from(values, {});
+    return request;
+}
 
 std::string flag_of(std::string_view option) {
     std::string flag(option);

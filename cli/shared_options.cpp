@@ -100,13 +100,6 @@ std::string suite_options_text(const po::variables_map& values) {
     return text;
 }
 
-std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol) {
-    std::vector<Scorer> scorers =
-        protocol_info(protocol).rules == ScorerRules::seed ? all_scorers(host) : all_prefill_scorers(host);
-    std::erase_if(scorers, [&](const Scorer& scorer) { return !refusal(scorer, suite, protocol).empty(); });
-    return scorers;
-}
-
 void add_run_options(po::options_description& options) {
     options.add_options()(
         "retention", po::value<Strings>()->composing()->multitoken()->value_name("R"),

@@ -34,9 +34,6 @@ std::vector<Suite> suites_from(const po::variables_map& values); ///< at least o
 /// The suite options as one would type them again.
 std::string suite_options_text(const po::variables_map& values);
 
-/// What `all` means on a suite: every scorer that the protocol can run there.
-std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol);
-
 void add_run_options(po::options_description& options); ///< --retention, --threads
 /// `otherwise` where none are given.
 std::vector<double> retentions_from(const po::variables_map& values, const std::vector<double>& otherwise);

@@ -67,7 +67,7 @@ struct RunSummary {
     std::uint64_t duplicates = 0;
     std::string start;       ///< the formula or name that it began from, as typed
     std::string stop_reason; ///< "" while it has not stopped by itself
-    std::string command;     ///< that repeats the run
+    std::string command;     ///< that repeats the run, without its state file and the number of generations
     Candidate champion;
     std::vector<Candidate> champions; ///< every champion in order, the last one being `champion`
 };

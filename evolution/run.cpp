@@ -8,7 +8,6 @@
 #include <chrono>
 
 #include "evolution/model_gate.hpp"
-#include "evolution/saved_run.hpp"
 #include "framework/bench/scorecard.hpp"
 
 namespace evictlab::evolution {
@@ -19,9 +18,9 @@ using Clock = std::chrono::steady_clock;
 class Run {
 public:
     Run(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
-        const Outside& outside)
-        : setup_(setup), fitness_(fitness), store_(store), hooks_(hooks), outside_(outside), began_(Clock::now()),
-          stop_(hooks.stop) {}
+        const Outside& outside, std::optional<SavedRun> resumed)
+        : resumed_(std::move(resumed)), setup_(setup), fitness_(fitness), store_(store), hooks_(hooks),
+          outside_(outside), began_(Clock::now()), stop_(hooks.stop) {}
 
     RunResult go() {
         bool stopped = false;
@@ -59,10 +58,13 @@ private:
     double elapsed() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
 
     void load() {
-        check_resumable(store_.content(), setup_, fitness_.retentions());
         const std::string file = store_.file().string();
         const JsonField content(store_.content(), file);
-        state_ = saved_run(content).state;
+        if (!resumed_) {
+            check_resumable(store_.content(), setup_, fitness_.retentions());
+            resumed_ = saved_run(content);
+        }
+        state_ = std::move(resumed_->state);
         check_can_go_on(content, setup_, state_, fitness_);
         NamedCandidates named(state_);
         seconds_before_ = state_.seconds;
@@ -157,6 +159,7 @@ private:
         hooks_.on_generation(progress);
     }
 
+    std::optional<SavedRun> resumed_; ///< whose state is gone once it was loaded
     const RunSetup& setup_;
     const Fitness& fitness_;
     state::RunStore& store_;
@@ -174,12 +177,12 @@ private:
 } // namespace
 
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
-                        const Outside& outside) {
+                        const Outside& outside, std::optional<SavedRun> resumed) {
     check_setup(setup);
     if (fitness.retentions().size() > most_retentions)
         throw UsageError(fmt::format("{} retentions are more than the {} that a run may have",
                                      fitness.retentions().size(), most_retentions));
-    return Run(setup, fitness, store, hooks, outside).go();
+    return Run(setup, fitness, store, hooks, outside, std::move(resumed)).go();
 }
 
 } // namespace evictlab::evolution

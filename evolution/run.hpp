@@ -8,6 +8,7 @@
 #include "evolution/generation.hpp"
 #include "evolution/run_figures.hpp"
 #include "evolution/run_state.hpp"
+#include "evolution/saved_run.hpp"
 #include "evolution/setup.hpp"
 #include "framework/fitness/fitness.hpp"
 #include "state/store.hpp"
@@ -51,7 +52,9 @@ struct RunResult {
 /// state::StateError; the last saved generation is intact.
 /// A judge that is lost stops the run after the last finished generation, and so do outside events that keep a plugin
 /// from answering; those before the first generation are thrown (PluginError).
+/// `resumed` is what the store holds, where the caller has read it and called check_resumable() already.
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                        const RunHooks& hooks = {}, const Outside& outside = {});
+                        const RunHooks& hooks = {}, const Outside& outside = {},
+                        std::optional<SavedRun> resumed = std::nullopt);
 
 } // namespace evictlab::evolution

@@ -23,8 +23,8 @@ struct Pace {
     std::uint64_t generations = 0, evaluations = 0;
 };
 
-/// Seconds until the nearest of the limits --generations, --evaluations and --max-seconds at that pace; `elapsed` are
-/// those of this invocation. Nothing where there is no such limit or no pace yet. When --target and --patience are
+/// Seconds until the nearest of the limits on generations, evaluations and seconds at that pace; `elapsed` are
+/// those of this invocation. Nothing where there is no such limit or no pace yet. When target and patience are
 /// reached nobody can tell.
 std::optional<double> seconds_left(const RunLimits& limits, const RunState& state, const Pace& pace, double elapsed);
 

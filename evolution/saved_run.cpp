@@ -128,8 +128,7 @@ RunSummary read_run(const std::filesystem::path& state_file) {
     summary.duplicates = run.state.counters.duplicates;
     summary.start = run.setup.config.start;
     summary.stop_reason = run.state.stop_reason;
-    summary.command =
-        fmt::format("{} --generations {} --state repeated.json", run.setup.identity.command, summary.generation);
+    summary.command = run.setup.identity.command;
     summary.champion = run.state.champion();
     summary.champions = std::move(run.state.champions);
     return summary;

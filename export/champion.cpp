@@ -49,7 +49,7 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
     if (candidate.valid) say("valid error", errors_text(run, *candidate.valid));
     if (candidate.verdict) say("train KL", errors_text(run, candidate.verdict->train));
     if (candidate.verdict && candidate.verdict->valid) say("valid KL", errors_text(run, *candidate.verdict->valid));
-    say("found by", run.command);
+    say("found by", fmt::format("{} --generations {} --state repeated.json", run.command, run.generation));
     say("hash", candidate.genome.hash_text());
     return champion;
 }

@@ -50,4 +50,8 @@ std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row
     return command;
 }
 
+std::string run_command(const evolution::RunSummary& run) {
+    return fmt::format("{} --generations {} --state repeated.json", run.command, run.generation);
+}
+
 } // namespace evictlab::report

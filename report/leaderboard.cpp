@@ -110,7 +110,7 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
     const auto documents = [](const ScorecardRow& r) { return judging_errors(r).by_trace.size(); };
     if (merged.sources.empty()) merged.command = bench_command(table, row);
     if (merged.sources.empty() || documents(row) > documents(merged.scorecard)) merged.scorecard = row;
-    if (input.run && row.scorer == champion_label(*input.run)) merged.command = input.run->command;
+    if (input.run && row.scorer == champion_label(*input.run)) merged.command = run_command(*input.run);
     if (std::find(merged.sources.begin(), merged.sources.end(), input.file) == merged.sources.end())
         merged.sources.push_back(input.file);
 }

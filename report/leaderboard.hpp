@@ -89,6 +89,8 @@ struct LeaderboardTable {
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
                                                std::span<const VerdictInput> verdicts, const PluginHost& plugins);
 
+/// `evictlab evolve ...` that repeats a run.
+std::string run_command(const evolution::RunSummary& run);
 /// `evictlab bench ...` that measures the row again.
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row);
 

@@ -83,7 +83,7 @@ Json run_to_json(const LeaderboardTable::Run& run) {
             {"stop_reason", summary.stop_reason},
             {"champion", champion_label(summary)},
             {summary.champion.genome.text_key(), summary.champion.genome.text()},
-            {"command", summary.command}};
+            {"command", run_command(summary)}};
 }
 
 Json name_or_null(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }

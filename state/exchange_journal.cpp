@@ -132,8 +132,9 @@ void ExchangeJournal::append(std::string line) {
         const auto size = static_cast<std::uint64_t>(file.status().st_size);
         if (size < bytes_)
             throw StateError(fmt::format("'{}' is {} bytes long, shorter than the {} that were written: its end was "
-                                         "lost. Remove the cause and go on with --resume.",
-                                         file_.string(), size, bytes_));
+                                         "lost. Remove the cause, then resume the run.",
+                                         file_.string(), size, bytes_),
+                             StateError::Way::resume);
         if (size > bytes_) file.cut(bytes_);
         file.write(line);
         file.flush();

@@ -135,28 +135,31 @@ void flush_folder(FileOps& ops, const fs::path& folder) {
     }
 }
 
-std::string advice(int error) {
+Advice advice(int error) {
+    using Way = StateError::Way;
     switch (error) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        return "Free space on that disk (or raise the quota or file size limit) and go on with --resume.";
+        return {"Free space on that disk (or raise the quota or file size limit), then resume the run.", Way::resume};
     case EROFS:
     case EACCES:
     case EPERM:
-        return "Get the right to read and write in that folder, or name a state file in another one.";
+        return {"Get the right to read and write in that folder, or name a state file in another one.", Way::none};
     case ENOENT:
     case ENOTDIR:
     case ESTALE:
-        return "The folder or the file is not there (any more): put it back, or make the folder first.";
+        return {"The folder or the file is not there (any more): put it back, or make the folder first.", Way::none};
     case ENOLCK:
     case ENOSYS:
     case EOPNOTSUPP:
-        return "That file system cannot do this, which a run needs: keep the run in a folder on another one.";
+        return {"That file system cannot do this, which a run needs: keep the run in a folder on another one.",
+                Way::none};
     case EIO:
-        return "The disk reports an error: copy the run's files to another one and go on there with --resume.";
+        return {"The disk reports an error: copy the run's files to another one and resume the run there.",
+                Way::resume};
     default:
-        return "Remove the cause and go on with --resume.";
+        return {"Remove the cause, then resume the run.", Way::resume};
     }
 }
 

@@ -63,8 +63,12 @@ void write_new(FileOps& ops, const std::filesystem::path& path, std::string_view
 /// Flushes a folder's list of names, so that a rename survives a power cut.
 void flush_folder(FileOps& ops, const std::filesystem::path& folder);
 
-/// What a person can do about a system error: one sentence.
-std::string advice(int error);
+/// What a person can do about a system error: one sentence, and how the run goes on.
+struct Advice {
+    std::string text;
+    StateError::Way way;
+};
+Advice advice(int error);
 
 /// Runs a step; where the system refuses it, a StateError says so, and what can be done.
 template <typename Step>
@@ -72,7 +76,8 @@ auto explained(const std::string& doing, Step step) {
     try {
         return step();
     } catch (const std::system_error& error) {
-        throw StateError(doing + ": " + error.what() + ". " + advice(error.code().value()));
+        const Advice help = advice(error.code().value());
+        throw StateError(doing + ": " + error.what() + ". " + help.text, help.way);
     }
 }
 

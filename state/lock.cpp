@@ -114,15 +114,17 @@ void Lock::check_held() const {
     if (!is_at(*ops_, file_, path_))
         throw StateError(
             fmt::format("'{}' was removed or replaced while the run was open, so another process may have it: nothing "
-                        "was saved. Go on from the last saved generation with --resume.",
-                        path_.string()));
+                        "was saved. Resume the run from its last saved generation.",
+                        path_.string()),
+            StateError::Way::resume);
     const std::string text = whole_text_of(File(*ops_, path_, O_RDONLY));
     if (text == text_) return;
     throw StateError(
         fmt::format("'{}' now names {}: the run was opened there, too, for the lock of this process is not "
                     "seen there. Nothing was saved here. Let one host alone have the run, on a disk of its "
-                    "own or a file system whose locks hold between hosts, and go on with --resume.",
-                    path_.string(), described(text)));
+                    "own or a file system whose locks hold between hosts, and resume the run.",
+                    path_.string(), described(text)),
+        StateError::Way::resume);
 }
 
 std::optional<Holder> holder_of(const std::filesystem::path& state_file, FileOps& ops) {

@@ -57,27 +57,31 @@ FileStamp stamp_of(FileOps& ops, const fs::path& file) noexcept {
 Document load(FileOps& ops, const fs::path& file) { return decode(read_whole(ops, file, state_bytes_limit), file); }
 
 /// What to do where FILE or its journal cannot be used: the generation before, if that is whole.
-std::string way_back(FileOps& ops, const RunPaths& paths) {
+StateError with_way_back(const std::string& what, FileOps& ops, const RunPaths& paths) {
     const std::string previous = paths.previous.string();
     try {
         if (!status_of(ops, paths.previous))
-            return fmt::format(
-                " There is no '{}' to fall back on: restore the run's files from a backup, or start a new run "
-                "with another state file.",
-                previous);
+            return StateError(
+                what +
+                fmt::format(" There is no '{}' to fall back on: restore the run's files from a backup, or start a "
+                            "new run with another state file.",
+                            previous));
         scan_lines(ops, paths.journal, load(ops, paths.previous).journal);
     } catch (const std::runtime_error& error) {
-        return fmt::format(
-            " '{}' cannot be used either ({}): restore the run's files from a backup, or start a new run with "
-            "another state file.",
-            previous, error.what());
+        return StateError(
+            what +
+            fmt::format(" '{}' cannot be used either ({}): restore the run's files from a backup, or start a new "
+                        "run with another state file.",
+                        previous, error.what()));
     }
     const std::string file = text::shell_quoted(paths.file.string());
     const std::string away = text::shell_quoted(paths.file.string() + ".damaged");
-    return fmt::format(" The generation saved before it is whole. To go on from it: {}cp -- {} {} && evictlab evolve "
-                       "--state {} --resume",
-                       status_of(ops, paths.file) ? fmt::format("mv -- {} {} && ", file, away) : "",
-                       text::shell_quoted(previous), file, file);
+    return StateError(what +
+                          fmt::format(" The generation saved before it is whole. To go on from it: {}cp -- {} {}; then "
+                                      "resume the run.",
+                                      status_of(ops, paths.file) ? fmt::format("mv -- {} {} && ", file, away) : "",
+                                      text::shell_quoted(previous), file),
+                      StateError::Way::resume);
 }
 
 /// FILE and a journal that is its own, or what is wrong and the way back; nothing is changed. What the system only
@@ -90,19 +94,18 @@ Document load_run(FileOps& ops, const RunPaths& paths) {
     } catch (const OtherVersion&) {
         throw; // nothing is damaged
     } catch (const StateError& error) {
-        throw StateError(error.what() + way_back(ops, paths));
+        throw with_way_back(error.what(), ops, paths);
     } catch (const std::system_error& error) {
         if (error.code().value() != ENOENT) throw;
-        throw StateError(
-            fmt::format("'{}' cannot be used: {}.{}", paths.file.string(), error.what(), way_back(ops, paths)));
+        throw with_way_back(fmt::format("'{}' cannot be used: {}.", paths.file.string(), error.what()), ops, paths);
     }
 }
 
 void check_saved(FileOps& ops, const RunPaths& paths) {
     if (status_of(ops, paths.file)) return;
     const std::string missing = fmt::format("there is no '{}'", paths.file.string());
-    if (status_of(ops, paths.previous)) throw StateError(missing + "." + way_back(ops, paths));
-    throw StateError(missing + ", so there is no run to go on with: start it without --resume.");
+    if (status_of(ops, paths.previous)) throw with_way_back(missing + ".", ops, paths);
+    throw StateError(missing + ", so there is no run to go on with: start one there.", StateError::Way::begin);
 }
 
 void visit_journal(FileOps& ops, const RunPaths& paths, const JournalMark& mark,
@@ -140,9 +143,9 @@ void check_folder(FileOps& ops, const RunPaths& paths) {
 void check_nothing_there(FileOps& ops, const RunPaths& paths) {
     const auto refuse = [](const fs::path& found) {
         throw StateError(
-            fmt::format("'{}' exists already and is not overwritten: go on with that run by --resume, or name "
-                        "another state file.",
-                        found.string()));
+            fmt::format("'{}' exists already and is not overwritten: resume that run, or name another state file.",
+                        found.string()),
+            StateError::Way::resume);
     };
     const bool begun = status_of(ops, paths.file).has_value();
     if (begun && !holds_nothing(ops, paths.file)) refuse(paths.file);
@@ -226,8 +229,9 @@ void RunStore::Impl::check_file_is_own() {
     }
     if (!same)
         throw StateError(fmt::format("'{}' was changed by somebody else while the run was open: nothing was saved. See "
-                                     "who did, and go on from what it holds now with --resume.",
-                                     paths.file.string()));
+                                     "who did, and resume the run from what it holds now.",
+                                     paths.file.string()),
+                         StateError::Way::resume);
     stamp = now;
 }
 
@@ -288,9 +292,10 @@ void RunStore::save(Json content, std::span<const std::string> journal_lines) {
     const std::string name = run.paths.file.string();
     if (run.unflushed)
         throw StateError(
-            fmt::format("cannot save '{}': the save before could not be flushed to disk. See to the disk, then go "
-                        "on with --resume.",
-                        name));
+            fmt::format("cannot save '{}': the save before could not be flushed to disk. See to the disk, then resume "
+                        "the run.",
+                        name),
+            StateError::Way::resume);
     Document next{extended(run.saved.journal, journal_lines), std::move(content)};
     const std::string text = encode(next, run.paths.file);
     explained(fmt::format("cannot save a generation to '{}'; the one before is intact", name), [&] {

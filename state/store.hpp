@@ -23,7 +23,10 @@ namespace evictlab::state {
 
 /// What happened, which file, what to do. The run's files are as they were.
 struct StateError : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    /// What there is to do then, which the command words: the run can be resumed, or begun.
+    enum class Way : std::uint8_t { none, resume, begin };
+    explicit StateError(const std::string& what, Way to_go_on = Way::none) : std::runtime_error(what), way(to_go_on) {}
+    Way way;
 };
 
 inline constexpr int schema_version = 1;

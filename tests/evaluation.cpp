@@ -134,9 +134,10 @@ TEST_CASE("Sizes that make no suite are refused with what is possible") {
                       ContainsSubstring("unknown suite 'nano'") && ContainsSubstring("micro, full"));
     SuiteOptions options;
     options.seq_len = 3;
-    CHECK_THROWS_WITH(make_suite("micro", options), ContainsSubstring("--seq-len is 3, but must be from 4"));
+    CHECK_THROWS_WITH(make_suite("micro", options), ContainsSubstring("seq_len is 3, but must be from 4"));
     options.seq_len = 64;
-    CHECK_THROWS_WITH(make_suite("full", options), ContainsSubstring("takes --patterns only"));
+    CHECK_THROWS_WITH(make_suite("full", options), ContainsSubstring("belongs to suite 'micro'") &&
+                                                       ContainsSubstring("only the number of patterns"));
     BenchOptions bench_options;
     bench_options.retentions = {0.0};
     CHECK_THROWS_WITH(run_bench(make_suite("micro"), {}, bench_options),
@@ -145,7 +146,7 @@ TEST_CASE("Sizes that make no suite are refused with what is possible") {
 
 TEST_CASE("A search that would not fit in memory is refused with a size that does") {
     CHECK_THROWS_WITH(RescoreFitness(make_suite("micro").search_traces(), {0.5}, {}, 1000),
-                      ContainsSubstring("--patterns"));
+                      ContainsSubstring("the option patterns may be"));
 }
 
 TEST_CASE("A plugin that breaks while it is measured costs its own row only, and is told the same way every time") {

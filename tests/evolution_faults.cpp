@@ -162,7 +162,7 @@ void go_on_to_the_end(const fs::path& file, const Plan& plan) {
     Plan rest;
     rest.has_links = plan.has_links;
     Report report = run_in_a_process(file, true, rest);
-    if (report.error.find("so there is no run to go on with: start it without --resume") != std::string::npos) {
+    if (report.error.find("so there is no run to go on with: start one there") != std::string::npos) {
         report = run_in_a_process(file, false, rest);
     } else if (!plan.has_links && report.error.find("The generation saved before it is whole. To go on from it: cp ") !=
                                       std::string::npos) {

@@ -34,7 +34,7 @@ TEST_CASE("A damaged state file, with the generation before pointed out") {
     }
     const std::string message = run.refused();
     CHECK_THAT(message, ContainsSubstring(cause) && ContainsSubstring("saved before it is whole") &&
-                            ContainsSubstring("cp -- " + run.previous.string()) && ContainsSubstring("--resume"));
+                            ContainsSubstring("cp -- " + run.previous.string()) && ContainsSubstring("resume the run"));
     put(run.file, bytes_of(run.previous));
     CHECK(RunStore::resume(run.file).content() == made_up_content(2));
 }

@@ -14,13 +14,14 @@ namespace fs = std::filesystem;
 TEST_CASE("A run that is not there, and one that is") {
     const TemporaryFolder folder;
     const auto file = folder / "evolution.json";
-    CHECK_THAT(refused_resume(file), ContainsSubstring("there is no '" + file.string() + "'") &&
-                                         ContainsSubstring("start it without --resume"));
+    CHECK_THAT(refused_resume(file),
+               ContainsSubstring("there is no '" + file.string() + "'") && ContainsSubstring("start one there"));
     CHECK(fs::is_empty(folder.path));
     make_run(file, 2);
     const auto before = files_in(folder.path);
     const auto again = [&] { return refusal([&] { RunStore::create(file); }); };
-    CHECK_THAT(again(), ContainsSubstring("exists already and is not overwritten") && ContainsSubstring("--resume"));
+    CHECK_THAT(again(),
+               ContainsSubstring("exists already and is not overwritten") && ContainsSubstring("resume that run"));
     CHECK(files_in(folder.path) == before);
     put(file, "damaged");
     CHECK_THAT(again(), ContainsSubstring("exists already"));

@@ -101,7 +101,8 @@ TEST_CASE("A lock file that was taken away lets nobody overwrite a run") {
     fs::remove(run.folder / "evolution.json.lock");
     auto second = RunStore::resume(run.file);
     save_generation(second, 4);
-    CHECK_THAT(refused_save(first, 4), ContainsSubstring("was removed or replaced") && ContainsSubstring("--resume"));
+    CHECK_THAT(refused_save(first, 4),
+               ContainsSubstring("was removed or replaced") && ContainsSubstring("Resume the run"));
     CHECK(journal_of(run.file) == made_up_journal(4));
 }
 
@@ -144,7 +145,7 @@ TEST_CASE("A second host, where each host sees its own locks only") {
     const auto before = files_in(run.folder.path);
     CHECK_THAT(refused_save(first, 4),
                ContainsSubstring(run.lock.string() + "' now names process " + std::to_string(::getpid())) &&
-                   ContainsSubstring("the run was opened there, too") && ContainsSubstring("--resume"));
+                   ContainsSubstring("the run was opened there, too") && ContainsSubstring("resume the run"));
     CHECK(files_in(run.folder.path) == before);
     const int next = second.content().at("generation").get<int>() + 1;
     save_generation(second, next);
@@ -158,7 +159,7 @@ TEST_CASE("A state that somebody else saved while the run was open is not writte
         put(run.file, bytes_of(run.previous));
         const auto before = files_in(run.folder.path);
         CHECK_THAT(refused_save(store, 4), ContainsSubstring("was changed by somebody else while the run was open") &&
-                                               ContainsSubstring("--resume"));
+                                               ContainsSubstring("resume the run"));
         CHECK(files_in(run.folder.path) == before);
     }
     SECTION("no JSON") {

@@ -265,7 +265,7 @@ TEST_CASE("Layers with a sliding window are judged only when asked for") {
     CHECK(Json::parse(full.out).at("suite").at("hash") != Json::parse(all.out).at("suite").at("hash"));
     for (TraceShape& shape : traces) shape.windows = {16, 16};
     const MadeUpSuite none(traces);
-    CHECK_THAT(open_message(none), ContainsSubstring("--sliding-layers"));
+    CHECK_THAT(open_message(none), ContainsSubstring("by the option sliding-layers"));
     SuiteOptions sliding;
     sliding.sliding_layers = true;
     CHECK(open_captured_suite(none.folder, sliding).size(Split::train) == 2);

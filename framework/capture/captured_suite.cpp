@@ -6,9 +6,10 @@
 #include <algorithm>
 
 #include "base/digest/digest.hpp"
-#include "base/error.hpp"
 #include "base/json/json.hpp"
+#include "base/option_error.hpp"
 #include "framework/capture/suite_checks.hpp"
+#include "framework/suite/generated_suites.hpp"
 
 namespace evictlab {
 namespace {
@@ -18,12 +19,11 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t hashed_at_open = std::uintmax_t{64} << 20;
 
 void refuse_other_options(const std::string& suite, const SuiteOptions& o) {
-    if (o.seq_len || o.num_layers || o.seed_offset || o.test_seed_offset)
-        throw UsageError(
-            fmt::format("suite '{}' was captured from a model: it takes --patterns and --sliding-layers only "
-                        "(--seq-len, --layers and --seed-offset belong to 'micro')",
-                        suite));
-    if (o.patterns && *o.patterns == 0) throw UsageError("--patterns is 0, but must be at least 1");
+    if (const std::string option = option_of_micro(o); !option.empty())
+        throw OptionError(option, fmt::format("belongs to suite 'micro': '{}' was captured from a model, and takes the "
+                                              "number of patterns and sliding layers only",
+                                              suite));
+    if (o.patterns && *o.patterns == 0) throw OptionError("patterns", "is 0, but must be at least 1");
 }
 
 void check_hashes(const SuiteManifest& manifest) {

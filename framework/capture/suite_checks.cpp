@@ -79,7 +79,7 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     check_against_suite(manifest, file, *trace);
     if (trace->held_layers().empty())
         fail(trace->file(), "all layers that it holds have a sliding window, so there is nothing to evict from; judge "
-                            "them all the same with --sliding-layers");
+                            "them all the same by the option sliding-layers");
     if (trace->output_projections() != nullptr) check_projections(*trace, *trace->output_projections());
     return trace;
 }

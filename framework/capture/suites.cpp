@@ -6,28 +6,28 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/error.hpp"
 #include "base/json/json.hpp"
+#include "base/option_error.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/suite/generated_suites.hpp"
 
 namespace evictlab {
 namespace {
 
-void check_size(std::string_view flag, const std::optional<std::size_t>& value, std::size_t low, std::size_t high) {
+void check_size(const char* option, const std::optional<std::size_t>& value, std::size_t low, std::size_t high) {
     if (value && (*value < low || *value > high))
-        throw UsageError(fmt::format("{} is {}, but must be from {} to {}", flag, *value, low, high));
+        throw OptionError(option, fmt::format("is {}, but must be from {} to {}", *value, low, high));
 }
 
 } // namespace
 
 Suite make_suite(std::string_view name, const SuiteOptions& options) {
-    check_size("--seq-len", options.seq_len, 4, 16384);
-    check_size("--layers", options.num_layers, 1, 1024);
-    check_size("--patterns", options.patterns, 1, 10000);
+    check_size("seq_len", options.seq_len, 4, 16384);
+    check_size("layers", options.num_layers, 1, 1024);
+    check_size("patterns", options.patterns, 1, 10000);
     if (options.sliding_layers && is_synthetic_suite(name))
-        throw UsageError(
-            fmt::format("--sliding-layers belongs to suites captured from a model; '{}' is generated", name));
+        throw OptionError("sliding_layers",
+                          fmt::format("belongs to suites captured from a model; '{}' is generated", name));
     if (name == "micro") return make_micro(options);
     if (name == "full") return make_full(options);
     if (const auto folder = find_captured_suite(name)) return open_captured_suite(*folder, options);

@@ -32,7 +32,7 @@ std::string keys_of(std::span<const Parameter> parameters) {
 ParameterSpace::ParameterSpace(const Scorer& named) : named_(named) {
     if (!named.plugin())
         throw UsageError(fmt::format("'{}' is a formula, which has no parameters to tune: name a plugin, such as "
-                                     "snapkv@kvpress, or evolve the formula with --start",
+                                     "snapkv@kvpress, or evolve the formula itself",
                                      named.label()));
     const auto all = named.plugin()->parameters();
     name_ = without_parameters(named.label());

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "base/error.hpp"
 #include "base/json/json.hpp"
+#include "base/option_error.hpp"
 #include "framework/suite/synthetic.hpp"
 
 namespace evictlab {
@@ -68,10 +68,18 @@ Suite make_micro(const SuiteOptions& o) {
     return {"micro", parameters.dump(), std::move(splits)};
 }
 
+std::string option_of_micro(const SuiteOptions& o) {
+    if (o.seq_len) return "seq_len";
+    if (o.num_layers) return "layers";
+    if (o.seed_offset) return "seed_offset";
+    return o.test_seed_offset ? "test_seed_offset" : "";
+}
+
 Suite make_full(const SuiteOptions& o) {
-    if (o.seq_len || o.num_layers || o.seed_offset || o.test_seed_offset)
-        throw UsageError("suite 'full' has fixed sizes and seeds: it takes --patterns only "
-                         "(--seq-len, --layers and --seed-offset belong to 'micro')");
+    if (const std::string option = option_of_micro(o); !option.empty())
+        throw OptionError(option,
+                          "belongs to suite 'micro': of 'full', whose sizes and seeds are fixed, only the number "
+                          "of patterns can be chosen");
     constexpr std::array<std::size_t, 3> published{20, 10, 10};
     const Json parameters{
         {"name", "full"}, {"generator", 1}, {"patterns", std::min<std::size_t>(o.patterns.value_or(20), 20)}};

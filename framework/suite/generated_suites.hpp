@@ -5,7 +5,9 @@
 namespace evictlab {
 
 Suite make_micro(const SuiteOptions& options);
-/// UsageError for a size or a seed: it has one.
+/// OptionError for a size or a seed: it has one.
 Suite make_full(const SuiteOptions& options);
+/// The first option that suite `micro` alone takes among those that are set; "" where none is.
+std::string option_of_micro(const SuiteOptions& options);
 
 } // namespace evictlab

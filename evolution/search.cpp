@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/search_fitness.hpp"
+#include "evolution/search.hpp"
 
 #include <fmt/format.h>
 
@@ -7,21 +7,19 @@
 #include <iterator>
 #include <limits>
 
-#include "base/text/quoting.hpp"
-#include "cli/interrupt.hpp"
-#include "cli/progress.hpp"
+#include "base/option_error.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
 #include "framework/fitness/prefill_fitness.hpp"
+#include "framework/fitness/relative_fitness.hpp"
 #include "framework/fitness/rescore_fitness.hpp"
+#include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 
-namespace evictlab::cli {
+namespace evictlab::evolution {
 namespace {
-
-using Strings = std::vector<std::string>;
 
 /// "" asks for the suite's usual one.
 std::string measure_of(const Suite& suite, const std::string& asked, bool alone) {
@@ -35,17 +33,13 @@ std::string measure_of(const Suite& suite, const std::string& asked, bool alone)
                                  usual_protocol(suite), fmt::join(known, ", ")));
 }
 
-std::string measure_asked(const po::variables_map& values) {
-    return values.contains("measure") ? values["measure"].as<std::string>() : "";
-}
-
 /// Of published rows.
 ReferenceErrors best_of(const Bench& bench) {
     constexpr double none = std::numeric_limits<double>::infinity();
     ReferenceErrors best;
     for (auto& split : best) split.assign(bench.retentions.size(), none);
     for (const ScorecardRow& row : bench.rows) {
-        if (row.kind == RowKind::bound || row.uneven_budgets) continue;
+        if (row.kind != RowKind::plugin || row.uneven_budgets) continue;
         for (std::size_t s = 0; s < best.size(); ++s) {
             const auto errors = search_errors(row.splits[s], bench.measure).by_retention;
             for (std::size_t r = 0; r < errors.size(); ++r) best[s][r] = std::min(best[s][r], errors[r]);
@@ -67,7 +61,7 @@ std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measu
 }
 
 /// All that formulas of the run may read.
-std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const evolution::RunConfig& config) {
+std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const RunConfig& config) {
     std::vector<ColumnId> columns = config.readable();
     if (search.relative())
         std::ranges::copy(columns::of_the_seed(), std::back_inserter(columns)); // opening strategies read them
@@ -81,63 +75,46 @@ bool gives(const Suite& suite, const std::string& column) {
 
 } // namespace
 
-void add_search_suite_options(po::options_description& options) {
-    add_suite_options(options, true);
-    options.add_options()("measure", po::value<std::string>()->value_name("M"),
-                          "the error on captured suites: output_error (default), attention_loss or predicted_kl");
-}
-
-std::string search_suite_options_text(const po::variables_map& values) {
-    std::string text = suite_options_text(values);
-    if (values.contains("measure")) text += " --measure " + text::shell_quoted(values["measure"].as<std::string>());
-    return text;
-}
-
-SearchSuites search_suites_from(const po::variables_map& values) {
+SearchSuites new_search(SearchRequest request) {
     SearchSuites search;
-    search.suites = suites_from(values);
-    const std::string asked = measure_asked(values);
+    search.suites = std::move(request.suites);
     for (const Suite& suite : search.suites) {
         if (suite.size(Split::train) == 0 || suite.size(Split::valid) == 0)
             throw UsageError(fmt::format("suite '{}' has no documents to search on: it needs a train and a valid split",
                                          suite.name()));
-        search.measures.push_back(measure_of(suite, asked, search.suites.size() == 1));
-        search.retentions.push_back(retentions_from(values, usual_retentions(usual_protocol(suite))));
+        search.measures.push_back(measure_of(suite, request.measure, search.suites.size() == 1));
+        search.retentions.push_back(request.retentions.empty() ? usual_retentions(usual_protocol(suite))
+                                                               : request.retentions);
     }
     return search;
 }
 
-SearchSuites resumed_search_suites(const po::variables_map& values, const evolution::RunIdentity& identity,
-                                   std::span<const double> retentions) {
-    std::vector<evolution::SearchedSuite> saved{
+SearchSuites resumed_search(SearchRequest request, const RunIdentity& identity, std::span<const double> retentions) {
+    std::vector<SearchedSuite> saved{
         {identity.suite, identity.suite_hash, identity.suite_parameters_json, identity.measure, identity.reference}};
     std::ranges::copy(identity.more_suites, std::back_inserter(saved));
     SearchSuites search;
-    if (values.contains("suite"))
-        search.suites = suites_from(values);
-    else if (!suite_options_text(values).empty())
-        throw UsageError(
-            fmt::format("{} is for a suite: name it, too, with --suite", suite_options_text(values).substr(1)));
-    else
+    search.suites = std::move(request.suites);
+    if (search.suites.empty())
         for (const auto& suite : saved) search.suites.push_back(make_suite_from_parameters(suite.parameters_json));
     saved.resize(search.suites.size());
-    const std::string asked = measure_asked(values);
     std::size_t first = 0; // the state has all suites' retentions one after another
     for (std::size_t s = 0; s < saved.size(); ++s) {
-        const evolution::SearchedSuite& known = saved[s];
+        const SearchedSuite& known = saved[s];
         search.measures.push_back(
-            measure_of(search.suites[s], asked.empty() ? known.measure : asked, saved.size() == 1));
+            measure_of(search.suites[s], request.measure.empty() ? known.measure : request.measure, saved.size() == 1));
         search.references.push_back(known.reference);
         const std::size_t left = retentions.size() - first;
         const auto own =
             retentions.subspan(first, known.reference[0].empty() ? left : std::min(left, known.reference[0].size()));
-        search.retentions.push_back(retentions_from(values, {own.begin(), own.end()}));
+        search.retentions.push_back(request.retentions.empty() ? std::vector<double>(own.begin(), own.end())
+                                                               : request.retentions);
         first += own.size();
     }
     return search;
 }
 
-void measure_references(SearchSuites& search, PluginHost& host) {
+void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks) {
     search.references.clear();
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         if (!search.relative()) {
@@ -145,13 +122,12 @@ void measure_references(SearchSuites& search, PluginHost& host) {
             continue;
         }
         const Suite& suite = search.suites[s];
-        ProgressBar bar("published rows on " + suite.name());
         BenchOptions options;
         options.retentions = search.retentions[s];
         options.measure = search.measures[s];
         options.for_search = true;
-        options.stop = &interrupted();
-        options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
+        options.stop = hooks.stop;
+        if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
         std::erase_if(scorers, [&](const Scorer& scorer) {
             return scorer.allocates() ||
@@ -163,7 +139,7 @@ void measure_references(SearchSuites& search, PluginHost& host) {
     }
 }
 
-void describe(const SearchSuites& search, evolution::RunIdentity& identity) {
+void describe(const SearchSuites& search, RunIdentity& identity) {
     const Suite& first = search.suites.front();
     identity.suite = first.name();
     identity.suite_hash = first.hash();
@@ -185,14 +161,15 @@ std::vector<double> SearchSuites::all_retentions() const {
 }
 
 std::vector<std::string> SearchSuites::columns() const {
-    if (!relative()) return evolution::RunConfig{}.columns;
-    std::vector<std::string> columns = evolution::captured_columns;
+    if (!relative()) return RunConfig{}.columns;
+    std::vector<std::string> columns = captured_columns;
     for (const Suite& suite : suites)
         std::erase_if(columns, [&](const std::string& column) { return !gives(suite, column); });
     return columns;
 }
 
-std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution::RunConfig& config) {
+std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig& config,
+                                     const std::atomic<bool>* stop) {
     const ParameterSpace* const space = config.space.get();
     const Scorer start =
         space ? space->scorer(space->start()) : Scorer::from_formula("the start formula", config.start_formula);
@@ -201,12 +178,11 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
         if (const std::string why = refusal(start, suite, usual_protocol(suite)); !why.empty())
-            throw UsageError(
-                fmt::format("--{} '{}' {} (suite '{}')", space ? "tune" : "start", config.start, why, suite.name()));
+            throw OptionError(space ? "tune" : "start",
+                              fmt::format("'{}' {} (suite '{}')", config.start, why, suite.name()));
         std::unique_ptr<Fitness> fitness;
         if (space)
-            fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s],
-                                                         &interrupted());
+            fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s], stop);
         else
             fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
         if (!search.relative()) return fitness;
@@ -215,4 +191,4 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const evolution
     return std::make_unique<RelativeFitness>(std::move(parts));
 }
 
-} // namespace evictlab::cli
+} // namespace evictlab::evolution
