@@ -15,7 +15,7 @@ namespace evictlab::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using conformance::Verdict;
+using conformance::Outcome;
 
 constexpr std::string_view usage =
     "Usage: evictlab check PLUGIN [--only TEST]... [--json]\n\n"
@@ -70,13 +70,13 @@ fs::path file_from(const std::string& word, const po::variables_map& values,
 void tell(const conformance::Result& result) { print(conformance::text_of(result)); }
 
 void summarise(const fs::path& file, const std::vector<conformance::Result>& results) {
-    const auto part = [&](Verdict verdict, std::string_view word) {
-        const std::size_t number = conformance::count(results, verdict);
+    const auto part = [&](Outcome outcome, std::string_view word) {
+        const std::size_t number = conformance::count(results, outcome);
         return number == 0 ? std::string() : fmt::format(", {} {}", number, word);
     };
-    const std::size_t failed = conformance::count(results, Verdict::failed);
+    const std::size_t failed = conformance::count(results, Outcome::failed);
     say("\n{}: {} of {} tests failed{}{}\n", file.filename().string(), failed == 0 ? "none" : std::to_string(failed),
-        results.size(), part(Verdict::warned, "warned"), part(Verdict::skipped, "skipped"));
+        results.size(), part(Outcome::warned, "warned"), part(Outcome::skipped, "skipped"));
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -99,7 +99,7 @@ int run(const std::vector<std::string>& arguments) {
         print(text::json(conformance::json_of(file, results)));
     else
         summarise(file, results);
-    return conformance::count(results, Verdict::failed) == 0 ? exit_ok : exit_failure;
+    return conformance::count(results, Outcome::failed) == 0 ? exit_ok : exit_failure;
 }
 
 } // namespace

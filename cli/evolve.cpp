@@ -9,9 +9,9 @@
 #include "base/input/stop.hpp"
 #include "base/option_error.hpp"
 #include "base/text/quoting.hpp"
+#include "cli/external.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
-#include "cli/outside.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/saved_commands.hpp"
@@ -67,27 +67,14 @@ po::options_description evolve_options() {
         "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites evolved@real)");
     add_tune_option(options);
     add_search_options(options, evolution::OptionNeeds::nobody);
-    add_outside_options(options);
+    add_external_options(options);
     add_trust_option(options);
-    options.add_options()("generations", text("N"), "stop after so many, in all");
-    options.add_options()("evaluations", text("N"), "stop once so many formulas were measured, in all");
-    options.add_options()("max-seconds", text("S"), "stop after so long, this time");
-    options.add_options()("target", text("ERR"), "stop once the champion's valid error is at most this");
-    options.add_options()("patience", text("N"), "stop after so many generations without a new champion");
+    add_limit_options(options);
     options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
     options.add_options()("quiet,q", "no line a champion");
     add_run_options(options);
     add_plugin_options(options, IsolatedByDefault::all);
     return options;
-}
-
-void read_limits(const po::variables_map& values, evolution::RunLimits& limits) {
-    constexpr const char* whole = "a whole number";
-    read_number<std::uint32_t>(values, "generations", whole, limits.generations);
-    read_number<std::uint64_t>(values, "evaluations", whole, limits.evaluations);
-    read_number<double>(values, "max-seconds", "a number of seconds", limits.seconds);
-    read_number<double>(values, "target", "an error such as 0.368", limits.target);
-    read_number<std::uint32_t>(values, "patience", whole, limits.patience);
 }
 
 /// The formula to start from; a name is that of a scorer whose plugin has a formula, on which the run then relies.
@@ -156,7 +143,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     text += fmt::format(" --{} {}", config.tunes ? "tune" : "start", text::shell_quoted(config.start));
     if (!values.contains("seed")) text += fmt::format(" --seed {}", config.seed);
     text += search_options_text(values, evolution::OptionNeeds::nobody);
-    text += outside_options_text(values);
+    text += external_options_text(values);
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, {}), ","));
     return text;
@@ -182,7 +169,7 @@ void read_setup(const po::variables_map& values, const evolution::SearchSuites& 
     read_start(values, host, setup);
     setup.config.columns = search.columns();
     read_search_options(values, setup.config, evolution::OptionNeeds::nobody);
-    read_outside_options(values, setup);
+    read_external_options(values, setup);
     read_limits(values, setup.limits);
     describe(search, setup.identity);
     setup.identity.build = version;
@@ -223,13 +210,13 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
 }
 
 evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                                const evolution::Outside& outside, std::optional<evolution::SavedRun> saved,
+                                const evolution::External& external, std::optional<evolution::SavedRun> saved,
                                 bool quiet) {
     SearchProgress shown(setup.identity.suite, quiet);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
     hooks.on_generation = [&shown](const evolution::RunProgress& progress) { shown.show(progress); };
-    return evolution::run_evolution(setup, fitness, store, hooks, outside, std::move(saved));
+    return evolution::run_evolution(setup, fitness, store, hooks, external, std::move(saved));
 }
 
 /// With a bar for each suite.
@@ -292,13 +279,13 @@ int run(const std::vector<std::string>& arguments) {
     if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
     const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config, &interrupted());
     check_setup(setup);
-    const OutsideProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
+    const ExternalProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
     remember_commands(setup, file);
     if (search.relative() && setup.config.asked_of_model == 0)
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));
     const evolution::RunResult result =
-        run_search(setup, *fitness, store, processes.outside(), std::move(saved), values->contains("quiet"));
+        run_search(setup, *fitness, store, processes.external(), std::move(saved), values->contains("quiet"));
     if (!result.lost.empty())
         throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
                                 "evictlab evolve --state {} --resume",

@@ -62,6 +62,19 @@ void read_search_options(const po::variables_map& values, evolution::RunConfig& 
     }
 }
 
+void add_limit_options(po::options_description& options) {
+    for (const evolution::LimitOption& limit : evolution::limit_options())
+        options.add_options()(flag_of(limit.name).c_str(),
+                              po::value<std::string>()->value_name(std::string(limit.value)),
+                              std::string(limit.help).c_str());
+}
+
+void read_limits(const po::variables_map& values, evolution::RunLimits& limits) {
+    for (const evolution::LimitOption& limit : evolution::limit_options())
+        if (const std::string flag = flag_of(limit.name); values.contains(flag))
+            set_limit(limits, limit, values[flag].as<std::string>());
+}
+
 std::string search_options_text(const po::variables_map& values, OptionNeeds needs) {
     std::string text;
     for (const SearchOption& option : evolution::search_options())

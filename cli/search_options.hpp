@@ -16,6 +16,10 @@ std::string search_suite_options_text(const po::variables_map& values);
 /// for a `new_run`, at all.
 evolution::SearchRequest search_request_from(const po::variables_map& values, bool new_run);
 
+/// --generations and the other limits.
+void add_limit_options(po::options_description& options);
+void read_limits(const po::variables_map& values, evolution::RunLimits& limits);
+
 /// The flag of an option by its key, without "--": max_nodes is max-nodes.
 std::string flag_of(std::string_view option);
 

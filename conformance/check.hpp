@@ -21,8 +21,8 @@ struct Result {
 std::vector<Result> check_plugin(const std::filesystem::path& file, isolation::WorkerPool& pool,
                                  const std::vector<std::string>& only, const std::function<void(const Result&)>& told);
 
-/// How many have that verdict.
-std::size_t count(const std::vector<Result>& results, Verdict verdict);
+/// How many have that outcome.
+std::size_t count(const std::vector<Result>& results, Outcome outcome);
 /// One test as lines for people; what is well has one.
 std::string text_of(const Result& result);
 /// All as JSON: {"schema": "evictlab-check/1", "file", "tests": [{"name", "verdict", "expected", "seen", "mend"}], and

@@ -60,9 +60,9 @@ Finding for_each_setting(const Subject& subject, Test&& test) {
         } catch (const PluginError& error) {
             found = failed(error.phase + ": " + error.cause);
         }
-        if (found.verdict == Verdict::passed || first.verdict == Verdict::failed) continue;
-        if (first.verdict == Verdict::passed || found.verdict == Verdict::failed)
-            first = {found.verdict, setting.name + ": " + found.seen};
+        if (found.outcome == Outcome::passed || first.outcome == Outcome::failed) continue;
+        if (first.outcome == Outcome::passed || found.outcome == Outcome::failed)
+            first = {found.outcome, setting.name + ": " + found.seen};
     }
     return first;
 }

@@ -15,17 +15,17 @@ class SealedLibrary;
 
 namespace evictlab::conformance {
 
-enum class Verdict : std::uint8_t { passed, warned, failed, skipped };
+enum class Outcome : std::uint8_t { passed, warned, failed, skipped };
 
 struct Finding {
-    Verdict verdict = Verdict::passed;
+    Outcome outcome = Outcome::passed;
     std::string seen; ///< what was seen, or why it was skipped; empty where it passed
 };
 
 inline Finding passed() { return {}; }
-inline Finding warned(std::string seen) { return {Verdict::warned, std::move(seen)}; }
-inline Finding failed(std::string seen) { return {Verdict::failed, std::move(seen)}; }
-inline Finding skipped(std::string why) { return {Verdict::skipped, std::move(why)}; }
+inline Finding warned(std::string seen) { return {Outcome::warned, std::move(seen)}; }
+inline Finding failed(std::string seen) { return {Outcome::failed, std::move(seen)}; }
+inline Finding skipped(std::string why) { return {Outcome::skipped, std::move(why)}; }
 
 /// What the process that a test runs in gives to it.
 class Process {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 namespace evictlab::evolution {
 

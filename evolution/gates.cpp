@@ -5,7 +5,7 @@
 
 namespace evictlab::evolution {
 
-Judgement judge_train(const Candidate& candidate, const Reference& parent, double node_price) {
+GateResult gate_train(const Candidate& candidate, const Reference& parent, double node_price) {
     const double train = candidate.train.average;
     const std::size_t nodes = candidate.genome.size();
     if (train < parent.train)
@@ -17,7 +17,7 @@ Judgement judge_train(const Candidate& candidate, const Reference& parent, doubl
     return {false, fmt::format("train {:.6f} is not below its parent's {:.6f}", train, parent.train)};
 }
 
-Judgement judge_nearness(const Candidate& candidate, const Candidate& champion) {
+GateResult gate_nearness(const Candidate& candidate, const Candidate& champion) {
     const double train = candidate.train.average;
     const double most = (1 + offline_slack) * champion.train.average;
     if (train > most)
@@ -27,7 +27,7 @@ Judgement judge_nearness(const Candidate& candidate, const Candidate& champion) 
                               champion.train.average)};
 }
 
-Judgement judge_promotion(const Candidate& candidate, const Candidate& champion) {
+GateResult gate_promotion(const Candidate& candidate, const Candidate& champion) {
     const double train = candidate.train.average;
     const double best_train = champion.train.average;
     if (!(train < best_train))

@@ -7,7 +7,7 @@
 
 namespace evictlab::evolution {
 
-struct Judgement {
+struct GateResult {
     bool passed = false;
     std::string reason;
 };
@@ -24,14 +24,14 @@ inline constexpr double offline_slack = 0.05;
 
 /// First gate, train alone: below the best parent, or smaller and no further above it than `node_price` for each node
 /// saved.
-Judgement judge_train(const Candidate& candidate, const Reference& parent, double node_price);
+GateResult gate_train(const Candidate& candidate, const Reference& parent, double node_price);
 
 /// The same gate where a judge has the last word, for what has not passed: no further above the champion than
 /// offline_slack.
-Judgement judge_nearness(const Candidate& candidate, const Candidate& champion);
+GateResult gate_nearness(const Candidate& candidate, const Candidate& champion);
 
 /// Second gate, for candidates that passed the first and whose valid errors are measured: better than the champion on
 /// train, and on valid too.
-Judgement judge_promotion(const Candidate& candidate, const Candidate& champion);
+GateResult gate_promotion(const Candidate& candidate, const Candidate& champion);
 
 } // namespace evictlab::evolution

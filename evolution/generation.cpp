@@ -19,11 +19,11 @@ namespace evictlab::evolution {
 namespace {
 
 /// What the work on one generation shares.
-struct Bench {
+struct Workbench {
     const RunConfig& config;
     const Fitness& fitness;
     const StopSignal& stop;
-    const Outside& outside;
+    const External& external;
     double node_price = 0; ///< in error
 
     std::vector<FormulaErrors> measure(SearchSplit split, std::span<Candidate* const> candidates) const {
@@ -57,14 +57,14 @@ std::string refusal_reason(const std::string& failure) {
 
 /// Measures new candidates on train, as far as they stay in the race against their island's rival, and those that pass
 /// the first gate on valid. `judged` is the champion that a judge chose, null without one.
-void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals, const Candidate* judged) {
+void pass_gates(const Workbench& work, std::span<Bred> brood, const Rivals* rivals, const Candidate* judged) {
     std::vector<Genome> all;
     std::vector<const Rival*> rival;
     for (const Bred& bred : brood) {
         all.push_back(bred.candidate.genome);
         rival.push_back(rivals ? rivals->of_island(bred.island) : nullptr);
     }
-    auto train = race_all(bench.fitness, all, rival, bench.stop);
+    auto train = race_all(work.fitness, all, rival, work.stop);
     std::vector<Candidate*> passed;
     for (std::size_t i = 0; i < brood.size(); ++i) {
         Candidate& candidate = brood[i].candidate;
@@ -72,13 +72,13 @@ void pass_gates(const Bench& bench, std::span<Bred> brood, const Rivals* rivals,
         candidate.reason = std::move(train[i].why);
         if (!candidate.train.failure.empty()) candidate.reason = refusal_reason(candidate.train.failure);
         if (!candidate.reason.empty()) continue;
-        Judgement judgement = judge_train(candidate, brood[i].parent, bench.node_price);
-        if (!judgement.passed && judged) judgement = judge_nearness(candidate, *judged);
-        candidate.reason = std::move(judgement.reason);
-        candidate.status = judgement.passed ? Status::accepted : Status::rejected;
-        if (judgement.passed) passed.push_back(&candidate);
+        GateResult result = gate_train(candidate, brood[i].parent, work.node_price);
+        if (!result.passed && judged) result = gate_nearness(candidate, *judged);
+        candidate.reason = std::move(result.reason);
+        candidate.status = result.passed ? Status::accepted : Status::rejected;
+        if (result.passed) passed.push_back(&candidate);
     }
-    auto valid = bench.measure(SearchSplit::valid, passed);
+    auto valid = work.measure(SearchSplit::valid, passed);
     for (std::size_t i = 0; i < passed.size(); ++i) {
         if (valid[i].failure.empty()) {
             passed[i]->valid = std::move(valid[i]);
@@ -97,9 +97,9 @@ void promote(RunState& state, std::span<Bred> brood, bool judged) {
         if (candidate.status == Status::rejected) continue;
         ++state.counters.accepted;
         if (judged) continue;
-        const Judgement judgement = judge_promotion(candidate, state.champion());
-        candidate.reason += "; " + judgement.reason;
-        if (!judgement.passed) continue;
+        const GateResult result = gate_promotion(candidate, state.champion());
+        candidate.reason += "; " + result.reason;
+        if (!result.passed) continue;
         candidate.status = Status::champion;
         state.champions.push_back(candidate);
         state.last_champion_generation = candidate.generation;
@@ -107,9 +107,9 @@ void promote(RunState& state, std::span<Bred> brood, bool judged) {
 }
 
 /// Candidates that have passed the gates join the population, the journal and the counts.
-void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) {
+void admit(const Workbench& work, Generation& generation, std::vector<Bred> brood) {
     RunState& state = generation.state;
-    promote(state, brood, bench.outside.judge != nullptr);
+    promote(state, brood, work.external.judge != nullptr);
     state.counters.candidates += brood.size();
     const std::size_t before = state.population.size();
     for (const Bred& bred : brood) {
@@ -119,11 +119,11 @@ void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) 
         } else if (bred.candidate.train.by_retention.empty()) {
             ++state.counters.raced_out;
         } else {
-            state.population.push_back(member_of(bred, bench.config));
+            state.population.push_back(member_of(bred, work.config));
         }
     }
-    if (bench.config.archive > 0) offer_to_archive(state.archive, std::span(state.population).subspan(before));
-    bench.select(state);
+    if (work.config.archive > 0) offer_to_archive(state.archive, std::span(state.population).subspan(before));
+    work.select(state);
     for (Bred& bred : brood) {
         if (bred.candidate.status == Status::rejected) bred.candidate.train.by_document.clear(); // the journal is large
         generation.candidates.push_back(std::move(bred.candidate));
@@ -131,16 +131,16 @@ void admit(const Bench& bench, Generation& generation, std::vector<Bred> brood) 
 }
 
 /// Tunes the best structures; each result is a candidate in a slot behind the offspring's.
-void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
+void tune_best(const Workbench& work, Generation& generation, const Seen& seen) {
     RunState& state = generation.state;
-    const auto chosen = structures_to_tune(state, bench.config);
+    const auto chosen = structures_to_tune(state, work.config);
     std::vector<TuningResult> results(chosen.size());
     tbb::parallel_for(
         std::size_t{0}, chosen.size(),
         [&](std::size_t i) {
-            const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
-            results[i] = tune(state.population[chosen[i]], bench.config, bench.fitness, bench.stop,
-                              Rng(bench.config.seed, state.generation, slot, Purpose::tuning));
+            const auto slot = static_cast<std::uint32_t>(work.config.population + i);
+            results[i] = tune(state.population[chosen[i]], work.config, work.fitness, work.stop,
+                              Rng(work.config.seed, state.generation, slot, Purpose::tuning));
         },
         tbb::simple_partitioner{});
 
@@ -152,8 +152,8 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
         ++parent.tunings;
         state.counters.evaluations += results[i].evaluations;
         if (!(results[i].error < parent.train.average)) continue;
-        const auto slot = static_cast<std::uint32_t>(bench.config.population + i);
-        Bred bred{tuned_candidate(parent, results[i], bench.config, state.generation, slot),
+        const auto slot = static_cast<std::uint32_t>(work.config.population + i);
+        Bred bred{tuned_candidate(parent, results[i], work.config, state.generation, slot),
                   {parent.train.average, parent.genome.size()},
                   parent.tunings,
                   parent.island};
@@ -162,27 +162,27 @@ void tune_best(const Bench& bench, Generation& generation, const Seen& seen) {
             ++state.counters.duplicates;
             continue;
         }
-        bred.candidate.kept_hash = kept_hash_of(bred.candidate.genome, bench.config, bench.fitness);
+        bred.candidate.kept_hash = kept_hash_of(bred.candidate.genome, work.config, work.fitness);
         tuned.push_back(std::move(bred));
     }
-    pass_gates(bench, tuned, nullptr, bench.outside.judge ? &state.champion() : nullptr);
+    pass_gates(work, tuned, nullptr, work.external.judge ? &state.champion() : nullptr);
     state.counters.evaluations += tuned.size();
-    admit(bench, generation, std::move(tuned));
+    admit(work, generation, std::move(tuned));
 }
 
 /// Tunes the champion inside the model. The result is a candidate in a slot behind all others, and judged on valid.
-void tune_champion(const Bench& bench, Generation& generation, const Seen& seen, ModelGate& gate) {
+void tune_champion(const Workbench& work, Generation& generation, const Seen& seen, ModelGate& gate) {
     RunState& state = generation.state;
-    const Member champion = member_of({state.champion(), {}, 0, 0}, bench.config);
-    if (tunable(champion.genome, bench.config).empty()) return;
-    const std::uint32_t slot = bench.config.population + bench.config.tuned;
-    std::optional<Candidate> tuned = tune_in_model(champion, state.champion().verdict->train, bench.config, gate,
+    const Member champion = member_of({state.champion(), {}, 0, 0}, work.config);
+    if (tunable(champion.genome, work.config).empty()) return;
+    const std::uint32_t slot = work.config.population + work.config.tuned;
+    std::optional<Candidate> tuned = tune_in_model(champion, state.champion().verdict->train, work.config, gate,
                                                    state.generation, slot, state.counters.evaluations);
     if (!tuned || seen.hashes.contains(tuned->genome.hash())) return;
     Candidate* const candidate = &*tuned;
-    tuned->kept_hash = kept_hash_of(tuned->genome, bench.config, bench.fitness);
-    tuned->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
-    tuned->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    tuned->kept_hash = kept_hash_of(tuned->genome, work.config, work.fitness);
+    tuned->train = std::move(work.measure(SearchSplit::train, {&candidate, 1}).front());
+    tuned->valid = std::move(work.measure(SearchSplit::valid, {&candidate, 1}).front());
     if (!tuned->train.failure.empty() || !tuned->valid->failure.empty()) return; // the judge has no other rules
     tuned->status = Status::accepted;
     tuned->reason = fmt::format("better than the champion inside the model; train {:.6f} against its {:.6f}",
@@ -190,7 +190,7 @@ void tune_champion(const Bench& bench, Generation& generation, const Seen& seen,
     ++state.counters.evaluations;
     std::vector<Bred> brood;
     brood.push_back({std::move(*tuned), {}, 1, 0});
-    admit(bench, generation, std::move(brood));
+    admit(work, generation, std::move(brood));
     gate.judge(state, generation.candidates.back());
 }
 
@@ -213,8 +213,8 @@ RunState successor_of(const RunState& before) {
 } // namespace
 
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
-                            const Outside& outside) {
-    const Bench bench{config, fitness, stop, outside, 0};
+                            const External& external) {
+    const Workbench work{config, fitness, stop, external, 0};
     Bred start{new_candidate(0, 0,
                              config.space ? Genome::parameters_of(*config.space, config.space->start())
                                           : Genome::canonical(config.start_formula)),
@@ -225,13 +225,13 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
     candidate->kept_hash = kept_hash_of(candidate->genome, config, fitness);
     candidate->op = "start";
     candidate->hypothesis = fmt::format("what the run begins from: {}", config.start);
-    candidate->train = std::move(bench.measure(SearchSplit::train, {&candidate, 1}).front());
-    candidate->valid = std::move(bench.measure(SearchSplit::valid, {&candidate, 1}).front());
+    candidate->train = std::move(work.measure(SearchSplit::train, {&candidate, 1}).front());
+    candidate->valid = std::move(work.measure(SearchSplit::valid, {&candidate, 1}).front());
     for (const std::string& failure : {candidate->train.failure, candidate->valid->failure})
         if (!failure.empty())
             throw Error(fmt::format("the run cannot begin from {}: {}; name it with other values of its parameters",
                                     config.start, failure));
-    if (outside.judge) ModelGate(*outside.judge, stop).judge_start(*candidate);
+    if (external.judge) ModelGate(*external.judge, stop).judge_start(*candidate);
     candidate->status = Status::champion;
     candidate->reason = "the first champion";
     Generation generation;
@@ -246,28 +246,28 @@ Generation first_generation(const RunConfig& config, const Fitness& fitness, con
 }
 
 Generation next_generation(const RunState& before, const Seen& seen, const RunConfig& config, const Fitness& fitness,
-                           const StopSignal& stop, const Outside& outside) {
-    const Bench bench{config, fitness, stop, outside, config.node_price * before.champions.front().train.average};
+                           const StopSignal& stop, const External& external) {
+    const Workbench work{config, fitness, stop, external, config.node_price * before.champions.front().train.average};
     Brood brood = breed(before, seen, config, fitness);
     Generation generation{successor_of(before), {}};
     Proposed proposed;
-    if (outside.proposer) proposed = proposals_for(before, seen, config, outside, stop);
+    if (external.proposer) proposed = proposals_for(before, seen, config, external, stop);
     std::ranges::move(proposed.bred, std::back_inserter(brood.bred));
     generation.state.counters.duplicates += brood.duplicates + proposed.duplicates;
     generation.state.counters.semantic_duplicates += brood.semantic_duplicates;
     generation.state.counters.evaluations += brood.bred.size();
     const Rivals rivals(before, config, fitness);
-    pass_gates(bench, brood.bred, &rivals, outside.judge ? &before.champion() : nullptr);
-    admit(bench, generation, std::move(brood.bred));
-    tune_best(bench, generation, seen);
+    pass_gates(work, brood.bred, &rivals, external.judge ? &before.champion() : nullptr);
+    admit(work, generation, std::move(brood.bred));
+    tune_best(work, generation, seen);
     if (config.islands > 1 && generation.state.generation % config.migration == 0) {
         migrate(generation.state.population, config.islands);
-        bench.select(generation.state);
+        work.select(generation.state);
     }
-    if (outside.judge) {
-        ModelGate gate(*outside.judge, stop);
+    if (external.judge) {
+        ModelGate gate(*external.judge, stop);
         gate.judge(generation.state, generation.candidates, config.asked_of_model);
-        if (config.verdict_tuning > 0) tune_champion(bench, generation, seen, gate);
+        if (config.verdict_tuning > 0) tune_champion(work, generation, seen, gate);
     }
     generation.proposer_failure = std::move(proposed.failure);
     generation.state.proposal_outcomes = outcomes_of(generation.candidates, std::move(proposed.refused));

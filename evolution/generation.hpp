@@ -19,7 +19,7 @@ struct Generation {
 };
 
 /// Whom a run asks beside its fitness; null where nobody.
-struct Outside {
+struct External {
     VerdictJudge* judge = nullptr;
     Proposer* proposer = nullptr;
     ProposalRequest about{};              ///< what of a request is the same in all generations
@@ -28,11 +28,11 @@ struct Outside {
 
 /// Generation 0: the start formula, which is the first champion. Throws Interrupted or JudgeLost, as below.
 Generation first_generation(const RunConfig& config, const Fitness& fitness, const StopSignal& stop,
-                            const Outside& outside = {});
+                            const External& external = {});
 
 /// The generation after `before`, without what was `seen` until then; the caller adds the new candidates to that. The
 /// same bits for any number of threads.
 Generation next_generation(const RunState& before, const Seen& seen, const RunConfig& config, const Fitness& fitness,
-                           const StopSignal& stop, const Outside& outside = {});
+                           const StopSignal& stop, const External& external = {});
 
 } // namespace evictlab::evolution

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 namespace evictlab::evolution {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/statistics/philox.hpp"
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 namespace evictlab::evolution {
 

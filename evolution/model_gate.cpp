@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <numeric>
 #include <tuple>
 
 #include "base/statistics/geometric_mean.hpp"
+#include "base/statistics/mean.hpp"
 #include "evolution/gates.hpp"
 
 namespace evictlab::evolution {
@@ -36,10 +36,6 @@ std::vector<double> log_ratios(Divergences own, Divergences other) {
     std::vector<double> logs;
     for (std::size_t d = 0; d < own.size(); ++d) logs.push_back(mean_log(own[d]) - mean_log(other[d]));
     return logs;
-}
-
-double mean(std::span<const double> values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 /// The documents in the order of a race, which begins at others in each round: no few of them shall decide for all that
@@ -81,12 +77,8 @@ double PairedRatio::ratio() const { return std::exp(mean_log); }
 
 PairedRatio paired_ratio(const FormulaErrors& verdict, const FormulaErrors& other) {
     const std::vector<double> logs = log_ratios(verdict.by_document, complete(other, verdict.by_document.size()));
-    const auto count = static_cast<double>(logs.size());
-    PairedRatio out{mean(logs), 0};
-    double squares = 0;
-    for (const double each : logs) squares += (each - out.mean_log) * (each - out.mean_log);
-    if (logs.size() > 1) out.error = std::sqrt(squares / (count - 1) / count);
-    return out;
+    const double by = mean(logs);
+    return {by, standard_error(logs, by)};
 }
 
 FormulaErrors summarise_verdict(std::vector<std::vector<double>> kl) {
@@ -105,22 +97,22 @@ std::vector<std::string> ModelGate::documents(SearchSplit split) {
     return names;
 }
 
-std::vector<Verdict> ModelGate::verdicts(std::span<const VerdictQuestion> questions) {
-    std::vector<Verdict> verdicts = judge_.ask(questions, stop_);
+std::vector<ModelAnswer> ModelGate::verdicts(std::span<const ModelQuestion> questions) {
+    std::vector<ModelAnswer> verdicts = judge_.ask(questions, stop_);
     if (const std::string why = judge_.lost(); !why.empty()) throw JudgeLost(why);
     return verdicts;
 }
 
 /// Adds the documents' figures to each contender that is still in.
 void ModelGate::ask(std::span<Contender> contenders, const std::vector<std::string>& documents) {
-    std::vector<VerdictQuestion> questions;
+    std::vector<ModelQuestion> questions;
     std::vector<Contender*> asked;
     for (Contender& contender : contenders)
         if (contender.out.empty()) {
             questions.push_back({contender.candidate->genome.scorer_text(), documents});
             asked.push_back(&contender);
         }
-    std::vector<Verdict> verdicts = this->verdicts(questions);
+    std::vector<ModelAnswer> verdicts = this->verdicts(questions);
     for (std::size_t i = 0; i < asked.size(); ++i) {
         if (!verdicts[i].failure.empty()) asked[i]->out = "the judge could not tell: " + verdicts[i].failure;
         std::ranges::move(verdicts[i].kl, std::back_inserter(asked[i]->kl));
@@ -174,12 +166,12 @@ double ModelGate::raced_ratio(const std::string& scorer, const FormulaErrors& ch
     std::vector<std::vector<double>> own, other;
     double by = 0;
     while (own.size() < all.size() && by <= 0) {
-        VerdictQuestion question{scorer, {}};
+        ModelQuestion question{scorer, {}};
         for (const std::size_t document : next_heat(order, own.size())) {
             question.documents.push_back(all[document]);
             other.push_back(of_champion[document]);
         }
-        Verdict verdict = std::move(verdicts({&question, 1}).front());
+        ModelAnswer verdict = std::move(verdicts({&question, 1}).front());
         if (!verdict.failure.empty()) return refused_ratio;
         std::ranges::move(verdict.kl, std::back_inserter(own));
         by = mean(log_ratios(own, other));

@@ -54,7 +54,7 @@ private:
     void race_on_train(std::vector<Contender>& contenders, const FormulaErrors& champion);
     void judge(RunState& state, std::vector<Contender> contenders);
     void promote(RunState& state, Candidate& candidate);
-    std::vector<Verdict> verdicts(std::span<const VerdictQuestion> questions);
+    std::vector<ModelAnswer> verdicts(std::span<const ModelQuestion> questions);
 
     VerdictJudge& judge_;
     const StopSignal& stop_;

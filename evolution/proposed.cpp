@@ -25,14 +25,14 @@ ProposerChampion shown(const Candidate& candidate, std::span<const std::string> 
     return champion;
 }
 
-ProposalRequest request_for(const RunState& before, const RunConfig& config, const Outside& outside) {
-    ProposalRequest request = outside.about;
+ProposalRequest request_for(const RunState& before, const RunConfig& config, const External& external) {
+    ProposalRequest request = external.about;
     request.generation = before.generation + 1;
     request.wanted = config.proposals;
     request.max_nodes = config.max_nodes;
     const auto first = before.champions.size() - std::min(before.champions.size(), shown_champions);
     for (std::size_t i = first; i < before.champions.size(); ++i)
-        request.champions.push_back(shown(before.champions[i], outside.documents));
+        request.champions.push_back(shown(before.champions[i], external.documents));
     request.rejected = before.proposal_outcomes;
     return request;
 }
@@ -46,9 +46,9 @@ std::string refusal(const formula::Formula& formula, const RunConfig& config) {
 
 } // namespace
 
-Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const Outside& outside,
+Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const External& external,
                        const StopSignal& stop) {
-    Proposals answer = outside.proposer->propose(request_for(before, config, outside), stop);
+    Proposals answer = external.proposer->propose(request_for(before, config, external), stop);
     Proposed out;
     out.failure = std::move(answer.failure);
     std::unordered_set<std::uint64_t> fresh;

@@ -16,7 +16,7 @@ struct Proposed {
 };
 
 /// Asks for the next generation's proposals. A proposer that fails has proposed nothing. Throws Interrupted.
-Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const Outside& outside,
+Proposed proposals_for(const RunState& before, const Seen& seen, const RunConfig& config, const External& external,
                        const StopSignal& stop);
 
 /// What became of the proposals among a generation's candidates, for the next request.

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
+#include <functional>
 
+#include "base/statistics/mean.hpp"
 #include "evolution/islands.hpp"
 
 namespace evictlab::evolution {
@@ -16,19 +16,13 @@ namespace {
 constexpr RaceRule screening{2, 0.1};
 constexpr RaceRule racing{2, 0};
 
-double mean(std::span<const double> values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 } // namespace
 
 bool falls_behind(std::span<const double> figures, std::span<const double> rival, const RaceRule& rule) {
     const double ahead = mean(rival), behind = mean(figures) - ahead;
-    const auto count = static_cast<double>(figures.size());
-    double squares = 0;
-    for (std::size_t i = 0; i < figures.size(); ++i) squares += std::pow(figures[i] - rival[i] - behind, 2);
-    const double error = count > 1 ? std::sqrt(squares / (count - 1) / count) : 0;
-    return behind > std::max(rule.z * error, rule.slack * ahead);
+    std::vector<double> differences(figures.size());
+    std::ranges::transform(figures, rival, differences.begin(), std::minus<>());
+    return behind > std::max(rule.z * standard_error(differences, behind), rule.slack * ahead);
 }
 
 Rival::Rival(const Fitness& fitness, const FitnessJob& job) : figures_(fitness.heats().size()) {

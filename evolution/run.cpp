@@ -18,21 +18,21 @@ using Clock = std::chrono::steady_clock;
 class Run {
 public:
     Run(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
-        const Outside& outside, std::optional<SavedRun> resumed)
+        const External& external, std::optional<SavedRun> resumed)
         : resumed_(std::move(resumed)), setup_(setup), fitness_(fitness), store_(store), hooks_(hooks),
-          outside_(outside), began_(Clock::now()), stop_(hooks.stop) {}
+          external_(external), began_(Clock::now()), stop_(hooks.stop) {}
 
     RunResult go() {
         bool stopped = false;
         std::string lost, hindered;
         try {
             if (store_.content().is_null())
-                keep(first_generation(setup_.config, fitness_, stop_, outside_));
+                keep(first_generation(setup_.config, fitness_, stop_, external_));
             else
                 load();
             if (setup_.limits.seconds) stop_.set_deadline(began_ + seconds_of(*setup_.limits.seconds));
             while (limit_reached().empty())
-                keep(next_generation(state_, seen_, setup_.config, fitness_, stop_, outside_));
+                keep(next_generation(state_, seen_, setup_.config, fitness_, stop_, external_));
         } catch (const Interrupted&) {
             stopped = stop_.asked() || !stop_.late();
             if (!stopped) save_stop_reason();
@@ -164,7 +164,7 @@ private:
     const Fitness& fitness_;
     state::RunStore& store_;
     const RunHooks& hooks_;
-    const Outside& outside_;
+    const External& external_;
     Clock::time_point began_;
     StopSignal stop_;
     RunState state_;
@@ -177,12 +177,12 @@ private:
 } // namespace
 
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store, const RunHooks& hooks,
-                        const Outside& outside, std::optional<SavedRun> resumed) {
+                        const External& external, std::optional<SavedRun> resumed) {
     check_setup(setup);
     if (fitness.retentions().size() > most_retentions)
         throw UsageError(fmt::format("{} retentions are more than the {} that a run may have",
                                      fitness.retentions().size(), most_retentions));
-    return Run(setup, fitness, store, hooks, outside, std::move(resumed)).go();
+    return Run(setup, fitness, store, hooks, external, std::move(resumed)).go();
 }
 
 } // namespace evictlab::evolution

@@ -54,7 +54,7 @@ struct RunResult {
 /// from answering; those before the first generation are thrown (PluginError).
 /// `resumed` is what the store holds, where the caller has read it and called check_resumable() already.
 RunResult run_evolution(const RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                        const RunHooks& hooks = {}, const Outside& outside = {},
+                        const RunHooks& hooks = {}, const External& external = {},
                         std::optional<SavedRun> resumed = std::nullopt);
 
 } // namespace evictlab::evolution

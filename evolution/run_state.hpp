@@ -10,7 +10,7 @@
 
 #include "evolution/candidate.hpp"
 #include "evolution/external/proposer.hpp"
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 namespace evictlab::evolution {
 

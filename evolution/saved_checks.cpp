@@ -70,16 +70,16 @@ void check_references(const JsonField& content, const RunIdentity& identity, std
             fmt::format("there are {}, but the suites' reference errors are of {}", retentions.size(), covered));
 }
 
-void check_outside(const JsonField& content, const RunSetup& setup) {
-    const JsonField outside = content.member("outside");
+void check_external(const JsonField& content, const RunSetup& setup) {
+    const JsonField external = content.member("outside");
     const RunIdentity& identity = setup.identity;
-    require((setup.config.asked_of_model > 0) == !identity.judge_command.empty(), outside.member("judge"),
+    require((setup.config.asked_of_model > 0) == !identity.judge_command.empty(), external.member("judge"),
             "does not fit config.judged: a run asks a judge, or has none");
-    require((setup.config.proposals > 0) == !identity.proposer_command.empty(), outside.member("proposer"),
+    require((setup.config.proposals > 0) == !identity.proposer_command.empty(), external.member("proposer"),
             "does not fit config.proposals: a run asks a proposer, or has none");
     for (const auto& [key, seconds] :
          {std::pair("judge_timeout", identity.judge_timeout), std::pair("proposer_timeout", identity.proposer_timeout)})
-        require(seconds > 0 && seconds <= 86400, outside.optional_member(key).value_or(outside),
+        require(seconds > 0 && seconds <= 86400, external.optional_member(key).value_or(external),
                 "is no time from above 0 to 86400 seconds");
 }
 
@@ -105,7 +105,7 @@ void check_saved_setup(const JsonField& content, const RunSetup& setup, std::spa
         require(retentions[i] > 0 && retentions[i] <= 1, elements[i], "is no fraction above 0 and at most 1");
     check_config(content.member("config"), setup.config);
     check_references(content, setup.identity, retentions);
-    check_outside(content, setup);
+    check_external(content, setup);
     const JsonField limits = content.member("limits");
     require(!setup.limits.seconds || *setup.limits.seconds > 0, limits, "seconds are not above 0");
 }

@@ -136,9 +136,22 @@ constexpr std::array table{
                  .asked = 4},
 };
 
+constexpr std::string_view whole = "a whole number";
+constexpr std::array limits_table{
+    LimitOption{"generations", "generations", &RunLimits::generations, "N", "stop after so many, in all", whole},
+    LimitOption{"evaluations", "evaluations", &RunLimits::evaluations, "N",
+                "stop once so many formulas were measured, in all", whole},
+    LimitOption{"seconds", "max_seconds", &RunLimits::seconds, "S", "stop after so long, this time",
+                "a number of seconds"},
+    LimitOption{"target", "target", &RunLimits::target, "ERR", "stop once the champion's valid error is at most this",
+                "an error such as 0.368"},
+    LimitOption{"patience", "patience", &RunLimits::patience, "N",
+                "stop after so many generations without a new champion", whole},
+};
+
 /// Calls with the member's reference, which has the option's type.
-template <class Config, class Take>
-auto visit(Config& config, const SearchOption& option, Take take) {
+template <class Config, class Option, class Take>
+auto visit(Config& config, const Option& option, Take take) {
     return std::visit([&](auto member) { return take(config.*member); }, option.member);
 }
 
@@ -154,7 +167,7 @@ void set_number(RunConfig& config, const SearchOption& option, double value) {
 
 template <class Number>
 std::string_view expected_of() {
-    return std::is_floating_point_v<Number> ? "a number such as 0.2" : "a whole number";
+    return std::is_floating_point_v<Number> ? "a number such as 0.2" : whole;
 }
 
 ParentSelection parents_from_json(const JsonField& field) {
@@ -230,6 +243,31 @@ std::string out_of_range(const RunConfig& config, const SearchOption& option) {
     const double value = number_of(config, option);
     if (value >= low && (below ? value < high : value <= high)) return "";
     return fmt::format("is {}, but must be from {} to {}{}", value, low, below ? "below " : "", high);
+}
+
+std::span<const LimitOption> limit_options() { return limits_table; }
+
+void set_limit(RunLimits& limits, const LimitOption& limit, std::string_view text) {
+    visit(limits, limit, [&]<class Number>(std::optional<Number>& to) {
+        to = text::number<Number>(limit.name, text, limit.expected);
+    });
+}
+
+nlohmann::ordered_json limits_json(const RunLimits& limits) {
+    nlohmann::ordered_json json;
+    for (const LimitOption& limit : limits_table)
+        visit(limits, limit, [&](const auto& value) {
+            json[std::string(limit.key)] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+        });
+    return json;
+}
+
+RunLimits limits_from_json(const JsonField& field) {
+    RunLimits limits;
+    for (const LimitOption& limit : limits_table)
+        if (const auto given = field.member_unless_null(limit.key))
+            visit(limits, limit, [&]<class Number>(std::optional<Number>& to) { read(*given, to.emplace()); });
+    return limits;
 }
 
 void write_options(const RunConfig& config, nlohmann::ordered_json& json) {

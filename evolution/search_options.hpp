@@ -70,6 +70,23 @@ bool is_usual(const RunConfig& config, const SearchOption& option);    ///< RunC
 /// "is 7, but must be from 1 to 5" where it is out of its range, else "".
 std::string out_of_range(const RunConfig& config, const SearchOption& option);
 
+/// A limit of a run, in the state's "limits": unlike an option it may differ on resume.
+struct LimitOption {
+    using Member = std::variant<std::optional<std::uint32_t> RunLimits::*, std::optional<std::uint64_t> RunLimits::*,
+                                std::optional<double> RunLimits::*>;
+    std::string_view key;
+    std::string_view name; ///< as a command calls it, with hyphens for underscores
+    Member member;
+    std::string_view value, help, expected; ///< what its value is called, its one line, and what must be typed
+};
+
+/// In the order in which they are saved and shown.
+std::span<const LimitOption> limit_options();
+/// Throws OptionError where the text is no value that the limit can have.
+void set_limit(RunLimits& limits, const LimitOption& limit, std::string_view text);
+nlohmann::ordered_json limits_json(const RunLimits& limits);
+RunLimits limits_from_json(const JsonField& field);
+
 /// All options as members of the state's "config".
 void write_options(const RunConfig& config, nlohmann::ordered_json& json);
 /// Throws Error that names the field.

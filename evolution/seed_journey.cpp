@@ -119,10 +119,10 @@ void judge(Candidate& candidate, const std::map<std::string, Candidate>& known, 
         const Candidate& each = known.at(parent);
         if (best.nodes == 0 || each.train.average < best.train) best = {each.train.average, each.genome.size()};
     }
-    const Judgement train = judge_train(candidate, best, 0);
+    const GateResult train = gate_train(candidate, best, 0);
     candidate.reason = train.reason;
     if (!train.passed) return;
-    const Judgement promotion = judge_promotion(candidate, champion);
+    const GateResult promotion = gate_promotion(candidate, champion);
     candidate.reason += "; " + promotion.reason;
     candidate.status = promotion.passed ? Status::champion : Status::accepted;
     if (promotion.passed) champion = candidate;

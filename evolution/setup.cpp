@@ -58,31 +58,6 @@ SearchedSuite suite_from_json(const JsonField& field) {
     return suite;
 }
 
-template <class Value>
-Json json_or_null(const std::optional<Value>& value) {
-    return value ? Json(*value) : Json(nullptr);
-}
-
-Json limits_json(const RunLimits& limits) {
-    Json json;
-    json["generations"] = json_or_null(limits.generations);
-    json["evaluations"] = json_or_null(limits.evaluations);
-    json["seconds"] = json_or_null(limits.seconds);
-    json["target"] = json_or_null(limits.target);
-    json["patience"] = json_or_null(limits.patience);
-    return json;
-}
-
-RunLimits limits_from_json(const JsonField& field) {
-    RunLimits limits;
-    if (const auto given = field.member_unless_null("generations")) limits.generations = given->whole<std::uint32_t>();
-    if (const auto given = field.member_unless_null("evaluations")) limits.evaluations = given->whole<std::uint64_t>();
-    if (const auto given = field.member_unless_null("seconds")) limits.seconds = given->number();
-    if (const auto given = field.member_unless_null("target")) limits.target = given->number();
-    if (const auto given = field.member_unless_null("patience")) limits.patience = given->whole<std::uint32_t>();
-    return limits;
-}
-
 /// What a user can do about a field that differs.
 std::string_view advice(std::string_view section) {
     if (section == "suite" || section == "more_suites") return "give the suite and sizes that the run was started with";
@@ -140,11 +115,12 @@ RunSetup saved_setup(const JsonField& content) {
     setup.identity.reference = std::move(suite.reference);
     for (const JsonField& more : content.member("more_suites").elements())
         setup.identity.more_suites.push_back(suite_from_json(more));
-    const JsonField outside = content.member("outside");
-    setup.identity.judge_command = outside.member("judge").text();
-    setup.identity.proposer_command = outside.member("proposer").text();
-    if (const auto timeout = outside.optional_member("judge_timeout")) setup.identity.judge_timeout = timeout->number();
-    if (const auto timeout = outside.optional_member("proposer_timeout"))
+    const JsonField external = content.member("outside");
+    setup.identity.judge_command = external.member("judge").text();
+    setup.identity.proposer_command = external.member("proposer").text();
+    if (const auto timeout = external.optional_member("judge_timeout"))
+        setup.identity.judge_timeout = timeout->number();
+    if (const auto timeout = external.optional_member("proposer_timeout"))
         setup.identity.proposer_timeout = timeout->number();
     setup.identity.build = content.member("build").member("evictlab").text();
     const JsonField plugins = content.member("plugins");

@@ -29,14 +29,14 @@ std::time_t saved_at(const fs::path& file) {
 
 fs::path beside(const fs::path& state_file, const char* ending) { return state_file.string() + ending; }
 
-OutsideStatus judge_status(const std::string& command, const fs::path& state_file) {
-    auto journal = state::ExchangeJournal::resume(beside(state_file, evolution::verdicts_ending));
+ExternalStatus judge_status(const std::string& command, const fs::path& state_file) {
+    auto journal = state::AnswerJournal::resume(beside(state_file, evolution::verdicts_ending));
     const evolution::VerdictJudge judge({}, journal); // starts nothing
     return {command, judge.answers(), judge.lost()};
 }
 
-OutsideStatus proposer_status(const std::string& command, const fs::path& state_file) {
-    return {command, state::ExchangeJournal::resume(beside(state_file, evolution::proposals_ending)).size(), ""};
+ExternalStatus proposer_status(const std::string& command, const fs::path& state_file) {
+    return {command, state::AnswerJournal::resume(beside(state_file, evolution::proposals_ending)).size(), ""};
 }
 
 std::optional<double> time_left(const RunStatus& status) {
@@ -64,15 +64,15 @@ std::string suites_text(const evolution::RunIdentity& identity) {
     return text;
 }
 
-std::string outside_text(const OutsideStatus& outside) {
-    return fmt::format("{} answers of {}{}", outside.answers, outside.command,
-                       outside.lost.empty() ? "" : "; " + outside.lost);
+std::string external_text(const ExternalStatus& external) {
+    return fmt::format("{} answers of {}{}", external.answers, external.command,
+                       external.lost.empty() ? "" : "; " + external.lost);
 }
 
-Json outside_json(const std::optional<OutsideStatus>& outside) {
-    if (!outside) return nullptr;
-    Json json{{"command", outside->command}, {"answers", outside->answers}};
-    if (!outside->lost.empty()) json["lost"] = outside->lost;
+Json external_json(const std::optional<ExternalStatus>& external) {
+    if (!external) return nullptr;
+    Json json{{"command", external->command}, {"answers", external->answers}};
+    if (!external->lost.empty()) json["lost"] = external->lost;
     return json;
 }
 
@@ -147,8 +147,8 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
                     made_text(status.setup.config.tunes), rate_text(evaluations_a_second(state))));
     say("", shares_text(evolution::shares_of(state.counters)));
     if (!state.archive.empty()) say("archive", fmt::format("{} formulas", state.archive.size()));
-    if (status.judge) say("judge", outside_text(*status.judge));
-    if (status.proposer) say("proposer", outside_text(*status.proposer));
+    if (status.judge) say("judge", external_text(*status.judge));
+    if (status.proposer) say("proposer", external_text(*status.proposer));
     say("time", time_text(state.seconds) +
                     (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
     say(champion.genome.text_key(), champion.genome.text());
@@ -183,8 +183,8 @@ Json to_json(const RunStatus& status) {
                       {"raced_out", shares.raced_out},
                       {"refused", shares.refused}};
     json["archive"] = state.archive.size();
-    json["judge"] = outside_json(status.judge);
-    json["proposer"] = outside_json(status.proposer);
+    json["judge"] = external_json(status.judge);
+    json["proposer"] = external_json(status.proposer);
     json["seconds"] = state.seconds;
     json["seconds_left"] = status.seconds_left ? Json(*status.seconds_left) : Json(nullptr);
     json["command"] = identity.command;

@@ -13,7 +13,7 @@
 namespace evictlab::report {
 
 /// What a judge or proposer did in a run.
-struct OutsideStatus {
+struct ExternalStatus {
     std::string command;
     std::size_t answers = 0;
     std::string lost; ///< why the judge was lost; "" while it is not
@@ -25,7 +25,7 @@ struct RunStatus {
     evolution::RunState state;           ///< after the last saved generation
     std::optional<state::Holder> holder; ///< the process that has it open
     bool running = false;                ///< held, and not at its end
-    std::optional<OutsideStatus> judge, proposer;
+    std::optional<ExternalStatus> judge, proposer;
     std::optional<double> seconds_left; ///< to the nearest limit, while it runs
 };
 

@@ -21,7 +21,7 @@ std::string_view first_words(Role role) {
         return R"({"id":"g)";
     case Role::lock:
         return "process ";
-    case Role::exchanges:
+    case Role::answers:
         break;
     }
     return R"({"format":"evictlab-exchanges/)";

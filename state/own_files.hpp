@@ -9,10 +9,10 @@
 namespace evictlab::state {
 
 enum class Role : std::uint8_t {
-    state,     ///< FILE.previous, FILE.tmp and FILE.previous.tmp: a state, whole or as far as a kill let it be written
-    journal,   ///< FILE.journal
-    lock,      ///< FILE.lock
-    exchanges, ///< FILE.verdicts and FILE.proposals
+    state,   ///< FILE.previous, FILE.tmp and FILE.previous.tmp: a state, whole or as far as a kill let it be written
+    journal, ///< FILE.journal
+    lock,    ///< FILE.lock
+    answers, ///< FILE.verdicts and FILE.proposals
 };
 
 /// Whether there is one. Throws StateError naming `path` where something else lies there: a link, a folder, a pipe, a

@@ -400,5 +400,5 @@ TEST_CASE("the fast fitness of formulas is the bench's figure, in both measures"
     CHECK_THROWS_WITH(PrefillFitness(bare.suite, retentions, columns, Measure::output_error),
                       ContainsSubstring("no output projections"));
     CHECK_THROWS_WITH(PrefillFitness(made.suite, retentions, columns, Measure::attention_loss, 1000),
-                      ContainsSubstring("the option patterns may be 1"));
+                      ContainsSubstring("fewer patterns or documents a split, for instance 1"));
 }

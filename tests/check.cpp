@@ -13,7 +13,6 @@
 using namespace evictlab;
 using namespace evictlab::test;
 using conformance::Result;
-using conformance::Verdict;
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
@@ -42,7 +41,8 @@ TEST_CASE("every built-in plugin passes every test, without a warning") {
     for (const fs::path& file : built_in())
         for (const Result& result : check(file, {})) {
             INFO(file << "\n" << conformance::text_of(result));
-            CHECK((result.finding.verdict == Verdict::passed || result.finding.verdict == Verdict::skipped));
+            CHECK((result.finding.outcome == conformance::Outcome::passed ||
+                   result.finding.outcome == conformance::Outcome::skipped));
         }
 }
 
@@ -81,26 +81,28 @@ TEST_CASE("each kind of mistake is found by the test for it, and told") {
     const auto results = check(zoo / (name + ".so"), {test});
     const Result& found = results.back();
     CHECK(found.test->name == test);
-    CHECK((found.finding.verdict == Verdict::failed || found.finding.verdict == Verdict::warned));
+    CHECK((found.finding.outcome == conformance::Outcome::failed ||
+           found.finding.outcome == conformance::Outcome::warned));
     // A sanitizer looks at signals, and at what leaks where a process exits, and ends it with a code of its own.
     const bool in_other_words = sanitized && (seen == "SIGSEGV" || seen == "exit code 7");
     CHECK_THAT(found.finding.seen, ContainsSubstring(in_other_words ? "ended its process" : seen));
     // What it needs is well: the finding is of this test alone.
-    CHECK(std::ranges::all_of(results.begin(), results.end() - 1,
-                              [](const Result& result) { return result.finding.verdict == Verdict::passed; }));
+    CHECK(std::ranges::all_of(results.begin(), results.end() - 1, [](const Result& result) {
+        return result.finding.outcome == conformance::Outcome::passed;
+    }));
 }
 
 TEST_CASE("memory that is not given back is counted in bytes") {
     if (sanitized) return; // there nobody counts, and the test says so
     const auto results = check(zoo / "careless/keeps_memory.so", {"memory-given-back"});
-    CHECK(results.back().finding.verdict == Verdict::failed);
+    CHECK(results.back().finding.outcome == conformance::Outcome::failed);
     CHECK_THAT(results.back().finding.seen, ContainsSubstring("bytes more are allocated after 200 instances"));
 }
 
 TEST_CASE("a plugin that never comes back fails one test, and those that need it are not waited for") {
     const auto results = check(zoo / "loop_in_create.so", {}, 1);
-    CHECK(conformance::count(results, Verdict::failed) == 1);
-    CHECK(conformance::count(results, Verdict::skipped) > 20);
+    CHECK(conformance::count(results, conformance::Outcome::failed) == 1);
+    CHECK(conformance::count(results, conformance::Outcome::skipped) > 20);
     const auto slow = check(zoo / "careless/squares.so", {"many-tokens"}, 1);
     CHECK_THAT(slow.back().finding.seen, ContainsSubstring("no answer within 1 s"));
 }
@@ -111,8 +113,8 @@ TEST_CASE("a file that is no plugin fails the first tests") {
     const auto results = check(folder / "text.so", {});
     CHECK(results.size() == conformance::tests().size());
     CHECK(results.front().finding.seen == "not a shared library");
-    CHECK(conformance::count(results, Verdict::failed) == 1);
-    CHECK(conformance::count(results, Verdict::skipped) == results.size() - 1);
+    CHECK(conformance::count(results, conformance::Outcome::failed) == 1);
+    CHECK(conformance::count(results, conformance::Outcome::skipped) == results.size() - 1);
 }
 
 TEST_CASE("each test has a name of its own, and comes behind what it needs") {

@@ -60,7 +60,7 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab bench --suite micro --layers four", "--layers is 'four', but must be a whole number");
     check_wrong_use("evictlab bench --suite micro --retention 1.5", "--retention 1.5 is out of range");
     check_wrong_use("evictlab bench --suite micro --retention 0.5,0.5", "given twice");
-    check_wrong_use("evictlab bench --suite full --seq-len 9", "takes --patterns only");
+    check_wrong_use("evictlab bench --suite full --seq-len 9", "--seq-len belongs to suite 'micro'");
     check_wrong_use("evictlab bench --suite micro --format xml", "xml");
     check_wrong_use("evictlab bench --suite micro --scorers h2oo", "h2o");
     check_wrong_use("evictlab bench --suite micro --scorers h2o@nope", "seed");

@@ -91,13 +91,13 @@ void check_gates(const RunState& before, const Generation& made, const RunConfig
         const Member* best = parents.at(candidate.parents.front());
         for (const std::string& id : candidate.parents)
             if (parents.at(id)->train.average < best->train.average) best = parents.at(id);
-        const Judgement first = judge_train(candidate, {best->train.average, best->genome.size()}, price);
+        const GateResult first = gate_train(candidate, {best->train.average, best->genome.size()}, price);
         std::string reason = first.reason;
         Status status = first.passed ? Status::accepted : Status::rejected;
         CHECK(candidate.valid.has_value() == first.passed);
         if (first.passed) {
             ++accepted;
-            const Judgement second = judge_promotion(candidate, champions.back());
+            const GateResult second = gate_promotion(candidate, champions.back());
             reason += "; " + second.reason;
             if (second.passed) {
                 status = Status::champion;
@@ -462,13 +462,13 @@ TEST_CASE("with a judge errors promote nobody, what is near the champion passes,
     config.population = 30;
     test::TableJudge table;
     table.goal = 1; // of the first number
-    Outside outside;
-    outside.judge = &table.open();
-    KnownState before = kept(first_generation(config, fitness, never, outside));
+    External external;
+    external.judge = &table.open();
+    KnownState before = kept(first_generation(config, fitness, never, external));
     CHECK(before.champion().verdict);
     bool near = false, promoted = false;
     for (int i = 0; i < 4; ++i) {
-        Generation made = next_generation(before, before.seen, config, fitness, never, outside);
+        Generation made = next_generation(before, before.seen, config, fitness, never, external);
         std::size_t judged = 0;
         for (const Candidate& candidate : made.candidates) {
             judged += candidate.reason.find("the model's KL divergence") != std::string::npos ? 1 : 0;
@@ -498,15 +498,15 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     config.semantic_duplicates = true;
     test::TableJudge table;
     table.goal = 0.5;
-    Outside outside;
+    External external;
     MadeFitness hashed = two_documents();
     hashed.hash = [](double score) { return std::hash<double>{}(score); };
-    outside.judge = &table.open();
-    const KnownState before = kept(first_generation(config, hashed, never, outside));
+    external.judge = &table.open();
+    const KnownState before = kept(first_generation(config, hashed, never, external));
     config.verdict_tuning = 0;
-    const Generation without = next_generation(before, before.seen, config, hashed, never, outside);
+    const Generation without = next_generation(before, before.seen, config, hashed, never, external);
     config.verdict_tuning = 40;
-    const Generation made = next_generation(before, before.seen, config, hashed, never, outside);
+    const Generation made = next_generation(before, before.seen, config, hashed, never, external);
     REQUIRE(made.candidates.size() == without.candidates.size() + 1);
     const Candidate& tuned = made.candidates.back();
     CHECK(tuned.id == "g1-s12"); // behind ten offspring and two tunings
@@ -527,7 +527,7 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
     // Tried before, or not to be measured offline, it is no candidate.
     KnownState known = before;
     known.seen.add(tuned.genome.hash(), std::nullopt, tuned.genome.size());
-    CHECK(next_generation(known, known.seen, config, hashed, never, outside).candidates.size() ==
+    CHECK(next_generation(known, known.seen, config, hashed, never, external).candidates.size() ==
           without.candidates.size());
     for (const SearchSplit broken : {SearchSplit::train, SearchSplit::valid}) {
         const double at = MadeFitness::score(tuned.genome.text());
@@ -536,7 +536,7 @@ TEST_CASE("the champion that was tuned in the model has the last slot, is measur
             return errors_on_two(split, score);
         });
         failing.hash = hashed.hash;
-        CHECK(next_generation(before, before.seen, config, failing, never, outside).candidates.size() ==
+        CHECK(next_generation(before, before.seen, config, failing, never, external).candidates.size() ==
               without.candidates.size());
     }
 }

@@ -38,7 +38,7 @@ RunSetup made_setup() {
 MadeFitness made_fitness() { return MadeFitness::to_goal(3); }
 
 RunResult run(const RunSetup& setup, const Fitness& fitness, const fs::path& file, const RunHooks& hooks = {}) {
-    auto store = fs::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
+    auto store = test::store_in(file);
     return run_evolution(setup, fitness, store, hooks);
 }
 

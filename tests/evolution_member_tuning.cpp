@@ -9,9 +9,11 @@
 #include "framework/plugin/host.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_search.hpp"
+#include "tests/support/small_runs.hpp"
 
 using namespace evictlab;
 using namespace evictlab::evolution;
+using evictlab::test::built_plugins;
 using test::made_error;
 using test::made_member;
 using test::MadeFitness;
@@ -31,11 +33,6 @@ RunState made_state(std::size_t count) {
         state.population.push_back(made_member(text, 0.1 + 0.01 * static_cast<double>(i)));
     }
     return state;
-}
-
-PluginHost& host() {
-    static PluginHost made(std::vector<std::filesystem::path>{EVICTLAB_PLUGIN_FOLDER});
-    return made;
 }
 
 } // namespace
@@ -157,7 +154,8 @@ TEST_CASE("a stop is heeded within a tuning") {
         tune(made_member("2*recent_attn", 5), RunConfig{}, fitness, StopSignal(&stop), Rng(1, 2, 3, Purpose::tuning)),
         Interrupted);
     RunConfig tuning;
-    tuning.space = std::make_shared<const ParameterSpace>(make_scorer("adakv@kvpress(snapkv@kvpress)", host()));
+    tuning.space =
+        std::make_shared<const ParameterSpace>(make_scorer("adakv@kvpress(snapkv@kvpress)", built_plugins()));
     Member member = made_member("recent_attn", 0.5);
     member.genome = Genome::parameters_of(*tuning.space, tuning.space->start());
     CHECK_THROWS_AS(tune(member, tuning, fitness, StopSignal(&stop), Rng(1, 2, 3, Purpose::tuning)), Interrupted);
@@ -183,7 +181,8 @@ TEST_CASE("a tuned formula is a candidate that says what moved") {
 
 TEST_CASE("of a plugin the continuous parameters are tuned, and a refused set counts as far worse") {
     RunConfig config;
-    config.space = std::make_shared<const ParameterSpace>(make_scorer("adakv@kvpress(snapkv@kvpress)", host()));
+    config.space =
+        std::make_shared<const ParameterSpace>(make_scorer("adakv@kvpress(snapkv@kvpress)", built_plugins()));
     const std::vector<double> start(config.space->start().begin(), config.space->start().end());
     Member member;
     member.id = "start";

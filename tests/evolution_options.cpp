@@ -82,6 +82,26 @@ TEST_CASE("a value that an option cannot have is told with its name") {
     CHECK(config.seed == ~std::uint64_t{0});
 }
 
+TEST_CASE("limits are typed, saved and read by the same rows") {
+    RunLimits limits;
+    for (const LimitOption& limit : limit_options()) {
+        INFO(limit.key);
+        CHECK(limits_json(limits).at(std::string(limit.key)).is_null());
+        set_limit(limits, limit, "3");
+        CHECK(limits_json(limits).at(std::string(limit.key)) == 3);
+        try {
+            set_limit(limits, limit, "soon");
+            FAIL("a word is no limit");
+        } catch (const OptionError& error) {
+            CHECK(error.option == limit.name);
+        }
+    }
+    static const std::string name = "a file";
+    const Json json = limits_json(limits);
+    CHECK(limits_json(limits_from_json(JsonField(json, name))) == json);
+    CHECK(limits.seconds == 3.0);
+}
+
 TEST_CASE("searches begin with what is usual for their kind") {
     const RunConfig synthetic = usual_config(false, false), captured = usual_config(true, false),
                     tuned = usual_config(true, true);

@@ -17,6 +17,7 @@
 
 using namespace evictlab;
 using namespace evictlab::evolution;
+using evictlab::test::built_plugins;
 using evictlab::test::bytes_of;
 using evictlab::test::candidates_of;
 using evictlab::test::shell;
@@ -27,12 +28,7 @@ namespace {
 
 const std::vector<double> retentions{0.25, 0.5};
 
-PluginHost& host() {
-    static PluginHost made(std::vector<fs::path>{EVICTLAB_PLUGIN_FOLDER});
-    return made;
-}
-
-ParameterSpace space_of(const std::string& scorer) { return ParameterSpace(make_scorer(scorer, host())); }
+ParameterSpace space_of(const std::string& scorer) { return ParameterSpace(make_scorer(scorer, built_plugins())); }
 
 const test::SmallCaptured& captured() {
     static const test::SmallCaptured made;
@@ -48,7 +44,7 @@ const char* const snapkv = "snapkv@kvpress:window=8";
 
 RunSetup setup_for(const std::string& scorer, const Suite& suite, std::uint32_t generations) {
     RunSetup setup;
-    auto space = std::make_shared<const ParameterSpace>(make_scorer(scorer, host()));
+    auto space = std::make_shared<const ParameterSpace>(make_scorer(scorer, built_plugins()));
     setup.config.start = space->text(space->start());
     setup.config.tunes = true;
     setup.config.space = std::move(space);
@@ -66,7 +62,7 @@ RunSetup setup_for(const std::string& scorer, const Suite& suite, std::uint32_t 
 RunResult run(const RunSetup& setup, const Suite& suite, const fs::path& file, const RunHooks& hooks = {}) {
     const ParameterFitness fitness(suite, *setup.config.space, retentions, suite.captured() ? "output_error" : "",
                                    hooks.stop);
-    auto store = fs::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
+    auto store = test::store_in(file);
     return run_evolution(setup, fitness, store, hooks);
 }
 
@@ -81,7 +77,7 @@ TEST_CASE("a space names scorers by what differs from their preset, and make_sco
     CHECK(space.text(space.preset()) == "snapkv@paper");
     const std::vector<double> other{48, 9, 1};
     CHECK(space.text(other) == "snapkv@paper:window=48,kernel=9");
-    const Scorer made = make_scorer(space.text(other), host());
+    const Scorer made = make_scorer(space.text(other), built_plugins());
     CHECK(std::vector<double>(made.values().begin(), made.values().end()) == other);
     CHECK(space.scorer(other).label() == space.text(other));
     CHECK(space.fitted(0, 48.4) == 48);
@@ -232,13 +228,13 @@ TEST_CASE("a judge is asked about the scorer by its name") {
     RunSetup setup = setup_for(snapkv, captured().suite, 3);
     setup.config.asked_of_model = 3;
     setup.identity.judge_command = "an acting judge";
-    auto store = state::RunStore::create(file);
-    auto verdicts = state::ExchangeJournal::create(file.string() + ".verdicts");
+    auto store = test::store_in(file);
+    auto verdicts = state::AnswerJournal::create(file.string() + ".verdicts");
     VerdictJudge asked({judge.command("is plain"), retentions, std::chrono::seconds(20)}, verdicts);
-    Outside outside;
-    outside.judge = &asked;
+    External external;
+    external.judge = &asked;
     const ParameterFitness fitness(captured().suite, *setup.config.space, retentions, "output_error", nullptr);
-    const RunResult result = run_evolution(setup, fitness, store, {}, outside);
+    const RunResult result = run_evolution(setup, fitness, store, {}, external);
     const double length = double(std::string(snapkv).size()); // what the acting judge goes by
     CHECK(result.state.champions.front().verdict->train.by_document ==
           std::vector<std::vector<double>>{{(length + 6) / 0.25, (length + 6) / 0.5}});

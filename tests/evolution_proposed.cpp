@@ -27,17 +27,17 @@ for line in sys.stdin:
 /// A proposer that answers with a list, and its last request.
 struct ListProposer {
     test::TemporaryFolder folder;
-    state::ExchangeJournal journal = state::ExchangeJournal::create(folder / "proposals");
+    state::AnswerJournal journal = state::AnswerJournal::create(folder / "proposals");
     Proposer proposer;
-    Outside outside;
+    External external;
 
     explicit ListProposer(const nlohmann::json& proposals)
         : proposer({command(proposals), std::chrono::seconds(300)}, journal) {
-        outside.proposer = &proposer;
+        external.proposer = &proposer;
         for (const char* name : {"recent_attn", "key_norm", "layer_ratio"})
-            outside.about.columns.push_back({name, "help"});
-        outside.about.suite = "a suite";
-        outside.documents = {"emma", "dorian"};
+            external.about.columns.push_back({name, "help"});
+        external.about.suite = "a suite";
+        external.documents = {"emma", "dorian"};
     }
     Json request() const {
         std::ifstream file(folder / "request");
@@ -91,7 +91,7 @@ TEST_CASE("proposals come behind offspring and tunings, are held against the cha
                        {{"formula", "key_norm*recent_attn"}, {"hypothesis", "the same again"}},
                        {{"formula", "position"}, {"hypothesis", "not offered"}},
                        {{"formula", "recent_attn - 2"}}});
-    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.outside, never);
+    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.external, never);
     CHECK(made.failure.empty());
     CHECK(made.duplicates == 2);
     REQUIRE(made.bred.size() == 2);
@@ -122,7 +122,7 @@ TEST_CASE("proposals come behind offspring and tunings, are held against the cha
 
 TEST_CASE("a proposer that fails has proposed nothing, and why is told") {
     ListProposer list(nlohmann::json("no list"));
-    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.outside, never);
+    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.external, never);
     CHECK(made.failure == "the proposer answered without a list of proposals");
     CHECK(made.bred.empty());
     CHECK(made.refused.empty());
@@ -137,18 +137,18 @@ TEST_CASE("a formula that its canonical form makes larger than allowed is refuse
     ListProposer list(one);
     RunConfig config = made_config();
     config.max_nodes = static_cast<std::uint32_t>(nodes);
-    CHECK(proposals_for(made_state(), tried(), config, list.outside, never).bred.size() == 1);
+    CHECK(proposals_for(made_state(), tried(), config, list.external, never).bred.size() == 1);
     if (written < nodes) {
         ListProposer again(one);
         config.max_nodes = static_cast<std::uint32_t>(nodes - 1);
-        CHECK_THAT(proposals_for(made_state(), tried(), config, again.outside, never).refused.at(0).reason,
+        CHECK_THAT(proposals_for(made_state(), tried(), config, again.external, never).refused.at(0).reason,
                    ContainsSubstring("nodes, more than"));
     }
 }
 
 TEST_CASE("a request shows the last eight champions with their errors by document, and what became of proposals") {
     ListProposer list(nlohmann::json::array());
-    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.outside, never);
+    const Proposed made = proposals_for(made_state(), tried(), made_config(), list.external, never);
     CHECK(made.bred.empty());
     const Json request = list.request();
     CHECK(request.at("id") == 7);
@@ -182,7 +182,7 @@ TEST_CASE("with fewer champions than eight all are shown") {
     ListProposer list(nlohmann::json::array());
     RunState state = made_state();
     state.champions.erase(state.champions.begin(), state.champions.begin() + 9);
-    proposals_for(state, tried(), made_config(), list.outside, never);
+    proposals_for(state, tried(), made_config(), list.external, never);
     CHECK(list.request().at("champions").size() == 2);
     CHECK(list.request().at("champions")[0].at("id") == "c9");
 }
@@ -192,7 +192,7 @@ TEST_CASE("more than was asked for is left out") {
         {{{"formula", "recent_attn"}}, {{"formula", "recent_attn*2"}}, {{"formula", "recent_attn*3"}}}));
     RunConfig config = made_config();
     config.proposals = 2;
-    CHECK(proposals_for(made_state(), tried(), config, list.outside, never).bred.size() == 2);
+    CHECK(proposals_for(made_state(), tried(), config, list.external, never).bred.size() == 2);
 }
 
 TEST_CASE("what became of the proposals is told but for champions, behind those that were refused") {

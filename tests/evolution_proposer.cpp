@@ -11,7 +11,7 @@ using namespace evictlab;
 using namespace evictlab::evolution;
 using namespace std::chrono_literals;
 using evictlab::test::ActingProcess;
-using state::ExchangeJournal;
+using state::AnswerJournal;
 
 namespace {
 
@@ -31,7 +31,7 @@ ProposalRequest request_of(std::uint32_t generation) {
 /// An acting proposer, and the journal of a run.
 struct ProposingRun {
     ActingProcess process{test::acting_proposer};
-    ExchangeJournal journal = ExchangeJournal::resume(process.folder / "run.exchanges");
+    AnswerJournal journal = AnswerJournal::resume(process.folder / "run.exchanges");
 
     Proposer proposer(const std::string& manner, std::chrono::milliseconds timeout = 60s) {
         return Proposer({process.command(manner), timeout}, journal);
@@ -98,7 +98,7 @@ TEST_CASE("What a proposer said, or that it failed, is the same on resume, and n
     CHECK(first.failure == failure);
     run.process.log();
 
-    run.journal = ExchangeJournal::resume(run.process.folder / "run.exchanges");
+    run.journal = AnswerJournal::resume(run.process.folder / "run.exchanges");
     const Proposals again = run.proposer("dies at once").propose(request_of(5), {});
     CHECK(run.starts() == 0);
     CHECK(again.failure == first.failure);

@@ -297,10 +297,10 @@ TEST_CASE("a saved run that another program wrote is refused with the field that
 TEST_CASE("setups that no run can be made of are refused") {
     RunSetup setup = small_setup();
     setup.config.population = 1;
-    CHECK_THAT(error_of([&] { check_setup(setup); }), ContainsSubstring("population"));
+    CHECK_THAT(error_of([&] { check_setup(setup); }), ContainsSubstring("population is 1"));
     setup = small_setup();
     setup.limits.seconds = 0;
-    CHECK_THAT(error_of([&] { check_setup(setup); }), ContainsSubstring("max_seconds"));
+    CHECK_THAT(error_of([&] { check_setup(setup); }), ContainsSubstring("max_seconds must be above 0"));
     setup = small_setup();
     setup.config.max_nodes = 5;
     CHECK_THAT(error_of([&] { check_setup(setup); }), ContainsSubstring("nodes"));

@@ -52,7 +52,7 @@ struct Tuning {
         setup.identity.plugins["tunable"] = loaded->file_sha256();
         setup.limits.generations = generations;
         const ParameterFitness fitness(suite, *setup.config.space, retentions, "", nullptr);
-        auto store = fs::exists(state) ? state::RunStore::resume(state) : state::RunStore::create(state);
+        auto store = test::store_in(state);
         RunHooks hooks;
         hooks.on_generation = [&](const RunProgress& progress) {
             if (meanwhile) meanwhile(progress.generation);

@@ -9,15 +9,11 @@
 
 using namespace evictlab;
 using namespace evictlab::evolution;
+using evictlab::test::built_plugins;
 using evictlab::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-PluginHost& host() {
-    static PluginHost made(std::vector<fs::path>{EVICTLAB_PLUGIN_FOLDER});
-    return made;
-}
 
 /// Names that 16 bits cannot count.
 constexpr std::size_t many = 70'000;
@@ -27,7 +23,7 @@ std::string some_column(std::size_t i) { return fmt::format("lag_key:{}:sinks={}
 void tune(const Suite& suite, const fs::path& file, std::uint32_t generations) {
     const std::vector<double> retentions{0.25, 0.5};
     RunSetup setup;
-    auto space = std::make_shared<const ParameterSpace>(make_scorer("lagkv@kvpress:lag=8", host()));
+    auto space = std::make_shared<const ParameterSpace>(make_scorer("lagkv@kvpress:lag=8", built_plugins()));
     setup.config.start = space->text(space->start());
     setup.config.tunes = true;
     setup.config.space = std::move(space);
@@ -36,7 +32,7 @@ void tune(const Suite& suite, const fs::path& file, std::uint32_t generations) {
     setup.identity = test::identity_on(suite);
     setup.limits.generations = generations;
     const ParameterFitness fitness(suite, *setup.config.space, retentions, "output_error", nullptr);
-    auto store = fs::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
+    auto store = test::store_in(file);
     run_evolution(setup, fitness, store);
 }
 
@@ -77,7 +73,7 @@ TEST_CASE("more names of columns than 16 bits count are held at once, and are le
 }
 
 TEST_CASE("parameter sets let go of their columns: a search may try as many as it likes") {
-    const ParameterSpace space(make_scorer("lagkv@kvpress", host()));
+    const ParameterSpace space(make_scorer("lagkv@kvpress", built_plugins()));
     const std::size_t before = columns::held_names();
     for (int lag = 1; lag <= 500; ++lag) {
         std::vector<double> values(space.start().begin(), space.start().end());

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <sys/stat.h>
 
-#include "state/exchange_journal.hpp"
+#include "state/answer_journal.hpp"
 #include "tests/support/refused_run.hpp"
 
 using namespace evictlab;
@@ -141,7 +141,7 @@ TEST_CASE("What a killed save leaves beside a run is cleared, and what it put as
 }
 
 TEST_CASE("A file of answers is a run's own, too") {
-    using state::ExchangeJournal;
+    using state::AnswerJournal;
     for (const Foreign& what : foreign) {
         INFO(what.name);
         const TemporaryFolder folder;
@@ -149,15 +149,15 @@ TEST_CASE("A file of answers is a run's own, too") {
         put(folder / "mine", "my notes\n");
         what.put_at(file, folder / "mine");
         const auto before = tree(folder.path);
-        CHECK_THAT(refusal([&] { ExchangeJournal::create(file); }), ContainsSubstring("'" + file.string() + "'"));
-        CHECK_THAT(refusal([&] { ExchangeJournal::resume(file); }), ContainsSubstring("'" + file.string() + "'"));
+        CHECK_THAT(refusal([&] { AnswerJournal::create(file); }), ContainsSubstring("'" + file.string() + "'"));
+        CHECK_THAT(refusal([&] { AnswerJournal::resume(file); }), ContainsSubstring("'" + file.string() + "'"));
         CHECK(tree(folder.path) == before);
     }
     const TemporaryFolder folder;
     const fs::path file = folder / "run.verdicts";
-    ExchangeJournal::create(file).remember("a", 1);
+    AnswerJournal::create(file).remember("a", 1);
     const std::string answers = bytes_of(file);
-    CHECK_THAT(refusal([&] { ExchangeJournal::create(file); }), ContainsSubstring("the answers of an earlier run"));
+    CHECK_THAT(refusal([&] { AnswerJournal::create(file); }), ContainsSubstring("the answers of an earlier run"));
     CHECK(bytes_of(file) == answers);
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("Commands in messages can be typed as they stand") {
     const std::string mark = "To go on from it: ";
     REQUIRE(said.find(mark) != said.npos);
     std::string command = said.substr(said.find(mark) + mark.size());
-    const std::size_t next = command.find(" && evictlab");
+    const std::size_t next = command.find("; then resume the run");
     REQUIRE(next != command.npos);
     REQUIRE(std::system(command.substr(0, next).c_str()) == 0);
     CHECK(RunStore::resume(file).content() == made_up_content(2));

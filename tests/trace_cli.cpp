@@ -131,7 +131,7 @@ TEST_CASE("A captured suite is benched as the others are, the same by name and b
     CHECK(Json::parse(by_name.out).at("rows") == json.at("rows"));
     const Outcome wrong = suite.run(command + "./mine --layers 2");
     CHECK(wrong.code == 2);
-    CHECK_THAT(wrong.err, ContainsSubstring("suite 'mine' was captured from a model"));
+    CHECK_THAT(wrong.err, ContainsSubstring("--layers belongs to suite 'micro': 'mine' was captured from a model"));
     CHECK_THAT(shell("evictlab bench --suite micro --sliding-layers").err, ContainsSubstring("captured from a model"));
 }
 

@@ -10,7 +10,7 @@
 namespace evictlab::evolution {
 namespace {
 
-constexpr std::string_view protocol = "evictlab-proposer/1";
+constexpr std::string_view protocols[] = {"evictlab-proposer/1"};
 constexpr std::size_t formula_shown = 2000; ///< characters
 constexpr std::size_t most_garbage = 16;    ///< lines before an answer
 constexpr std::uint64_t most_failures = 4;  ///< of the process, in a run
@@ -133,7 +133,7 @@ Json to_json(const ProposalRequest& request) {
     return json;
 }
 
-Proposer::Proposer(ProposerOptions options, state::ExchangeJournal& journal)
+Proposer::Proposer(ProposerOptions options, state::AnswerJournal& journal)
     : options_(std::move(options)), journal_(journal) {}
 
 Proposals Proposer::propose(const ProposalRequest& request, const StopSignal& stop) {
@@ -155,15 +155,15 @@ Json Proposer::ask(const ProposalRequest& request, const StopSignal& stop, std::
     kept["garbage"] = Json::array();
     kept["proposals"] = Json::array();
     try {
-        if (!peer_) start(stop, failures);
+        if (!process_) start(stop, failures);
         kept["proposer"] = who_;
         answer_to(request, kept, stop);
     } catch (const ProcessFailure& failure) {
-        peer_.reset();
+        process_.reset();
         ++failures;
         kept["error"] = fmt::format("the proposer {}", failure.what());
     } catch (...) { // its answer would come when the next one is awaited
-        peer_.reset();
+        process_.reset();
         throw;
     }
     if (failures > 0) kept["failures"] = failures;
@@ -181,9 +181,9 @@ std::uint64_t Proposer::failures_before(std::uint32_t generation) const {
 void Proposer::start(const StopSignal& stop, std::uint64_t failures) {
     if (failures >= most_failures)
         throw ProcessFailure(ProcessFailure::Kind::died, "failed too often and is not started again");
-    peer_ = std::make_unique<JsonPeer>(options_.command, protocol, options_.timeout, stop);
-    const auto who = peer_->introduction().find("proposer");
-    if (who == peer_->introduction().end() || !who->is_string())
+    process_ = std::make_unique<JsonProcess>(options_.command, protocols, options_.timeout, stop);
+    const auto who = process_->introduction().find("proposer");
+    if (who == process_->introduction().end() || !who->is_string())
         throw ProcessFailure(ProcessFailure::Kind::nonsense, "does not say who it is (\"proposer\")");
     who_ = text::sentence(who->get_ref<const std::string&>(), words_shown);
 }
@@ -192,10 +192,10 @@ void Proposer::answer_to(const ProposalRequest& request, Json& kept, const StopS
     Json asked;
     asked["id"] = request.generation;
     asked.update(to_json(request));
-    const auto deadline = peer_->deadline();
-    peer_->send(asked);
+    const auto deadline = process_->deadline();
+    process_->send(asked);
     for (;;) {
-        const std::string line = peer_->receive_line(deadline, stop);
+        const std::string line = process_->receive_line(deadline, stop);
         auto answer = answer_from(line, request.generation);
         if (!answer) {
             kept["garbage"].push_back(text::sentence(line, words_shown));

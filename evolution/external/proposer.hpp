@@ -1,5 +1,5 @@
 // The client of protocol evictlab-proposer/1: an external process, a language model say, that proposes candidates.
-// docs/evolution.md defines the protocol. SPDX-License-Identifier: MIT
+// docs/proposers.md defines the protocol. SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/input/stop_signal.hpp"
-#include "evolution/external/json_peer.hpp"
+#include "evolution/external/json_process.hpp"
 #include "framework/formula/formula.hpp"
-#include "state/exchange_journal.hpp"
+#include "state/answer_journal.hpp"
 
 namespace evictlab::evolution {
 
@@ -83,7 +83,7 @@ struct ProposerOptions {
 /// Interrupted, which ends the process and journals nothing.
 class Proposer {
 public:
-    Proposer(ProposerOptions options, state::ExchangeJournal& journal);
+    Proposer(ProposerOptions options, state::AnswerJournal& journal);
     Proposals propose(const ProposalRequest& request, const StopSignal& stop);
 
 private:
@@ -94,8 +94,8 @@ private:
     void start(const StopSignal& stop, std::uint64_t failures);
 
     ProposerOptions options_;
-    state::ExchangeJournal& journal_;
-    std::unique_ptr<JsonPeer> peer_;
+    state::AnswerJournal& journal_;
+    std::unique_ptr<JsonProcess> process_;
     std::string who_;
 };
 

@@ -9,7 +9,7 @@
 namespace evictlab::evolution {
 namespace {
 
-constexpr std::string_view protocol = "evictlab-verdict/1";
+constexpr std::string_view protocols[] = {"evictlab-judge/1", "evictlab-verdict/1"}; // the second until 0.1
 constexpr std::size_t most_under_way = 8;
 
 // Keys of the journal, beside those of verdicts, which are lists in JSON.
@@ -76,15 +76,15 @@ Json kept_answer(const JsonField& answer, std::size_t retentions) {
 
 } // namespace
 
-VerdictJudge::VerdictJudge(JudgeOptions options, state::ExchangeJournal& journal)
+VerdictJudge::VerdictJudge(JudgeOptions options, state::AnswerJournal& journal)
     : options_(std::move(options)), journal_(journal) {}
 
 void VerdictJudge::start(const StopSignal& stop) {
     try {
-        peer_ = std::make_unique<JsonPeer>(options_.command, protocol, options_.timeout, stop);
-        check_identity(of_judge([&] { return kept_introduction(peer_->introduction()); }));
+        process_ = std::make_unique<JsonProcess>(options_.command, protocols, options_.timeout, stop);
+        check_identity(of_judge([&] { return kept_introduction(process_->introduction()); }));
     } catch (const ProcessFailure& failure) {
-        peer_.reset();
+        process_.reset();
         if (introduced_) throw;
         throw Error(fmt::format("the judge '{}' does not work: it {}. Mend the command, or what it needs",
                                 options_.command, failure.what()));
@@ -130,13 +130,13 @@ std::vector<JudgeDocument> VerdictJudge::documents(std::string_view split, const
     return documents;
 }
 
-std::vector<Verdict> VerdictJudge::ask(std::span<const VerdictQuestion> questions, const StopSignal& stop) {
+std::vector<ModelAnswer> VerdictJudge::ask(std::span<const ModelQuestion> questions, const StopSignal& stop) {
     introduction(stop); // which the keys need
     std::deque<Request> open = open_requests(questions);
     if (!open.empty() && lost().empty()) exchange(std::move(open), stop);
-    std::vector<Verdict> verdicts;
+    std::vector<ModelAnswer> verdicts;
     verdicts.reserve(questions.size());
-    for (const VerdictQuestion& question : questions) verdicts.push_back(verdict_of(question));
+    for (const ModelQuestion& question : questions) verdicts.push_back(verdict_of(question));
     return verdicts;
 }
 
@@ -146,10 +146,10 @@ std::string VerdictJudge::key_of(std::string_view scorer, std::string_view docum
 }
 
 /// What the journal does not answer, each once.
-std::deque<VerdictJudge::Request> VerdictJudge::open_requests(std::span<const VerdictQuestion> questions) const {
+std::deque<VerdictJudge::Request> VerdictJudge::open_requests(std::span<const ModelQuestion> questions) const {
     std::deque<Request> open;
     std::unordered_set<std::string> keys;
-    for (const VerdictQuestion& question : questions)
+    for (const ModelQuestion& question : questions)
         for (const std::string& document : question.documents) {
             std::string key = key_of(question.scorer, document);
             if (journal_.find(key) == nullptr && keys.insert(std::move(key)).second)
@@ -162,17 +162,17 @@ void VerdictJudge::exchange(std::deque<Request> waiting, const StopSignal& stop)
     UnderWay under_way;
     while (!waiting.empty() || !under_way.empty()) {
         try {
-            if (!peer_) start(stop);
+            if (!process_) start(stop);
             send_some(waiting, under_way);
-            take(peer_->receive(stop), under_way);
+            take(process_->receive(stop), under_way);
         } catch (const ProcessFailure& failure) {
-            peer_.reset();
+            process_.reset();
             while (!under_way.empty()) waiting.push_front(under_way.extract(std::prev(under_way.end())).mapped());
             if (failure.kind != ProcessFailure::Kind::died || restarts_left_ == 0)
                 return lose(failure.what(), waiting.front());
             --restarts_left_;
         } catch (...) { // what is under way would be answered to somebody who asks something else
-            peer_.reset();
+            process_.reset();
             throw;
         }
     }
@@ -189,7 +189,7 @@ void VerdictJudge::send_some(std::deque<Request>& waiting, UnderWay& under_way) 
         json["documents"] = Json::array({request.document});
         json["retentions"] = options_.retentions;
         under_way.emplace(id, std::move(request));
-        peer_->send(json);
+        process_->send(json);
     }
 }
 
@@ -226,9 +226,9 @@ void VerdictJudge::forgive() {
     restarts_left_ = 1;
 }
 
-Verdict VerdictJudge::verdict_of(const VerdictQuestion& question) const {
+ModelAnswer VerdictJudge::verdict_of(const ModelQuestion& question) const {
     const std::string file = journal_.file().string();
-    Verdict verdict;
+    ModelAnswer verdict;
     for (const std::string& document : question.documents) {
         const Json* const answer = journal_.find(key_of(question.scorer, document));
         if (answer == nullptr) return {{}, lost()};

@@ -1,5 +1,5 @@
-// The client of protocol evictlab-verdict/1: an external process that evicts inside the real model and says what it
-// costs there, as KL divergences. docs/evolution.md defines the protocol. SPDX-License-Identifier: MIT
+// The client of protocol evictlab-judge/1: an external process that evicts inside the real model and says what it
+// costs there, as KL divergences. docs/verdict.md defines the protocol. SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/input/stop_signal.hpp"
-#include "evolution/external/json_peer.hpp"
-#include "state/exchange_journal.hpp"
+#include "evolution/external/json_process.hpp"
+#include "state/answer_journal.hpp"
 
 namespace evictlab::evolution {
 
@@ -24,12 +24,12 @@ struct JudgeDocument {
     std::string split; ///< "train" or "valid"
 };
 
-struct VerdictQuestion {
+struct ModelQuestion {
     std::string scorer; ///< any text that --scorers takes for one scorer; a formula begins with "="
     std::vector<std::string> documents;
 };
 
-struct Verdict {
+struct ModelAnswer {
     std::vector<std::vector<double>> kl; ///< [document][retention], nats a token, as asked; empty where it failed
     std::string failure;                 ///< "" where every document was answered
 };
@@ -56,14 +56,14 @@ struct JudgeOptions {
 /// process; what was answered until then is kept.
 class VerdictJudge {
 public:
-    VerdictJudge(JudgeOptions options, state::ExchangeJournal& journal);
+    VerdictJudge(JudgeOptions options, state::AnswerJournal& journal);
 
     /// Model, weights and suite in the judge's own words.
     std::string identity(const StopSignal& stop);
     /// In the judge's order. `split` is "train" or "valid".
     std::vector<JudgeDocument> documents(std::string_view split, const StopSignal& stop);
     /// One verdict a question, in order.
-    std::vector<Verdict> ask(std::span<const VerdictQuestion> questions, const StopSignal& stop);
+    std::vector<ModelAnswer> ask(std::span<const ModelQuestion> questions, const StopSignal& stop);
 
     /// Documents of scorers that were answered in the run so far, failures included.
     std::size_t answers() const;
@@ -82,16 +82,16 @@ private:
     void check_identity(const Json& introduction);
     const Json& introduction(const StopSignal& stop);
     std::string key_of(std::string_view scorer, std::string_view document) const;
-    std::deque<Request> open_requests(std::span<const VerdictQuestion> questions) const;
+    std::deque<Request> open_requests(std::span<const ModelQuestion> questions) const;
     void exchange(std::deque<Request> waiting, const StopSignal& stop);
     void send_some(std::deque<Request>& waiting, UnderWay& under_way);
     void take(const Json& answer, UnderWay& under_way);
     void lose(const std::string& why, const Request& at);
-    Verdict verdict_of(const VerdictQuestion& question) const;
+    ModelAnswer verdict_of(const ModelQuestion& question) const;
 
     JudgeOptions options_;
-    state::ExchangeJournal& journal_;
-    std::unique_ptr<JsonPeer> peer_;
+    state::AnswerJournal& journal_;
+    std::unique_ptr<JsonProcess> process_;
     bool introduced_ = false; ///< in this invocation
     int restarts_left_ = 1;
     std::uint64_t last_id_ = 0;

@@ -239,7 +239,7 @@ private:
         if (!test) throw Error(fmt::format("no test '{}'", text.substr(0, line)));
         const conformance::Finding finding = conformance::run_test(*test, library, process);
         answer_text(std::string_view(finding.seen).substr(0, 2000));
-        control_.number = static_cast<std::uint64_t>(finding.verdict);
+        control_.number = static_cast<std::uint64_t>(finding.outcome);
     }
 
     Control& control_;

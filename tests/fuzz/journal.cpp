@@ -1,8 +1,8 @@
 // Fuzz target: a run's journals. The input is a journal of candidates that belongs to a saved run, as the state records
 // it, and a journal of exchanges. SPDX-License-Identifier: MIT
 #include "evolution/candidate.hpp"
+#include "state/answer_journal.hpp"
 #include "state/document.hpp"
-#include "state/exchange_journal.hpp"
 #include "state/store.hpp"
 #include "tests/fuzz/disk_target.hpp"
 
@@ -30,10 +30,10 @@ void read_candidates(test::MemoryDisk& disk) {
 }
 
 void read_answers(test::MemoryDisk& disk) {
-    auto answers = state::ExchangeJournal::resume(journal, disk);
+    auto answers = state::AnswerJournal::resume(journal, disk);
     const std::size_t before = answers.size();
     answers.remember("a key of the fuzz target", 1);
-    fuzz::require(state::ExchangeJournal::resume(journal, disk).size() == before + 1, "an answer is remembered");
+    fuzz::require(state::AnswerJournal::resume(journal, disk).size() == before + 1, "an answer is remembered");
 }
 
 } // namespace

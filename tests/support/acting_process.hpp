@@ -27,7 +27,7 @@ documents = [{"name": name, "kind": "prose", "split": split}
 if manner == "has many":
     documents += [{"name": name, "kind": "prose", "split": "train"} for name in ("carmilla", "persuasion", "ulysses", "villette")]
 if manner == "shows test": documents.append({"name": "secret", "kind": "prose", "split": "test"})
-say({"protocol": "evictlab-verdict/1", "judge": "another model" if manner == "another" else "a model",
+say({"protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
      "documents": documents})
 if manner == "is stubborn": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 held, seen = [], 0

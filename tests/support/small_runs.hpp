@@ -10,6 +10,7 @@
 #include "evolution/setup.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/plugin/host.hpp"
 #include "state/store.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
@@ -49,6 +50,17 @@ private:
         return open_captured_suite(folder.path);
     }
 };
+
+/// The built plugins alone, whatever the environment names.
+inline PluginHost& built_plugins() {
+    static PluginHost host(std::vector<std::filesystem::path>{EVICTLAB_PLUGIN_FOLDER});
+    return host;
+}
+
+/// A new run's, or that of the run in the file.
+inline state::RunStore store_in(const std::filesystem::path& file) {
+    return std::filesystem::exists(file) ? state::RunStore::resume(file) : state::RunStore::create(file);
+}
 
 inline evolution::RunIdentity identity_on(const Suite& suite) {
     evolution::RunIdentity identity;

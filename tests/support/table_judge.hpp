@@ -17,7 +17,7 @@ namespace evictlab::test {
 inline constexpr const char* table_judge = R"py(
 import json, re, sys
 table = json.load(open(sys.argv[1]))
-print(json.dumps({"protocol": "evictlab-verdict/1", "judge": "a table",
+print(json.dumps({"protocol": "evictlab-judge/1", "judge": "a table",
                   "documents": [{"name": n, "kind": "prose", "split": s} for n, s in table["documents"]]}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
@@ -48,7 +48,7 @@ struct TableJudge {
         judge_.reset();
         journal_.reset();
         std::filesystem::remove(folder / "verdicts"); // each opening is a new run's
-        journal_.emplace(state::ExchangeJournal::create(folder / "verdicts"));
+        journal_.emplace(state::AnswerJournal::create(folder / "verdicts"));
         const std::string quoted = "'" + (folder / "judge.py").string() + "' '" + (folder / "table.json").string() +
                                    "' '" + (folder / "log").string() + "'";
         judge_.emplace(evolution::JudgeOptions{"exec python3 " + quoted, {0.5, 0.25}, std::chrono::seconds(300)},
@@ -76,7 +76,7 @@ struct TableJudge {
     }
 
 private:
-    std::optional<state::ExchangeJournal> journal_;
+    std::optional<state::AnswerJournal> journal_;
     std::optional<evolution::VerdictJudge> judge_;
 };
 

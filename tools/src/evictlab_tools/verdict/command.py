@@ -31,7 +31,7 @@ from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_s
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
 from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
-from evictlab_tools.verdict.serve import Server
+from evictlab_tools.verdict.serve import PROTOCOLS, Server
 
 MADE_BY = f"evictlab-verdict {__version__}"
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
@@ -171,6 +171,8 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
     add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
         "documents, one JSON object a line")  # fmt: skip
+    add("--protocol", choices=PROTOCOLS, help="with --serve: the name by which the protocol is greeted "
+        f"({PROTOCOLS[0]}; the other one is what an earlier evictlab asks for)")  # fmt: skip
     add("--workers", type=int, help="with --serve: documents that are judged at once (default: as cores allow)")
     return result
 
@@ -231,7 +233,9 @@ def _serve(given: argparse.Namespace) -> None:
         documents = _documents(given, judge, lab.library)
         server = Server(judge, documents, lab, workers=workers, threads=threads)
         judge.load(documents.documents[0])
-        answers.write(server.greeting(given.model_name or documents.model or source.name))
+        answers.write(
+            server.greeting(given.model_name or documents.model or source.name, given.protocol or PROTOCOLS[0])
+        )
         server.serve(sys.stdin.buffer, answers)
 
 
@@ -242,8 +246,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(f"--{option} is at least 1")
     if given.serve:
         _serve(given)
-    elif given.workers is not None:
-        raise UsageError("--workers is for --serve")
+    elif given.workers is not None or given.protocol is not None:
+        raise UsageError(f"--{'workers' if given.workers is not None else 'protocol'} is for --serve")
     else:
         _measure(given)
 

@@ -1,4 +1,4 @@
-"""The judge as a service: requests and answers, one JSON object a line (protocol evictlab-verdict/1).
+"""The judge as a service: requests and answers, one JSON object a line (protocol evictlab-judge/1).
 
 The prompt of a document runs when it is first asked for, and is kept. Documents are judged in parallel by workers, so
 answers may come in another order than requests. docs/verdict.md describes the protocol.
@@ -25,7 +25,7 @@ from evictlab_tools.lines import LineWriter, parse_request
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
 
-PROTOCOL = "evictlab-verdict/1"
+PROTOCOLS = ("evictlab-judge/1", "evictlab-verdict/1")  # the same, by the name that it had before
 SPLITS = ("train", "valid")  # a search must not see test documents
 
 
@@ -70,13 +70,13 @@ class Server:
         # Torch's number of threads is each thread's own.
         self._pool = ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(threads))
 
-    def greeting(self, model: str) -> dict[str, Any]:
+    def greeting(self, model: str, protocol: str = PROTOCOLS[0]) -> dict[str, Any]:
         """The first line. `judge` names all that figures follow from, so that answers can be kept under it."""
         name = f"{model} ({self._judge.source.weights}), suite {self._documents.suite} {self._documents.suite_hash}"
         if self._judge.sliding_layers:
             name += ", sliding layers evicted"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
-        return {"protocol": PROTOCOL, "judge": name, "documents": documents}
+        return {"protocol": protocol, "judge": name, "documents": documents}
 
     def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
         """Until the requests end. What was asked is still answered then, unless nobody reads answers any more."""

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 #include <algorithm>
 #include <limits>

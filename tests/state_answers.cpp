@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "state/exchange_journal.hpp"
+#include "state/answer_journal.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/faulty_files.hpp"
 #include "tests/support/memory_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace evictlab::test;
-using evictlab::state::ExchangeJournal;
+using evictlab::state::AnswerJournal;
 using evictlab::state::FileOps;
 using evictlab::state::Json;
 using evictlab::state::StateError;
@@ -18,7 +18,7 @@ using evictlab::state::StateError;
 namespace {
 
 void fill(const std::filesystem::path& file) {
-    ExchangeJournal journal = ExchangeJournal::create(file);
+    AnswerJournal journal = AnswerJournal::create(file);
     journal.remember("a", {{"kl", {0.1, 1.0 / 3}}});
     journal.remember("b \"\n\u20ac", nullptr);
     journal.remember("a", {{"kl", {0.1, 2.0 / 3}}});
@@ -29,10 +29,10 @@ void fill(const std::filesystem::path& file) {
 TEST_CASE("Answers are found again, the later one of two") {
     const TemporaryFolder folder;
     const auto file = folder / "run.exchanges";
-    CHECK(ExchangeJournal::resume(file).size() == 0);
+    CHECK(AnswerJournal::resume(file).size() == 0);
     CHECK(!std::filesystem::exists(file));
     fill(file);
-    const ExchangeJournal journal = ExchangeJournal::resume(file);
+    const AnswerJournal journal = AnswerJournal::resume(file);
     CHECK(journal.size() == 2);
     REQUIRE(journal.find("a") != nullptr);
     CHECK(journal.find("a")->at("kl").at(1).get<double>() == 2.0 / 3);
@@ -48,7 +48,7 @@ TEST_CASE("Cut at any byte, a journal holds the answers before the cut and goes 
     const std::string whole = bytes_of(file);
     for (std::size_t size = 0; size < whole.size(); ++size) {
         put(file, whole.substr(0, size));
-        ExchangeJournal journal = ExchangeJournal::resume(file);
+        AnswerJournal journal = AnswerJournal::resume(file);
         const auto lines = std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size), '\n');
         if (lines < 2) journal.remember("a", {{"kl", {0.1, 1.0 / 3}}});
         if (lines < 3) journal.remember("b \"\n\u20ac", nullptr);
@@ -56,7 +56,7 @@ TEST_CASE("Cut at any byte, a journal holds the answers before the cut and goes 
         REQUIRE(bytes_of(file) == whole);
     }
     put(file, whole + std::string(100, '\0') + "\n"); // a power cut may leave that, too
-    CHECK(ExchangeJournal::resume(file).size() == 2);
+    CHECK(AnswerJournal::resume(file).size() == 2);
 }
 
 TEST_CASE("What is not a journal of exchanges is refused and stays as it is") {
@@ -71,8 +71,8 @@ TEST_CASE("What is not a journal of exchanges is refused and stays as it is") {
         {"my notes", "not a file that evictlab wrote"},
     }));
     put(file, bytes);
-    CHECK_THROWS_AS(ExchangeJournal::resume(file), StateError);
-    CHECK_THROWS_WITH(ExchangeJournal::resume(file), ContainsSubstring(reason) && ContainsSubstring(file.string()));
+    CHECK_THROWS_AS(AnswerJournal::resume(file), StateError);
+    CHECK_THROWS_WITH(AnswerJournal::resume(file), ContainsSubstring(reason) && ContainsSubstring(file.string()));
     CHECK(bytes_of(file) == bytes);
 }
 
@@ -92,14 +92,14 @@ TEST_CASE("An answer that the disk does not take is not remembered, and half a l
     const auto file = folder / "run.exchanges";
     fill(file);
     const std::string before = bytes_of(file);
-    ExchangeJournal journal = ExchangeJournal::resume(file, disk);
+    AnswerJournal journal = AnswerJournal::resume(file, disk);
     disk.full = true;
     CHECK_THROWS_WITH(journal.remember("c", 1), ContainsSubstring("Free space on that disk"));
     CHECK(journal.find("c") == nullptr);
     disk.full = false;
     journal.remember("c", 1);
     CHECK_THAT(bytes_of(file), Catch::Matchers::StartsWith(before + "{\"key\":\"c\",\"answer\":1,\"chain\":\""));
-    CHECK(ExchangeJournal::resume(file).find("c") != nullptr);
+    CHECK(AnswerJournal::resume(file).find("c") != nullptr);
 }
 
 TEST_CASE("At every fault of a call an answer that was not kept can be kept again, and none is lost") {
@@ -110,7 +110,7 @@ TEST_CASE("At every fault of a call an answer that was not kept can be kept agai
             const TemporaryFolder folder;
             const auto file = folder / "run.exchanges";
             FaultyFiles files;
-            ExchangeJournal journal = ExchangeJournal::create(file, files);
+            AnswerJournal journal = AnswerJournal::create(file, files);
             files.arm(call, fault, ENOSPC);
             for (const char* key : {"a", "b", "c"}) try {
                     journal.remember(key, 1);
@@ -121,7 +121,7 @@ TEST_CASE("At every fault of a call an answer that was not kept can be kept agai
                     journal.remember(key, 1);
                 }
             faults += files.happened() ? 1 : 0;
-            CHECK(ExchangeJournal::resume(file).size() == 3);
+            CHECK(AnswerJournal::resume(file).size() == 3);
         }
         CHECK(faults >= 3);
     }
@@ -135,7 +135,7 @@ TEST_CASE("After a power cut at any moment every answer that was remembered is t
         disk.cut_power_after(changes);
         std::size_t remembered = 0;
         try {
-            ExchangeJournal journal = ExchangeJournal::resume(file, disk);
+            AnswerJournal journal = AnswerJournal::resume(file, disk);
             for (const char* key : {"a", "b", "c"}) {
                 journal.remember(key, 1);
                 ++remembered;
@@ -148,10 +148,10 @@ TEST_CASE("After a power cut at any moment every answer that was remembered is t
             for (const Unflushed bytes : {Unflushed::nothing, Unflushed::half, Unflushed::everything}) {
                 INFO("after " << changes << " changes, " << names << " names, bytes " << static_cast<int>(bytes));
                 MemoryDisk after = disk.after_power_cut(names, bytes);
-                ExchangeJournal journal = ExchangeJournal::resume(file, after);
+                AnswerJournal journal = AnswerJournal::resume(file, after);
                 CHECK(journal.size() >= remembered);
                 for (const char* key : {"a", "b", "c"}) journal.remember(key, 1);
-                CHECK(ExchangeJournal::resume(file, after).size() == 3);
+                CHECK(AnswerJournal::resume(file, after).size() == 3);
             }
     }
 }
@@ -159,9 +159,9 @@ TEST_CASE("After a power cut at any moment every answer that was remembered is t
 TEST_CASE("An answer that was edited, lost or moved is noticed, wherever it stands") {
     const TemporaryFolder folder;
     const auto file = folder / "run.exchanges";
-    ExchangeJournal::create(file).remember("a", 0.125);
-    ExchangeJournal::resume(file).remember("b", 0.25);
-    ExchangeJournal::resume(file).remember("c", 0.5);
+    AnswerJournal::create(file).remember("a", 0.125);
+    AnswerJournal::resume(file).remember("b", 0.25);
+    AnswerJournal::resume(file).remember("c", 0.5);
     const std::string whole = bytes_of(file);
     std::vector<std::string> lines;
     for (std::size_t begin = 0, end = 0; (end = whole.find('\n', begin)) != whole.npos; begin = end + 1)
@@ -174,7 +174,7 @@ TEST_CASE("An answer that was edited, lost or moved is noticed, wherever it stan
         {lines[0] + "{\"key\":\"a\",\"answer\":0}\n" + lines[1] + lines[2], "line 2"},
     }));
     put(file, bytes);
-    CHECK_THROWS_WITH(ExchangeJournal::resume(file), ContainsSubstring(place) && ContainsSubstring("damaged"));
+    CHECK_THROWS_WITH(AnswerJournal::resume(file), ContainsSubstring(place) && ContainsSubstring("damaged"));
     CHECK(bytes_of(file) == bytes);
 }
 
@@ -185,17 +185,17 @@ TEST_CASE("Answers of an older version, which had no checksums, are read, gone o
                               "{\"key\":\"b\",\"answer\":2}\n";
     put(file, older);
     {
-        ExchangeJournal journal = ExchangeJournal::resume(file);
+        AnswerJournal journal = AnswerJournal::resume(file);
         CHECK(journal.size() == 2);
         journal.remember("c", 3);
         journal.remember("d", 4);
     }
     const std::string whole = bytes_of(file);
     CHECK_THAT(whole, Catch::Matchers::StartsWith(older));
-    CHECK(ExchangeJournal::resume(file).size() == 4);
+    CHECK(AnswerJournal::resume(file).size() == 4);
     std::string edited = whole;
     edited[edited.find("\"answer\":1") + 9] = '7';
     put(file, edited);
-    CHECK_THROWS_WITH(ExchangeJournal::resume(file),
+    CHECK_THROWS_WITH(AnswerJournal::resume(file),
                       ContainsSubstring("line 4") && ContainsSubstring("one before it was"));
 }

@@ -18,13 +18,13 @@ namespace evictlab::state {
 
 /// Keys are any text in UTF-8, answers any JSON. Not thread-safe: one owner, which holds the run's lock (RunStore).
 /// `ops` must outlive it. Throws StateError.
-class ExchangeJournal {
+class AnswerJournal {
 public:
     /// Of a new run: refused where there is a file of this name. It is made with the first answer.
-    static ExchangeJournal create(const std::filesystem::path& file, FileOps& ops = system_file_ops());
+    static AnswerJournal create(const std::filesystem::path& file, FileOps& ops = system_file_ops());
     /// Of a run to go on with: no file is an empty journal. A last line that a kill or a power cut left unfinished is
     /// cut off; a file of another format or damage before its last line is refused, and nothing is changed.
-    static ExchangeJournal resume(const std::filesystem::path& file, FileOps& ops = system_file_ops());
+    static AnswerJournal resume(const std::filesystem::path& file, FileOps& ops = system_file_ops());
 
     /// Null where there is no answer yet. Valid until the same key is remembered anew.
     const Json* find(std::string_view key) const;
@@ -35,7 +35,7 @@ public:
     const std::filesystem::path& file() const { return file_; }
 
 private:
-    ExchangeJournal(std::filesystem::path file, FileOps& ops) : file_(std::move(file)), ops_(&ops) {}
+    AnswerJournal(std::filesystem::path file, FileOps& ops) : file_(std::move(file)), ops_(&ops) {}
     void load(std::string_view text);
     void read_line(std::string_view line, const std::string& where);
     void append(std::string line);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "state/exchange_journal.hpp"
+#include "state/answer_journal.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -52,25 +52,25 @@ std::pair<std::string, Json> parsed(std::string_view line, const std::string& wh
 
 } // namespace
 
-ExchangeJournal ExchangeJournal::create(const fs::path& file, FileOps& ops) {
+AnswerJournal AnswerJournal::create(const fs::path& file, FileOps& ops) {
     explained(fmt::format("'{}' cannot be made", file.string()), [&] {
-        if (own_file_at(ops, file, Role::exchanges))
+        if (own_file_at(ops, file, Role::answers))
             throw StateError(fmt::format("'{}' holds the answers of an earlier run, and is not overwritten: move it "
                                          "away, or name another state file.",
                                          file.string()));
     });
-    return ExchangeJournal(file, ops);
+    return AnswerJournal(file, ops);
 }
 
-ExchangeJournal ExchangeJournal::resume(const fs::path& file, FileOps& ops) {
-    ExchangeJournal journal(file, ops);
+AnswerJournal AnswerJournal::resume(const fs::path& file, FileOps& ops) {
+    AnswerJournal journal(file, ops);
     explained(fmt::format("'{}' cannot be used", file.string()), [&] {
-        if (own_file_at(ops, file, Role::exchanges)) journal.load(read_whole(ops, file, bytes_limit));
+        if (own_file_at(ops, file, Role::answers)) journal.load(read_whole(ops, file, bytes_limit));
     });
     return journal;
 }
 
-void ExchangeJournal::load(std::string_view text) {
+void AnswerJournal::load(std::string_view text) {
     const std::string name = fmt::format("'{}'", file_.string());
     std::size_t end = text.find('\n');
     if (end == text.npos) { // killed within the first line, or a file of somebody else
@@ -94,7 +94,7 @@ void ExchangeJournal::load(std::string_view text) {
     }
 }
 
-void ExchangeJournal::read_line(std::string_view line, const std::string& where) {
+void AnswerJournal::read_line(std::string_view line, const std::string& where) {
     const auto apart = taken_apart(line);
     if (chained_ && !apart) throw StateError(where + " is damaged: it has no checksum.");
     const std::string chain = sha256_hex(chain_ + std::string(apart ? apart->body : line));
@@ -106,12 +106,12 @@ void ExchangeJournal::read_line(std::string_view line, const std::string& where)
     chain_ = chain;
 }
 
-const Json* ExchangeJournal::find(std::string_view key) const {
+const Json* AnswerJournal::find(std::string_view key) const {
     const auto found = answers_.find(std::string(key));
     return found == answers_.end() ? nullptr : &found->second;
 }
 
-void ExchangeJournal::remember(const std::string& key, Json answer) {
+void AnswerJournal::remember(const std::string& key, Json answer) {
     Json line;
     line["key"] = key;
     line["answer"] = std::move(answer);
@@ -119,7 +119,7 @@ void ExchangeJournal::remember(const std::string& key, Json answer) {
     answers_.insert_or_assign(key, std::move(line["answer"]));
 }
 
-void ExchangeJournal::append(std::string line) {
+void AnswerJournal::append(std::string line) {
     if (bytes_ == 0) chain_ = sha256_hex(header);
     line.pop_back(); // its last brace
     const std::string chain = sha256_hex(chain_ + line);
@@ -127,7 +127,7 @@ void ExchangeJournal::append(std::string line) {
     if (bytes_ == 0) line.insert(0, std::string(header) + '\n');
     explained(fmt::format("an answer cannot be kept in '{}'", file_.string()), [&] {
         // Made with the first line only: a journal that vanished must not be replaced by its last lines.
-        if (bytes_ == 0) own_file_at(*ops_, file_, Role::exchanges);
+        if (bytes_ == 0) own_file_at(*ops_, file_, Role::answers);
         File file(*ops_, file_, O_WRONLY | O_APPEND | (bytes_ == 0 ? O_CREAT : 0));
         const auto size = static_cast<std::uint64_t>(file.status().st_size);
         if (size < bytes_)

@@ -13,25 +13,25 @@
 namespace evictlab::cli {
 
 /// --verdict, --judged, --verdict-timeout, --proposer, --proposals, --proposer-timeout.
-void add_outside_options(po::options_description& options);
-std::string outside_options_text(const po::variables_map& values);
+void add_external_options(po::options_description& options);
+std::string external_options_text(const po::variables_map& values);
 /// What is given goes into the setup; the rest of it stays.
-void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup);
+void read_external_options(const po::variables_map& values, evolution::RunSetup& setup);
 
 /// Their answers are kept beside the state: FILE.verdicts and FILE.proposals.
-class OutsideProcesses {
+class ExternalProcesses {
 public:
     /// `begun_before`: whether answers of an earlier invocation count; a judge that was lost then is asked anew, and so
     /// is a proposer that was `named_anew`.
-    OutsideProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
-                     const std::filesystem::path& state_file, bool named_anew, bool begun_before);
-    const evolution::Outside& outside() const { return outside_; }
+    ExternalProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
+                      const std::filesystem::path& state_file, bool named_anew, bool begun_before);
+    const evolution::External& external() const { return external_; }
 
 private:
-    std::optional<state::ExchangeJournal> verdicts_, proposals_;
+    std::optional<state::AnswerJournal> verdicts_, proposals_;
     std::unique_ptr<evolution::VerdictJudge> judge_;
     std::unique_ptr<evolution::Proposer> proposer_;
-    evolution::Outside outside_;
+    evolution::External external_;
 };
 
 } // namespace evictlab::cli

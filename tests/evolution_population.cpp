@@ -1,6 +1,6 @@
 // Who survives, who breeds and who is last, on populations made by hand; the rules beside them are slow and plain.
 // SPDX-License-Identifier: MIT
-#include "evolution/selection.hpp"
+#include "evolution/population.hpp"
 
 #include <algorithm>
 #include <map>

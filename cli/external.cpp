@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/outside.hpp"
+#include "cli/external.hpp"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ void read_timeout(const po::variables_map& values, const char* option, double& s
     if (!(seconds > 0 && seconds <= 86400)) throw OptionError(option, "must be above 0 and at most 86400 seconds");
 }
 
-/// The command of an outside process, where it is typed, and the options that have a meaning with it alone.
+/// The command of an external process, where it is typed, and the options that have a meaning with it alone.
 void read_command(const po::variables_map& values, const char* process, OptionNeeds needs, evolution::RunConfig& config,
                   std::string& command) {
     const bool named = values.contains(process);
@@ -42,9 +42,9 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
     return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
-state::ExchangeJournal journal(const std::filesystem::path& state_file, const char* ending, bool resume) {
+state::AnswerJournal journal(const std::filesystem::path& state_file, const char* ending, bool resume) {
     const std::filesystem::path file = state_file.string() + ending;
-    return resume ? state::ExchangeJournal::resume(file) : state::ExchangeJournal::create(file);
+    return resume ? state::AnswerJournal::resume(file) : state::AnswerJournal::create(file);
 }
 
 evolution::ProposalRequest about(const evolution::RunSetup& setup, const evolution::SearchSuites& search) {
@@ -67,7 +67,7 @@ std::vector<std::string> train_documents(const evolution::SearchSuites& search) 
 
 } // namespace
 
-void add_outside_options(po::options_description& options) {
+void add_external_options(po::options_description& options) {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
     options.add_options()("verdict", text("COMMAND"),
                           "judge the best candidates inside the model by this process (docs/evolution.md), such as "
@@ -79,7 +79,7 @@ void add_outside_options(po::options_description& options) {
     options.add_options()("proposer-timeout", text("S"), "a generation goes on without it after S seconds (120)");
 }
 
-std::string outside_options_text(const po::variables_map& values) {
+std::string external_options_text(const po::variables_map& values) {
     const auto typed = [&](const char* option) {
         return values.contains(option)
                    ? fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()))
@@ -89,15 +89,15 @@ std::string outside_options_text(const po::variables_map& values) {
            typed("proposer") + search_options_text(values, OptionNeeds::proposer) + typed("proposer-timeout");
 }
 
-void read_outside_options(const po::variables_map& values, evolution::RunSetup& setup) {
+void read_external_options(const po::variables_map& values, evolution::RunSetup& setup) {
     read_timeout(values, "verdict-timeout", setup.identity.judge_timeout);
     read_timeout(values, "proposer-timeout", setup.identity.proposer_timeout);
     read_command(values, "verdict", OptionNeeds::judge, setup.config, setup.identity.judge_command);
     read_command(values, "proposer", OptionNeeds::proposer, setup.config, setup.identity.proposer_command);
 }
 
-OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
-                                   const std::filesystem::path& state_file, bool named_anew, bool begun_before) {
+ExternalProcesses::ExternalProcesses(const evolution::RunSetup& setup, const evolution::SearchSuites& search,
+                                     const std::filesystem::path& state_file, bool named_anew, bool begun_before) {
     if (setup.config.asked_of_model > 0) {
         evolution::JudgeOptions options;
         options.command = setup.identity.judge_command;
@@ -106,7 +106,7 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const evolu
         verdicts_.emplace(journal(state_file, evolution::verdicts_ending, begun_before));
         judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);
         if (!judge_->lost().empty()) judge_->forgive();
-        outside_.judge = judge_.get();
+        external_.judge = judge_.get();
     }
     if (setup.config.proposals > 0) {
         evolution::ProposerOptions options;
@@ -115,9 +115,9 @@ OutsideProcesses::OutsideProcesses(const evolution::RunSetup& setup, const evolu
         options.forgive = named_anew;
         proposals_.emplace(journal(state_file, evolution::proposals_ending, begun_before));
         proposer_ = std::make_unique<evolution::Proposer>(std::move(options), *proposals_);
-        outside_.proposer = proposer_.get();
-        outside_.about = about(setup, search);
-        outside_.documents = train_documents(search);
+        external_.proposer = proposer_.get();
+        external_.about = about(setup, search);
+        external_.documents = train_documents(search);
     }
 }
 

@@ -1,7 +1,8 @@
 // The other side of a protocol of JSON Lines: a process that introduces itself with its first line and then answers
-// requests, one object a line. docs/evolution.md defines the protocols. SPDX-License-Identifier: MIT
+// requests, one object a line. docs/verdict.md and docs/proposers.md define the protocols. SPDX-License-Identifier: MIT
 #pragma once
 #include <chrono>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,11 +12,12 @@
 namespace evictlab::evolution {
 
 /// Not thread-safe. Every failure of the process is a ProcessFailure; Interrupted where the stop asks for it.
-class JsonPeer {
+class JsonProcess {
 public:
-    /// Starts the command and waits for its introduction, an object with this "protocol".
-    JsonPeer(const std::string& command, std::string_view protocol, std::chrono::milliseconds timeout,
-             const StopSignal& stop);
+    /// Starts the command and waits for its introduction, an object with one of these for "protocol": the name of
+    /// today, and those that it had.
+    JsonProcess(const std::string& command, std::span<const std::string_view> protocols,
+                std::chrono::milliseconds timeout, const StopSignal& stop);
 
     const Json& introduction() const { return introduction_; }
     void send(const Json& request);

@@ -14,7 +14,7 @@
 using namespace evictlab;
 using namespace evictlab::evolution;
 using evictlab::test::ActingProcess;
-using state::ExchangeJournal;
+using state::AnswerJournal;
 namespace fs = std::filesystem;
 
 namespace {
@@ -47,7 +47,7 @@ RunSetup small_setup(std::uint32_t generations) {
 }
 
 /// A run beside the journals of what its judge and its proposer said. The acting judge finds short formulas good.
-struct OutsideRun {
+struct ExternalRun {
     ActingProcess judge{test::acting_judge}, proposer{test::acting_proposer};
     fs::path file = judge.folder / "run.json";
     std::string judge_manner = "is plain", proposer_manner; ///< "": there is none
@@ -57,9 +57,9 @@ struct OutsideRun {
         RunSetup setup = small_setup(generations);
         const bool resumes = fs::exists(file);
         auto store = resumes ? state::RunStore::resume(file) : state::RunStore::create(file);
-        auto verdicts = ExchangeJournal::resume(file.string() + ".verdicts");
-        auto proposals = ExchangeJournal::resume(file.string() + ".proposals");
-        Outside outside;
+        auto verdicts = AnswerJournal::resume(file.string() + ".verdicts");
+        auto proposals = AnswerJournal::resume(file.string() + ".proposals");
+        External external;
         std::optional<VerdictJudge> asked;
         std::optional<Proposer> proposing;
         if (!judge_manner.empty()) {
@@ -68,16 +68,16 @@ struct OutsideRun {
             setup.config.verdict_tuning = verdict_tuning;
             asked.emplace(JudgeOptions{judge.command(judge_manner), retentions, std::chrono::seconds(20)}, verdicts);
             if (!asked->lost().empty()) asked->forgive();
-            outside.judge = &*asked;
+            external.judge = &*asked;
         }
         if (!proposer_manner.empty()) {
             setup.config.proposals = 7;
             setup.identity.proposer_command = "an acting proposer";
             proposing.emplace(ProposerOptions{proposer.command(proposer_manner), std::chrono::seconds(20)}, proposals);
-            outside.proposer = &*proposing;
-            outside.about.columns = {{"recent_attn", ""}, {"position", ""}};
+            external.proposer = &*proposing;
+            external.about.columns = {{"recent_attn", ""}, {"position", ""}};
         }
-        return run_evolution(setup, small_fitness(), store, {}, outside);
+        return run_evolution(setup, small_fitness(), store, {}, external);
     }
     std::string saved() const { return test::saved_run(file); }
     std::vector<Candidate> candidates() const { return test::candidates_of(file); }
@@ -86,7 +86,7 @@ struct OutsideRun {
 } // namespace
 
 TEST_CASE("with a judge, who becomes champion is below the former one inside the model, on both splits") {
-    OutsideRun run;
+    ExternalRun run;
     const RunResult result = run.run(8);
     REQUIRE(result.state.champions.size() > 1);
     for (std::size_t i = 1; i < result.state.champions.size(); ++i) {
@@ -108,13 +108,13 @@ TEST_CASE("with a judge, who becomes champion is below the former one inside the
 }
 
 TEST_CASE("near the champion the model decides, whatever errors say, and without a judge errors do") {
-    const auto near = [](OutsideRun& run) {
+    const auto near = [](ExternalRun& run) {
         auto all = run.candidates();
         std::erase_if(
             all, [](const Candidate& one) { return one.reason.find("where the model decides") == one.reason.npos; });
         return all;
     };
-    OutsideRun judged, alone;
+    ExternalRun judged, alone;
     judged.judge_manner = "likes small constants";
     const RunResult result = judged.run(8);
     bool promoted = false;
@@ -130,7 +130,7 @@ TEST_CASE("near the champion the model decides, whatever errors say, and without
 }
 
 TEST_CASE("candidates are raced over train documents, and those that fall behind are asked no more") {
-    OutsideRun run;
+    ExternalRun run;
     run.judge_manner = "has many";
     run.verdict_tuning = 8;
     const RunResult result = run.run(4);
@@ -169,7 +169,7 @@ TEST_CASE("two verdicts are compared document by document") {
 }
 
 TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bits") {
-    OutsideRun whole, stopped;
+    ExternalRun whole, stopped;
     whole.run(6);
     const auto asked = whole.judge.log();
     CHECK(std::set(asked.begin(), asked.end()).size() == asked.size());
@@ -187,8 +187,8 @@ TEST_CASE("a stopped run asks the judge nothing twice and goes on to the same bi
 }
 
 TEST_CASE("the champion's constants are tuned by what the judge says, whatever offline errors say") {
-    OutsideRun whole, stopped;
-    for (OutsideRun* run : {&whole, &stopped}) {
+    ExternalRun whole, stopped;
+    for (ExternalRun* run : {&whole, &stopped}) {
         run->judge_manner = "likes small constants";
         run->verdict_tuning = 24;
     }
@@ -214,7 +214,7 @@ TEST_CASE("the champion's constants are tuned by what the judge says, whatever o
 
 TEST_CASE(
     "a judge that is lost stops the run with its last generation saved, and a mended one goes on to the same bits") {
-    OutsideRun whole, broken;
+    ExternalRun whole, broken;
     whole.run(4);
     broken.run(1);
     broken.judge_manner = "dies at the third"; // and at the third after it was started again
@@ -229,14 +229,14 @@ TEST_CASE(
 }
 
 TEST_CASE("a formula that the judge cannot judge is no champion, and a start that it cannot judge is an error") {
-    OutsideRun run;
+    ExternalRun run;
     run.judge_manner = "refuses";
     CHECK_THROWS_WITH(run.run(2), ContainsSubstring("the start formula: the judge could not tell: no such column"));
 }
 
 TEST_CASE("proposals are candidates like any other, and are asked for once a generation") {
-    OutsideRun whole, stopped;
-    for (OutsideRun* run : {&whole, &stopped}) {
+    ExternalRun whole, stopped;
+    for (ExternalRun* run : {&whole, &stopped}) {
         run->judge_manner = "";
         run->proposer_manner = "is plain";
     }
@@ -267,12 +267,12 @@ TEST_CASE("proposals are candidates like any other, and are asked for once a gen
 }
 
 TEST_CASE("a proposer that dies, raves or refuses costs its own proposals alone") {
-    OutsideRun alone;
+    ExternalRun alone;
     alone.judge_manner = "";
     alone.proposer_manner = "dies";
     const auto expected = alone.run(2).state.champion().id;
     for (const char* manner : {"dies at once", "raves", "refuses", "answers a text"}) {
-        OutsideRun run;
+        ExternalRun run;
         run.judge_manner = "";
         run.proposer_manner = manner;
         const RunResult result = run.run(2);

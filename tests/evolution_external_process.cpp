@@ -16,22 +16,22 @@ using namespace evictlab;
 using namespace evictlab::evolution;
 using namespace std::chrono_literals;
 using evictlab::test::ActingProcess;
-using state::ExchangeJournal;
+using state::AnswerJournal;
 using Clock = std::chrono::steady_clock;
 using Lines = std::vector<std::string>;
 
 namespace {
 
-const std::vector<VerdictQuestion> three{{"sink", {"emma", "dorian", "alice"}}};
+const std::vector<ModelQuestion> three{{"sink", {"emma", "dorian", "alice"}}};
 
 /// An acting judge, and the journal of a run that is resumed as often as it is asked.
 struct JudgedRun {
     ActingProcess process{test::acting_judge};
 
     std::filesystem::path journal_file() const { return process.folder / "run.exchanges"; }
-    std::vector<Verdict> ask(const std::string& manner, const std::vector<VerdictQuestion>& questions,
-                             std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s) const {
-        ExchangeJournal journal = ExchangeJournal::resume(journal_file());
+    std::vector<ModelAnswer> ask(const std::string& manner, const std::vector<ModelQuestion>& questions,
+                                 std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s) const {
+        AnswerJournal journal = AnswerJournal::resume(journal_file());
         VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout}, journal);
         const auto verdicts = judge.ask(questions, {});
         if (lost != nullptr) *lost = judge.lost();
@@ -45,7 +45,7 @@ std::vector<double> answer_about(const std::string& scorer, const std::string& d
     return {length / 0.5, length / 0.25};
 }
 
-void check_answers(const std::vector<Verdict>& verdicts, const std::vector<VerdictQuestion>& questions) {
+void check_answers(const std::vector<ModelAnswer>& verdicts, const std::vector<ModelQuestion>& questions) {
     REQUIRE(verdicts.size() == questions.size());
     for (std::size_t q = 0; q < questions.size(); ++q) {
         CHECK(verdicts[q].failure == "");
@@ -75,14 +75,19 @@ TEST_CASE("Answers in any order belong to their questions, and what the journal 
     check_answers(run.ask("dies at once", three), three);
     CHECK(run.process.log() == Lines{});
 
-    const std::vector<VerdictQuestion> more{{"sink", {"alice", "emma", "other"}}, {"=1", {"emma", "emma"}}};
+    const std::vector<ModelQuestion> more{{"sink", {"alice", "emma", "other"}}, {"=1", {"emma", "emma"}}};
     check_answers(run.ask("is plain", more), more);
     CHECK(run.process.log() == Lines{"start", "sink other", "=1 emma"});
 }
 
+TEST_CASE("A judge that greets by the protocol's former name is asked as any other") {
+    const JudgedRun run;
+    check_answers(run.ask("greets as of old", three), three);
+}
+
 TEST_CASE("More questions than may be under way at once are all answered") {
     const JudgedRun run;
-    std::vector<VerdictQuestion> many;
+    std::vector<ModelQuestion> many;
     for (int i = 0; i < 40; ++i) many.push_back({"=" + std::to_string(i), {"emma", "dorian"}});
     check_answers(run.ask("is plain", many), many);
 }
@@ -90,7 +95,7 @@ TEST_CASE("More questions than may be under way at once are all answered") {
 TEST_CASE("The documents are the judge's, by split, and a resumed run knows them without it") {
     const JudgedRun run;
     for (const char* manner : {"is plain", "dies at once"}) {
-        ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+        AnswerJournal journal = AnswerJournal::resume(run.journal_file());
         VerdictJudge judge({run.process.command(manner), {0.5}, 60s}, journal);
         const auto valid = judge.documents("valid", {});
         REQUIRE(valid.size() == 2);
@@ -112,7 +117,7 @@ TEST_CASE("A judge that dies is started once more and asked what it left open") 
 
 TEST_CASE("A judge that is lost stays lost on resume, until it is forgiven") {
     const JudgedRun run;
-    const std::vector<VerdictQuestion> questions{{"sink", {"a", "b"}}, {"h2o", {"a", "b"}}, {"snapkv", {"a", "b"}}};
+    const std::vector<ModelQuestion> questions{{"sink", {"a", "b"}}, {"h2o", {"a", "b"}}, {"snapkv", {"a", "b"}}};
     std::string lost;
     const auto verdicts = run.ask("dies at the third", questions, &lost);
     CHECK_THAT(lost, ContainsSubstring("lost at snapkv on a: it ended with exit status 3"));
@@ -129,21 +134,21 @@ TEST_CASE("A judge that is lost stays lost on resume, until it is forgiven") {
     CHECK(again[2].failure == lost);
     CHECK(run.process.log() == Lines{});
 
-    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    AnswerJournal journal = AnswerJournal::resume(run.journal_file());
     VerdictJudge judge({run.process.command("is plain"), {0.5, 0.25}, 60s}, journal);
     judge.forgive();
     CHECK(judge.lost() == "");
     check_answers(judge.ask(questions, {}), questions);
     CHECK(run.process.log() == Lines{"start", "snapkv a", "snapkv b"});
     CHECK(judge.answers() == 6);
-    CHECK(ExchangeJournal::resume(run.journal_file()).size() == journal.size());
+    CHECK(AnswerJournal::resume(run.journal_file()).size() == journal.size());
 }
 
 TEST_CASE("A judge that was forgiven may die once more, and no oftener") {
     const JudgedRun run;
-    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    AnswerJournal journal = AnswerJournal::resume(run.journal_file());
     VerdictJudge judge({run.process.command("dies at the third"), {0.5, 0.25}, 60s}, journal);
-    const std::vector<VerdictQuestion> questions{{"sink", {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}}};
+    const std::vector<ModelQuestion> questions{{"sink", {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}}};
     const auto starts = [&] {
         const Lines log = run.process.log();
         return std::count(log.begin(), log.end(), "start");
@@ -166,7 +171,7 @@ TEST_CASE("A judge that was forgiven may die once more, and no oftener") {
 TEST_CASE("A judge that once worked and cannot be started again is lost, and no wrong command") {
     const JudgedRun run;
     const std::string second_start = "'" + run.journal_file().string() + ".started'";
-    ExchangeJournal journal = ExchangeJournal::resume(run.journal_file());
+    AnswerJournal journal = AnswerJournal::resume(run.journal_file());
     VerdictJudge judge({"test -e " + second_start + " && exit 7; touch " + second_start + "; " +
                             run.process.command("dies at the third"),
                         {0.5, 0.25},
@@ -210,7 +215,7 @@ TEST_CASE("Nonsense and silence lose the judge at once, and the reason says what
 
 TEST_CASE("A scorer that cannot be judged fails alone, and again on resume") {
     const JudgedRun run;
-    const std::vector<VerdictQuestion> questions{{"sink", {"emma", "dorian"}}, {"h2o", {"emma"}}};
+    const std::vector<ModelQuestion> questions{{"sink", {"emma", "dorian"}}, {"h2o", {"emma"}}};
     for (const char* manner : {"refuses", "is plain"}) {
         std::string lost;
         const auto verdicts = run.ask(manner, questions, &lost);
@@ -237,7 +242,7 @@ TEST_CASE("A judge that does not introduce itself is an error, of which nothing 
 
 TEST_CASE("A command that does not exist says so") {
     ActingProcess process(test::acting_judge);
-    ExchangeJournal journal = ExchangeJournal::create(process.folder / "run.exchanges");
+    AnswerJournal journal = AnswerJournal::create(process.folder / "run.exchanges");
     VerdictJudge judge({"evictlab-no-such-judge 2>/dev/null", {0.5}, 60s}, journal);
     CHECK_THROWS_WITH(judge.documents("valid", {}),
                       ContainsSubstring("'evictlab-no-such-judge 2>/dev/null' does not work: it ended with exit "
@@ -258,7 +263,7 @@ TEST_CASE("Ctrl-C ends the wait and the judge long before it would be silent for
     std::atomic<bool> flag = false;
     Clock::time_point stopped;
     {
-        ExchangeJournal journal = ExchangeJournal::create(run.journal_file());
+        AnswerJournal journal = AnswerJournal::create(run.journal_file());
         VerdictJudge judge({run.process.command("hangs"), {0.5, 0.25}, 600s}, journal);
         judge.documents("valid", {});
         std::thread interrupt([&] {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "evolution/external/json_peer.hpp"
+#include "evolution/external/json_process.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "base/text/shown.hpp"
 
@@ -12,8 +14,8 @@ namespace {
 
 } // namespace
 
-JsonPeer::JsonPeer(const std::string& command, std::string_view protocol, std::chrono::milliseconds timeout,
-                   const StopSignal& stop)
+JsonProcess::JsonProcess(const std::string& command, std::span<const std::string_view> protocols,
+                         std::chrono::milliseconds timeout, const StopSignal& stop)
     : timeout_(timeout), process_(command) {
     const std::string line = receive_line(deadline(), stop);
     try {
@@ -23,14 +25,15 @@ JsonPeer::JsonPeer(const std::string& command, std::string_view protocol, std::c
                                   "the protocol alone, anything else goes to standard error",
                                   text::sentence(line, 80)));
     }
-    if (const auto spoken = introduction_.find("protocol"); spoken == introduction_.end() || *spoken != protocol)
+    const auto spoken = introduction_.find("protocol");
+    if (spoken == introduction_.end() || std::ranges::find(protocols, *spoken) == protocols.end())
         fail_nonsense(fmt::format("introduces itself with '{}' instead of \"protocol\": \"{}\"",
-                                  text::sentence(line, 80), protocol));
+                                  text::sentence(line, 80), protocols.front()));
 }
 
-void JsonPeer::send(const Json& request) { process_.send(request.dump()); }
+void JsonProcess::send(const Json& request) { process_.send(request.dump()); }
 
-std::string JsonPeer::receive_line(LineProcess::Clock::time_point deadline, const StopSignal& stop) {
+std::string JsonProcess::receive_line(LineProcess::Clock::time_point deadline, const StopSignal& stop) {
     try {
         return process_.read_line(deadline, stop);
     } catch (const ProcessFailure& failure) {
@@ -40,7 +43,7 @@ std::string JsonPeer::receive_line(LineProcess::Clock::time_point deadline, cons
     }
 }
 
-Json JsonPeer::receive(const StopSignal& stop) { return object_from_line(receive_line(deadline(), stop)); }
+Json JsonProcess::receive(const StopSignal& stop) { return object_from_line(receive_line(deadline(), stop)); }
 
 Json object_from_line(const std::string& line) {
     Json json;
