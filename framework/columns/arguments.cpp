@@ -45,6 +45,12 @@ std::size_t Arguments::keyed(std::string_view key, std::size_t otherwise, std::s
     return otherwise;
 }
 
+std::size_t Arguments::pool(std::size_t otherwise) {
+    const std::size_t kernel = keyed("pool", otherwise, 1, 1023);
+    if (kernel % 2 == 0) throw UsageError(fmt::format("column '{}': pool must be odd, as SnapKV's kernel is", column_));
+    return kernel;
+}
+
 bool Arguments::word(std::string_view word) {
     const auto at = std::ranges::find(parts_, word);
     if (at == parts_.end()) return false;

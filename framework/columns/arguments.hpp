@@ -16,6 +16,8 @@ public:
     std::size_t number(std::string_view what, std::size_t otherwise, std::size_t low, std::size_t high);
     /// The value of `key=VALUE`, likewise, wherever it stands.
     std::size_t keyed(std::string_view key, std::size_t otherwise, std::size_t low, std::size_t high);
+    /// The odd kernel of a pooling, `pool=K`, likewise.
+    std::size_t pool(std::size_t otherwise);
     /// Whether the word is there.
     bool word(std::string_view word);
     /// Refuses what nobody asked for; `usage` shows the forms that there are.

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "framework/columns/column_kernels.hpp"
-#include "framework/columns/rope.hpp"
+#include "base/numeric/sums.hpp"
+#include "framework/layer/rope.hpp"
 
 namespace evictlab::columns {
 namespace {
@@ -39,7 +39,7 @@ void ExpectedAttention::read_queries(const HeadTensors& t) {
             const float* q = t.q + h * t.q_stride + i * t.dim;
             for (std::size_t x = 0; x < t.dim; ++x) turned[x] = static_cast<double>(q[x]);
             back.apply(turned.data(), query.data());
-            accumulate_outer(query.data(), t.dim, heads_[h].sum.data(), heads_[h].outer.data());
+            numeric::accumulate_outer(query.data(), t.dim, heads_[h].sum.data(), heads_[h].outer.data());
         }
     }
     next_query_ = t.queries;
@@ -116,7 +116,8 @@ void ExpectedAttention::score_head(const RowContext& row, const Statistics& stat
         }
         logits[i] = along * scale;
         if (rule_.covariance)
-            logits[i] += quadratic(turned.covariance().data(), key.data(), t.dim, scratch.data()) * (scale * scale / 2);
+            logits[i] +=
+                numeric::quadratic(turned.covariance().data(), key.data(), t.dim, scratch.data()) * (scale * scale / 2);
         highest = std::max(highest, logits[i]);
     }
     if (highest == -HUGE_VAL) return;

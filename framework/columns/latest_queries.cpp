@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/numeric/sums.hpp"
 #include "framework/attention/matmul.hpp"
-#include "framework/columns/column_kernels.hpp"
 
 namespace evictlab::columns {
 
@@ -25,7 +25,7 @@ float* LatestQueries::products(std::size_t head) {
 
 void LatestQueries::exact_products(std::size_t head, std::size_t query, double* out) const {
     const HeadTensors& t = *row_.tensors;
-    columns::products(keys_.data(), stride_, t.dim, t.q + head * t.q_stride + (first_ + query) * t.dim, row_.tokens,
+    numeric::products(keys_.data(), stride_, t.dim, t.q + head * t.q_stride + (first_ + query) * t.dim, row_.tokens,
                       out);
 }
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "base/numeric/vectors.hpp"
 #include "framework/columns/states.hpp"
-#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 namespace {
@@ -16,7 +16,7 @@ struct SquaredShare {
     void operator()(const RowContext& row, double* out) const {
         const std::size_t dim = row.tensors->dim;
         const float* const x = row.tensors->*vectors;
-        for (std::size_t i = 0; i < row.tokens; ++i) out[i] = dot(x + i * dim, x + i * dim, dim);
+        for (std::size_t i = 0; i < row.tokens; ++i) out[i] = numeric::dot(x + i * dim, x + i * dim, dim);
         if (window == 0) return;
         const auto block = [&](std::size_t i) { return static_cast<std::size_t>(row.position[i]) / window; };
         for (std::size_t begin = 0, end = 0; begin < row.tokens; begin = end) {

@@ -77,7 +77,7 @@ private:
     const double* values_ = nullptr;
 };
 
-/// A sum over all rows so far, by one of column_kernels.hpp.
+/// A sum over all rows so far, by one of base/numeric/sums.hpp.
 class RunningSum final : public Copyable<RunningSum> {
 public:
     using Add = void (*)(const double* row, std::size_t n, double* sums);

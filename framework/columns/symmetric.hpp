@@ -5,7 +5,7 @@
 
 namespace evictlab::columns {
 
-/// The inverse of a symmetric positive definite matrix [dim][dim], of which the lower half is read.
-std::vector<double> inverse_of_positive(std::vector<double> matrix, std::size_t dim);
+/// The inverse of a symmetric positive definite matrix [dim][dim].
+std::vector<double> inverse_of_positive(const std::vector<double>& matrix, std::size_t dim);
 
 } // namespace evictlab::columns

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "framework/columns/column_kernels.hpp"
+#include "base/numeric/sums.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -12,7 +12,7 @@ WindowRows::WindowRows(std::size_t window, std::size_t tokens)
     : window_(window), stride_(padded(tokens)), sums_(stride_), ring_(window * stride_) {}
 
 void WindowRows::add(const double* row, std::size_t tokens, std::size_t query) {
-    slide(row, tokens, ring_.data() + query % window_ * stride_, sums_.data());
+    numeric::slide(row, tokens, ring_.data() + query % window_ * stride_, sums_.data());
     rows_ = std::min(rows_ + 1, window_);
 }
 

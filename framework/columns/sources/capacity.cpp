@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "framework/columns/column_kernels.hpp"
-#include "framework/columns/rope.hpp"
+#include "base/numeric/sums.hpp"
+#include "base/numeric/vectors.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/symmetric.hpp"
-#include "framework/columns/vectors.hpp"
+#include "framework/layer/rope.hpp"
 
 namespace evictlab::columns {
 namespace {
@@ -51,7 +51,7 @@ private:
                 const float* const q = t.q + h * t.q_stride + i * t.dim;
                 for (std::size_t x = 0; x < t.dim; ++x) turned[x] = static_cast<double>(q[x]);
                 back.apply(turned.data(), query.data());
-                accumulate(query.data(), t.dim, sums_[h].data());
+                numeric::accumulate(query.data(), t.dim, sums_[h].data());
             }
         }
         next_query_ = t.queries;
@@ -64,13 +64,13 @@ private:
         for (std::size_t i = first; i < tokens; ++i) {
             const double root = std::sqrt(weights[i - first] + epsilon);
             for (std::size_t x = 0; x < t.dim; ++x) value[x] = root * static_cast<double>(t.v[i * t.dim + x]);
-            accumulate_outer(value.data(), t.dim, scratch.data(), matrix.data());
+            numeric::accumulate_outer(value.data(), t.dim, scratch.data(), matrix.data());
         }
         for (std::size_t x = 0; x < t.dim; ++x) matrix[x * t.dim + x] += 1;
-        matrix = inverse_of_positive(std::move(matrix), t.dim);
+        matrix = inverse_of_positive(matrix, t.dim);
         for (std::size_t i = first; i < tokens; ++i) {
             for (std::size_t x = 0; x < t.dim; ++x) value[x] = static_cast<double>(t.v[i * t.dim + x]);
-            values_[i] += weights[i - first] * quadratic(matrix.data(), value.data(), t.dim, scratch.data()) /
+            values_[i] += weights[i - first] * numeric::quadratic(matrix.data(), value.data(), t.dim, scratch.data()) /
                           static_cast<double>(t.group);
         }
     }
@@ -86,7 +86,7 @@ private:
             const float* const key = t.k + i * t.dim;
             double along = 0;
             for (std::size_t x = 0; x < t.dim; ++x) along += static_cast<double>(key[x]) * query[x];
-            weights.push_back(std::clamp(along / (std::max(norm(key, t.dim), 1e-12) * size), -1.0, 1.0));
+            weights.push_back(std::clamp(along / (std::max(numeric::norm(key, t.dim), 1e-12) * size), -1.0, 1.0));
             highest = std::max(highest, weights.back());
         }
         for (double& weight : weights) weight = std::exp(static_cast<double>(rule_.tau) * (weight - highest));

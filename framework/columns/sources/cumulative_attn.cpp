@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/column_kernels.hpp"
+#include "base/numeric/sums.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -9,7 +9,7 @@ ColumnInfo describe_cumulative_attn() {
             ColumnKind::token,
             [](std::string_view arguments, [[maybe_unused]] std::size_t tokens) -> std::unique_ptr<ColumnState> {
                 require_no_arguments("cumulative_attn", arguments);
-                return std::make_unique<RunningSum>(tokens, accumulate);
+                return std::make_unique<RunningSum>(tokens, numeric::accumulate);
             }};
 }
 

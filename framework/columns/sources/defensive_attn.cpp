@@ -3,9 +3,9 @@
 #include <numeric>
 #include <span>
 
+#include "base/numeric/pooling.hpp"
 #include "framework/attention/softmax.hpp"
 #include "framework/columns/latest_queries.hpp"
-#include "framework/columns/pooling.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
 
@@ -28,7 +28,7 @@ struct Defensive {
                 float* const of_query = products + i * queries.stride();
                 softmax(of_query, begin, end, queries.stride(), t.softmax_scale);
                 std::copy_n(of_query, before, attention.begin());
-                pool(attention, kernel, Pooling::average, pooled.data());
+                numeric::pool(attention, kernel, numeric::Pooling::average, pooled.data());
                 const double mass = std::accumulate(attention.begin(), attention.end(), 0.0);
                 const double left = std::accumulate(pooled.begin(), pooled.end(), 0.0);
                 const double share = left > 0 ? mass / left : 0; // the pooling loses some at the ends
@@ -42,9 +42,8 @@ Defensive read(std::string_view text) {
     Arguments arguments("defensive_attn", text);
     Defensive rule;
     rule.window = arguments.number("the window", rule.window, 1, longest_window);
-    rule.kernel = arguments.keyed("pool", rule.kernel, 1, 1023);
+    rule.kernel = arguments.pool(rule.kernel);
     arguments.end("defensive_attn:32 or defensive_attn:32:pool=5");
-    require_odd("defensive_attn", rule.kernel);
     return rule;
 }
 

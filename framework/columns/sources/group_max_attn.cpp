@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <span>
 
+#include "base/numeric/pooling.hpp"
 #include "framework/attention/softmax.hpp"
 #include "framework/columns/latest_queries.hpp"
-#include "framework/columns/pooling.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
 
@@ -34,7 +34,7 @@ struct GroupMaximum {
             for (std::size_t j = begin; j < before; ++j)
                 mean[j] += static_cast<double>(attention[j]) / static_cast<double>(queries.count());
         }
-        pool(mean, kernel, Pooling::maximum, out);
+        numeric::pool(mean, kernel, numeric::Pooling::maximum, out);
     }
 };
 
@@ -42,9 +42,8 @@ GroupMaximum read(std::string_view text) {
     Arguments arguments("group_max_attn", text);
     GroupMaximum rule;
     rule.window = arguments.number("the window", rule.window, 1, longest_window);
-    rule.kernel = arguments.keyed("pool", 1, 1, 1023);
+    rule.kernel = arguments.pool(1);
     arguments.end("group_max_attn:8 or group_max_attn:8:pool=7");
-    require_odd("group_max_attn", rule.kernel);
     return rule;
 }
 

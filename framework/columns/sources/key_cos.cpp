@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "base/numeric/vectors.hpp"
 #include "framework/columns/states.hpp"
-#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 
@@ -17,7 +17,7 @@ ColumnInfo describe_key_cos() {
                     std::vector<double> anchor(t.dim, 0.0);
                     for (std::size_t i = 0; i < row.tokens; ++i) {
                         const float* key = t.k + i * t.dim;
-                        const double size = std::max(norm(key, t.dim), 1e-12);
+                        const double size = std::max(numeric::norm(key, t.dim), 1e-12);
                         for (std::size_t x = 0; x < t.dim; ++x) anchor[x] += static_cast<double>(key[x]) / size;
                     }
                     double anchor_size = 0;
@@ -30,7 +30,7 @@ ColumnInfo describe_key_cos() {
                         const float* key = t.k + i * t.dim;
                         double along = 0;
                         for (std::size_t x = 0; x < t.dim; ++x) along += static_cast<double>(key[x]) * anchor[x];
-                        out[i] = along / (std::max(norm(key, t.dim), 1e-8) * anchor_size);
+                        out[i] = along / (std::max(numeric::norm(key, t.dim), 1e-8) * anchor_size);
                     }
                 });
             },

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
-#include "framework/columns/column_kernels.hpp"
+#include "base/numeric/sums.hpp"
 #include "framework/columns/inner_tokens.hpp"
-#include "framework/columns/rope.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/symmetric.hpp"
+#include "framework/layer/rope.hpp"
 
 namespace evictlab::columns {
 namespace {
@@ -17,6 +17,20 @@ InnerTokens read(std::string_view text) {
     return inner;
 }
 
+/// The keys of the slots first .. first + count - 1 as they were before RoPE: [count][dim].
+std::vector<double> keys_before_rope(const RowContext& row, std::size_t first, std::size_t count) {
+    const HeadTensors& t = *row.tensors;
+    std::vector<double> keys(count * t.dim), key(t.dim);
+    Rotation back(t.dim);
+    for (std::size_t i = 0; i < count; ++i) {
+        const float* cached = t.k + (first + i) * t.dim;
+        for (std::size_t x = 0; x < t.dim; ++x) key[x] = static_cast<double>(cached[x]);
+        set_back_from(t, row.position[first + i], back);
+        back.apply(key.data(), keys.data() + i * t.dim);
+    }
+    return keys;
+}
+
 struct KeyLeverage {
     InnerTokens inner;
 
@@ -26,17 +40,18 @@ struct KeyLeverage {
         if (n == 0) return;
         std::vector<double> keys = keys_before_rope(row, inner.first, n);
         std::vector<double> sums(dim), gram(dim * dim), scratch(dim);
-        for (std::size_t i = 0; i < n; ++i) accumulate(keys.data() + i * dim, dim, sums.data());
+        for (std::size_t i = 0; i < n; ++i) numeric::accumulate(keys.data() + i * dim, dim, sums.data());
         for (double& x : sums) x /= static_cast<double>(n);
         for (std::size_t i = 0; i < n; ++i) {
             double* const key = keys.data() + i * dim;
             for (std::size_t x = 0; x < dim; ++x) key[x] -= sums[x];
-            accumulate_outer(key, dim, scratch.data(), gram.data());
+            numeric::accumulate_outer(key, dim, scratch.data(), gram.data());
         }
         for (std::size_t x = 0; x < dim; ++x) gram[x * dim + x] += ridge;
-        gram = inverse_of_positive(std::move(gram), dim);
+        gram = inverse_of_positive(gram, dim);
         for (std::size_t i = 0; i < n; ++i)
-            out[inner.first + i] = std::max(0.0, quadratic(gram.data(), keys.data() + i * dim, dim, scratch.data()));
+            out[inner.first + i] =
+                std::max(0.0, numeric::quadratic(gram.data(), keys.data() + i * dim, dim, scratch.data()));
     }
 };
 

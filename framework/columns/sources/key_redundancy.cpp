@@ -3,10 +3,10 @@
 #include <cmath>
 #include <optional>
 
+#include "base/numeric/sums.hpp"
+#include "base/numeric/vectors.hpp"
 #include "framework/attention/matmul.hpp"
-#include "framework/columns/column_kernels.hpp"
 #include "framework/columns/states.hpp"
-#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 namespace {
@@ -20,7 +20,7 @@ struct UnitKeys {
         : dim(row.tensors->dim), n(row.tokens), stride(padded_columns(n)), keys(n * dim), columns(dim * stride) {
         for (std::size_t i = 0; i < n; ++i) {
             const float* const key = row.tensors->k + i * dim;
-            const double size = norm(key, dim) + 1e-8;
+            const double size = numeric::norm(key, dim) + 1e-8;
             for (std::size_t x = 0; x < dim; ++x)
                 keys[i * dim + x] = static_cast<float>(static_cast<double>(key[x]) / size);
         }
@@ -61,10 +61,10 @@ struct Redundancy {
         const UnitKeys unit(row);
         const std::vector<double> ones(unit.n, 1.0);
         std::vector<double> sum(unit.dim);
-        weighted_sum(unit.keys.data(), unit.n, unit.dim, ones.data(), sum.data());
+        numeric::weighted_sum(unit.keys.data(), unit.n, unit.dim, ones.data(), sum.data());
         for (std::size_t j = 0; j < unit.n; ++j) {
             for (std::size_t x = 0; x < unit.dim; ++x) out[j] += static_cast<double>(unit.key(j)[x]) * sum[x];
-            out[j] -= dot(unit.key(j), unit.key(j), unit.dim);
+            out[j] -= numeric::dot(unit.key(j), unit.key(j), unit.dim);
         }
         for (std::size_t begin = 0; begin < unit.n; begin += block_rows) {
             const std::size_t count = std::min(block_rows, unit.n - begin);
@@ -72,7 +72,7 @@ struct Redundancy {
                 first ? std::vector<std::optional<std::size_t>>(count) : last_similar(unit, begin, count);
             for (std::size_t i = begin; i < begin + count; ++i)
                 if (const std::size_t j = forgiven[i - begin].value_or(0); j != i)
-                    out[j] -= dot(unit.key(i), unit.key(j), unit.dim);
+                    out[j] -= numeric::dot(unit.key(i), unit.key(j), unit.dim);
         }
         double highest = -HUGE_VAL, total = 0;
         for (std::size_t j = 0; j < unit.n; ++j) highest = std::max(highest, out[j] /= static_cast<double>(unit.n));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <vector>
 
+#include "base/numeric/sums.hpp"
 #include "framework/attention/matmul.hpp"
-#include "framework/columns/column_kernels.hpp"
 #include "framework/columns/latest_queries.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
@@ -36,10 +36,11 @@ struct LeaveOneOut {
                 if (n == 0) continue;
                 queries.exact_products(h, i, weights.data());
                 double* const seen = weights.data() + begin;
-                const double total = exponentials(seen, n, static_cast<double>(t.softmax_scale));
-                weighted_sum(t.v + begin * t.dim, n, t.dim, seen, output.data());
+                const double total = numeric::exponentials(seen, n, static_cast<double>(t.softmax_scale));
+                numeric::weighted_sum(t.v + begin * t.dim, n, t.dim, seen, output.data());
                 for (double& x : output) x /= total;
-                squared_distances(values.data() + begin, queries.stride(), t.dim, output.data(), n, distances.data());
+                numeric::squared_distances(values.data() + begin, queries.stride(), t.dim, output.data(), n,
+                                           distances.data());
                 add(seen, total, distances.data(), n, 1 / static_cast<double>(t.group), out + begin);
             }
     }

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "framework/columns/column_kernels.hpp"
+#include "base/numeric/sums.hpp"
 #include "framework/columns/states.hpp"
 
 namespace evictlab::columns {
@@ -13,7 +13,7 @@ class ObservedAttention final : public Copyable<ObservedAttention> {
 public:
     explicit ObservedAttention(std::size_t tokens) : sums_(padded(tokens)), values_(padded(tokens)) {}
     void update(const RowContext& row) override {
-        accumulate(row.attention, row.tokens, sums_.data());
+        numeric::accumulate(row.attention, row.tokens, sums_.data());
         const double most = row.sliding_window > 0 ? static_cast<double>(row.sliding_window) : HUGE_VAL;
         for (std::size_t i = 0; i < row.tokens; ++i) values_[i] = sums_[i] / std::min(row.relative_pos[i] + 1, most);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "base/numeric/vectors.hpp"
 #include "framework/columns/states.hpp"
-#include "framework/columns/vectors.hpp"
 
 namespace evictlab::columns {
 
@@ -12,7 +12,7 @@ ColumnInfo describe_value_norm() {
                 require_no_arguments("value_norm", arguments);
                 return std::make_unique<TensorState>(tokens, [](const RowContext& row, double* out) {
                     const HeadTensors& t = *row.tensors;
-                    for (std::size_t i = 0; i < row.tokens; ++i) out[i] = norm(t.v + i * t.dim, t.dim);
+                    for (std::size_t i = 0; i < row.tokens; ++i) out[i] = numeric::norm(t.v + i * t.dim, t.dim);
                 });
             },
             ColumnNeeds::tensors,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <span>
 
-#include "framework/columns/pooling.hpp"
+#include "base/numeric/pooling.hpp"
 #include "framework/columns/states.hpp"
 #include "framework/columns/window.hpp"
 
@@ -11,20 +11,19 @@ namespace {
 struct Shape {
     std::size_t window = usual_window;
     std::size_t kernel = 1; ///< of the pooling; 1 is none
-    Pooling pooling = Pooling::average;
+    numeric::Pooling pooling = numeric::Pooling::average;
 };
 
 Shape read(std::string_view text) {
     Arguments arguments("window_attn", text);
     Shape shape;
     shape.window = arguments.number("the window", usual_window, 1, longest_window);
-    shape.kernel = arguments.keyed("pool", 1, 1, 1023);
+    shape.kernel = arguments.pool(1);
     if (arguments.word("max"))
-        shape.pooling = Pooling::maximum;
+        shape.pooling = numeric::Pooling::maximum;
     else
         arguments.word("avg");
     arguments.end("window_attn:64, window_attn:64:pool=5:avg or window_attn:64:pool=5:max");
-    require_odd("window_attn", shape.kernel);
     return shape;
 }
 
@@ -53,7 +52,7 @@ private:
         if (shape_.kernel == 1) return;
         pooled_ = mean_;
         const std::size_t before = tokens_ > shape_.window ? tokens_ - shape_.window : 0;
-        pool(std::span(mean_).first(before), shape_.kernel, shape_.pooling, pooled_.data());
+        numeric::pool(std::span(mean_).first(before), shape_.kernel, shape_.pooling, pooled_.data());
     }
 
     Shape shape_;

@@ -1,9 +1,9 @@
-// The inner loops of running columns, vectorised for the processor at hand. All arrays are padded.
+// Sums over arrays, vectorised for the processor at hand with the same bits on every one. All arrays are padded.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
 
-namespace evictlab::columns {
+namespace evictlab::numeric {
 
 /// sums += row
 void accumulate(const double* row, std::size_t n, double* sums);
@@ -21,11 +21,11 @@ double quadratic(const double* matrix, const double* a, std::size_t n, double* s
 double exponentials(double* values, std::size_t n, double scale);
 /// out[x] = the sum over i of weights[i] vectors[i][x], of n vectors of dim values one after another.
 void weighted_sum(const float* vectors, std::size_t n, std::size_t dim, const double* weights, double* out);
-/// out[i] = the sum over x of columns[x][i] point[x], for n vectors whose channels lie `stride` apart.
-void products(const float* columns, std::size_t stride, std::size_t dim, const float* point, std::size_t n,
+/// out[i] = the sum over x of channels[x][i] point[x], of n vectors whose channels lie `stride` apart.
+void products(const float* channels, std::size_t stride, std::size_t dim, const float* point, std::size_t n,
               double* out);
-/// out[i] = the sum over x of (columns[x][i] - point[x])^2, for n points whose channels lie `stride` apart.
-void squared_distances(const float* columns, std::size_t stride, std::size_t dim, const double* point, std::size_t n,
+/// out[i] = the sum over x of (channels[x][i] - point[x])^2, of n points whose channels lie `stride` apart.
+void squared_distances(const float* channels, std::size_t stride, std::size_t dim, const double* point, std::size_t n,
                        double* out);
 
-} // namespace evictlab::columns
+} // namespace evictlab::numeric

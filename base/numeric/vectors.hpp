@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
-namespace evictlab::columns {
+namespace evictlab::numeric {
 
 inline double dot(const float* a, const float* b, std::size_t n) {
     double sum = 0;
@@ -13,4 +13,4 @@ inline double dot(const float* a, const float* b, std::size_t n) {
 }
 inline double norm(const float* a, std::size_t n) { return std::sqrt(dot(a, a, n)); }
 
-} // namespace evictlab::columns
+} // namespace evictlab::numeric

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "framework/columns/column.hpp"
+#include "framework/layer/layer.hpp"
 
-namespace evictlab::columns {
+namespace evictlab {
 
 /// A rotation of each pair; not orthogonal where it is a mean of several.
 struct Rotation {
@@ -21,7 +21,4 @@ void set_back_from(const HeadTensors& tensors, double position, Rotation& rotati
 /// Sets the mean rotation of the positions from .. from + future - 1: it shrinks.
 void set_mean(const HeadTensors& tensors, std::size_t from, std::size_t future, Rotation& rotation);
 
-/// The keys of the slots first .. first + count - 1 as they were before RoPE: [count][dim].
-std::vector<double> keys_before_rope(const RowContext& row, std::size_t first, std::size_t count);
-
-} // namespace evictlab::columns
+} // namespace evictlab

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/pooling.hpp"
-
-#include <fmt/format.h>
+#include "base/numeric/pooling.hpp"
 
 #include <algorithm>
 
-#include "base/error.hpp"
-
-namespace evictlab::columns {
+namespace evictlab::numeric {
 
 void pool(std::span<const double> values, std::size_t kernel, Pooling pooling, double* out) {
     const std::size_t n = values.size(), reach = kernel / 2;
@@ -20,8 +16,4 @@ void pool(std::span<const double> values, std::size_t kernel, Pooling pooling, d
     }
 }
 
-void require_odd(std::string_view column, std::size_t kernel) {
-    if (kernel % 2 == 0) throw UsageError(fmt::format("column '{}': pool must be odd, as SnapKV's kernel is", column));
-}
-
-} // namespace evictlab::columns
+} // namespace evictlab::numeric

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/rope.hpp"
+#include "framework/layer/rope.hpp"
 
 #include <cmath>
 
-namespace evictlab::columns {
+namespace evictlab {
 
 void Rotation::apply(const double* x, double* out) const {
     const std::size_t half = cosine.size();
@@ -34,17 +34,4 @@ void set_mean(const HeadTensors& t, std::size_t from, std::size_t future, Rotati
     }
 }
 
-std::vector<double> keys_before_rope(const RowContext& row, std::size_t first, std::size_t count) {
-    const HeadTensors& t = *row.tensors;
-    std::vector<double> keys(count * t.dim), key(t.dim);
-    Rotation back(t.dim);
-    for (std::size_t i = 0; i < count; ++i) {
-        const float* cached = t.k + (first + i) * t.dim;
-        for (std::size_t x = 0; x < t.dim; ++x) key[x] = static_cast<double>(cached[x]);
-        set_back_from(t, row.position[first + i], back);
-        back.apply(key.data(), keys.data() + i * t.dim);
-    }
-    return keys;
-}
-
-} // namespace evictlab::columns
+} // namespace evictlab

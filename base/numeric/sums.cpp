@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "framework/columns/column_kernels.hpp"
+#include "base/numeric/sums.hpp"
 
 #include "base/numeric/clones.hpp"
 #include "base/numeric/vector_math.hpp"
 
-namespace evictlab::columns {
+namespace evictlab::numeric {
 
 EVICTLAB_CLONES void accumulate(const double* row, std::size_t n, double* sums) {
     for (std::size_t i = 0; i < n; ++i) sums[i] += row[i];
@@ -68,33 +68,33 @@ EVICTLAB_CLONES void weighted_sum(const float* __restrict vectors, std::size_t n
 
 constexpr std::size_t block_vectors = 512; // whose sums stay in the nearest cache
 
-EVICTLAB_CLONES void products(const float* __restrict columns, std::size_t stride, std::size_t dim,
+EVICTLAB_CLONES void products(const float* __restrict channels, std::size_t stride, std::size_t dim,
                               const float* __restrict point, std::size_t n, double* __restrict out) {
     for (std::size_t first = 0; first < n; first += block_vectors) {
         const std::size_t last = first + block_vectors < n ? first + block_vectors : n;
         for (std::size_t i = first; i < last; ++i) out[i] = 0;
         for (std::size_t x = 0; x < dim; ++x) {
-            const float* __restrict column = columns + x * stride;
+            const float* __restrict channel = channels + x * stride;
             const auto factor = static_cast<double>(point[x]);
-            for (std::size_t i = first; i < last; ++i) out[i] += static_cast<double>(column[i]) * factor;
+            for (std::size_t i = first; i < last; ++i) out[i] += static_cast<double>(channel[i]) * factor;
         }
     }
 }
 
-EVICTLAB_CLONES void squared_distances(const float* __restrict columns, std::size_t stride, std::size_t dim,
+EVICTLAB_CLONES void squared_distances(const float* __restrict channels, std::size_t stride, std::size_t dim,
                                        const double* __restrict point, std::size_t n, double* __restrict out) {
     for (std::size_t first = 0; first < n; first += block_vectors) {
         const std::size_t last = first + block_vectors < n ? first + block_vectors : n;
         for (std::size_t i = first; i < last; ++i) out[i] = 0;
         for (std::size_t x = 0; x < dim; ++x) {
-            const float* __restrict column = columns + x * stride;
+            const float* __restrict channel = channels + x * stride;
             const double at = point[x];
             for (std::size_t i = first; i < last; ++i) {
-                const double away = static_cast<double>(column[i]) - at;
+                const double away = static_cast<double>(channel[i]) - at;
                 out[i] += away * away;
             }
         }
     }
 }
 
-} // namespace evictlab::columns
+} // namespace evictlab::numeric

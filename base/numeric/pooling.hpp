@@ -3,9 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 
-namespace evictlab::columns {
+namespace evictlab::numeric {
 
 enum class Pooling : std::uint8_t { average, maximum };
 
@@ -13,7 +12,4 @@ enum class Pooling : std::uint8_t { average, maximum };
 /// the largest of those that there are. `out` does not overlap them.
 void pool(std::span<const double> values, std::size_t kernel, Pooling pooling, double* out);
 
-/// Throws UsageError unless a kernel is odd.
-void require_odd(std::string_view column, std::size_t kernel);
-
-} // namespace evictlab::columns
+} // namespace evictlab::numeric
