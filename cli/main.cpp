@@ -10,6 +10,7 @@
 #include <new>
 
 #include "base/option_error.hpp"
+#include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
@@ -30,7 +31,29 @@ void print_help(std::ostream& out) {
         name.resize(std::max<std::size_t>(name.size(), 10), ' ');
         out << "  " << name << command.summary << '\n';
     }
-    out << "\n`evictlab COMMAND --help` shows a command's options and examples; `evictlab --version` the version.\n";
+    out << "\n`evictlab help COMMAND` shows a command's options and examples; `evictlab --version` the version.\n";
+}
+
+const cli::Command& command_named(const std::string& name) {
+    const auto all = cli::commands();
+    const auto command = std::ranges::find(all, name, &cli::Command::name);
+    if (command != all.end()) return *command;
+    std::vector<std::string> names;
+    for (const cli::Command& each : all) names.emplace_back(each.name);
+    throw UsageError(
+        fmt::format("unknown command '{}'{}; see evictlab --help", name, text::what_there_is(name, names, "command")));
+}
+
+/// `evictlab help COMMAND...` as `evictlab COMMAND... --help`.
+int help(std::vector<std::string> about) {
+    if (about.empty() || about.front() == "help") {
+        print_help(std::cout);
+        return cli::exit_ok;
+    }
+    const cli::Command& command = command_named(about.front());
+    about.erase(about.begin());
+    about.emplace_back("--help");
+    return command.run(about);
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -39,18 +62,14 @@ int run(const std::vector<std::string>& arguments) {
         return cli::exit_usage;
     }
     const std::string& name = arguments.front();
-    if (name == "--help" || name == "-h" || name == "help") {
-        print_help(std::cout);
-        return cli::exit_ok;
-    }
-    if (name == "--version") {
+    std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+    if (name == "--help" || name == "-h") return help({});
+    if (name == "help") return help(std::move(rest));
+    if (name == "--version" || name == "-V") {
         std::cout << "evictlab " << cli::version << '\n';
         return cli::exit_ok;
     }
-    const auto all = cli::commands();
-    const auto command = std::ranges::find(all, name, &cli::Command::name);
-    if (command == all.end()) throw UsageError("unknown command '" + name + "'; see evictlab --help");
-    return command->run({arguments.begin() + 1, arguments.end()});
+    return command_named(name).run(rest);
 }
 
 std::string_view way_on(state::StateError::Way way) {

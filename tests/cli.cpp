@@ -48,13 +48,28 @@ TEST_CASE("Every command has help with examples") {
         CHECK_THAT(help.out, ContainsSubstring("Examples:\n  evictlab " + command));
     }
     CHECK_THAT(shell("evictlab --version").out, ContainsSubstring("evictlab 1."));
+    CHECK(shell("evictlab -V").out == shell("evictlab --version").out);
+}
+
+TEST_CASE("evictlab help COMMAND is the command's own help") {
+    CHECK(shell("evictlab help").out == shell("evictlab --help").out);
+    for (const std::string command : {"bench", "plugins describe", "formula check"}) {
+        const Outcome help = shell("evictlab help " + command);
+        INFO(command);
+        CHECK(help.code == 0);
+        CHECK(help.out == shell("evictlab " + command + " --help").out);
+    }
+    check_wrong_use("evictlab help banch", "unknown command 'banch'; did you mean 'bench'?");
 }
 
 TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab", "Usage: evictlab COMMAND");
-    check_wrong_use("evictlab banch", "unknown command 'banch'");
+    check_wrong_use("evictlab banch", "unknown command 'banch'; did you mean 'bench'? There are: bench, evolve,");
+    check_wrong_use("evictlab zebra", "unknown command 'zebra'; there are: bench, evolve,");
     check_wrong_use("evictlab bench", "no suite given: add --suite NAME with one of micro, full");
-    check_wrong_use("evictlab bench --suite nano", "known suites: micro, full");
+    check_wrong_use("evictlab bench --suite nano", "unknown suite 'nano'; there are: micro, full");
+    check_wrong_use("evictlab bench --suite mikro", "unknown suite 'mikro'; did you mean 'micro'? There are: micro,");
+    check_wrong_use("evictlab bench --suite micro --scorers cumulative_attn", "did you mean '=cumulative_attn'?");
     check_wrong_use("evictlab bench --suite micro --nonsense", "nonsense");
     check_wrong_use("evictlab bench --suite micro extra", "takes no arguments other than options");
     check_wrong_use("evictlab bench --suite micro --layers four", "--layers is 'four', but must be a whole number");

@@ -171,6 +171,17 @@ TEST_CASE("an unknown name is answered with what there is and what was probably 
     CHECK(refusal_of("knorm:window=3") == "scorer 'knorm' has no parameter 'window'; there is no parameter");
 }
 
+TEST_CASE("a column or formula without its '=' is told of the '='") {
+    for (const std::string formula : {"cumulative_attn", "window_attn:64", "recent_attn - 0.1*key_norm",
+                                      "max(recent_attn, 0.5)", "rank:key_norm"}) {
+        INFO(formula);
+        CHECK(refusal_of(formula) ==
+              "unknown scorer '" + formula + "'; it is a formula: did you mean '=" + formula + "'?");
+    }
+    CHECK_THAT(refusal_of("adakv(recent_attn)"), ContainsSubstring("did you mean '=recent_attn'?"));
+    CHECK_THAT(refusal_of("42"), ContainsSubstring("unknown scorer '42'") && !ContainsSubstring("formula: did"));
+}
+
 TEST_CASE("a value out of range is answered with the range") {
     CHECK(refusal_of("streaming_llm:sinks=-1") ==
           "scorer 'streaming_llm': sinks=-1 is refused: sinks must be a whole number from 0 to 1024 (default 4)");

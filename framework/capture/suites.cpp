@@ -8,6 +8,7 @@
 
 #include "base/json/json.hpp"
 #include "base/option_error.hpp"
+#include "base/text/suggestion.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/suite/generated_suites.hpp"
 
@@ -31,8 +32,8 @@ Suite make_suite(std::string_view name, const SuiteOptions& options) {
     if (name == "micro") return make_micro(options);
     if (name == "full") return make_full(options);
     if (const auto folder = find_captured_suite(name)) return open_captured_suite(*folder, options);
-    throw UsageError(fmt::format("unknown suite '{}'; known suites: {}, and any folder with a suite.json", name,
-                                 fmt::join(suite_names(), ", ")));
+    throw UsageError(fmt::format("unknown suite '{}'{}, and any folder with a suite.json", name,
+                                 text::what_there_is(name, suite_names(), "suite")));
 }
 
 namespace {

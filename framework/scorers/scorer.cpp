@@ -6,9 +6,9 @@
 
 #include <charconv>
 
+#include "base/text/suggestion.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/scorers/published.hpp"
-#include "framework/scorers/suggestion.hpp"
 
 namespace evictlab {
 
@@ -81,8 +81,8 @@ std::shared_ptr<const Plugin> rule_with_preset(const std::shared_ptr<const Plugi
         if (rule->preset(name)) return rule;
         for (const auto& preset : rule->presets()) names.push_back(preset.name);
     }
-    throw UsageError(
-        fmt::format("scorer '{}' has no preset '{}'{}", plugin->id(), name, what_there_is(name, names, "preset")));
+    throw UsageError(fmt::format("scorer '{}' has no preset '{}'{}", plugin->id(), name,
+                                 text::what_there_is(name, names, "preset")));
 }
 
 double parse_value(const Plugin& plugin, const Parameter& parameter, std::string_view text) {
@@ -102,7 +102,7 @@ void assign(const Plugin& plugin, const ScorerName::Assignment& assignment, std:
     const auto at = std::ranges::find(parameters, key, &Parameter::key);
     if (at == parameters.end())
         throw UsageError(fmt::format("scorer '{}' has no parameter '{}'{}", plugin.id(), key,
-                                     what_there_is(key, keys_of(parameters), "parameter")));
+                                     text::what_there_is(key, keys_of(parameters), "parameter")));
     values[static_cast<std::size_t>(at - parameters.begin())] = parse_value(plugin, *at, *value);
 }
 
@@ -116,11 +116,23 @@ Scorer from_formula_file(const std::string& text) {
     }
 }
 
-[[noreturn]] void refuse_unknown(std::string_view id, const PluginHost& host) {
+/// Whether a name is a formula without its '=': `cumulative_attn`, `window_attn:64`.
+bool is_expression(std::string_view text) {
+    try {
+        return !formula::parse(text).columns().empty();
+    } catch (const UsageError&) {
+        return false;
+    }
+}
+
+[[noreturn]] void refuse_unknown(const ScorerName& name, const PluginHost& host) {
+    const std::string& id = name.id;
+    if (const std::string typed = name.text(); is_expression(typed))
+        throw UsageError(fmt::format("unknown scorer '{0}'; it is a formula: did you mean '={0}'?", typed));
     std::vector<std::string> ids;
     for (const auto& plugin : host.plugins()) ids.push_back(plugin->id());
     std::string message =
-        fmt::format("unknown scorer '{}'{}", id, what_there_is(id, ids, "scorer in the plugin folders"));
+        fmt::format("unknown scorer '{}'{}", id, text::what_there_is(id, ids, "scorer in the plugin folders"));
     for (const auto& problem : host.problems())
         if (fs::path(problem.plugin).stem() == id) message += fmt::format(" ({})", problem.what());
     throw UsageError(message + "; or give a .so or .formula file, or =EXPRESSION");
@@ -134,7 +146,7 @@ struct Rule {
 
 Rule make_rule(ScorerName name, PluginHost& host) {
     auto plugin = name.is_library() ? host.load(fs::path(name.id)) : host.find(name.id);
-    if (!plugin) refuse_unknown(name.id, host);
+    if (!plugin) refuse_unknown(name, host);
     if (name.preset) plugin = rule_with_preset(plugin, *name.preset);
     auto values = name.preset ? plugin->preset(*name.preset)->values : plugin->default_values();
     for (const auto& assignment : name.assignments) assign(*plugin, assignment, values);

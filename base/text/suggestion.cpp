@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "framework/scorers/suggestion.hpp"
+#include "base/text/suggestion.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-namespace evictlab {
+namespace evictlab::text {
 
 namespace {
 
@@ -40,4 +40,4 @@ std::string what_there_is(std::string_view typed, std::span<const std::string> n
     return fmt::format("; there are: {}", fmt::join(names, ", "));
 }
 
-} // namespace evictlab
+} // namespace evictlab::text

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace evictlab {
+namespace evictlab::text {
 
 /// "; did you mean 'h2o'? There are: h2o, knorm", without the question where nothing is close, or "; there is no
 /// preset" where there is nothing at all (`kind`: what the names are, in the singular).
 std::string what_there_is(std::string_view typed, std::span<const std::string> names, std::string_view kind);
 
-} // namespace evictlab
+} // namespace evictlab::text
