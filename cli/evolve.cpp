@@ -1,13 +1,9 @@
 // evictlab evolve: searches for better formulas, and goes on where it stopped.
 // SPDX-License-Identifier: MIT
-#include <boost/algorithm/string/replace.hpp>
 #include <fmt/format.h>
 #include <tbb/global_control.h>
 
-#include <algorithm>
-
 #include "base/input/stop.hpp"
-#include "base/option_error.hpp"
 #include "base/text/quoting.hpp"
 #include "cli/external.hpp"
 #include "cli/interrupt.hpp"
@@ -23,11 +19,11 @@
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
+#include "evolution/start.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
-#include "framework/scorers/published.hpp"
 #include "report/bench_table.hpp"
 #include "report/run_text.hpp"
 
@@ -75,23 +71,6 @@ po::options_description evolve_options() {
     add_run_options(options);
     add_plugin_options(options, IsolatedByDefault::all);
     return options;
-}
-
-/// The formula to start from; a name is that of a scorer whose plugin has a formula, on which the run then relies.
-formula::Formula start_formula(const std::string& start, PluginHost& host,
-                               std::map<std::string, std::string>& plugins) {
-    if (const auto twin = formula_twin(start, host)) {
-        const std::string id = parse_scorer_name(start).id;
-        if (const auto plugin = host.find(id)) plugins[id] = plugin->file_sha256();
-        return formula::parse(*twin);
-    }
-    if (start.ends_with(".formula")) return make_scorer(start, host).formula();
-    try {
-        return formula::parse(start.starts_with('=') ? start.substr(1) : start);
-    } catch (const formula::ParseError& wrong) {
-        throw OptionError("start", fmt::format("'{}' is neither a scorer with a formula ({}) nor a formula: {}", start,
-                                               fmt::join(scorers_with_twins(host), ", "), wrong.what()));
-    }
 }
 
 /// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
@@ -160,7 +139,7 @@ void read_start(const po::variables_map& values, PluginHost& host, evolution::Ru
     }
     setup.config.tunes = false;
     if (starts) setup.config.start = values["start"].as<std::string>();
-    setup.config.start_formula = start_formula(setup.config.start, host, setup.identity.plugins);
+    setup.config.start_formula = evolution::start_formula(setup.config.start, host, setup.identity.plugins);
 }
 
 /// What was typed takes the place of what the setup has.
@@ -175,26 +154,11 @@ void read_setup(const po::variables_map& values, const evolution::SearchSuites& 
     setup.identity.build = version;
 }
 
-/// Where a search on real attention begins: at the champion of the last one. A suite without output projections has the
-/// values' own norms.
-std::string start_on(const evolution::SearchSuites& captured, const PluginHost& host) {
-    const std::string champion = "evolved@real";
-    const auto twin = formula_twin(champion, host);
-    if (!twin)
-        throw UsageError(fmt::format("no plugin has the formula of {}, where a search on real attention begins: give "
-                                     "another with --start, or see `evictlab plugins`",
-                                     champion));
-    std::string start = *twin;
-    if (std::ranges::count(captured.columns(), "rank:wov_norm") == 0)
-        boost::replace_all(start, "rank:wov_norm", "rank:value_norm");
-    return start;
-}
-
 evolution::RunSetup new_setup(const po::variables_map& values, const evolution::SearchSuites& search,
                               PluginHost& host) {
     evolution::RunSetup setup;
     setup.config = evolution::usual_config(search.relative(), values.contains("tune"));
-    if (search.suites.size() == 1 && search.relative()) setup.config.start = start_on(search, host);
+    if (search.suites.size() == 1 && search.relative()) setup.config.start = evolution::usual_start(search, host);
     read_setup(values, search, host, setup);
     setup.identity.command = command_text(values, setup.config);
     return setup;
