@@ -173,6 +173,30 @@ TEST_CASE("R-KV's redundancy of keys") {
     }
 }
 
+TEST_CASE("CAKE's score follows from the columns of its window, though not its budgets of layers") {
+    struct Cake {
+        const char* press;
+        std::size_t window;
+        double gamma;
+    };
+    for (const Cake& cake : {Cake{"cake", 32, 200}, Cake{"cake_w8t", 8, 5}})
+        for (const std::size_t index : layers) {
+            INFO(cake.press << ", layer " << index);
+            const MethodsLayer& layer = methods_layer(index);
+            const std::size_t n = layer.tokens, m = n - cake.window;
+            const auto mean = column(layer, fmt::format("window_attn:{}", cake.window));
+            const auto variance = column(layer, fmt::format("window_var:{}", cake.window));
+            std::vector<double> scores;
+            for (std::size_t head = 0; head < layer.kv_heads; ++head)
+                for (std::size_t i = 0; i < m; ++i) {
+                    scores.push_back(0);
+                    for (std::size_t j = i < 2 ? 0 : i - 2; j < std::min(m, i + 3); ++j)
+                        scores.back() += (mean[head * n + j] + cake.gamma * variance[head * n + j]) / 5;
+                }
+            CHECK(worst_difference(scores, layer.scores.at(cake.press)) < 1e-4);
+        }
+}
+
 TEST_CASE("DefensiveKV pins as many cells as the authors' program, whose count may be negative") {
     const auto& cells = later_methods_kept().at("defensivekv_cells_at_maximum");
     for (const auto& [budget, by_layer] : cells.items())

@@ -25,7 +25,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
 
 ATTENTION = ("cumulative_attn", "window_attn:16")
-TURNING = ("expected_attn", "replayed_attn:16")
+TURNING = ("expected_attn", "replayed_attn:16", "capacity", "key_leverage")
 COLUMNS = (*ATTENTION, *TURNING, "wov_norm", "key_norm")
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}  # of the largest value
 PRESSES: dict[str, Callable[[str], Any]] = {

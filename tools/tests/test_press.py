@@ -41,8 +41,13 @@ PRESSES: dict[str, Callable[[float], Any]] = {
     "criticalkv@kvpress(expected_attention@kvpress:use_vnorm=false)": lambda c: kvpress.CriticalKVPress(
         kvpress.ExpectedAttentionPress(c, use_vnorm=False)
     ),
+    "cur@kvpress": kvpress.CURPress,
+    "non_causal_attn@kvpress": kvpress.NonCausalAttnPress,
+    "cap@kvpress": kvpress.CapPress,
+    "egchunkkv@kvpress(keydiff@kvpress)": lambda c: kvpress.EntropyGatedChunkKVPress(kvpress.KeyDiffPress(c)),
 }
-REQUIRED = list(PRESSES)[:4]
+REQUIRED = [*list(PRESSES)[:4], "cur@kvpress", "non_causal_attn@kvpress", "cap@kvpress"]
+REQUIRED += ["egchunkkv@kvpress(keydiff@kvpress)"]
 
 Sets = list[list[set[int]]]  # [layer][H_kv]
 
