@@ -9,6 +9,8 @@
 #include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/plugin/scaffold.hpp"
+#include "framework/scorers/scorer.hpp"
+#include "framework/scorers/scorer_class.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::cli {
@@ -37,13 +39,32 @@ std::string joined(const Range& range, Text text) {
 /// With a star where it is a published method.
 std::string marked_name(const Preset& preset) { return preset.name + (preset.published() ? "*" : ""); }
 
+using Rule = std::shared_ptr<const Plugin>;
+
+ScorerClass class_with(const Rule& rule, std::vector<double> values) {
+    return class_of(Scorer::from_plugin(rule->id(), rule, std::move(values)));
+}
+
+/// What its presets read, or by its defaults if it has none.
+std::string reads_of(const Rule& rule) {
+    std::vector<std::string> reads;
+    for (const Preset& preset : rule->presets())
+        if (const std::string text = class_with(rule, preset.values).reads(); std::ranges::count(reads, text) == 0)
+            reads.push_back(text);
+    if (reads.empty()) reads.push_back(class_with(rule, rule->default_values()).reads());
+    std::string text = rule->wrapper() ? "as its base" : "";
+    for (const std::string& each : reads)
+        if (!rule->wrapper() || each != ScorerClass{}.reads()) text += (text.empty() ? "" : ", ") + each;
+    return text;
+}
+
 void list(const PluginHost& host) {
     report::Table table(
-        {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"columns"}, {"from"}});
+        {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"reads"}, {"columns"}, {"from"}});
     for (const auto& plugin : host.plugins())
         for (const auto& rule : plugin->rules())
             table.add({rule->id(), rule->version(), joined(rule->presets(), marked_name),
-                       joined(rule->parameters(), [](const Parameter& p) { return p.key; }),
+                       joined(rule->parameters(), [](const Parameter& p) { return p.key; }), reads_of(rule),
                        joined(rule->column_patterns(), [](const std::string& name) { return name; }),
                        rule->file().string()});
     print(table.text());
@@ -136,10 +157,22 @@ std::string standing_of(const Preset& preset) {
     return standing.empty() ? "" : fmt::format("  ({})", standing);
 }
 
-void describe(const Plugin& plugin) {
+std::string class_text(const Rule& rule, const ScorerClass& scorer_class) {
+    if (!rule->wrapper()) return in_words(scorer_class);
+    std::string text = "its base's";
+    if (scorer_class.budgets() != ScorerClass{}.budgets())
+        text += fmt::format(", with {} budgets", scorer_class.budgets());
+    if (scorer_class.reads() != ScorerClass{}.reads()) text += fmt::format("; reads {} besides", scorer_class.reads());
+    return text;
+}
+
+void describe(const Rule& rule) {
+    const Plugin& plugin = *rule;
     say("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
     if (!plugin.reference().empty()) say("reference   {}\n", plugin.reference());
     say("flags       {}\n", flags_of(plugin));
+    const ScorerClass usual = class_with(rule, plugin.default_values());
+    say("class       {}\n", class_text(rule, usual));
     if (!plugin.formula().empty()) say("formula     {}\n", plugin.formula());
     say("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
@@ -150,6 +183,8 @@ void describe(const Plugin& plugin) {
         for (std::size_t i = 0; i < preset.values.size(); ++i)
             values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
         say("preset      {}: {} {}{}\n", preset.name, preset.help, values, standing_of(preset));
+        if (const ScorerClass of_preset = class_with(rule, preset.values); of_preset != usual)
+            say("  class     {}\n", class_text(rule, of_preset));
         if (!preset.bases.empty()) say("  over      {}\n", preset.bases);
         if (!preset.formula.empty()) say("  formula   {}\n", preset.formula);
     }
@@ -198,7 +233,7 @@ int run(const std::vector<std::string>& arguments) {
         plugin->place());
     for (const auto& rule : plugin->rules()) {
         say("\n");
-        describe(*rule);
+        describe(rule);
     }
     return exit_ok;
 }

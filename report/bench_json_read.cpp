@@ -12,6 +12,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -49,7 +50,7 @@ public:
     ScorecardRow read(const JsonField& field) const {
         check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
                                         : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
-                                               "continuation_kept", "uneven_budgets"});
+                                               "continuation_kept", "uneven_budgets", "class"});
         ScorecardRow row;
         row.scorer = read_name(field.member("scorer"));
         row.kind = read_kind(field.member("kind"));
@@ -66,6 +67,7 @@ public:
         if (const auto late = field.optional_member("continuation_kept"))
             row.continuation_kept = read_shares(*late, most_of_continuation);
         if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
+        if (const auto scorer_class = field.optional_member("class")) row.scorer_class = read_class(*scorer_class);
         return row;
     }
 

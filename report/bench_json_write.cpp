@@ -8,6 +8,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -39,6 +40,7 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     Json json{{"scorer", row.scorer}, {"kind", to_string(row.kind)}};
     if (!row.formula.empty()) json["formula"] = row.formula;
     if (row.uneven_budgets) json["uneven_budgets"] = true;
+    if (row.scorer_class) json["class"] = to_json(*row.scorer_class);
     json["splits"] = splits_to_json(row.splits, bench.retentions, options);
     for (std::size_t m = 0; m < row.more_splits.size(); ++m)
         json["measures"][bench.more_measures.at(m)] = splits_to_json(row.more_splits[m], bench.retentions, options);

@@ -11,6 +11,7 @@
 #include "report/cells.hpp"
 #include "report/footnotes.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -32,9 +33,10 @@ bool any_uneven(const Bench& bench) {
 std::string budgets(const ScorecardRow& row) { return has_uneven_budgets(row) ? "head or layer" : "uniform"; }
 
 Table terminal_table(const Bench& bench) {
-    const bool uneven = any_uneven(bench);
+    const bool uneven = any_uneven(bench), classes = any_class(bench.rows);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
     if (uneven) columns.push_back({"budgets", CellKind::text});
+    if (classes) columns.push_back({"reads", CellKind::text});
     const Split judging = judging_split(bench.traces);
     std::vector<Split> others = splits_best_first(bench);
     std::erase_if(others, [&](Split split) {
@@ -52,6 +54,7 @@ Table terminal_table(const Bench& bench) {
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
+        if (classes) cells.push_back(reads_text(*row));
         cells.push_back(figure(test_average(*row)));
         for (const double error : judging_errors(*row).by_retention) cells.push_back(figure(error));
         for (const Split split : others) cells.push_back(figure(of_split(*row, split).average));
@@ -71,10 +74,11 @@ struct Wording {
 /// Every figure: the primary measure's, the others', the retentions really used.
 Table whole_table(const Bench& bench, const Wording& words) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
-    const bool uneven = any_uneven(bench);
+    const bool uneven = any_uneven(bench), classes = any_class(bench.rows);
     const bool used = std::ranges::any_of(bench.rows, [](const auto& row) { return !retention_used(row).empty(); });
     const std::vector<Split> splits = splits_best_first(bench);
     if (uneven) columns.push_back({"budgets", CellKind::text});
+    if (classes) columns.push_back({"reads", CellKind::text});
     for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
         for (const Split split : splits) {
             const std::string measure = m == 0 ? "" : bench.more_measures[m - 1];
@@ -92,6 +96,7 @@ Table whole_table(const Bench& bench, const Wording& words) {
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
         if (uneven) cells.push_back(budgets(*row));
+        if (classes) cells.push_back(reads_text(*row));
         for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
             for (const Split split : splits) {
                 cells.push_back(words.number(of_measure(*row, m, split).average));

@@ -14,6 +14,7 @@
 #include "report/footnotes.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 
@@ -46,11 +47,11 @@ bool shows_other_model(const LeaderboardTable& table) {
            !table.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
 }
 
-std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool used) {
-    std::vector<TableColumn> columns{{"rank", CellKind::number},
-                                     {"scorer", CellKind::code},
-                                     {measure_of(table, 0), CellKind::number},
-                                     {"against best published", CellKind::number}};
+std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool classes, bool used) {
+    std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
+    if (classes) columns.push_back({"reads", CellKind::text});
+    columns.push_back({measure_of(table, 0), CellKind::number});
+    columns.push_back({"against best published", CellKind::number});
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
         columns.push_back({"gap closed: " + measure_of(table, m), CellKind::number});
     for (const auto& verdict : table.verdicts) columns.push_back({"KL, " + verdict.model, CellKind::number});
@@ -68,12 +69,13 @@ std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool used) {
 }
 
 Table row_table(const LeaderboardTable& table, const RowGroup& group) {
-    const bool used = any_differs(table, group);
-    Table out(row_columns(table, used));
+    const bool classes = any_class(group.rows), used = any_differs(table, group);
+    Table out(row_columns(table, classes, used));
     for (const auto& row : group.rows) {
-        std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer,
-                                       estimate_text(row.test),
-                                       row.difference ? estimate_text(*row.difference, 4, true) : "n/a"};
+        std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
+        if (classes) cells.push_back(reads_text(row.scorecard));
+        cells.push_back(estimate_text(row.test));
+        cells.push_back(row.difference ? estimate_text(*row.difference, 4, true) : "n/a");
         if (row.scorecard.scorer == group.best_published) cells.back() = "best published";
         if (row.win) cells.back() += " win";
         for (const auto& gap : row.gap_closed) cells.push_back(percent(gap.average, 1));
@@ -190,6 +192,7 @@ std::string legend(const LeaderboardTable& table) {
             fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
                         "asked.",
                         same_retention);
+    if (any_class(table.uniform.rows) || any_class(table.uneven.rows)) text += ' ' + std::string(reads_note);
     if (any_overshoots(table))
         text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
                 "yardstick.";

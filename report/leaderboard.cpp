@@ -15,6 +15,7 @@
 #include "report/footnotes.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -202,9 +203,11 @@ std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput>
         table.no_claims = table.no_claims || left_out.nothing_left;
     }
     for (auto& table : tables) {
-        for (auto& row : table.uniform.rows)
+        for (auto& row : table.uniform.rows) {
             row.published = row.scorecard.kind == RowKind::plugin &&
                             is_published(row.scorecard.scorer, protocol_info(table.protocol).rules, plugins);
+            if (!row.scorecard.scorer_class) row.scorecard.scorer_class = class_of_row(row.scorecard, plugins);
+        }
         compare_rows(table);
         table.near_ranks = near_ranks_of(table);
     }

@@ -6,6 +6,7 @@
 #include "report/footnotes.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/verdict_text.hpp"
 
 namespace evictlab::report {
@@ -60,6 +61,7 @@ Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
     Json json{{"rank", row.rank ? Json(*row.rank) : Json(nullptr)},
               {"scorer", row.scorecard.scorer},
               {"kind", to_string(row.scorecard.kind)}};
+    if (row.scorecard.scorer_class) json["class"] = to_json(*row.scorecard.scorer_class);
     json["splits"] = splits_to_json(table, row.scorecard, 0);
     if (table.captured)
         add_captured(json, table, row);

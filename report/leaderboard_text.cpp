@@ -12,6 +12,7 @@
 #include "report/captured_text.hpp"
 #include "report/cells.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/run_text.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
@@ -35,9 +36,11 @@ std::vector<Figure> figures(const LeaderboardTable& table, Detail detail) {
 }
 
 Table row_table(const LeaderboardTable& table, Detail detail) {
-    std::vector<TableColumn> columns{{"rank", CellKind::number},        {"scorer", CellKind::code},
-                                     {"kind", CellKind::text},          {"test", CellKind::number},
-                                     {"over hybrid", CellKind::number}, {"gap closed", CellKind::number}};
+    const bool classes = any_class(table.uniform.rows);
+    std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
+    if (classes) columns.push_back({"reads", CellKind::text});
+    for (const char* figure_title : {"test", "over hybrid", "gap closed"})
+        columns.push_back({figure_title, CellKind::number});
     const auto shown = figures(table, detail);
     for (const auto& [split, retention] : shown) {
         std::string title(to_string(split));
@@ -50,10 +53,12 @@ Table row_table(const LeaderboardTable& table, Detail detail) {
     }
     Table out(std::move(columns));
     for (const auto& row : table.uniform.rows) {
-        std::vector<std::string> cells{
-            rank_text(row.scorecard, row.rank),         row.scorecard.scorer,
-            std::string(to_string(row.scorecard.kind)), figure(test_average(row.scorecard)),
-            percent(row.improvement_over_hybrid, 2),    percent(row.gap_closed.at(0).average, 2)};
+        std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer,
+                                       std::string(to_string(row.scorecard.kind))};
+        if (classes) cells.push_back(reads_text(row.scorecard));
+        cells.push_back(figure(test_average(row.scorecard)));
+        cells.push_back(percent(row.improvement_over_hybrid, 2));
+        cells.push_back(percent(row.gap_closed.at(0).average, 2));
         for (const auto& [split, retention] : shown) {
             const auto& errors = of_split(row.scorecard, split);
             cells.push_back(figure(retention ? errors.by_retention[*retention] : errors.average));
@@ -74,7 +79,7 @@ std::string legend(const LeaderboardTable& table) {
                            text::markdown_code(table.uniform.best_published));
     return "Mean share of attention lost (lower is better); a split without a retention is the mean over all of them. "
            "\"over hybrid\": error saved on the test split against `hybrid`. " +
-           best;
+           best + (any_class(table.uniform.rows) ? " " + std::string(reads_note) : "");
 }
 
 std::string run_line(const LeaderboardTable::Run& run) {

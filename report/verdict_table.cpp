@@ -9,6 +9,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -17,12 +18,13 @@ namespace {
 using Values = std::vector<double>;
 
 /// Of a row without a bench: what its name tells.
-ScorecardRow nameless_row(const Verdict::Row& row) {
+ScorecardRow nameless_row(const Verdict::Row& row, const PluginHost& plugins) {
     ScorecardRow made;
     made.scorer = row.scorer;
     if (is_bound(row.scorer)) made.kind = RowKind::bound;
     if (parse_scorer_name(row.scorer).is_formula()) made.kind = RowKind::formula;
     made.uneven_budgets = row.uneven_budgets;
+    made.scorer_class = class_of_row(made, plugins);
     return made;
 }
 
@@ -149,7 +151,7 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
         rows.emplace_back(row, documents, verdict.retentions.size());
         const ScorecardRow* known = find_row(row.scorer);
         VerdictTableRow& shown = table.rows.emplace_back();
-        shown.scorecard = known ? *known : nameless_row(row);
+        shown.scorecard = known ? *known : nameless_row(row, plugins);
         shown.published = shown.scorecard.kind == RowKind::plugin &&
                           is_published(row.scorer, protocol_info(verdict.protocol).rules, plugins);
         shown.figures = rows.back().figures();

@@ -11,6 +11,7 @@
 #include "report/cells.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -34,9 +35,10 @@ bool any_uneven(const VerdictTable& table) {
 
 /// "geometric / arithmetic" and the ratio of geometric means, at each retention and over all.
 Table row_table(const VerdictTable& table) {
-    const bool uneven = any_uneven(table);
+    const bool uneven = any_uneven(table), classes = any_class(table.rows);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
     if (uneven) columns.push_back({"budgets", CellKind::text});
+    if (classes) columns.push_back({"reads", CellKind::text});
     for (std::size_t f = 0; f <= table.retentions.size(); ++f) {
         columns.push_back({"KL " + figure_name(table, f), CellKind::number});
         columns.push_back({"ratio " + figure_name(table, f), CellKind::number});
@@ -45,6 +47,7 @@ Table row_table(const VerdictTable& table) {
     for (const auto& row : table.rows) {
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
         if (uneven) cells.push_back(has_uneven_budgets(row.scorecard) ? "head or layer" : "uniform");
+        if (classes) cells.push_back(reads_text(row.scorecard));
         for (std::size_t f = 0; f < row.figures.size(); ++f) {
             cells.push_back(
                 fmt::format("{} / {}", figure(row.figures[f].geometric), figure(row.figures[f].arithmetic)));
@@ -156,6 +159,7 @@ Json verdict_to_json(const VerdictTable& table) {
                                                        {"scorer", row.scorecard.scorer},
                                                        {"figures", figures_to_json(table, row.figures)}});
         if (has_uneven_budgets(row.scorecard)) written["uneven_budgets"] = true;
+        if (row.scorecard.scorer_class) written["class"] = to_json(*row.scorecard.scorer_class);
         if (!row.retention_used.empty()) written["retention_used"] = row.retention_used;
         for (std::size_t k = 0; k < row.kinds.size(); ++k)
             written["kinds"][table.kinds[k].name] = figures_to_json(table, row.kinds[k]);

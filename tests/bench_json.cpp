@@ -187,6 +187,31 @@ TEST_CASE("a captured suite's result reads back to the same bits") {
     CHECK(to_json(back) == to_json(bench));
 }
 
+TEST_CASE("a row's class is written, read back and refused where it contradicts itself") {
+    Bench bench = captured();
+    CHECK_FALSE(to_json(bench)["rows"][0].contains("class"));
+    bench.rows[0].scorer_class = ScorerClass{.attention = 64, .head_budgets = true};
+    const Json json = to_json(bench);
+    CHECK(
+        json["rows"][0]["class"].dump() ==
+        R"({"reads":"q64","query_aware":true,"fused_attention":true,"passes":1,"calibrated":false,"budgets":"head"})");
+    CHECK(bench_from_json(json, "x").rows[0].scorer_class == bench.rows[0].scorer_class);
+    bench.rows[0].scorer_class = ScorerClass{.tensors = true, .layer_budgets = true, .passes = 2, .calibrated = true};
+    CHECK(to_json(bench)["rows"][0]["class"]["query_aware"].is_null());
+    CHECK(bench_from_json(to_json(bench), "x").rows[0].scorer_class == bench.rows[0].scorer_class);
+
+    CHECK(refusal("/rows/0/class/reads", "everything", bench) ==
+          "bench.json: rows[0].class.reads: expected what a scorer reads, as \"kv\", \"q64\", \"all q\" or \"all "
+          "attn\", found \"everything\"");
+    CHECK_THAT(refusal("/rows/0/class/reads", "q8", bench),
+               ContainsSubstring("rows[0].class.query_aware: expected true, as \"reads\" is \"q8\""));
+    CHECK_THAT(refusal("/rows/0/class/fused_attention", false, bench),
+               ContainsSubstring("rows[0].class.fused_attention: expected true"));
+    CHECK_THAT(refusal("/rows/0/class/passes", 0, bench), ContainsSubstring("expected 1 or 2, found 0"));
+    CHECK_THAT(refusal("/rows/0/class/budgets", "none", bench), ContainsSubstring("rows[0].class.budgets"));
+    CHECK_THAT(refusal("/rows/0/class/calibrated", 1, bench), ContainsSubstring("rows[0].class.calibrated"));
+}
+
 TEST_CASE("a result of the first schema still reads, as one of attention loss") {
     const Bench back = bench_from_json(first_schema(), "old.json");
     CHECK(back.measure == "attention_loss");
@@ -217,8 +242,8 @@ TEST_CASE("a malformed result of a captured suite is refused with the field") {
           "bench.json: rows[0].retention_used.test.0.10: expected a number from 0 to 1.000000001, found 1.5");
     CHECK(refused("/rows/0/uneven_budgets", 1) ==
           "bench.json: rows[0].uneven_budgets: expected true or false, found 1");
-    CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"rescore\" or \"prefill\" "
-                                                            "or \"decode\", found \"rescore\\n!id > FILE\\n#\"");
+    CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"prefill\" or \"decode\" "
+                                                            "or \"rescore\", found \"rescore\\n!id > FILE\\n#\"");
     CHECK(refused("/suite/patterns", "$(id)") ==
           "bench.json: suite.patterns: expected a whole number up to 18446744073709551615, found \"$(id)\"");
     CHECK(refused("/suite/sliding_layers", "yes") ==
@@ -372,6 +397,19 @@ TEST_CASE("a table is aligned, best first, the oracle as a bound") {
                                              "bound  oracle        bound    0.1875  0.1250  0.2500  0.1500  0.1500\n"
                                              "    1  =recent_attn  formula  0.3750  0.2500  0.5000  0.4500  0.5000\n"
                                              "    2  h2o@seed      plugin   0.6250  0.5000  0.7500  0.3167  0.6000\n");
+}
+
+TEST_CASE("tables say what a scorer reads where results say it") {
+    Bench bench = sample();
+    bench.rows[0].scorer_class = ScorerClass{.attention = all_history};
+    bench.rows[1].scorer_class = ScorerClass{.attention = 33};
+    CHECK_THAT(render(bench, Format::table), ContainsSubstring(" rank  scorer        kind     reads       test") &&
+                                                 ContainsSubstring("    2  h2o@seed      plugin   all attn  0.6250") &&
+                                                 ContainsSubstring("bound  oracle        bound              0.1875"));
+    CHECK_THAT(render(bench, Format::markdown), ContainsSubstring("| rank | scorer | kind | reads | test |") &&
+                                                    ContainsSubstring("| 1 | `=recent_attn` | formula | q33 |"));
+    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("rank,scorer,kind,reads,test_avg,") &&
+                                               ContainsSubstring("\n2,h2o@seed,plugin,all attn,"));
 }
 
 TEST_CASE("CSV has every figure in full and quotes what needs it") {

@@ -110,7 +110,7 @@ TEST_CASE("a row that keeps more than asked has no rank and is no yardstick") {
     CHECK(find(table.uniform, "=mine").rank == 1);
     CHECK(find(table.uniform, "=mine").gap_closed[0].average.value() == Approx(0.7)); // from 0.3 to 0.1
     const std::string text = to_markdown(std::vector{table});
-    CHECK_THAT(text, ContainsSubstring("| overshoots | `lagkv@paper` | 0.0000 "));
+    CHECK_THAT(text, ContainsSubstring("| overshoots | `lagkv@paper` | kv | 0.0000 "));
     CHECK_THAT(text, ContainsSubstring("keep over 5 % more than asked"));
     CHECK_THAT(render(bench, Format::table), ContainsSubstring("overshoots  lagkv@paper"));
 }
@@ -166,11 +166,11 @@ TEST_CASE("Markdown shows both measures, intervals, budgets, kinds of documents 
     const std::string text = to_markdown(std::vector{table_of(made_bench_with_budgets())});
     CHECK_THAT(text, ContainsSubstring("### Suite `smollm2`, protocol `prefill`\n"));
     CHECK_THAT(text, ContainsSubstring("a scorer sees the prompt alone, once, at its end"));
-    CHECK_THAT(text,
-               ContainsSubstring("| rank | scorer | output error | against best published | gap closed: output error "
-                                 "| gap closed: attention loss | output error 0.10 | output error 0.50 | attention "
-                                 "loss 0.10 | attention loss 0.50 |\n"));
-    CHECK_THAT(text, ContainsSubstring("\n| 1 | `=mine` | 0.1200 ["));
+    CHECK_THAT(text, ContainsSubstring(
+                         "| rank | scorer | reads | output error | against best published | gap closed: output error "
+                         "| gap closed: attention loss | output error 0.10 | output error 0.50 | attention "
+                         "loss 0.10 | attention loss 0.50 |\n"));
+    CHECK_THAT(text, ContainsSubstring("\n| 1 | `=mine` |  | 0.1200 ["));
     CHECK_THAT(text, ContainsSubstring("] win | +40.0 % | -60.0 % | 0.1600 | 0.0800 | 0.1800 | 0.0900 |\n"));
     CHECK_THAT(text, ContainsSubstring("| best published | +0.0 % |"));
     CHECK_THAT(text, ContainsSubstring("With head or layer budgets"));
@@ -184,15 +184,32 @@ TEST_CASE("Markdown shows both measures, intervals, budgets, kinds of documents 
     CHECK_THAT(brief, !ContainsSubstring("evictlab bench"));
 }
 
+TEST_CASE("a row's class is the result's own, or follows from its plugin or formula where these are known") {
+    Bench bench = made_bench_with_budgets();
+    bench.rows[2].formula = "window_attn:8 + expected_attn";
+    bench.rows[1].scorer_class = ScorerClass{.attention = 7}; // another version's, whose figures these are
+    const auto table = table_of(bench);
+    const std::string text = to_markdown(std::vector{table});
+    for (const char* row :
+         {"| 2 | `snapkv@kvpress` | q64 |", "| 3 | `tova@kvpress` | q7 |", "| 1 | `=mine` | q8 + all q |",
+          "| 1 | `adakv(snapkv@kvpress)` | q64 |", "| 2 | `my_budgets` |  |", "| bound | `oracle` |  |"})
+        CHECK_THAT(text, ContainsSubstring(row));
+    CHECK_THAT(text, ContainsSubstring("\"reads\": kv, nothing of queries"));
+    const Json json = to_json(std::vector{table})["suites"][0];
+    CHECK(json["rows"][2]["class"]["query_aware"] == true);
+    CHECK(json["rows_with_uneven_budgets"][1]["class"]["budgets"] == "head");
+    CHECK_FALSE(json["rows_with_uneven_budgets"][2].contains("class"));
+}
+
 TEST_CASE("a suite without output projections has attention loss alone, and no empty second table") {
     Bench bench = made_bench({made_row("snapkv@kvpress", 0.2, 0), made_row("evolved", 0.15, 0)});
     bench.measure = "attention_loss";
     bench.more_measures.clear();
     for (auto& row : bench.rows) row.more_splits.clear();
     const std::string text = to_markdown(std::vector{table_of(bench)});
-    CHECK_THAT(text,
-               ContainsSubstring("| rank | scorer | attention loss | against best published | gap closed: attention "
-                                 "loss | attention loss 0.10 | attention loss 0.50 |\n"));
+    CHECK_THAT(text, ContainsSubstring(
+                         "| rank | scorer | reads | attention loss | against best published | gap closed: attention "
+                         "loss | attention loss 0.10 | attention loss 0.50 |\n"));
     CHECK_THAT(text, !ContainsSubstring("utput error"));
     CHECK_THAT(text, !ContainsSubstring("head or layer budgets"));
 }

@@ -99,6 +99,8 @@ TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothin
     CHECK(scorers_of(bench) == std::set<std::string>{"h2o@seed", "streaming_llm:window=32", "random@seed", "oracle"});
     CHECK(bench.at("suite").at("name") == "micro");
     CHECK(bench.at("retentions") == Json{0.25, 0.5, 0.75});
+    CHECK(bench.at("rows").at(0).at("class").at("reads") == "all attn");
+    CHECK(bench.at("rows").at(1).at("class").at("query_aware") == false);
     const Json& test = bench.at("rows").at(0).at("splits").at("test");
     CHECK(test.at("avg").get<double>() ==
           Approx((test.at("0.25").get<double>() + test.at("0.50").get<double>() + test.at("0.75").get<double>()) / 3));
@@ -140,6 +142,11 @@ TEST_CASE("plugins are listed and described, by the search path of the environme
                            "random", "hybrid", "hybrid_start", "evolved"})
         CHECK_THAT(list.out, ContainsSubstring(id));
     CHECK_THAT(shell("evictlab plugins describe h2o").out, ContainsSubstring("window"));
+    CHECK_THAT(shell("evictlab plugins describe snapkv").out,
+               ContainsSubstring("class       query-aware, one pass") &&
+                   ContainsSubstring("reads the attention of the last 32 queries"));
+    CHECK_THAT(shell("evictlab plugins describe adakv").out,
+               ContainsSubstring("class       its base's, with head budgets\n"));
     const TemporaryFolder folder;
     put(folder / "text.so", "text");
     const Outcome from_environment =

@@ -236,6 +236,7 @@ private:
             card.kind = bound ? RowKind::bound : scorers_[row].is_formula() ? RowKind::formula : RowKind::plugin;
             if (card.kind == RowKind::formula) card.formula = formula::print(scorers_[row].formula());
             card.uneven_budgets = protocol_->uneven(row);
+            if (!bound) card.scorer_class = class_of(scorers_[row]);
             card.more_splits.resize(measures.size() - 1);
             for (const Split split : all_splits) {
                 const auto s = static_cast<std::size_t>(split);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/scorers/scorer.hpp"
+#include "framework/scorers/scorer_class.hpp"
 #include "framework/suite/suite.hpp"
 
 namespace evictlab {
@@ -42,6 +43,7 @@ struct ScorecardRow {
     BySplit<std::vector<double>> continuation_kept{};
     /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
     bool uneven_budgets = false;
+    std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where a result does not say
 };
 
 /// A trace as a report shows it.

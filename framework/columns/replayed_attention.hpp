@@ -18,11 +18,12 @@ struct ReplayRule {
 /// Of n tokens seen, query i of the `count` chosen ones, oldest first, is turned by RoPE from its own position to n +
 /// i; its softmax is over the cached tokens that it sees there. The mean over the chosen queries and the group's heads;
 /// a query that is beyond the sliding window of them all gives 0.
-class ReplayedAttention final : public Copyable<ReplayedAttention> {
+class ReplayedAttention final : public Copyable<ReplayedAttention>, public QueryReader {
 public:
     ReplayedAttention(ReplayRule rule, std::size_t tokens) : rule_(rule), values_(padded(tokens)) {}
     void update(const RowContext& row) override; ///< row.tensors is not null
     const double* values() override { return values_.data(); }
+    std::size_t latest_queries() const override { return rule_.window; }
 
 private:
     void add(const RowContext& row, std::size_t head, const AlignedFloats& keys);

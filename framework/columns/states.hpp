@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "framework/columns/arguments.hpp"
 #include "framework/columns/column.hpp"
+#include "framework/columns/query_reader.hpp"
 
 namespace evictlab::columns {
 
@@ -92,9 +93,10 @@ private:
 };
 
 /// Computed by a rule, rule(row, out), from the queries, keys and values of a head whenever a row comes: `out` is
-/// [row.tokens] and 0; row.tensors is not null.
+/// [row.tokens] and 0; row.tensors is not null. A rule that reads the latest queries alone says how many, by its own
+/// latest_queries().
 template <class Rule>
-class TensorRule final : public Copyable<TensorRule<Rule>> {
+class TensorRule final : public Copyable<TensorRule<Rule>>, public QueryReader {
 public:
     TensorRule(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {}
     void update(const RowContext& row) override {
@@ -102,6 +104,12 @@ public:
         rule_(row, values_.data());
     }
     const double* values() override { return values_.data(); }
+    std::size_t latest_queries() const override {
+        if constexpr (requires { rule_.latest_queries(); })
+            return rule_.latest_queries();
+        else
+            return all_history;
+    }
 
 private:
     Rule rule_;

@@ -8,6 +8,7 @@
 
 #include "base/text/suggestion.hpp"
 #include "framework/plugin/descriptor.hpp"
+#include "framework/scorers/known_scorer.hpp"
 #include "framework/scorers/published.hpp"
 
 namespace evictlab {
@@ -144,8 +145,9 @@ struct Rule {
     std::vector<double> values;
 };
 
-Rule make_rule(ScorerName name, PluginHost& host) {
-    auto plugin = name.is_library() ? host.load(fs::path(name.id)) : host.find(name.id);
+/// `files`: the same host where libraries and formula files may be opened, else null.
+Rule make_rule(ScorerName name, const PluginHost& host, PluginHost* files) {
+    auto plugin = files && name.is_library() ? files->load(fs::path(name.id)) : host.find(name.id);
     if (!plugin) refuse_unknown(name, host);
     if (name.preset) plugin = rule_with_preset(plugin, *name.preset);
     auto values = name.preset ? plugin->preset(*name.preset)->values : plugin->default_values();
@@ -160,14 +162,14 @@ std::string example_base(const Plugin& wrapper) {
     return "SCORER";
 }
 
-Scorer make_named(const ScorerName& name, PluginHost& host) {
+Scorer make_named(const ScorerName& name, const PluginHost& host, PluginHost* files) {
     if (name.too_deep)
         throw UsageError(fmt::format("more than {} wrappers around each other in a scorer's name", most_wrappers));
     if (name.expression) return Scorer::from_formula(name.text(), formula::parse(*name.expression));
-    if (!name.formula_file.empty()) return from_formula_file(name.formula_file);
+    if (files && !name.formula_file.empty()) return from_formula_file(name.formula_file);
     if (name.text().empty()) throw UsageError("a scorer's name is empty");
 
-    Rule rule = make_rule(name, host);
+    Rule rule = make_rule(name, host, files);
     if (!name.base) {
         if (rule.plugin->wrapper())
             throw UsageError(
@@ -179,11 +181,19 @@ Scorer make_named(const ScorerName& name, PluginHost& host) {
     if (!rule.plugin->wrapper())
         throw UsageError(fmt::format("scorer '{}' wraps no other: write it without the parentheses", rule.label));
     return Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
-                                make_named(*name.base, host));
+                                make_named(*name.base, host, files));
 }
 
 } // namespace
 
-Scorer make_scorer(std::string_view text, PluginHost& host) { return make_named(parse_scorer_name(text), host); }
+Scorer make_scorer(std::string_view text, PluginHost& host) { return make_named(parse_scorer_name(text), host, &host); }
+
+std::optional<Scorer> known_scorer(std::string_view label, const PluginHost& host) {
+    try {
+        return make_named(parse_scorer_name(label), host, nullptr);
+    } catch (const UsageError&) {
+        return std::nullopt;
+    }
+}
 
 } // namespace evictlab

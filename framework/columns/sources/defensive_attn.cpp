@@ -15,6 +15,8 @@ namespace {
 struct Defensive {
     std::size_t window = 32, kernel = 5;
 
+    std::size_t latest_queries() const { return window; }
+
     void operator()(const RowContext& row, double* out) const {
         const HeadTensors& t = *row.tensors;
         LatestQueries queries(row, window);

@@ -14,6 +14,8 @@ namespace {
 struct GroupMaximum {
     std::size_t window = 8, kernel = 1;
 
+    std::size_t latest_queries() const { return window; }
+
     void operator()(const RowContext& row, double* out) const {
         const HeadTensors& t = *row.tensors;
         LatestQueries queries(row, window);

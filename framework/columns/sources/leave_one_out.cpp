@@ -23,6 +23,8 @@ std::size_t read(std::string_view text) {
 struct LeaveOneOut {
     std::size_t window;
 
+    std::size_t latest_queries() const { return window; }
+
     void operator()(const RowContext& row, double* out) const {
         const HeadTensors& t = *row.tensors;
         const LatestQueries queries(row, window);
