@@ -31,11 +31,11 @@ bool any_class(const auto& rows) {
 /// The cell of that column; "" where the class is not known.
 inline std::string reads_text(const ScorecardRow& row) { return row.scorer_class ? row.scorer_class->reads() : ""; }
 
-/// What the column says, for the legend of a leaderboard.
-inline constexpr std::string_view reads_note = "\"reads\": kv, nothing of queries; q64, the attention of the last 64 "
-                                               "queries; all q, all queries by themselves; all "
-                                               "attn, the attention of all queries, which fused attention kernels do "
-                                               "not give; qkv, queries, keys and values by the "
-                                               "plugin's own code. What reads attention is query-aware.";
+/// What the column says, for a legend below the table.
+inline constexpr std::string_view reads_note =
+    "\"reads\": kv, nothing of queries; q64, the attention of the last 64; all q, all queries by themselves; all attn, "
+    "the attention of all, which fused kernels do not give; qkv, what a plugin's own code takes of them. With "
+    "attention "
+    "a row is query-aware.";
 
 } // namespace evictlab::report

@@ -10,6 +10,7 @@
 #include "report/cells.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
+#include "report/row_class.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 
@@ -53,12 +54,15 @@ std::string cell(const VerdictTable& table, const VerdictTableRow& row, std::siz
 } // namespace
 
 std::string verdict_headline(const VerdictTable& table) {
+    const bool classes = any_class(table.rows);
     std::vector<TableColumn> columns{{"scorer", CellKind::code}};
+    if (classes) columns.push_back({"reads", CellKind::text});
     for (const double retention : table.retentions)
         columns.push_back({"KL at " + retention_key(retention), CellKind::number});
     Table out(std::move(columns));
     for (const VerdictTableRow* row : headline_rows(table)) {
         std::vector<std::string> cells{row->scorecard.scorer};
+        if (classes) cells.push_back(reads_text(row->scorecard));
         for (std::size_t f = 1; f <= table.retentions.size(); ++f) cells.push_back(cell(table, *row, f));
         out.add(std::move(cells));
     }
@@ -66,9 +70,9 @@ std::string verdict_headline(const VerdictTable& table) {
         "{}\nKL divergence of the next-token distribution of {} from its run without eviction, geometric mean over {}, "
         "in nats a token; lower is better. In brackets the ratio to the best published row at that retention, with "
         "its 95 % interval over documents; \"win\" where that lies below 1. Rows with uniform budgets; `oracle` is a "
-        "bound.{}\n",
-        out.markdown(), text::markdown_code(table.model), document_count(table.documents),
-        table.left_out.empty() ? "" : " " + left_out_note(table.left_out, table.no_claims));
+        "bound.{}{}{}\n",
+        out.markdown(), text::markdown_code(table.model), document_count(table.documents), classes ? " " : "",
+        classes ? reads_note : "", table.left_out.empty() ? "" : " " + left_out_note(table.left_out, table.no_claims));
 }
 
 } // namespace evictlab::report

@@ -107,6 +107,7 @@ std::string legend(const VerdictTable& table) {
         "counts the same, and after the stroke the arithmetic mean, which documents with a failed lookup rule. {} {}\n",
         document_count(table.documents), best_note(table),
         uncertainty_note(table.documents, "the ratio's interval lies below 1, for rows with uniform budgets"));
+    if (any_class(table.rows)) text += fmt::format("\n{}\n", reads_note);
     if (!table.left_out.empty()) text += "\n" + left_out_note(table.left_out, table.no_claims) + "\n";
     return text;
 }

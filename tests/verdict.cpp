@@ -183,6 +183,7 @@ TEST_CASE("a verdict may stand alone, with the figures that it has in a leaderbo
     CHECK_THAT(text, ContainsSubstring("### Suite `smollm2`, protocol `prefill`"));
     CHECK_THAT(text, ContainsSubstring("| 1 | `=mine` |"));
     CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | uniform | q64 |")); // of the plugins
+    CHECK_THAT(text, ContainsSubstring("\"reads\": kv, nothing of queries"));
     CHECK(find(table, "snapkv@kvpress").scorecard.scorer_class ==
           find(beside, "snapkv@kvpress").scorecard.scorer_class);
     CHECK_THAT(text, !ContainsSubstring("output error"));
@@ -197,9 +198,9 @@ TEST_CASE("a headline has the bound, the best row of one's own, the best publish
         json["rows"].push_back(row(scorer, kl));
     const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
     const std::string text = to_markdown(leaderboard_of({}, verdicts), Detail::headline);
-    CHECK_THAT(text, ContainsSubstring("| scorer | KL at 0.10 | KL at 0.50 |"));
-    CHECK_THAT(text, ContainsSubstring("| `=mine` | 0.1782 (0.50 [0.50, 0.50]) win |"));
-    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | 0.3564 (1) |"));
+    CHECK_THAT(text, ContainsSubstring("| scorer | reads | KL at 0.10 | KL at 0.50 |"));
+    CHECK_THAT(text, ContainsSubstring("| `=mine` |  | 0.1782 (0.50 [0.50, 0.50]) win |"));
+    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | q64 | 0.3564 (1) |"));
     for (const std::string shown : {"`oracle`", "`tova@kvpress`", "`h2o@paper`", "`random`", "6 documents"})
         CHECK_THAT(text, ContainsSubstring(shown));
     for (const std::string left_out : {"`=worse`", "`knorm@kvpress`", "adakv"})
