@@ -15,6 +15,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
+#include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
 
 namespace evictlab::cli {
@@ -140,7 +141,8 @@ int run(const std::vector<std::string>& arguments) {
         options.progress = [&bar](double done, double total) { bar.update(done / total); };
         bench = run_bench(suite, scorers, options);
     }
-    const std::string text = report::render(bench, format, report::BenchJsonOptions{values->contains("by-trace")});
+    std::string text = report::render(bench, format, report::BenchJsonOptions{values->contains("by-trace")});
+    if (format == report::Format::table) text += "\n" + report::bench_notes(bench, host);
     if (values->contains("output"))
         write_file((*values)["output"].as<std::string>(), text);
     else

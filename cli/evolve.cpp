@@ -24,7 +24,7 @@
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
-#include "report/bench_table.hpp"
+#include "report/bench_notes.hpp"
 #include "report/run_text.hpp"
 
 namespace evictlab::cli {
@@ -93,6 +93,7 @@ void print_outcome(const evolution::SearchSuites& search, const evolution::RunRe
         if (suite.size(split) > 0)
             say("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
                 bench.rows[0].splits[static_cast<std::size_t>(split)].average);
+    print(report::figures_note(bench));
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
         say("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
             verdict->valid->average);

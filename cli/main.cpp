@@ -46,7 +46,7 @@ const cli::Command& command_named(const std::string& name) {
 
 /// `evictlab help COMMAND...` as `evictlab COMMAND... --help`.
 int help(std::vector<std::string> about) {
-    if (about.empty() || about.front() == "help") {
+    if (about.empty() || about.front() == "help" || about.front().starts_with('-')) {
         print_help(std::cout);
         return cli::exit_ok;
     }

@@ -8,6 +8,7 @@
 
 #include "base/text/quoting.hpp"
 #include "report/bench_json.hpp"
+#include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
 #include "report/comparison.hpp"
@@ -168,11 +169,9 @@ std::string legend(const LeaderboardTable& table) {
     const auto shown = [&](const std::string& measure) {
         return table.measure == measure || std::ranges::count(table.more_measures, measure) > 0;
     };
-    if (shown("output_error"))
-        text += " Output error: squared change of the attention block's output over the output's square.";
-    if (shown("attention_loss")) text += " Attention loss: share of the attention that lies on evicted tokens.";
-    if (shown("predicted_kl"))
-        text += " Predicted KL: the KL divergence that the changes of all layers' outputs foretell to second order.";
+    if (shown("output_error")) text += fmt::format(" Output error: {}.", measure_meaning("output_error"));
+    if (shown("attention_loss")) text += fmt::format(" Attention loss: {}.", measure_meaning("attention_loss"));
+    if (shown("predicted_kl")) text += fmt::format(" Predicted KL: the {}.", measure_meaning("predicted_kl"));
     if (shows_other_model(table))
         text += fmt::format(" \"other model\": the mean over {} of the split {}, which does not rank.",
                             document_count(table.traces[static_cast<std::size_t>(Split::test_other_model)].size()),
@@ -205,6 +204,7 @@ std::string legend(const LeaderboardTable& table) {
         text += fmt::format("\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the "
                             "share of what keeping all tokens alike would hold): {}.",
                             frozen);
+    if (const std::string bare = bare_names_text(table.bare, text::markdown_code); !bare.empty()) text += "\n\n" + bare;
     return text + "\n";
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/text/quoting.hpp"
+#include "framework/damage/measure.hpp"
 #include "report/bench_json.hpp"
 
 namespace evictlab::report {
@@ -15,6 +16,14 @@ std::string measure_title(std::string_view measure) {
     std::string title(measure);
     std::replace(title.begin(), title.end(), '_', ' ');
     return title;
+}
+
+std::string_view measure_meaning(std::string_view measure) {
+    if (measure == to_string(Measure::output_error))
+        return "squared change of the attention block's output over the output's square";
+    if (measure == to_string(Measure::predicted_kl))
+        return "KL divergence that the changes of all layers' outputs foretell to second order";
+    return "share of the attention that lies on evicted tokens";
 }
 
 std::string percent(const std::optional<double>& share, int decimals) {

@@ -11,6 +11,8 @@ namespace evictlab::report {
 
 /// "output error" for output_error.
 std::string measure_title(std::string_view measure);
+/// What it is, in words that could follow "is the": "share of the attention that lies on evicted tokens".
+std::string_view measure_meaning(std::string_view measure);
 /// "+12.3 %", or "n/a".
 std::string percent(const std::optional<double>& share, int decimals);
 /// "0.0413", and where it has an interval "0.0413 [0.0350, 0.0490]". Differences have their sign.

@@ -175,6 +175,19 @@ void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& inpu
     table.verdicts.push_back(summarise(input.verdict, input.file, find_row, plugins));
 }
 
+std::vector<BareName> bare_names_of(const LeaderboardTable& table, const PluginHost& plugins) {
+    std::vector<BareName> all;
+    const ProtocolInfo* protocol = find_protocol(table.protocol);
+    if (!protocol || protocol->rules == ScorerRules::seed) return all;
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows) {
+            if (row.scorecard.kind != RowKind::plugin) continue;
+            for (BareName& name : bare_names(row.scorecard.scorer, plugins))
+                if (std::ranges::find(all, name) == all.end()) all.push_back(std::move(name));
+        }
+    return all;
+}
+
 std::string near_ranks_of(const LeaderboardTable& table) {
     Bench merged;
     merged.storage = table.storage;
@@ -184,7 +197,33 @@ std::string near_ranks_of(const LeaderboardTable& table) {
     return near_ranks(merged);
 }
 
+void add_bench(std::vector<LeaderboardTable>& tables, LeaderboardInput input) {
+    LeftOut left_out = leave_out(input.bench);
+    LeaderboardTable& table = table_of(tables, input.bench);
+    merge(table, input);
+    if (table.left_out.empty()) table.left_out = std::move(left_out.documents);
+    table.no_claims = table.no_claims || left_out.nothing_left;
+}
+
+void compare(LeaderboardTable& table, const PluginHost& plugins) {
+    for (auto& row : table.uniform.rows) {
+        row.published = row.scorecard.kind == RowKind::plugin &&
+                        is_published(row.scorecard.scorer, protocol_info(table.protocol).rules, plugins);
+        if (!row.scorecard.scorer_class) row.scorecard.scorer_class = class_of_row(row.scorecard, plugins);
+    }
+    compare_rows(table);
+    table.near_ranks = near_ranks_of(table);
+    table.bare = bare_names_of(table, plugins);
+}
+
 } // namespace
+
+LeaderboardTable compared(const Bench& bench, const PluginHost& plugins) {
+    std::vector<LeaderboardTable> tables;
+    add_bench(tables, {"", bench, std::nullopt});
+    compare(tables.front(), plugins);
+    return std::move(tables.front());
+}
 
 std::string champion_label(const evolution::RunSummary& run) {
     if (run.champion.genome.parameters()) return run.champion.genome.text();
@@ -196,21 +235,9 @@ std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput>
     std::vector<LeaderboardTable> tables;
     for (LeaderboardInput input : inputs) {
         check(input);
-        LeftOut left_out = leave_out(input.bench);
-        LeaderboardTable& table = table_of(tables, input.bench);
-        merge(table, input);
-        if (table.left_out.empty()) table.left_out = std::move(left_out.documents);
-        table.no_claims = table.no_claims || left_out.nothing_left;
+        add_bench(tables, std::move(input));
     }
-    for (auto& table : tables) {
-        for (auto& row : table.uniform.rows) {
-            row.published = row.scorecard.kind == RowKind::plugin &&
-                            is_published(row.scorecard.scorer, protocol_info(table.protocol).rules, plugins);
-            if (!row.scorecard.scorer_class) row.scorecard.scorer_class = class_of_row(row.scorecard, plugins);
-        }
-        compare_rows(table);
-        table.near_ranks = near_ranks_of(table);
-    }
+    for (auto& table : tables) compare(table, plugins);
     for (const auto& verdict : verdicts) add_verdict(tables, verdict, inputs.empty(), plugins);
     return tables;
 }

@@ -11,6 +11,7 @@
 #include "evolution/candidate.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/plugin/host.hpp"
+#include "framework/scorers/published.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -79,6 +80,7 @@ struct LeaderboardTable {
     std::vector<Run> runs;
     std::vector<VerdictTable> verdicts;
     std::vector<PluginError> failures; ///< scorers that have no row in some input
+    std::vector<BareName> bare;        ///< in the rows' names, without repetition; where published rules are compared
 };
 
 /// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the
@@ -88,6 +90,9 @@ struct LeaderboardTable {
 /// different figures in two inputs (naming both files); a verdict of a suite, protocol or document that no input has.
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
                                                std::span<const VerdictInput> verdicts, const PluginHost& plugins);
+
+/// The table of one bench by itself, whatever rows it has or lacks: what a leaderboard would say of it.
+LeaderboardTable compared(const Bench& bench, const PluginHost& plugins);
 
 /// `evictlab evolve ...` that repeats a run.
 std::string run_command(const evolution::RunSummary& run);

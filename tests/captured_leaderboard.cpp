@@ -1,5 +1,6 @@
 // Leaderboards of captured suites from hand-made results: groups, gaps by measure, intervals, wins, kinds, commands.
 // SPDX-License-Identifier: MIT
+#include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
 #include "report/leaderboard.hpp"
 #include "report/leaderboard_text.hpp"
@@ -267,6 +268,68 @@ TEST_CASE("a terminal's table and CSV show every measure and whose budgets are u
     CHECK_THAT(csv, ContainsSubstring(",attention_loss_test_avg,attention_loss_test_0.10,"));
     CHECK_THAT(csv, ContainsSubstring(",retention_used_test_0.10,retention_used_test_0.50,formula\n"));
     CHECK_THAT(csv, ContainsSubstring(",0.0875,0.51,\n"));
+}
+
+TEST_CASE("what stands below a terminal's table says how sure its figures are") {
+    const PluginHost plugins;
+    const Bench bench = made_bench_with_budgets();
+    const std::string sure = bench_notes(bench, plugins);
+    CHECK_THAT(sure, ContainsSubstring("Documents: 6 test, 6 valid, 6 train.\n"));
+    CHECK_THAT(sure, ContainsSubstring("output_error: squared change of the attention block's output over the output's "
+                                       "square, a ratio, without unit; lower is better.\n"));
+    CHECK_THAT(sure, ContainsSubstring("Means over layers and judged queries, then documents;"));
+    CHECK_THAT(sure,
+               ContainsSubstring("output error against snapkv@kvpress, the best published row: difference and its "
+                                 "paired 95 % interval over 6 documents:\n  =mine: -0.0300 [-0.0") &&
+                   ContainsSubstring("], lower\n  tova@kvpress: +0.0750 [") && ContainsSubstring("], higher\n"));
+    CHECK_THAT(sure, ContainsSubstring("against adakv(snapkv@kvpress), the best published row of those with head or "
+                                       "layer budgets") &&
+                         !ContainsSubstring("random") && !ContainsSubstring("too few"));
+    for (const std::size_t count : {std::size_t{5}, std::size_t{1}}) {
+        const std::string few = bench_notes(with_documents(bench, count), plugins);
+        CHECK_THAT(few, ContainsSubstring(count == 1 ? "\n1 document: too few to tell rows apart.\n"
+                                                     : "\n5 documents: too few to tell rows apart.\n"));
+        CHECK_THAT(few, !ContainsSubstring("interval"));
+    }
+}
+
+TEST_CASE("documents that the model cannot do are in no comparison below a terminal's table") {
+    const PluginHost plugins;
+    Bench bench = made_bench_with_budgets();
+    bench.traces[2][3].left_out = "the model answers 1 of 6 lookups without eviction";
+    CHECK_THAT(
+        bench_notes(bench, plugins),
+        ContainsSubstring("\n1 of the 6 documents that rank, which the model cannot do by itself: in the table, in "
+                          "no comparison.\n"
+                          "5 documents: too few to tell rows apart.\n"));
+    for (TraceLabel& document : bench.traces[2]) document.left_out = "nothing is answered";
+    CHECK_THAT(bench_notes(bench, plugins),
+               ContainsSubstring("figures on them carry no claim") && !ContainsSubstring("interval"));
+}
+
+TEST_CASE("rows that disagree are not told apart, and without a published one nothing is compared") {
+    const PluginHost plugins;
+    Bench bench = made_bench_with_budgets();
+    bench.rows[2].splits[2].by_trace = bench.rows[0].splits[2].by_trace;
+    bench.rows[2].splits[2].by_trace[3] = {0.05, 0.05};
+    bench.rows[2].splits[2].by_trace[0] = {0.12, 0.09};
+    CHECK_THAT(bench_notes(bench, plugins), ContainsSubstring("], not told apart\n"));
+    CHECK_THAT(bench_notes(made_bench({made_row("=mine", 0.1, 0.1, RowKind::formula)}), plugins),
+               ContainsSubstring("No published method is among the rows to compare them with.\n"));
+}
+
+TEST_CASE("a bare name that runs the seed's rule is told of what is published") {
+    const PluginHost plugins;
+    Bench bench = made_bench({made_row("snapkv", 0.2, 0.2), made_row("adakv(snapkv:window=16)", 0.3, 0.2),
+                              made_row("knorm", 0.3, 0.3), made_row("h2o@seed", 0.3, 0.3)});
+    const std::string text = bench_notes(bench, plugins);
+    CHECK_THAT(text, ContainsSubstring("snapkv is the seed's rule; the published ones are snapkv@kvpress and "
+                                       "snapkv@paper. snapkv:window=16 is the seed's rule;") &&
+                         !ContainsSubstring("knorm is") && !ContainsSubstring("h2o@seed is"));
+    CHECK_THAT(to_markdown(std::vector{table_of(bench)}),
+               ContainsSubstring("`snapkv` is the seed's rule; the published ones are `snapkv@kvpress` and "));
+    bench.protocol = "rescore"; // where the seed's rules are compared
+    CHECK_THAT(bench_notes(bench, plugins), !ContainsSubstring("seed's rule"));
 }
 
 } // namespace evictlab::report

@@ -52,7 +52,8 @@ TEST_CASE("Every command has help with examples") {
 }
 
 TEST_CASE("evictlab help COMMAND is the command's own help") {
-    CHECK(shell("evictlab help").out == shell("evictlab --help").out);
+    for (const char* itself : {"evictlab help", "evictlab help help", "evictlab help --help"})
+        CHECK(shell(itself).out == shell("evictlab --help").out);
     for (const std::string command : {"bench", "plugins describe", "formula check"}) {
         const Outcome help = shell("evictlab help " + command);
         INFO(command);
@@ -106,6 +107,20 @@ TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothin
           Approx((test.at("0.25").get<double>() + test.at("0.50").get<double>() + test.at("0.75").get<double>()) / 3));
     CHECK(shell("evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --format json --threads 1")
               .out == outcome.out);
+}
+
+TEST_CASE("a terminal's table says of how many patterns or documents it is, and what a bare name ran") {
+    const Outcome table = shell("evictlab bench --suite micro --scorers h2o --patterns 2");
+    CHECK_THAT(table.out, ContainsSubstring("\nPatterns: 2 test, 2 valid, 2 train.\nattention_loss: share of the "
+                                            "attention that lies on evicted tokens, from 0 to 1; lower is better.\n") &&
+                              !ContainsSubstring("h2o is"));
+    CHECK_THAT(shell("evictlab bench --suite micro --scorers h2o --patterns 2 --format csv").out,
+               !ContainsSubstring("lower is better"));
+    const Outcome real = shell("evictlab bench --suite smollm2 --scorers snapkv --patterns 1 --retention 0.25");
+    CHECK_THAT(real.out, ContainsSubstring("\nDocuments: 1 test, 1 valid, 1 train.\n") &&
+                             ContainsSubstring("too few to tell rows apart.\n") &&
+                             ContainsSubstring("snapkv is the seed's rule; the published ones are snapkv@kvpress and "
+                                               "snapkv@paper.\n"));
 }
 
 TEST_CASE("bench measures other sizes, seeds and retentions, and a formula by file") {
@@ -176,7 +191,8 @@ TEST_CASE("A run is started, not started twice, resumed, and reported with every
     const Outcome first = shell(small + "--generations 2", where);
     INFO(first.err);
     REQUIRE(first.code == 0);
-    CHECK_THAT(first.out, ContainsSubstring("champion") && ContainsSubstring("test error"));
+    CHECK_THAT(first.out, ContainsSubstring("champion") && ContainsSubstring("test error") &&
+                              ContainsSubstring("from 0 to 1; lower is better."));
     const std::string saved = bytes_of(folder / "run.json");
 
     const Outcome again = shell(small + "--generations 3", where);

@@ -30,6 +30,18 @@ PluginHost host_with(const std::string& folder) {
 
 } // namespace
 
+TEST_CASE("a bare name is one whose plugin publishes other rules than its defaults") {
+    using Bare = std::vector<BareName>;
+    CHECK(bare_names("h2o", host()) == Bare{{"h2o", true, {"h2o@paper"}}});
+    CHECK(bare_names("adakv(snapkv:window=16)", host()) ==
+          Bare{{"snapkv:window=16", true, {"snapkv@kvpress", "snapkv@paper"}}});
+    for (const char* name : {"h2o@seed", "h2o@paper", "keydiff", "knorm", "random", "evolved", "adakv(snapkv@kvpress)",
+                             "=recent_attn", "mine.formula", "nobody", ""}) {
+        INFO(name);
+        CHECK(bare_names(name, host()).empty());
+    }
+}
+
 TEST_CASE("published methods are presets that say so, wrapped or not, with nothing changed by hand") {
     for (const char* name :
          {"keydiff@kvpress", "keydiff", "lagkv@kvpress", "lagkv@paper", "expected_attention@kvpress",

@@ -92,6 +92,23 @@ bool is_published(std::string_view name, ScorerRules rules, const PluginHost& ho
     return rules == ScorerRules::seed ? as_in_the_seed(parsed, host) : as_published(parsed, host);
 }
 
+std::vector<BareName> bare_names(std::string_view name, const PluginHost& host) {
+    std::vector<BareName> bare;
+    const ScorerName parsed = parse_scorer_name(name);
+    for (const ScorerName* each = &parsed; each; each = each->base.get()) {
+        const Rule rule = each->preset ? nullptr : host.find(each->id);
+        if (!rule) continue;
+        const Preset* defaults = preset_of(*each, *rule);
+        if (defaults && defaults->published()) continue;
+        BareName found{each->without_base(), std::ranges::any_of(rule->presets(), &Preset::simplified), {}};
+        for (const Rule& other : rule->rules())
+            for (const Preset& preset : other->presets())
+                if (preset.published()) found.published.push_back(fmt::format("{}@{}", each->id, preset.name));
+        if (!found.published.empty()) bare.push_back(std::move(found));
+    }
+    return bare;
+}
+
 std::optional<std::string> formula_twin(std::string_view name, const PluginHost& host) {
     const ScorerName parsed = parse_scorer_name(name);
     const Rule rule = rule_of(parsed, host);

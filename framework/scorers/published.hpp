@@ -26,6 +26,17 @@ enum class ScorerRules : std::uint8_t {
 /// host is not published.
 bool is_published(std::string_view name, ScorerRules rules, const PluginHost& host);
 
+/// A scorer named without a preset, which runs other than what its plugin publishes.
+struct BareName {
+    std::string name;                   ///< as typed: `snapkv`, `snapkv:window=16`
+    bool of_the_seed = false;           ///< its rule is that of the original synthetic benchmark
+    std::vector<std::string> published; ///< what there is instead: `snapkv@kvpress`, `snapkv@paper`
+    bool operator==(const BareName&) const = default;
+};
+/// Those in a name: it, or the scorers inside its parentheses. None where the defaults are a published preset, and of
+/// plugins that publish nothing.
+std::vector<BareName> bare_names(std::string_view name, const PluginHost& host);
+
 /// The scorers over which `all` shows a wrapper's preset, as its plugin says; none where that is no list of names,
 /// which `evictlab check` tells of.
 std::vector<std::string> bases_of(const Preset& wrapper);

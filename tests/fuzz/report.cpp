@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/text/shown.hpp"
 #include "report/bench_json.hpp"
+#include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
@@ -129,6 +130,8 @@ void check_outputs(const std::vector<LeaderboardTable>& tables) {
 void read_as_bench(const Json& json) {
     const Bench bench = bench_from_json(json, "bench.json");
     fuzz::require(text::is_plain(render(bench, Format::table), true), "a table is plain text");
+    static const PluginHost plugins;
+    fuzz::require(text::is_plain(bench_notes(bench, plugins), true), "what stands below a table is plain text");
     check_markdown(render(bench, Format::markdown));
     check_csv(render(bench, Format::csv));
     check_json(to_json(bench));

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "report/bench_notes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/statistics/bootstrap.hpp"
+#include "base/text/shown.hpp"
+#include "framework/damage/measure.hpp"
+#include "report/bench_json.hpp"
+#include "report/cells.hpp"
+#include "report/leaderboard.hpp"
+#include "report/ranking.hpp"
+
+namespace evictlab::report {
+namespace {
+
+constexpr std::size_t compared_rows = 3;
+
+std::string in_terminal(std::string_view name) { return text::line(name); }
+
+std::string splits_line(const Bench& bench) {
+    std::string counts;
+    for (const Split split : {Split::test, Split::test_other_model, Split::valid, Split::train})
+        if (const std::size_t count = bench.traces[static_cast<std::size_t>(split)].size(); count > 0)
+            counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, to_string(split));
+    if (counts.empty()) return "";
+    return fmt::format("{}: {}.\n", is_captured(bench) ? "Documents" : "Patterns", counts);
+}
+
+std::string_view unit_of(std::string_view measure) {
+    if (measure == to_string(Measure::predicted_kl)) return "in nats a token";
+    return measure == to_string(Measure::output_error) ? "a ratio, without unit" : "from 0 to 1";
+}
+
+std::string_view within_a_document(std::string_view measure) {
+    if (measure == to_string(Measure::predicted_kl)) return "judged queries";
+    return measure == to_string(Measure::output_error) ? "layers and judged queries"
+                                                       : "layers, heads and judged queries";
+}
+
+std::string too_few_line(std::size_t documents) {
+    if (documents == 0 || documents >= documents_for_a_claim) return "";
+    return fmt::format("{}: too few to tell rows apart.\n", document_count(documents));
+}
+
+/// What the documents that judge allow to say.
+std::string claims_line(const std::vector<TraceLabel>& documents) {
+    const auto left_out = static_cast<std::size_t>(
+        std::ranges::count_if(documents, [](const TraceLabel& label) { return !label.left_out.empty(); }));
+    if (left_out == 0) return too_few_line(documents.size());
+    if (left_out == documents.size())
+        return "The model can do none of the documents that rank by itself: figures on them carry no claim.\n";
+    return fmt::format("{} of the {} that rank, which the model cannot do by itself: in the table, in no comparison.\n",
+                       left_out, document_count(documents.size())) +
+           too_few_line(documents.size() - left_out);
+}
+
+std::string_view in_words(const Interval& interval) {
+    if (interval.below(0)) return "lower";
+    return interval.above(0) ? "higher" : "not told apart";
+}
+
+/// The best ranked rows of a group, random aside, by what they differ from its best published row.
+std::string against_best(const LeaderboardTable& table, const RowGroup& group, std::string_view budgets) {
+    std::string lines;
+    std::size_t shown = 0;
+    for (const LeaderboardRow& row : group.rows) {
+        const std::string& name = row.scorecard.scorer;
+        if (!row.rank || name == group.best_published || is_random(row.scorecard) || !row.difference ||
+            !row.difference->interval)
+            continue;
+        if (++shown > compared_rows) break;
+        lines += fmt::format("  {}: {}, {}\n", in_terminal(name), estimate_text(*row.difference, 4, true),
+                             in_words(*row.difference->interval));
+    }
+    if (lines.empty()) return "";
+    return fmt::format("{} against {}, the best published row{}: difference and its paired 95 % interval over {}:\n{}",
+                       in_terminal(measure_title(table.measure)), in_terminal(group.best_published), budgets,
+                       document_count(judging_traces(table.traces).size()), lines);
+}
+
+std::string comparison(const LeaderboardTable& table) {
+    if (!table.captured || judging_traces(table.traces).size() < documents_for_a_claim || table.no_claims) return "";
+    if (table.uniform.best_published.empty() && table.uneven.best_published.empty())
+        return "No published method is among the rows to compare them with.\n";
+    return against_best(table, table.uniform, "") +
+           against_best(table, table.uneven, " of those with head or layer budgets");
+}
+
+} // namespace
+
+std::string figures_note(const Bench& bench) {
+    const bool captured = is_captured(bench);
+    std::string text = splits_line(bench);
+    text += fmt::format("{}: {}, {}; lower is better.\n", in_terminal(bench.measure), measure_meaning(bench.measure),
+                        unit_of(bench.measure));
+    text += fmt::format("Means over {}, then {}; where no retention is named, over the retentions too.\n",
+                        within_a_document(bench.measure), captured ? "documents" : "patterns");
+    return captured ? text + claims_line(judging_traces(bench.traces)) : text;
+}
+
+std::string bench_notes(const Bench& bench, const PluginHost& plugins) {
+    const LeaderboardTable table = compared(bench, plugins);
+    const std::string bare = bare_names_text(table.bare, in_terminal);
+    return figures_note(bench) + comparison(table) + (bare.empty() ? "" : bare + "\n");
+}
+
+std::string bare_names_text(std::span<const BareName> names,
+                            const std::function<std::string(std::string_view)>& quote) {
+    std::string text;
+    for (const BareName& bare : names) {
+        std::string published;
+        for (const std::string& name : bare.published)
+            published += fmt::format("{}{}", published.empty() ? "" : " and ", quote(name));
+        text += fmt::format("{}{} is {}; the published {} {}.", text.empty() ? "" : " ", quote(bare.name),
+                            bare.of_the_seed ? "the seed's rule" : "its plugin's own rule",
+                            bare.published.size() == 1 ? "one is" : "ones are", published);
+    }
+    return text;
+}
+
+} // namespace evictlab::report
