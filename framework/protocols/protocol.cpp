@@ -15,7 +15,7 @@ namespace evictlab {
 namespace {
 
 const auto& table() {
-    static const std::array all{describe_prefill(), describe_decode(), describe_rescore()};
+    static const std::array all{describe_rescore(), describe_prefill(), describe_decode()};
     return all;
 }
 
@@ -85,7 +85,7 @@ const ProtocolInfo& protocol_info(std::string_view name) {
 }
 
 std::string_view usual_protocol(bool captured) {
-    return std::ranges::find_if(table(), [&](const ProtocolInfo& info) { return runs(info, captured); })->name;
+    return std::ranges::find(table(), captured, &ProtocolInfo::needs_capture)->name;
 }
 
 std::string_view usual_protocol(const Suite& suite) { return usual_protocol(suite.captured()); }

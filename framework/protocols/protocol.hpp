@@ -102,7 +102,8 @@ struct ProtocolInfo {
     std::unique_ptr<Protocol> (*make)(const ProtocolSetup&) = nullptr;
 };
 
-/// All of them. Where no protocol is asked for, the first that a suite has everything for is taken.
+/// All of them. Where none is asked for, a captured suite is run by the first that needs one, others by the first that
+/// does not.
 std::span<const ProtocolInfo> protocols();
 std::span<const std::string_view> protocol_names();
 /// Null for an unknown name.
