@@ -25,7 +25,7 @@ from evictlab_tools.library import Lab
 from evictlab_tools.models import ModelSource
 from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
-from evictlab_tools.verdict.command import command, open_scorers, parse_retentions
+from evictlab_tools.verdict.command import command, open_scorers
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
@@ -39,6 +39,7 @@ from evictlab_tools.verdict.judge import (
     Masks,
     kept_count,
 )
+from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.result import Row, Verdict, to_json
 from evictlab_tools.verdict.statistics import mean, ratio, spearman
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evictlab_tools import __version__
 from evictlab_tools.binding import Library, find_library
 from evictlab_tools.errors import ToolError, run_command
 from evictlab_tools.shown import complain, say
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
         description="What options of `evictlab evolve` are worth: the same search with and without, over seeds.",
         epilog="example: evictlab-ablation --evaluations 20000 --variant '--islands 4' --variant '--tuned 0'",
     )
+    result.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     result.add_argument("--suite", default="micro", help="as for evictlab evolve (micro)")
     result.add_argument("--seeds", type=int, default=5, help="runs a variant, with the seeds 1 to N (5)")
     result.add_argument("--evaluations", type=int, default=20000, help="formulas that a run measures (20000)")

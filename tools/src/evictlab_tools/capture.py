@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
-from evictlab_tools.documents import SPLITS, Document, check_names, manifest_files, read_inputs
+from evictlab_tools.capture_options import parser
+from evictlab_tools.documents import Document, check_names, manifest_files, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.masked import ATTENTION, check_continuation
@@ -27,7 +27,7 @@ from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.shown import say
 from evictlab_tools.suite import MODEL_FILE, SuiteFolder, would_overwrite
 from evictlab_tools.tokenised import TokenisedDocument, tokenise
-from evictlab_tools.trace_file import DTYPES, TRACE_FORMAT, Array, put_tensor, serialise
+from evictlab_tools.trace_file import TRACE_FORMAT, Array, put_tensor, serialise
 from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
 
 CAPTURED_BY = f"evictlab-capture {__version__}"
@@ -220,35 +220,6 @@ def parse_layers(text: str) -> tuple[int, ...] | None:
             raise UsageError(f'--layers {text}: "{part}" is neither a layer nor a range; write all, or 0,7,12-15')
         layers.update(range(int(first), int(last or first) + 1))
     return tuple(sorted(layers))
-
-
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="evictlab-capture",
-        description="Captures what the attention of a causal model uses, as a suite of traces for evictlab.",
-        epilog="example: evictlab-capture ./SmolLM2-135M-Instruct documents.json --out suites/mine --dtype i8",
-    )
-    add = result.add_argument
-    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("inputs", nargs="+", type=Path, help="manifests of documents (.json, see docs/traces.md), or text files")
-    add("--out", type=Path, required=True, help="the suite's folder; a capture that was stopped goes on there")
-    add("--name", help="the suite's name (default: the folder's)")
-    add("--model-name", help="what the model is called in the suite (default: its folder, file or hub name)")
-    add("--licence", default="unknown", help="licence of the model's weights, for suite.json")
-    add("--revision", help="commit, branch or tag on the hub")
-    add("--layers", default="all", help="all (default), or a list such as 0,7,12-15; a manifest may say other")
-    add("--prompt", type=int, default=1024, help="tokens of the prompt (default 1024)")
-    add("--continuation", type=int, default=128, help="tokens after it, whose queries judge (default 128)")
-    add("--dtype", choices=DTYPES, default="f16", help="of q, k and v; i8 has a scale a token and head (default f16)")
-    add("--wov-l1", action="store_true", help="also hold CriticalKV's norms, which follow from v and o_proj")
-    add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
-    add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to "
-        "heads' outputs, by N draws (8 serve), for the measure predicted_kl; about doubles the size (0)")  # fmt: skip
-    add("--kind", default="text", help="kind of the plain text files (default text)")
-    add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
-    add("--text-licence", default="unknown", help="licence of the plain text files")
-    add("--threads", type=int, help="threads of torch (default: one a core)")
-    return result
 
 
 def command(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evictlab_tools import __version__
 from evictlab_tools.corpus.align import answers_of
 from evictlab_tools.corpus.catalogue import LOOKUP, Entry, debian_packages, of_second_model, select, shipped
 from evictlab_tools.corpus.extract import extract
@@ -21,7 +22,6 @@ from evictlab_tools.corpus.needles import make_needles
 from evictlab_tools.documents import MANIFEST_FORMAT
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import write_json, write_whole
-from evictlab_tools.models import open_model
 from evictlab_tools.shown import say
 from evictlab_tools.tokens import Tokenizer
 
@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         prog="evictlab-corpus", description="Writes the catalogue's documents and manifest.json for evictlab-capture."
     )
     add = result.add_argument
+    add("--version", action="version", version=f"%(prog)s {__version__}")
     add("--packages", action="store_true", help="only print which Debian packages the texts are in")
     add("--root", type=Path, help="where these packages are unpacked, each in a folder of its name")
     add("--out", type=Path, help="folder to write to")
@@ -134,6 +135,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         return
     if given.root is None or given.out is None or given.model is None:
         raise UsageError("--root, --out and --model are needed")
+    from evictlab_tools.models import open_model  # noqa: PLC0415 - slow to import
+
     entries = chosen(given)
     write_corpus(
         entries,

@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "'evictlab-propose --endpoint http://localhost:8000/v1 --model NAME'",
     )
     add = result.add_argument
+    add("--version", action="version", version=f"%(prog)s {__version__}")
     add("--endpoint", required=True, metavar="URL", help="its base, as http://localhost:8000/v1")
     add("--model", required=True, help="as the endpoint calls it")
     add("--api-key-env", default="OPENAI_API_KEY", metavar="NAME", help="environment variable with the key; without "

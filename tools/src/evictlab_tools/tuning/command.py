@@ -18,51 +18,17 @@ from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
-from evictlab_tools.propose.serve import TIMEOUT, greeting, serve
+from evictlab_tools.propose.serve import greeting, serve
 from evictlab_tools.shown import say
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
+from evictlab_tools.tuning.options import parser
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
-from evictlab_tools.verdict.command import RETENTIONS, parse_retentions
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.judge import Judge
+from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.serve import SPLITS as SEARCHED
 from evictlab_tools.verdict.statistics import ratio
-
-
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="evictlab-tune",
-        description="Tunes a formula by gradients of the model's KL divergence: its constants, how they change with "
-        "the layer, and terms that it lacks. Train documents and texts say where to go, a suite's valid documents "
-        "whether it is better there.",
-        epilog="example: evictlab-tune SmolLM2.gguf suites/smollm2 --formula start.formula --output tuned.formula",
-    )
-    add = result.add_argument
-    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("inputs", nargs="+", type=Path, help="captured suites, by folder or name; manifests of documents; text files")
-    add("--formula", help="a .formula file, or the formula itself")
-    add(
-        "--propose", action="store_true", help="instead propose steps from the champion to `evictlab evolve --proposer`"
-    )
-    add("--seconds", type=float, default=TIMEOUT - 10, help="with --propose: for reading documents, a request "
-        f"({TIMEOUT - 10:g})")  # fmt: skip
-    add("--rounds", type=int, default=1, help="each goes on from what the last found, while that is better (1)")
-    add("--grow", type=int, default=16, metavar="N", help="terms, and changes with the layer, that a round may bring "
-        "into the formula; with 0 only its constants move (16)")  # fmt: skip
-    add("--terms", type=Path, metavar="FILE", help="terms that may come in, a formula a line (default: a list of "
-        "signals, combinations of them and ranks)")  # fmt: skip
-    add("--seed", type=int, default=1, help="of the noise at the boundary (1)")
-    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
-    add("--weights", help="of the retentions (default: all alike)")
-    add("--tried", type=int, default=32, metavar="N", help="train documents that choose the length of a step (32)")
-    add("--output", "-o", type=Path, help="also write the formula to this file")
-    add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
-    add("--revision", help="commit, branch or tag on the hub")
-    add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
-    add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
-    add("--threads", type=int, help="threads (default: one a core)")
-    return result
 
 
 def _formula(given: str) -> str:

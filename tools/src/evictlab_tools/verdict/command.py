@@ -17,7 +17,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
-from evictlab_tools.documents import SPLITS, manifest_files
+from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab, Scorer
@@ -30,11 +30,11 @@ from evictlab_tools.verdict.correlate import RANDOM, correlate, correlations_to_
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
+from evictlab_tools.verdict.options import PROTOCOLS, parse_retentions, parser
 from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
-from evictlab_tools.verdict.serve import PROTOCOLS, Server
+from evictlab_tools.verdict.serve import Server
 
 MADE_BY = f"evictlab-verdict {__version__}"
-RETENTIONS = (0.10, 0.25, 0.50, 0.75)
 
 
 @dataclass
@@ -123,58 +123,6 @@ def open_scorers(lab: Lab, lists: Sequence[str]) -> dict[str, Scorer]:
     if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
         scorers[RANDOM] = lab.open(RANDOM)
     return scorers
-
-
-def parse_retentions(text: str) -> tuple[float, ...]:
-    try:
-        retentions = tuple(dict.fromkeys(float(part) for part in text.split(",")))
-    except ValueError:
-        raise UsageError(f"--retentions {text}: not numbers with commas between, as 0.1,0.25") from None
-    if not all(0 < retention <= 1 for retention in retentions):
-        raise UsageError(f"--retentions {text}: a retention is above 0 and at most 1")
-    return retentions
-
-
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="evictlab-verdict",
-        description="Measures, inside the model itself, what evicting with each scorer does to its predictions: the KL "
-        "divergence from the run without eviction and the change of the negative log-likelihood.",
-        epilog="example: evictlab-verdict SmolLM2.gguf suites/smollm2 --scorers snapkv@kvpress,knorm@kvpress "
-        "--output verdict.json",
-    )
-    add = result.add_argument
-    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add(
-        "inputs",
-        nargs="+",
-        type=Path,
-        help="a captured suite, by folder or name; or manifests of documents and text files",
-    )
-    add("--scorers", action="append", help="as for evictlab bench; random and the oracles always come with them (all)")
-    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
-    add("--split", action="append", choices=SPLITS, help="of the documents; may be repeated (test, test_other_model)")
-    add("--output", "-o", type=Path, default=Path("verdict.json"), help="the JSON (default verdict.json)")
-    add("--journal", type=Path, help="what is finished, to go on from after a stop (default OUTPUT.journal)")
-    add("--correlate", nargs="?", const="", metavar="BENCH", help="how well the offline measures predict the verdict: "
-        "against this bench JSON, or one that is made now")  # fmt: skip
-    add("--plugin-dir", action="append", type=Path, default=[], help="a folder of scorer plugins; may be repeated")
-    add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
-    add(
-        "--model-name",
-        help="what the model is called in the result (default: as the suite has it, or its folder or file)",
-    )
-    add("--revision", help="commit, branch or tag on the hub")
-    add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
-    add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
-    add("--kind", default="text", help="kind of the plain text files (default text)")
-    add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
-    add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
-        "documents, one JSON object a line")  # fmt: skip
-    add("--protocol", choices=PROTOCOLS, help="with --serve: the name by which the protocol is greeted "
-        f"({PROTOCOLS[0]}; the other one is what an earlier evictlab asks for)")  # fmt: skip
-    add("--workers", type=int, help="with --serve: documents that are judged at once (default: as cores allow)")
-    return result
 
 
 def _documents(given: argparse.Namespace, judge: Judge, library: Library) -> DocumentSet:

@@ -24,8 +24,8 @@ from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import LineWriter, parse_request
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
+from evictlab_tools.verdict.options import PROTOCOLS
 
-PROTOCOLS = ("evictlab-judge/1", "evictlab-verdict/1")  # the same, by the name that it had before
 SPLITS = ("train", "valid")  # a search must not see test documents
 
 
