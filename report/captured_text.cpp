@@ -237,6 +237,7 @@ std::string captured_tables(const LeaderboardTable& table, Detail detail) {
     std::string text;
     if (table.uniform.rows.empty()) { // a verdict alone
         for (const auto& verdict : table.verdicts) text += verdict_to_markdown(verdict, detail);
+        if (!table.bare.empty()) text += fmt::format("\n{}\n", bare_names_text(table.bare, text::markdown_code));
         return text;
     }
     text = row_table(table, table.uniform).markdown();

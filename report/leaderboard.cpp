@@ -162,6 +162,14 @@ void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
     }
 }
 
+/// Where published methods are compared.
+void add_bare_names(LeaderboardTable& table, std::string_view scorer, const PluginHost& plugins) {
+    const ProtocolInfo* protocol = find_protocol(table.protocol);
+    if (!protocol || protocol->rules == ScorerRules::seed) return;
+    for (BareName& name : bare_names(scorer, plugins))
+        if (std::ranges::find(table.bare, name) == table.bare.end()) table.bare.push_back(std::move(name));
+}
+
 void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone,
                  const PluginHost& plugins) {
     LeaderboardTable& table = table_of(tables, input, alone);
@@ -173,19 +181,7 @@ void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& inpu
         return nullptr;
     };
     table.verdicts.push_back(summarise(input.verdict, input.file, find_row, plugins));
-}
-
-std::vector<BareName> bare_names_of(const LeaderboardTable& table, const PluginHost& plugins) {
-    std::vector<BareName> all;
-    const ProtocolInfo* protocol = find_protocol(table.protocol);
-    if (!protocol || protocol->rules == ScorerRules::seed) return all;
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows) {
-            if (row.scorecard.kind != RowKind::plugin) continue;
-            for (BareName& name : bare_names(row.scorecard.scorer, plugins))
-                if (std::ranges::find(all, name) == all.end()) all.push_back(std::move(name));
-        }
-    return all;
+    for (const auto& row : table.verdicts.back().rows) add_bare_names(table, row.scorecard.scorer, plugins);
 }
 
 std::string near_ranks_of(const LeaderboardTable& table) {
@@ -213,7 +209,9 @@ void compare(LeaderboardTable& table, const PluginHost& plugins) {
     }
     compare_rows(table);
     table.near_ranks = near_ranks_of(table);
-    table.bare = bare_names_of(table, plugins);
+    for (const RowGroup* group : {&table.uniform, &table.uneven})
+        for (const auto& row : group->rows)
+            if (row.scorecard.kind == RowKind::plugin) add_bare_names(table, row.scorecard.scorer, plugins);
 }
 
 } // namespace

@@ -169,6 +169,17 @@ TEST_CASE("without a published row there is nothing to compare with") {
     CHECK_THAT(text, ContainsSubstring("there are no ratios"));
 }
 
+TEST_CASE("a bare name of a verdict that ran the seed's rule is told of what is published") {
+    Json json = verdict_json();
+    CHECK_THAT(to_markdown(leaderboard_of({}, std::vector{VerdictInput{"v.json", verdict_from_json(json, "v.json")}})),
+               !ContainsSubstring("seed's rule"));
+    json["rows"][0]["scorer"] = "tova";
+    const std::string said = "`tova` is the seed's rule; the published ones are `tova@kvpress` and `tova@paper`.\n";
+    CHECK_THAT(to_markdown(leaderboard_of({}, std::vector{VerdictInput{"v.json", verdict_from_json(json, "v.json")}})),
+               ContainsSubstring(said));
+    CHECK_THAT(to_markdown(tables_of(json)), ContainsSubstring(said));
+}
+
 TEST_CASE("a verdict may stand alone, with the figures that it has in a leaderboard") {
     Json json = verdict_json();
     json["rows"][4]["uneven_budgets"] = true; // without a bench the file alone says so
