@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
 
 namespace evictlab::cli {
@@ -19,6 +20,19 @@ std::span<const Command> commands() {
 /// ends.
 constexpr const char* percent_hides =
     "an option is unknown or its value is wrong; which one is not shown, because an argument has a '%'; see --help";
+
+namespace {
+
+/// "; did you mean '--suite'? See --help", or the latter alone.
+std::string meant_by(const po::unknown_option& unknown, const po::options_description& options) {
+    std::vector<std::string> names;
+    for (const auto& option : options.options()) names.push_back("--" + option->long_name());
+    const std::string typed = unknown.get_option_name();
+    const std::string* meant = text::probably_meant(typed.substr(0, typed.find('=')), names);
+    return meant ? "; did you mean '" + *meant + "'? See --help" : "; see --help";
+}
+
+} // namespace
 
 std::optional<po::variables_map> parse_options(const std::vector<std::string>& arguments,
                                                const po::options_description& options, const char* positional,
@@ -45,6 +59,8 @@ std::optional<po::variables_map> parse_options(const std::vector<std::string>& a
     } catch (const po::error& wrong) {
         if (std::ranges::any_of(arguments, [](const std::string& word) { return word.find('%') != word.npos; }))
             throw UsageError(percent_hides);
+        if (const auto* unknown = dynamic_cast<const po::unknown_option*>(&wrong))
+            throw UsageError(std::string(wrong.what()) + meant_by(*unknown, visible));
         throw UsageError(std::string(wrong.what()) + "; see --help");
     }
     return values;

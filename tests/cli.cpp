@@ -71,7 +71,9 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab bench --suite nano", "unknown suite 'nano'; there are: micro, full");
     check_wrong_use("evictlab bench --suite mikro", "unknown suite 'mikro'; did you mean 'micro'? There are: micro,");
     check_wrong_use("evictlab bench --suite micro --scorers cumulative_attn", "did you mean '=cumulative_attn'?");
-    check_wrong_use("evictlab bench --suite micro --nonsense", "nonsense");
+    check_wrong_use("evictlab bench --suite micro --nonsense", "'--nonsense'; see --help");
+    check_wrong_use("evictlab bench --suit micro", "'--suit'; did you mean '--suite'? See --help");
+    check_wrong_use("evictlab bench --retentoin=0.5 --suite micro", "did you mean '--retention'?");
     check_wrong_use("evictlab bench --suite micro extra", "takes no arguments other than options");
     check_wrong_use("evictlab bench --suite micro --layers four", "--layers is 'four', but must be a whole number");
     check_wrong_use("evictlab bench --suite micro --retention 1.5", "--retention 1.5 is out of range");

@@ -30,13 +30,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 } // namespace
 
+const std::string* probably_meant(std::string_view typed, std::span<const std::string> names) {
+    if (names.empty()) return nullptr;
+    const auto distance = [&](const std::string& name) { return edit_distance(typed, name); };
+    const std::string& nearest = *std::ranges::min_element(names, {}, distance);
+    const bool prefix = !typed.empty() && nearest.starts_with(typed);
+    return prefix || distance(nearest) <= 1 + typed.size() / 4 ? &nearest : nullptr;
+}
+
 std::string what_there_is(std::string_view typed, std::span<const std::string> names, std::string_view kind) {
     if (names.empty()) return fmt::format("; there is no {}", kind);
-    const auto distance = [&](const std::string& name) { return edit_distance(typed, name); };
-    const auto& nearest = *std::ranges::min_element(names, {}, distance);
-    const bool prefix = !typed.empty() && nearest.starts_with(typed);
-    if (prefix || distance(nearest) <= 1 + typed.size() / 4)
-        return fmt::format("; did you mean '{}'? There are: {}", nearest, fmt::join(names, ", "));
+    if (const std::string* meant = probably_meant(typed, names))
+        return fmt::format("; did you mean '{}'? There are: {}", *meant, fmt::join(names, ", "));
     return fmt::format("; there are: {}", fmt::join(names, ", "));
 }
 
