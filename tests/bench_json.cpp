@@ -242,8 +242,8 @@ TEST_CASE("a malformed result of a captured suite is refused with the field") {
           "bench.json: rows[0].retention_used.test.0.10: expected a number from 0 to 1.000000001, found 1.5");
     CHECK(refused("/rows/0/uneven_budgets", 1) ==
           "bench.json: rows[0].uneven_budgets: expected true or false, found 1");
-    CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"prefill\" or \"decode\" "
-                                                            "or \"rescore\", found \"rescore\\n!id > FILE\\n#\"");
+    CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"rescore\" or \"prefill\" "
+                                                            "or \"decode\", found \"rescore\\n!id > FILE\\n#\"");
     CHECK(refused("/suite/patterns", "$(id)") ==
           "bench.json: suite.patterns: expected a whole number up to 18446744073709551615, found \"$(id)\"");
     CHECK(refused("/suite/sliding_layers", "yes") ==

@@ -65,7 +65,7 @@ TEST_CASE("a bench result runs no command: its protocol is one of three, and a p
     const Outcome refused = files.run("evictlab report --bench bench.json --output l.md --plots plots");
     CHECK(refused.code == 1);
     CHECK_THAT(refused.err,
-               ContainsSubstring("bench.json: protocol: expected \"prefill\" or \"decode\" or \"rescore\", "
+               ContainsSubstring("bench.json: protocol: expected \"rescore\" or \"prefill\" or \"decode\", "
                                  "found \"rescore\\n!touch ran\\n#\""));
     check_plain(refused);
     CHECK_FALSE(fs::exists(files / "l.md"));
