@@ -16,6 +16,7 @@ import torch
 from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
 from evictlab_tools.capture_options import parser
+from evictlab_tools.companions import Companions
 from evictlab_tools.documents import Document, check_names, manifest_files, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
@@ -232,6 +233,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         if given.threads < 1:
             raise UsageError("--threads is at least 1")
         torch.set_num_threads(given.threads)
+    if not given.inputs and not given.reconstruct:
+        raise UsageError("give manifests or texts to capture, or --reconstruct for a suite that is captured already")
     settings = Settings(
         given.prompt,
         given.continuation,
@@ -241,18 +244,23 @@ def command(arguments: Sequence[str] | None = None) -> None:
         not given.no_output_projection,
         given.probes,
     )
-    documents = read_inputs(given.inputs, kind=given.kind, split=given.split, licence=given.text_licence)
+    documents: list[Document] = []
+    if given.inputs:
+        documents = read_inputs(given.inputs, kind=given.kind, split=given.split, licence=given.text_licence)
     for taken in (Path(given.model), *given.inputs, *manifest_files(given.inputs)):
         if would_overwrite(given.out, taken):
             raise UsageError(f"--out {given.out} holds what is read ({taken}): name a folder of the suite's own")
     source = open_model(given.model, given.revision)
     if given.model_name is not None:
         source = replace(source, name=given.model_name)
-    capture_suite(
-        source, documents, settings, given.out, name=given.name or given.out.resolve().name, licence=given.licence
-    )
+    if documents:
+        name = given.name or given.out.resolve().name
+        capture_suite(source, documents, settings, given.out, name=name, licence=given.licence)
+    traces = f"{len(documents)} documents"
+    if given.reconstruct:
+        traces = f"{Companions(source, given.out).add()} documents and their second passes"
     size = sum(path.stat().st_size for path in given.out.iterdir())
-    say(f"{given.out}: {len(documents)} documents of {source.name}, {size / 1e6:.1f} MB")
+    say(f"{given.out}: {traces} of {source.name}, {size / 1e6:.1f} MB")
 
 
 def main() -> None:

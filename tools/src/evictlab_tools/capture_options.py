@@ -15,12 +15,14 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="evictlab-capture",
         description="Captures what the attention of a causal model uses, as a suite of traces for evictlab.",
-        epilog="example: evictlab-capture ./SmolLM2-135M-Instruct documents.json --out suites/mine --dtype i8",
+        epilog="examples: evictlab-capture ./SmolLM2-135M-Instruct documents.json --out suites/mine --dtype i8; "
+        "evictlab-capture ./SmolLM2-135M-Instruct --reconstruct --out suites/mine",
     )
     add = result.add_argument
     add("--version", action="version", version=f"%(prog)s {__version__}")
     add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("inputs", nargs="+", type=Path, help="manifests of documents (.json, see docs/traces.md), or text files")
+    add("inputs", nargs="*", type=Path, help="manifests of documents (.json, see docs/traces.md), or text files; none "
+        "with --reconstruct, for a suite that is captured already")  # fmt: skip
     add("--out", type=Path, required=True, help="the suite's folder; a capture that was stopped goes on there")
     add("--name", help="the suite's name (default: the folder's)")
     add("--model-name", help="what the model is called in the suite (default: its folder, file or hub name)")
@@ -34,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
     add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to "
         "heads' outputs, by N draws (8 serve), for the measure predicted_kl; about doubles the size (0)")  # fmt: skip
+    add("--reconstruct", action="store_true", help="also run the second pass of KVzip, KVzip+ and KVgrad, which "
+        "repeats the prompt, and hold what it tells of each token in a small file beside each trace")  # fmt: skip
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")

@@ -8,7 +8,7 @@ sets run as one batch, and of the prompt's keys and values only the kept ones ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -38,11 +38,15 @@ class PromptLayer:
     window: int
 
 
+Observer = Callable[[int, Tensor, Tensor], None]  # of a layer: its q [H_q][m][d] and k [H_kv][m][d], float
+
+
 @dataclass(frozen=True)
 class _Hidden:
     layers: Mapping[int, PromptLayer]
     kept: Sequence[Sequence[Tensor]]  # [batch][layer], bool [H_kv][n]
     added: Mapping[int, Tensor] | None = None  # [1][m][H_q][d], to the heads' outputs
+    observe: Observer | None = None
     causal: dict[int, Tensor] = field(default_factory=dict)  # by kept tokens: the bias where all heads keep as many
 
 
@@ -122,6 +126,8 @@ def _attention(
     number = int(module.layer_idx)  # type: ignore[arg-type]
     layer = hidden.layers[number]
     dtype, (q, k, v) = q.dtype, (x.float() for x in (q, k, v))
+    if hidden.observe is not None:
+        hidden.observe(number, q[0].detach(), k[0].detach())
     outputs = [_attend(hidden, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(hidden.kept)]
     output = torch.stack(outputs).transpose(1, 2).contiguous()
     return (output if hidden.added is None else output + hidden.added[number]).to(dtype), None
@@ -145,6 +151,19 @@ def continue_with(
     """
     with _hiding(_Hidden(layers, kept, added)):
         return logits_of_copies(model, ids, prompt, len(kept))
+
+
+def read_on(model: torch.nn.Module, fed: Sequence[int], layers: Mapping[int, PromptLayer], observe: Observer) -> None:
+    """Runs tokens that follow the whole prompt, and shows what their attention uses; nothing is evicted."""
+    everything = [torch.ones(layers[number].k.shape[:2], dtype=torch.bool) for number in sorted(layers)]
+    prompt = everything[0].shape[1]
+    with _hiding(_Hidden(layers, [everything], observe=observe)):
+        model(
+            input_ids=torch.tensor([list(fed)]),
+            position_ids=torch.arange(prompt, prompt + len(fed))[None],
+            use_cache=False,
+            logits_to_keep=1,
+        )
 
 
 def logits_of_copies(model: torch.nn.Module, ids: Sequence[int], prompt: int, copies: int) -> Tensor:

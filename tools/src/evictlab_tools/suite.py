@@ -21,6 +21,12 @@ class FinishedFile:
     sha256: str
     parameters: str  # hash of all that the file's content follows from
     uncompressed: dict[str, Any] | None = None  # of a trace: what the model makes of the document
+    reconstruction: dict[str, Any] | None = None  # of a trace: the entry of its second pass's file
+
+
+def companion_name(trace: str) -> str:
+    """Of the file with the second pass of a trace's file."""
+    return trace.removesuffix(".safetensors") + ".reconstruction.safetensors"
 
 
 def would_overwrite(folder: Path, read: Path) -> bool:
@@ -49,7 +55,7 @@ class SuiteFolder:
                 if Path(entry["file"]).name != entry["file"]:
                     raise ToolError(f"{path}: the file {entry['file']!r} does not lie in its folder")
                 self._finished[entry["file"]] = FinishedFile(
-                    entry["sha256"], entry["parameters"], entry.get("uncompressed")
+                    entry["sha256"], entry["parameters"], entry.get("uncompressed"), entry.get("reconstruction")
                 )
         except (KeyError, TypeError):
             raise ToolError(f"{path}: not written by this version of evictlab-capture; choose another folder") from None
@@ -57,7 +63,8 @@ class SuiteFolder:
     def entry(self, file: str) -> dict[str, Any]:
         """The file as suite.json lists it."""
         note = self._finished[file]
-        more = {} if note.uncompressed is None else {"uncompressed": note.uncompressed}
+        more = {"uncompressed": note.uncompressed, "reconstruction": note.reconstruction}
+        more = {field: value for field, value in more.items() if value is not None}
         return {"file": file, "sha256": note.sha256, "parameters": note.parameters, **more}
 
     def says_uncompressed(self, file: str) -> bool:
@@ -77,6 +84,7 @@ class SuiteFolder:
 
     def write(self, file: str, parameters: str, data: bytes, uncompressed: dict[str, Any] | None = None) -> None:
         write_whole(self.folder / file, data)
+        (self.folder / companion_name(file)).unlink(missing_ok=True)  # was of the trace that was there
         self._finished[file] = FinishedFile(sha256_of_bytes(data), parameters, uncompressed)
         write_json(self.folder / PROGRESS_FILE, {"files": [self.entry(name) for name in sorted(self._finished)]})
 
@@ -84,5 +92,6 @@ class SuiteFolder:
         """Writes suite.json, and removes files of an earlier capture that are not of the suite any more."""
         write_json(self.folder / SUITE_FILE, {"format": SUITE_FORMAT, **description})
         for file in set(self._finished) - set(files):
-            (self.folder / file).unlink(missing_ok=True)
+            for stale in (file, companion_name(file)):
+                (self.folder / stale).unlink(missing_ok=True)
         (self.folder / PROGRESS_FILE).unlink(missing_ok=True)

@@ -33,3 +33,9 @@ class Tokenizer:
     def token_types(self, ids: Sequence[int]) -> NDArray[np.uint8]:
         kinds = {i: TokenType.SPECIAL if i in self.special else type_of_text(self.decode(i)) for i in set(ids)}
         return np.array([kinds[i] for i in ids], np.uint8)
+
+    def encode_alone(self, text: str) -> list[int]:
+        """Without the special tokens around it."""
+        ids = self.encode(text)
+        kept = [at for at, i in enumerate(ids) if i not in self.special]
+        return ids[kept[0] : kept[-1] + 1] if kept else []
