@@ -37,6 +37,8 @@ int output_error() {
     return failed_with;
 }
 
-void complain(std::string_view message) { write(stderr, "evictlab: " + set_in(text::lines(message)) + "\n"); }
+void complain(std::string_view message, std::string_view program) {
+    write(stderr, std::string(program) + ": " + set_in(text::lines(message)) + "\n");
+}
 
 } // namespace evictlab::cli

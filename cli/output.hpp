@@ -16,7 +16,7 @@ void print(std::string_view text);
 /// Why standard output took something not, by errno; 0 where it took all so far.
 int output_error();
 /// To standard error: "evictlab: MESSAGE" and a line end; further lines of the message are set in.
-void complain(std::string_view message);
+void complain(std::string_view message, std::string_view program = "evictlab");
 
 template <class T>
 auto shown(const T& value) {

@@ -48,6 +48,7 @@ constexpr const char* other_programs[] = {"cmake",
                                           "evictlab-capture",
                                           "evictlab-corpus",
                                           "evictlab-ablation",
+                                          "evictlab-llama",
                                           "evictlab-tune",
                                           "evictlab-verdict",
                                           "evictlab-propose"};

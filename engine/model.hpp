@@ -1,0 +1,67 @@
+// A model file in llama.cpp, unmodified and used through its public API alone, of a kind that this adapter can evict
+// from. SPDX-License-Identifier: MIT
+#pragma once
+#include <llama.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace evictlab::engine {
+
+class QueryTap;
+
+struct FreeModel {
+    void operator()(llama_model* model) const { llama_model_free(model); }
+};
+struct FreeContext {
+    void operator()(llama_context* context) const { llama_free(context); }
+};
+using Context = std::unique_ptr<llama_context, FreeContext>;
+
+struct ContextOptions {
+    std::uint32_t cells = 0; ///< tokens that it holds; llama.cpp rounds them up to a multiple of 256
+    int threads = 1;
+    ggml_type cache_type = GGML_TYPE_F16; ///< of keys and values: F16, BF16 or F32
+    QueryTap* tap = nullptr;              ///< sees what is computed; must outlive the context
+};
+
+constexpr std::uint32_t batch_tokens = 512; ///< at most so many go through the model at once
+
+/// One thread at a time.
+class Model {
+public:
+    /// Throws Error where llama.cpp does not take the file, or its model is one that is refused by name: with a
+    /// recurrent state, sliding windows, an encoder, or RoPE other than of pairs of a whole head.
+    explicit Model(const std::filesystem::path& gguf);
+
+    const std::filesystem::path& file() const { return file_; }
+    llama_model* get() const { return model_.get(); }
+    std::size_t layers() const { return static_cast<std::size_t>(llama_model_n_layer(get())); }
+    std::size_t query_heads() const { return static_cast<std::size_t>(llama_model_n_head(get())); }
+    std::size_t kv_heads() const { return static_cast<std::size_t>(llama_model_n_head_kv(get())); }
+    std::size_t vocabulary() const;
+    bool interleaved_rope() const { return llama_model_rope_type(get()) == LLAMA_ROPE_TYPE_NORM; }
+
+    std::vector<llama_token> tokens(const std::string& text) const; ///< with what the model wants in front
+    std::string text(llama_token token, bool special = false) const;
+    std::string text(std::span<const llama_token> tokens) const;
+
+    Context context(const ContextOptions& options) const; ///< with flash attention, on the CPU; throws Error
+
+private:
+    std::filesystem::path file_;
+    std::unique_ptr<llama_model, FreeModel> model_;
+};
+
+/// Runs tokens at positions `first`, `first` + 1, ... behind what is cached. Logits of the last one, which stay until
+/// the context runs again. Throws Error.
+std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first);
+
+/// What llama.cpp last said was wrong, to stand behind a message: " (llama.cpp: ...)", or "".
+std::string why_llama_failed();
+
+} // namespace evictlab::engine

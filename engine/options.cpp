@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "engine/options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "base/option_error.hpp"
+#include "base/text/number.hpp"
+#include "base/text/suggestion.hpp"
+#include "cli/command.hpp"
+
+namespace evictlab::engine {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* usage =
+    "Usage: evictlab-llama MODEL.gguf --prompt FILE --scorer S (--retention R | --keep K) [OPTION...]\n\n"
+    "Evicts inside an unmodified llama.cpp: runs the prompt, drops the cached tokens that a scorer ranks lowest, and "
+    "goes\n"
+    "on from a smaller cache. Says how far that is from the run without eviction, and what it saves.";
+
+constexpr const char* examples =
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.25\n"
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --tokens 1088 --continuation 64 --keep 256 \\\n"
+    "    --compare snapkv@kvpress,streaming_llm@kvpress,random --json figures.json\n"
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --keep 512 --every 64 --generate 512\n"
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.5 --granularity model\n";
+
+po::options_description described() {
+    const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+    po::options_description options("Options");
+    options.add_options()("prompt", text("FILE"), "the text that is read")(
+        "scorer", text("S"), "what ranks the cached tokens: a plugin, preset, wrapper or formula")(
+        "compare", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
+        "scorers to compare on the same prompt, in one table")(
+        "retention", text("R"), "the share of the prompt's tokens that each head keeps, above 0 and up to 1")(
+        "keep", text("K"), "how many tokens each head keeps, instead of a share")(
+        "granularity", text("G"), "head: each KV head keeps its own tokens (default); model: all keep the same")(
+        "join", text("J"), "granularity model: how scores of heads and layers become one: mean, max or rank (default)")(
+        "every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
+        "generate", text("N"), "tokens that the model says behind the prompt (default: 64, with --continuation 0)")(
+        "continuation", text("N"),
+        "hold the last N tokens of the text back and judge the predictions along them (default: along what the model "
+        "says without eviction)")("tokens", text("N"), "read no more than the first N tokens of the file")(
+        "cache-type", text("T"), "of keys and values: f16 (default), bf16 or f32")("threads", text("N"),
+                                                                                   "default: one a processor")(
+        "plugin-dir", po::value<std::vector<std::string>>()->composing()->value_name("DIR"),
+        "where to look for plugins, too")("json", text("FILE"), "write the figures there")("version,V",
+                                                                                           "show the version");
+    return options;
+}
+
+std::size_t size_from(const po::variables_map& values, const char* option, std::size_t otherwise, std::size_t least) {
+    if (!values.contains(option)) return otherwise;
+    const std::string& typed = values[option].as<std::string>();
+    const auto number = text::number<std::size_t>(option, typed, "a whole number");
+    if (number < least) throw OptionError(option, fmt::format("is {}, but must be {} or more", typed, least));
+    return number;
+}
+
+Budget budget_from(const po::variables_map& values) {
+    if (values.contains("retention") == values.contains("keep"))
+        throw UsageError("give --retention R or --keep K, and one of them only: how many tokens stay");
+    if (values.contains("keep")) return {0, size_from(values, "keep", 0, 1)};
+    const std::string& typed = values["retention"].as<std::string>();
+    const auto share = text::number<double>("retention", typed, "a number");
+    if (!(share > 0 && share <= 1))
+        throw OptionError("retention", fmt::format("is {}, but must be above 0 and up to 1", typed));
+    return {share, 0};
+}
+
+/// The place of what was typed among the names; 0 where nothing was.
+std::size_t choice_from(const po::variables_map& values, const char* option, const std::vector<std::string>& names,
+                        const char* kind) {
+    if (!values.contains(option)) return 0;
+    const std::string& typed = values[option].as<std::string>();
+    const auto at = std::ranges::find(names, typed);
+    if (at == names.end())
+        throw OptionError(option, fmt::format("is '{}'{}", typed, text::what_there_is(typed, names, kind)));
+    return static_cast<std::size_t>(at - names.begin());
+}
+
+Plan plan_from(const po::variables_map& values, std::size_t continuation) {
+    Plan plan;
+    plan.cut.granularity =
+        static_cast<Granularity>(choice_from(values, "granularity", {"head", "model"}, "granularity"));
+    plan.cut.join = values.contains("join") ? join_named(values["join"].as<std::string>()) : Join::rank;
+    if (values.contains("join") && plan.cut.granularity != Granularity::model)
+        throw UsageError("--join is for --granularity model: with head no scores are joined");
+    plan.cut.budget = budget_from(values);
+    plan.every = size_from(values, "every", 0, 1);
+    plan.generate = size_from(values, "generate", continuation > 0 ? 0 : 64, 0);
+    if (plan.generate == 0 && continuation == 0)
+        throw UsageError("nothing follows the prompt: give --generate N or --continuation N");
+    constexpr std::array types{GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_F32};
+    plan.cache_type = types[choice_from(values, "cache-type", {"f16", "bf16", "f32"}, "type of caches")];
+    plan.threads = static_cast<int>(size_from(values, "threads", std::max(1U, std::thread::hardware_concurrency()), 1));
+    if (plan.threads > 512) throw OptionError("threads", "must be from 1 to 512");
+    plan.cut.threads = plan.threads;
+    return plan;
+}
+
+} // namespace
+
+std::optional<Options> options_from(const std::vector<std::string>& arguments) {
+    const auto parsed = cli::parse_options(arguments, described(), "model", usage, examples);
+    if (!parsed) return std::nullopt;
+    const po::variables_map& values = *parsed;
+    const auto& models = values["model"].as<std::vector<std::string>>();
+    if (models.size() != 1) throw UsageError("give one model, a GGUF file; see --help");
+    if (!values.contains("prompt")) throw UsageError("no prompt given: add --prompt FILE");
+    Options options;
+    options.model = models.front();
+    options.prompt = values["prompt"].as<std::string>();
+    if (values.contains("scorer")) options.scorers.push_back(values["scorer"].as<std::string>());
+    if (values.contains("compare"))
+        for (const std::string& list : values["compare"].as<std::vector<std::string>>())
+            options.scorers.push_back(list);
+    if (options.scorers.empty()) throw UsageError("no scorer given: add --scorer S, or --compare A,B,...");
+    if (values.contains("plugin-dir"))
+        for (const std::string& folder : values["plugin-dir"].as<std::vector<std::string>>())
+            options.plugin_folders.emplace_back(folder);
+    if (values.contains("json")) options.json = values["json"].as<std::string>();
+    options.tokens = size_from(values, "tokens", 0, 1);
+    options.continuation = size_from(values, "continuation", 0, 0);
+    options.plan = plan_from(values, options.continuation);
+    return options;
+}
+
+} // namespace evictlab::engine

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "engine/query_tap.hpp"
+
+#include <ggml-backend.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace evictlab::engine {
+namespace {
+
+float float_param(const ggml_tensor* tensor, std::size_t index) {
+    float value = 0;
+    std::memcpy(&value, &tensor->op_params[index], sizeof value);
+    return value;
+}
+
+/// The RoPE that made the queries, behind which there are only views and a factor; null where there is something else.
+const ggml_tensor* rope_of(const ggml_tensor* queries) {
+    for (const ggml_tensor* at = queries; at != nullptr; at = at->src[0]) switch (at->op) {
+        case GGML_OP_ROPE:
+            return at;
+        case GGML_OP_VIEW:
+        case GGML_OP_PERMUTE:
+        case GGML_OP_RESHAPE:
+        case GGML_OP_CONT:
+        case GGML_OP_SCALE:
+            continue;
+        default:
+            return nullptr;
+        }
+    return nullptr;
+}
+
+/// Why the way that RoPE turns is not handled; null where it is.
+const char* refused_rope(const ggml_tensor* rope, std::int64_t dim) {
+    if (rope == nullptr) return "a layer's queries are not what RoPE made of them, but changed once more or not turned";
+    if (rope->op_params[1] != dim) return "RoPE turns only a part of each head";
+    if (rope->op_params[2] != GGML_ROPE_TYPE_NORMAL && rope->op_params[2] != GGML_ROPE_TYPE_NEOX)
+        return "its RoPE is of a kind other than NORM and NEOX";
+    if (rope->src[2] != nullptr) return "its RoPE has factors of its own for each frequency, as Llama 3's has";
+    if (float_param(rope, 7) != 0.0F) return "its RoPE is stretched by YaRN";
+    if (float_param(rope, 8) != 1.0F) return "its RoPE scales queries and keys";
+    return nullptr;
+}
+
+} // namespace
+
+void to_half_split(std::span<float> vector) {
+    std::array<float, 1024> odd; // heads are far smaller
+    const std::size_t half = vector.size() / 2;
+    for (std::size_t t = 0; t < half; ++t) {
+        odd[t] = vector[2 * t + 1];
+        vector[t] = vector[2 * t];
+    }
+    std::copy_n(odd.begin(), half, vector.begin() + static_cast<std::ptrdiff_t>(half));
+}
+
+void QueryTap::record(std::size_t skip) {
+    recording_ = true;
+    for (Layer& layer : layers_) layer.skip = skip;
+}
+
+std::size_t QueryTap::rows() const { return heads_ == 0 ? 0 : layers_.front().queries.size() / (heads_ * dim_); }
+
+void QueryTap::take_over(const QueryTap& from, const std::vector<std::vector<std::vector<std::uint32_t>>>& kept) {
+    heads_ = from.heads_;
+    dim_ = from.dim_;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+        layers_[l].attention = from.layers_[l].attention;
+        std::vector<float> taken;
+        if (!kept.empty()) {
+            const std::size_t rows = kept[l].front().size(), group = heads_ / kept[l].size();
+            taken.resize(rows * heads_ * dim_);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t h = 0; h < heads_; ++h)
+                    std::copy_n(from.layers_[l].queries.data() + (kept[l][h / group][j] * heads_ + h) * dim_, dim_,
+                                taken.data() + (j * heads_ + h) * dim_);
+        }
+        layers_[l].queries = std::move(taken);
+    }
+}
+
+std::string QueryTap::refusal() const {
+    if (!refusal_.empty()) return refusal_;
+    return complete_ ? "" : "not all of its layers compute flash attention, where queries are read";
+}
+
+void QueryTap::note(const ggml_tensor* attention, Layer& layer) {
+    const ggml_tensor* queries = attention->src[0];
+    const auto dim = static_cast<std::size_t>(queries->ne[0]), heads = static_cast<std::size_t>(queries->ne[2]);
+    if (queries->type != GGML_TYPE_F32 || queries->ne[3] != 1 || dim % 2 != 0 || dim > 1024)
+        return refuse("its queries are not plain F32 vectors of an even size up to 1024");
+    if (dim_ != 0 && (dim != dim_ || heads != heads_)) return refuse("its layers have heads of different shapes");
+    dim_ = dim;
+    heads_ = heads;
+    const ggml_tensor* rope = rope_of(queries);
+    if (const char* why = refused_rope(rope, queries->ne[0])) return refuse(why);
+    if (float_param(attention, 1) != 0.0F) return refuse("its attention has ALiBi");
+    if (float_param(attention, 2) != 0.0F) return refuse("its attention's logits are capped");
+    if (attention->src[4] != nullptr) return refuse("its attention has learned sinks");
+    layer.attention = {float_param(rope, 5), float_param(rope, 6), float_param(attention, 0)};
+}
+
+void QueryTap::take(const ggml_tensor* queries, Layer& layer) {
+    if (!ggml_backend_buffer_is_host(queries->view_src ? queries->view_src->buffer : queries->buffer))
+        return refuse("its queries are not in the processor's memory");
+    const auto tokens = static_cast<std::size_t>(queries->ne[1]);
+    const std::size_t skipped = std::min(tokens, layer.skip);
+    layer.skip -= skipped;
+    const std::size_t row = heads_ * dim_, before = layer.queries.size();
+    layer.queries.resize(before + (tokens - skipped) * row);
+    float* to = layer.queries.data() + before;
+    for (std::size_t i = skipped; i < tokens; ++i)
+        for (std::size_t h = 0; h < heads_; ++h, to += dim_) {
+            const char* from = static_cast<const char*>(queries->data) + i * queries->nb[1] + h * queries->nb[2];
+            std::memcpy(to, from, dim_ * sizeof(float));
+            if (interleaved_) to_half_split({to, dim_});
+        }
+}
+
+bool QueryTap::on_eval(ggml_tensor* tensor, bool ask, void* tap) {
+    auto& self = *static_cast<QueryTap*>(tap);
+    if (tensor->op != GGML_OP_FLASH_ATTN_EXT || !self.recording_) return !ask;
+    Layer& layer = self.layers_[self.next_]; // layers follow one another: each needs what the one before put out
+    if (ask) {
+        self.note(tensor, layer);
+        return true;
+    }
+    if (self.refusal_.empty()) self.take(tensor->src[0], layer);
+    self.next_ = (self.next_ + 1) % self.layers_.size();
+    if (self.next_ == 0) self.complete_ = true;
+    return true;
+}
+
+} // namespace evictlab::engine
