@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <mutex>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/input/input.hpp"
@@ -18,7 +20,7 @@ std::string last_words; ///< of llama.cpp, which logs what went wrong instead of
 
 void keep_last_words(ggml_log_level level, const char* said, void*) {
     const std::lock_guard guard(last_words_lock);
-    if (level == GGML_LOG_LEVEL_ERROR) last_words = said;
+    if (level == GGML_LOG_LEVEL_ERROR && last_words.size() < 1000) last_words += said;
 }
 
 void begin() {
@@ -51,7 +53,7 @@ std::string refusal(const llama_model* model) {
 
 std::string why_llama_failed() {
     const std::lock_guard guard(last_words_lock);
-    const std::string words = text::sentence(last_words, 200);
+    const std::string words = text::sentence(std::exchange(last_words, ""), 300);
     return words.empty() ? "" : " (llama.cpp: " + words + ")";
 }
 
@@ -80,8 +82,15 @@ std::size_t Model::vocabulary() const {
 std::vector<llama_token> Model::tokens(const std::string& text) const {
     const llama_vocab* vocab = llama_model_get_vocab(get());
     std::vector<llama_token> found(text.size() + 8);
-    const int count = llama_tokenize(vocab, text.data(), static_cast<std::int32_t>(text.size()), found.data(),
-                                     static_cast<std::int32_t>(found.size()), true, false);
+    const auto write = [&] {
+        return llama_tokenize(vocab, text.data(), static_cast<std::int32_t>(text.size()), found.data(),
+                              static_cast<std::int32_t>(found.size()), true, false);
+    };
+    int count = write();
+    if (count < 0 && count > std::numeric_limits<std::int32_t>::min()) { // so many there are
+        found.resize(static_cast<std::size_t>(-count));
+        count = write();
+    }
     if (count < 0) throw Error("llama.cpp cannot make tokens of the text" + why_llama_failed());
     found.resize(static_cast<std::size_t>(count));
     return found;

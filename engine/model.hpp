@@ -61,7 +61,7 @@ private:
 /// the context runs again. Throws Error.
 std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first);
 
-/// What llama.cpp last said was wrong, to stand behind a message: " (llama.cpp: ...)", or "".
+/// What llama.cpp said was wrong since this was last asked, to stand behind a message: " (llama.cpp: ...)", or "".
 std::string why_llama_failed();
 
 } // namespace evictlab::engine

@@ -40,7 +40,7 @@ po::options_description described() {
         "retention", text("R"), "the share of the prompt's tokens that each head keeps, above 0 and up to 1")(
         "keep", text("K"), "how many tokens each head keeps, instead of a share")(
         "granularity", text("G"), "head: each KV head keeps its own tokens (default); model: all keep the same")(
-        "join", text("J"), "granularity model: how scores of heads and layers become one: mean, max or rank (default)")(
+        "join", text("J"), "granularity model: how scores of heads and layers become one: mean (default), max or rank")(
         "every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
         "generate", text("N"), "tokens that the model says behind the prompt (default: 64, with --continuation 0)")(
         "continuation", text("N"),
@@ -88,7 +88,7 @@ Plan plan_from(const po::variables_map& values, std::size_t continuation) {
     Plan plan;
     plan.cut.granularity =
         static_cast<Granularity>(choice_from(values, "granularity", {"head", "model"}, "granularity"));
-    plan.cut.join = values.contains("join") ? join_named(values["join"].as<std::string>()) : Join::rank;
+    plan.cut.join = values.contains("join") ? join_named(values["join"].as<std::string>()) : Join::mean;
     if (values.contains("join") && plan.cut.granularity != Granularity::model)
         throw UsageError("--join is for --granularity model: with head no scores are joined");
     plan.cut.budget = budget_from(values);

@@ -50,6 +50,7 @@ void Sequence::become(const Sequence& from, const CacheState& state, const KeptC
         }
     else
         std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(from.next_ - first.size()));
+    positions.back() = static_cast<std::int32_t>(from.next_ - 1); // llama.cpp takes no gap before the next token
     restore(context_.get(), state.with_cells(kept, positions));
     const bool all = first.size() == state.cells();
     tap_.take_over(from.tap_, from.tap_.rows() == state.cells() ? kept : KeptCells{});

@@ -43,7 +43,8 @@ public:
 
     /// Becomes `from`, whose state is `state`, with the kept cells alone; the same positions follow. `from` may be this
     /// one. Queries of cached tokens are taken over where `from` has them all. With `head` the cells' positions become
-    /// those right before the next: they serve the causal mask alone, as keys are stored turned.
+    /// those right before the next, for they serve the causal mask alone, as keys are stored turned; with `model` they
+    /// stay, but for the last one's, as llama.cpp takes no gap before the next token.
     void become(const Sequence& from, const CacheState& state, const KeptCells& kept, Granularity granularity);
 
 private:

@@ -1,0 +1,128 @@
+// evictlab-llama as a user types it. SPDX-License-Identifier: MIT
+#include <nlohmann/json.hpp>
+
+#include "tests/engine/tiny_llama.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace evictlab::test;
+using Json = nlohmann::json;
+
+namespace {
+
+struct Place {
+    TemporaryFolder folder;
+    Place() {
+        TinyLlama().write(folder / "tiny.gguf");
+        put(folder / "text", text_of(200));
+    }
+    Outcome run(const std::string& options,
+                const std::string& in_front = "tiny.gguf --prompt text --threads 1 ") const {
+        return shell("'" EVICTLAB_LLAMA_BINARY "' " + in_front + options, folder.path.string());
+    }
+    Json figures(const std::string& options) const {
+        const Outcome outcome = run(options + " --json figures.json");
+        INFO(options << "\n" << outcome.err);
+        REQUIRE(outcome.code == 0);
+        return Json::parse(bytes_of(folder / "figures.json"));
+    }
+};
+
+} // namespace
+
+TEST_CASE("Keeping everything changes nothing, and keeping less does") {
+    const Place place;
+    const Json all = place.figures("--scorer snapkv@kvpress --retention 1 --continuation 20");
+    CHECK(all["rows"][0]["kl"] == 0.0);
+    CHECK(all["rows"][0]["top1_agreement"] == 1.0);
+    CHECK(all["rows"][0]["perplexity"] == all["full"]["perplexity"]);
+    CHECK(all["prompt_tokens"] == 180);
+    CHECK(all["full"]["cache"]["bytes"] == 180 * 768);
+    const Json few = place.figures("--compare random,snapkv@kvpress,=-position --keep 20 --continuation 20");
+    REQUIRE(few["rows"].size() == 3);
+    for (const Json& row : few["rows"]) {
+        CHECK(row["kl"] > 0.001);
+        CHECK(row["cache"]["cells"] == 20);
+        CHECK(row["cache"]["bytes"] == 20 * 768);
+        CHECK(row["evictions"] == 1);
+    }
+    CHECK(few["full"]["perplexity"] == all["full"]["perplexity"]);
+}
+
+TEST_CASE("What is said without eviction is said with everything kept, and the table shows both") {
+    const Place place;
+    const Outcome outcome = place.run("--scorer snapkv@kvpress --retention 1 --generate 12");
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK_THAT(outcome.out, ContainsSubstring("prompt: 200 tokens"));
+    CHECK_THAT(outcome.out, ContainsSubstring("judged along 12 tokens that the model says without eviction"));
+    CHECK_THAT(outcome.out, ContainsSubstring("snapkv@kvpress"));
+    const Json json = place.figures("--scorer snapkv@kvpress --retention 1 --generate 12");
+    CHECK(json["full"]["text"] == json["rows"][0]["text"]);
+    CHECK(json["continuation"] == "generated");
+}
+
+TEST_CASE("The cache stays as small as it was made where tokens go again and again") {
+    const Place place;
+    for (const char* granularity : {"head", "model"}) {
+        const Json json =
+            place.figures(std::string("--scorer observed_attention@kvpress --keep 40 --every 8 --continuation 50 "
+                                      "--granularity ") +
+                          granularity);
+        CHECK(json["rows"][0]["evictions"] == 1 + 6);
+        CHECK(json["rows"][0]["cache"]["cells"] == 40);
+        CHECK(json["rows"][0]["kl"] > 0);
+    }
+    // Nobody notices where what is behind the prompt never fills the interval.
+    const std::string once = "--scorer observed_attention@kvpress --keep 40 --continuation 20";
+    CHECK(place.figures(once)["rows"][0]["kl"] == place.figures(once + " --every 20")["rows"][0]["kl"]);
+}
+
+TEST_CASE("A prompt of one token, and one kept token") {
+    const Place place;
+    CHECK(place.figures("--scorer snapkv@kvpress --retention 0.1 --tokens 2 --continuation 1")["rows"][0]["kl"] == 0.0);
+    CHECK(place.figures("--scorer snapkv@kvpress --keep 1 --continuation 5")["rows"][0]["cache"]["cells"] == 1);
+    CHECK(place.figures("--scorer snapkv@kvpress --keep 9999 --continuation 5")["rows"][0]["kl"] == 0.0);
+    for (const char* join : {"mean", "max", "rank"})
+        CHECK(
+            place.figures(std::string("--scorer snapkv@kvpress --keep 1 --granularity model --continuation 5 --join ") +
+                          join)["join"] == join);
+}
+
+TEST_CASE("Wrong use of evictlab-llama exits with 2, what fails with 1") {
+    const Place place;
+    const auto check = [&](int code, const std::string& options, const std::string& message, const char* in_front) {
+        const Outcome outcome = place.run(options, in_front);
+        INFO(options);
+        CHECK(outcome.code == code);
+        CHECK(outcome.out.empty());
+        CHECK_THAT(outcome.err, ContainsSubstring("evictlab-llama: "));
+        CHECK_THAT(outcome.err, ContainsSubstring(message));
+    };
+    const char *good = "tiny.gguf --prompt text ", *none = "";
+    check(2, "", "give one model", none);
+    check(2, "tiny.gguf", "no prompt given", none);
+    check(2, "", "no scorer given", good);
+    check(2, "--scorer snapkv@kvpress", "give --retention R or --keep K", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --retention 0.5", "one of them only", good);
+    check(2, "--scorer snapkv@kvpress --keep 0", "--keep is 0, but must be 1 or more", good);
+    check(2, "--scorer snapkv@kvpress --retention 2", "--retention is 2", good);
+    check(2, "--scorer snapkv@kvpress --keep many", "--keep is 'many', but must be a whole number", good);
+    check(2, "--scorer snapkw --keep 3", "did you mean 'snapkv'?", good);
+    check(2, "--scoerr snapkv --keep 3", "did you mean '--scorer'?", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --granularity heads", "did you mean 'head'?", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --join rank", "--join is for --granularity model", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --cache-type q8_0", "--cache-type is 'q8_0'", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --generate 0", "nothing follows the prompt", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --tokens 999", "--tokens is 999, but 'text' has only 200", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --continuation 200", "leave no prompt", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --generate 9999", "the model was made for 4096", good);
+    check(2, "--scorer 'adakv@kvpress(snapkv@kvpress)' --keep 3", "heads keep different counts", good);
+    check(2, "--scorer snapkv@kvpress --keep 3", "prompt 'none'", "tiny.gguf --prompt none ");
+    check(2, "--scorer snapkv@kvpress --keep 3", "model 'none.gguf'", "none.gguf --prompt text ");
+    check(1, "--scorer snapkv@kvpress --keep 3", "llama.cpp cannot open 'text'", "text --prompt text ");
+    check(1, "--scorer snapkv@kvpress --keep 3 --json nowhere/x.json", "nowhere", good);
+    CHECK_THAT(place.run("--help", "").out, ContainsSubstring("Examples:\n  evictlab-llama"));
+    CHECK_THAT(place.run("--version", "").out, ContainsSubstring("evictlab-llama 1."));
+}
