@@ -79,6 +79,9 @@ constexpr Test all[] = {
      "create", layer_budgets},
     {"head-budgets", "budgets of at most the tokens, for any share removed", "clamp each to [0, tokens]",
      "ordinary-batch", head_budgets},
+    {"model-budgets",
+     "budgets of at most the tokens, and facts that are numbers, for any share removed and any layers held",
+     "clamp each to [0, tokens]; do not count on all layers of the model being there", "ordinary-batch", model_budgets},
     {"deterministic", "equal bits for equal batches, in another instance too",
      "leave EVL_DETERMINISTIC away, or seed "
      "what is random from layer, head and position",

@@ -36,6 +36,7 @@ Finding denormals(const Subject& subject);
 Finding infinite_base(const Subject& subject);
 Finding layer_budgets(const Subject& subject);
 Finding head_budgets(const Subject& subject);
+Finding model_budgets(const Subject& subject);
 
 // tests_sameness.cpp: what must not change the scores
 Finding deterministic(const Subject& subject);

@@ -107,4 +107,64 @@ Finding head_budgets(const Subject& subject) {
     });
 }
 
+namespace {
+
+/// A layer as model_budgets is told of it.
+struct MadeLayer {
+    std::vector<double> scores, facts;
+    std::uint64_t kept = 0;
+};
+
+/// Layers 0, 2 and 3 of four, as a trace holds some; one alone; nothing where the plugin refuses a batch in words.
+std::vector<MadeLayer> scored_layers(const Subject& subject, const Setting& setting, const ScorerInstance& instance,
+                                     std::span<const std::uint32_t> numbers, std::uint32_t tokens, double removed) {
+    std::vector<MadeLayer> layers;
+    for (const std::uint32_t number : numbers) {
+        MadeBatch batch(*setting.rule, setting.values, {2, tokens, number, 4});
+        batch.batch().removed_fraction = removed;
+        batch.batch().kept = equal_budget(tokens, removed);
+        try {
+            MadeLayer& layer = layers.emplace_back();
+            layer.scores = subject.score(instance, batch.batch());
+            layer.kept = batch.batch().kept;
+            layer.facts.resize(setting.rule->model_facts());
+            if (layer.facts.empty()) continue;
+            subject.process->calling();
+            instance.layer_facts(batch.batch(), layer.scores.data(), layer.facts);
+        } catch (const PluginError& error) {
+            if (refused_in_words(error)) return {}; // as methods do that need more tokens than their window
+            throw;
+        }
+    }
+    return layers;
+}
+
+} // namespace
+
+Finding model_budgets(const Subject& subject) {
+    if (std::ranges::none_of(subject.rules(), [](const auto& rule) { return rule->budgets_model(); }))
+        return skipped("it has no budgets for a model");
+    return for_each_setting(subject, [&](const Setting& setting) {
+        if (!setting.rule->budgets_model()) return passed();
+        const auto instance = subject.create(setting);
+        const std::vector<std::uint32_t> held[] = {{0, 2, 3}, {1}};
+        for (const auto& numbers : held)
+            for (const std::uint32_t tokens : token_counts)
+                for (const double removed : removed_fractions) {
+                    const auto layers = scored_layers(subject, setting, *instance, numbers, tokens, removed);
+                    if (layers.empty()) continue;
+                    std::vector<evl_scored_layer> told;
+                    for (std::size_t i = 0; i < layers.size(); ++i)
+                        told.push_back({numbers[i], 2, tokens, 0, layers[i].kept, layers[i].scores.data(),
+                                        layers[i].facts.empty() ? nullptr : layers[i].facts.data()});
+                    std::vector<std::uint64_t> kept(2 * told.size());
+                    subject.process->calling();
+                    instance->model_budgets({sizeof(evl_model_query), 4, static_cast<std::uint32_t>(told.size()),
+                                             sizeof(evl_scored_layer), removed, told.data()},
+                                            kept); // throws for more than there are
+                }
+        return passed();
+    });
+}
+
 } // namespace evictlab::conformance

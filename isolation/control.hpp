@@ -30,11 +30,13 @@ enum WorkerDescriptor : int {
 };
 
 enum class Command : std::uint32_t {
-    load,         ///< text: what the library's file is called. Answers with the descriptors as JSON in `text`
-    create,       ///< values: those of the rule's parameters
-    score,        ///< batches
-    layer_budget, ///< an evl_budget_query; the answer is in `number`
-    head_budgets, ///< a batch with scores; the answers lie in the output, uint64 [heads]
+    load,          ///< text: what the library's file is called. Answers with the descriptors as JSON in `text`
+    create,        ///< values: those of the rule's parameters
+    score,         ///< batches
+    layer_budget,  ///< an evl_budget_query; the answer is in `number`
+    head_budgets,  ///< a batch with scores; the answers lie in the output, uint64 [heads]
+    layer_facts,   ///< likewise; double [Plugin::model_facts()]
+    model_budgets, ///< a model (packed_model.hpp); the answers lie at the beginning of the output, uint64 [all heads]
     destroy,
     check, ///< text: the name of a test of conformance/, a line break, the file's name. Answers with the verdict in
            ///< `number` and what was seen in `text`

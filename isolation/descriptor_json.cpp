@@ -43,6 +43,8 @@ Json to_json(const Plugin& rule) {
             {"tensor_window", rule.tensor_window()},
             {"budgets_layers", rule.budgets_layers()},
             {"budgets_heads", rule.budgets_heads()},
+            {"budgets_model", rule.budgets_model()},
+            {"model_facts", rule.model_facts()},
             {"columns", std::vector<std::string>(columns.begin(), columns.end())},
             {"parameters", parameters},
             {"presets", presets}};
@@ -74,6 +76,8 @@ Descriptor descriptor_from(const JsonField& json) {
     d.tensor_window = json.member("tensor_window").whole<std::uint64_t>();
     d.budgets_layers = json.member("budgets_layers").truth();
     d.budgets_heads = json.member("budgets_heads").truth();
+    d.budgets_model = json.member("budgets_model").truth();
+    d.model_facts = json.member("model_facts").whole<std::uint64_t>();
     d.columns = json.member("columns").texts();
     for (const JsonField& each : json.member("parameters").elements()) d.parameters.push_back(parameter_from(each));
     for (const JsonField& each : json.member("presets").elements())

@@ -8,6 +8,7 @@
 #include "base/numeric/aligned.hpp"
 #include "isolation/isolated_library.hpp"
 #include "isolation/packed_batch.hpp"
+#include "isolation/packed_model.hpp"
 
 namespace evictlab::isolation {
 namespace {
@@ -51,6 +52,8 @@ public:
     void score(const evl_batch& batch, double* scores) const override;
     std::size_t layer_budget(const evl_budget_query& query) const override;
     void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const override;
+    void layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const override;
+    void model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const override;
     std::unique_ptr<BatchQueue> queue(std::shared_ptr<SharedRows>& rows) const override;
 
     void end() override {
@@ -233,6 +236,42 @@ void IsolatedInstance::head_budgets(const evl_batch& batch, const double* scores
     lease.settle(ask(lease.worker()), ask);
     std::memcpy(kept.data(), lease.worker().output().data() + place, kept.size_bytes());
     for (std::uint64_t& tokens : kept) tokens = std::min<std::uint64_t>(tokens, batch.tokens);
+}
+
+void IsolatedInstance::layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const {
+    Lease lease(*this);
+    std::size_t place = 0;
+    const Ask ask = [&](WorkerProcess& worker) {
+        BatchWriter writer(worker.input(), worker.output(), request_size);
+        place = writer.add(batch, columns(), scores);
+        worker.output().reach(place + facts.size_bytes());
+        return worker.ask({Command::layer_facts, 0, 1}, [&] { return lease.unwanted(); });
+    };
+    lease.settle(ask(lease.worker()), ask);
+    std::memcpy(facts.data(), lease.worker().output().data() + place, facts.size_bytes());
+}
+
+void IsolatedInstance::model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const {
+    Lease lease(*this);
+    const Ask ask = [&](WorkerProcess& worker) {
+        pack_model(query, plugin().model_facts(), worker.input(), request_size);
+        worker.output().reach(kept.size_bytes());
+        return worker.ask({Command::model_budgets, 0, 1}, [&] { return lease.unwanted(); });
+    };
+    try {
+        lease.settle(ask(lease.worker()), ask);
+    } catch (const PluginError&) {
+        throw;
+    } catch (const Interrupted&) {
+        throw;
+    } catch (const Error& error) { // more scores than its process can be given
+        throw PluginError(plugin().label(), "budget", error.what());
+    }
+    std::memcpy(kept.data(), lease.worker().output().data(), kept.size_bytes());
+    std::uint64_t* said = kept.data();
+    for (const evl_scored_layer& layer : std::span(query.layers, query.layer_count))
+        for (std::size_t head = 0; head < layer.heads; ++head, ++said)
+            *said = std::min<std::uint64_t>(*said, layer.tokens);
 }
 
 class IsolatedBackend final : public PluginBackend {

@@ -42,6 +42,8 @@ std::string_view phase_of(Command command) {
         return "score";
     case Command::layer_budget:
     case Command::head_budgets:
+    case Command::layer_facts:
+    case Command::model_budgets:
         return "budget";
     case Command::check:
         return "check";

@@ -12,7 +12,7 @@
 namespace evictlab::report {
 namespace {
 
-constexpr std::array<std::string_view, 4> budget_names{"uniform", "layer", "head", "head and layer"};
+constexpr std::array<std::string_view, 5> budget_names{"uniform", "layer", "head", "head and layer", "model"};
 
 Json query_aware_json(const ScorerClass& scorer_class) {
     const auto aware = scorer_class.query_aware();
@@ -54,6 +54,7 @@ ScorerClass read_class(const JsonField& field) {
     const std::string& budgets = one_of(field.member("budgets"), budget_names);
     read->layer_budgets = budgets.ends_with("layer");
     read->head_budgets = budgets.starts_with("head");
+    read->model_budgets = budgets == "model";
     check_derived(field, "query_aware", query_aware_json(*read));
     check_derived(field, "fused_attention", read->fused_attention());
     return *read;

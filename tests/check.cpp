@@ -55,6 +55,7 @@ TEST_CASE("each kind of mistake is found by the test for it, and told") {
         {"careless/says_little", "unknown-extension", "gives something for the id"},
         {"careless/says_little", "unused-columns", "no score follows from 'key_norm'"},
         {"careless/says_little", "layer-budgets", "2 of 1 tokens are to be kept"},
+        {"careless/overspends", "model-budgets", "layer 0: head 0: 2 of 1 tokens are to be kept"},
         {"moody", "parameter-ends", "moody:mood=7: score"},
         {"returns_early", "ordinary-batch", "head 1, position 94: no score was written"},
         {"nan_scores", "ordinary-batch", "the score is NaN"},
@@ -130,7 +131,7 @@ TEST_CASE("each test has a name of its own, and comes behind what it needs") {
 TEST_CASE("evictlab check as it is typed") {
     const Outcome well = shell("evictlab check h2o");
     CHECK(well.code == 0);
-    CHECK_THAT(well.out, ContainsSubstring("passed   zeros\n") && ContainsSubstring("h2o.so: none of 35 tests failed"));
+    CHECK_THAT(well.out, ContainsSubstring("passed   zeros\n") && ContainsSubstring("h2o.so: none of 36 tests failed"));
     const std::string divides = (zoo / "careless/divides.so").string();
     const Outcome ill = shell("evictlab check " + divides + " --only zeros");
     CHECK(ill.code == 1);

@@ -97,6 +97,8 @@ TEST_CASE("isolated plugins say the same of themselves") {
             CHECK(a.tensor_window() == b.tensor_window());
             CHECK(a.budgets_layers() == b.budgets_layers());
             CHECK(a.budgets_heads() == b.budgets_heads());
+            CHECK(a.budgets_model() == b.budgets_model());
+            CHECK(a.model_facts() == b.model_facts());
             CHECK(std::ranges::equal(a.column_patterns(), b.column_patterns()));
             CHECK(a.default_values() == b.default_values());
             CHECK(std::ranges::equal(a.parameters(), b.parameters(), {}, &Parameter::key, &Parameter::key));
@@ -160,6 +162,46 @@ TEST_CASE("a budget that fails in a process of its own is told in the same words
                                }).what());
         };
         CHECK(words_of(isolating()(file)) == words_of(Plugin::load(file)));
+    }
+}
+
+namespace {
+
+/// Layers 1 and 2 of a model of 4, two heads of 3 tokens, scored and told of by the rule `model` of sdk_budgets.
+std::vector<std::uint64_t> budgets_of_small_model(const ScorerInstance& instance) {
+    const double position[3] = {0, 1, 2};
+    const double* const columns[1] = {position};
+    const std::ptrdiff_t strides[1] = {0};
+    double scores[2][6];
+    std::vector<double> facts[2] = {std::vector<double>(3), std::vector<double>(3)};
+    std::vector<evl_scored_layer> layers;
+    for (const std::uint32_t i : {0U, 1U}) {
+        const evl_batch batch{sizeof batch, i + 1, 4, 2, 3, 3, columns, strides, 0.5, 2, nullptr};
+        instance.score(batch, scores[i]);
+        instance.layer_facts(batch, scores[i], facts[i]);
+        layers.push_back({i + 1, 2, 3, 0, 3 - i, scores[i], facts[i].data()});
+    }
+    std::vector<std::uint64_t> kept(4);
+    instance.model_budgets({sizeof(evl_model_query), 4, 2, sizeof(evl_scored_layer), 0.5, layers.data()}, kept);
+    return kept;
+}
+
+std::shared_ptr<const Plugin> model_rule(const std::shared_ptr<const Plugin>& plugin) { return plugin->rules()[2]; }
+
+} // namespace
+
+TEST_CASE("budgets of a whole model are asked for with scores and facts, here and in a process of its own") {
+    const fs::path file = test_plugins / "written" / "sdk_budgets.so";
+    for (const auto& rule : {model_rule(Plugin::load(file)), model_rule(isolating()(file))}) {
+        const auto said = [&](std::vector<double> values) { return budgets_of_small_model(*rule->create(values)); };
+        const auto why = [&](std::vector<double> values) {
+            return std::string(error_of([&] { said(values); }).what());
+        };
+        // What a head of the layer would keep, for its first one; what others keep is as it was; two layers are not
+        // held.
+        CHECK(said(rule->default_values()) == std::vector<std::uint64_t>{3, 3, 2, 2});
+        CHECK_THAT(why({1, 0}), ContainsSubstring("budget: layer 1: head 0: 4 of 3 tokens are to be kept"));
+        CHECK_THAT(why({0, -1}), ContainsSubstring("budget: layer 1: fact 2 is NaN, or was not written"));
     }
 }
 

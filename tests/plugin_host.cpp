@@ -63,7 +63,7 @@ TEST_CASE("a plugin that breaks the contract is refused with its name, the phase
     const auto [name, cause] = GENERATE(table<std::string, std::string>({
         {"missing_symbol", "the symbol `evictlab_scorer` is missing"},
         {"wrong_magic", "wrong magic 0x0000000000001234 (expected 0x31524f43534c5645)"},
-        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.3"},
+        {"wrong_abi_major", "built for ABI 9.4, but this program has ABI 1.4"},
         {"short_struct", "struct_size 64 is too small"},
         {"null_id", "id is null"},
         {"bad_id", "id 'Bad Id' is not a name: it must match [a-z][a-z0-9_]*"},
@@ -304,7 +304,7 @@ TEST_CASE("the C++ sugar: a scorer across heads with state of its own") {
     CHECK(scores == std::vector<double>{2011, 2022, 2033, 2011, 2022, 2033});
 }
 
-TEST_CASE("the C++ sugar: columns by parameters, budgets, and two rules under one id") {
+TEST_CASE("the C++ sugar: columns by parameters, budgets, and three rules under one id") {
     const auto plugin = Plugin::load(test_plugins / "written" / "sdk_budgets.so");
     CHECK(plugin->budgeted());
     CHECK(plugin->wants_tensors());
@@ -321,12 +321,15 @@ TEST_CASE("the C++ sugar: columns by parameters, budgets, and two rules under on
     CHECK(names({64, 0, 0}) == std::vector<std::string>{"window_attn:64", "value_norm"});
 
     const auto rules = plugin->rules();
-    REQUIRE(rules.size() == 2);
+    REQUIRE(rules.size() == 3);
     CHECK(rules[0] == plugin);
     CHECK(rules[1]->preset("heads"));
     CHECK(rules[1]->budgets_heads());
     CHECK_FALSE(rules[1]->budgeted());
     CHECK(rules[1]->column_patterns().empty());
+    CHECK(rules[2]->budgets_model());
+    CHECK(rules[2]->model_facts() == 3);
+    CHECK_FALSE(rules[1]->budgets_model());
 }
 
 TEST_CASE("an instance keeps its library loaded") {

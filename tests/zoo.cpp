@@ -139,7 +139,7 @@ TEST_CASE("each animal that breaks is told by its name, phase and cause") {
         {"scribbles", "score", "wrote over what it shares with this program"},
         {"rounds_upward", "score", "left the floating-point mode changed"},
         {"changes_locale", "create", "changed the process's locale to C.UTF-8"},
-        {"wrong_abi", "load", "built for ABI 9.4, but this program has ABI 1.3"},
+        {"wrong_abi", "load", "built for ABI 9.4, but this program has ABI 1.4"},
     }));
     INFO(name);
     if (sanitized && hungry.contains(name)) return;

@@ -21,6 +21,7 @@ constexpr std::uint64_t most_entries = 256; // of a table; what a run has room f
 constexpr std::size_t most_variants = 64;
 constexpr std::size_t most_columns = 1024;  // of all rules of a library together
 constexpr std::uint64_t most_window = 4096; // queries, of tensor_window
+constexpr std::uint64_t most_facts = 4096;  // of a layer, of EVL_MODEL_BUDGETS
 constexpr std::size_t longest_text = 16384;
 
 void check_frozen_fields(const evl_plugin& head) {
@@ -189,17 +190,37 @@ const Extension* find_extension(const evl_plugin& plugin, const char* id) {
     return plugin.extension ? static_cast<const Extension*>(plugin.extension(id)) : nullptr;
 }
 
+void check_extensions(const Descriptor& d) {
+    if (d.budgets_model && d.budgets_heads)
+        throw Error(fmt::format("it has both extensions {} and {}: how many tokens a head keeps can only be said once",
+                                EVL_HEAD_BUDGETS, EVL_MODEL_BUDGETS));
+    if (d.model_facts > most_facts)
+        throw Error(fmt::format("the extension {}: {} facts of a layer are more than {}", EVL_MODEL_BUDGETS,
+                                d.model_facts, most_facts));
+}
+
 void read_extensions(const evl_plugin& plugin, LoadedRule& rule) {
     const auto* layers = find_extension<evl_layer_budget>(plugin, EVL_LAYER_BUDGET);
     const auto* heads = find_extension<evl_head_budgets>(plugin, EVL_HEAD_BUDGETS);
+    const auto* model = plugin.abi_minor < 4 // it knows no such id, and may have something for every one
+                            ? nullptr
+                            : find_extension<evl_model_budgets>(plugin, EVL_MODEL_BUDGETS);
     if (layers && !layers->layer_budget)
         throw Error(fmt::format("the extension {}: its function is null", EVL_LAYER_BUDGET));
     if (heads && !heads->head_budgets)
         throw Error(fmt::format("the extension {}: its function is null", EVL_HEAD_BUDGETS));
+    if (model && (!model->model_budgets || (model->facts > 0 && !model->layer_facts)))
+        throw Error(fmt::format("the extension {}: its function is null", EVL_MODEL_BUDGETS));
     if (layers) rule.functions.layer_budget = layers->layer_budget;
     if (heads) rule.functions.head_budgets = heads->head_budgets;
     rule.descriptor.budgets_layers = layers;
     rule.descriptor.budgets_heads = heads;
+    if (!model) return;
+    rule.functions.layer_facts = model->layer_facts;
+    rule.functions.model_budgets = model->model_budgets;
+    rule.descriptor.budgets_model = true;
+    rule.descriptor.model_facts = model->facts;
+    check_extensions(rule.descriptor);
 }
 
 void check_count(std::string_view what, std::size_t count) {
@@ -311,6 +332,7 @@ void check_descriptors(std::span<const Descriptor> rules) {
         }
         if (r > 0) check_variant(d, rules.first(r));
         check_whole(d);
+        check_extensions(d);
     }
 }
 

@@ -25,8 +25,9 @@ struct Descriptor {
     std::string id, name, version, description, reference, formula;
     std::uint64_t flags = 0;
     std::uint64_t tensor_window = 0;
-    bool budgets_layers = false, budgets_heads = false; ///< its extensions
-    std::vector<std::string> columns;                   ///< as declared
+    bool budgets_layers = false, budgets_heads = false, budgets_model = false; ///< its extensions
+    std::uint64_t model_facts = 0;                                             ///< of budgets_model, of each layer
+    std::vector<std::string> columns;                                          ///< as declared
     std::vector<Parameter> parameters;
     std::vector<Preset> presets;
 };
@@ -38,6 +39,8 @@ struct RuleFunctions {
     decltype(evl_plugin::destroy) destroy = nullptr;
     decltype(evl_layer_budget::layer_budget) layer_budget = nullptr; ///< null where the rule has none
     decltype(evl_head_budgets::head_budgets) head_budgets = nullptr;
+    decltype(evl_model_budgets::layer_facts) layer_facts = nullptr;
+    decltype(evl_model_budgets::model_budgets) model_budgets = nullptr;
 };
 
 struct LoadedRule {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/dll/shared_library.hpp>
+#include <cmath>
+#include <limits>
 
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/loaded_library.hpp"
@@ -59,6 +61,31 @@ public:
             if (cause = excess(kept[head], batch.tokens); !cause.empty())
                 cause = fmt::format("head {}: {}", head, cause);
         if (!cause.empty()) fail("budget", batch.layer, cause);
+    }
+
+    void layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const override {
+        evl_error error{};
+        std::ranges::fill(facts, std::numeric_limits<double>::quiet_NaN());
+        auto cause =
+            failure(error, [&] { return functions_.layer_facts(instance_, &batch, scores, facts.data(), &error); });
+        for (std::size_t i = 0; cause.empty() && i < facts.size(); ++i)
+            if (std::isnan(facts[i])) cause = fmt::format("fact {} is NaN, or was not written", i);
+        if (!cause.empty()) fail("budget", batch.layer, cause);
+    }
+
+    void model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const override {
+        const std::span layers(query.layers, query.layer_count);
+        std::uint64_t* next = kept.data();
+        for (const evl_scored_layer& layer : layers) next = std::fill_n(next, layer.heads, layer.kept);
+        evl_error error{};
+        const auto cause =
+            failure(error, [&] { return functions_.model_budgets(instance_, &query, kept.data(), &error); });
+        if (!cause.empty()) throw PluginError(plugin().label(), "budget", "of the model: " + cause);
+        const std::uint64_t* said = kept.data();
+        for (const evl_scored_layer& layer : layers)
+            for (std::size_t head = 0; head < layer.heads; ++head)
+                if (const auto beyond = excess(*said++, layer.tokens); !beyond.empty())
+                    fail("budget", layer.layer, fmt::format("head {}: {}", head, beyond));
     }
 
     void end() override {

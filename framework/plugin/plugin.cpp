@@ -53,6 +53,8 @@ bool Plugin::wants_tensors() const { return (impl_->descriptor.flags & EVL_TENSO
 bool Plugin::wrapper() const { return std::ranges::count(impl_->descriptor.columns, base_score_column) > 0; }
 bool Plugin::budgets_layers() const { return impl_->descriptor.budgets_layers; }
 bool Plugin::budgets_heads() const { return impl_->descriptor.budgets_heads; }
+bool Plugin::budgets_model() const { return impl_->descriptor.budgets_model; }
+std::size_t Plugin::model_facts() const { return impl_->descriptor.model_facts; }
 std::uint64_t Plugin::tensor_window() const { return impl_->descriptor.tensor_window; }
 std::span<const std::string> Plugin::column_patterns() const { return impl_->descriptor.columns; }
 std::span<const Parameter> Plugin::parameters() const { return impl_->descriptor.parameters; }

@@ -100,12 +100,14 @@ public:
     const std::string& file_sha256() const; ///< of the bytes that were loaded, computed when first asked for
     bool deterministic() const;
     bool concurrent() const;
-    bool budgeted() const;       ///< scores depend on the budget: EVL_BUDGETED
-    bool wants_tensors() const;  ///< EVL_TENSORS
-    bool wrapper() const;        ///< scores over another scorer's scores
-    bool equal_layers() const;   ///< of a wrapper: EVL_EQUAL_LAYERS
-    bool budgets_layers() const; ///< has the extension EVL_LAYER_BUDGET
-    bool budgets_heads() const;  ///< has the extension EVL_HEAD_BUDGETS
+    bool budgeted() const;           ///< scores depend on the budget: EVL_BUDGETED
+    bool wants_tensors() const;      ///< EVL_TENSORS
+    bool wrapper() const;            ///< scores over another scorer's scores
+    bool equal_layers() const;       ///< of a wrapper: EVL_EQUAL_LAYERS
+    bool budgets_layers() const;     ///< has the extension EVL_LAYER_BUDGET
+    bool budgets_heads() const;      ///< has the extension EVL_HEAD_BUDGETS
+    bool budgets_model() const;      ///< has the extension EVL_MODEL_BUDGETS
+    std::size_t model_facts() const; ///< of that: evl_model_budgets::facts
     std::uint64_t tensor_window() const;
     std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
     /// For these values of the parameters, in the order declared; base_score_id where a wrapper wants the base's
@@ -171,10 +173,12 @@ public:
     /// "score"): a failing status with its text, or an exception that escaped. NaN is looked for by the caller, who
     /// ranks.
     virtual void score(const evl_batch& batch, double* scores) const = 0;
-    /// Of a plugin that budgets_layers() or budgets_heads(). Throws PluginError (phase "budget"), also for more tokens
-    /// than there are.
+    /// Of a plugin that budgets_layers(), budgets_heads() or budgets_model(). Throw PluginError (phase "budget"), also
+    /// for more tokens than there are and for facts that are NaN.
     virtual std::size_t layer_budget(const evl_budget_query& query) const = 0;
     virtual void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const = 0;
+    virtual void layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const = 0;
+    virtual void model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const = 0;
     /// A queue of the calling thread's, which must not outlive the instance; null where nothing is gained by one.
     /// `rows`: what the queues of one thread share; the first queue that can share makes it. Throws as score().
     virtual std::unique_ptr<BatchQueue> queue([[maybe_unused]] std::shared_ptr<SharedRows>& rows) const {

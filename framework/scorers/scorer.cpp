@@ -28,11 +28,11 @@ Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plug
 
 Scorer Scorer::from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
                             Scorer base) {
-    if (base.plugin() && base.plugin()->budgets_heads())
-        throw UsageError(fmt::format("'{0}' cannot wrap '{1}', which says how many tokens each head keeps: over its "
+    if (base.plugin() && (base.plugin()->budgets_heads() || base.budgets_model()))
+        throw UsageError(fmt::format("'{0}' cannot wrap '{1}', which says how many tokens each head{2} keeps: over its "
                                      "scores alone that would be lost. Use '{1}' by itself, or wrap the scorer that "
                                      "is inside it",
-                                     label, base.label()));
+                                     label, base.label(), base.budgets_model() ? " of each layer" : ""));
     Scorer scorer = from_plugin(fmt::format("{}({})", label, base.label()), std::move(plugin), std::move(values));
     std::erase(scorer.columns_, base_score_id);
     for (const ColumnId id : base.columns())
@@ -54,11 +54,13 @@ Scorer Scorer::from_formula(std::string label, formula::Formula formula) {
 bool Scorer::budgeted() const { return (plugin_ && plugin_->budgeted()) || (base_ && base_->budgeted()); }
 
 bool Scorer::allocates() const {
-    if (plugin_ && (plugin_->budgets_layers() || plugin_->budgets_heads())) return true;
+    if (plugin_ && (plugin_->budgets_layers() || plugin_->budgets_heads() || plugin_->budgets_model())) return true;
     for (const Scorer* outer = this; outer->base() && !outer->plugin()->equal_layers(); outer = outer->base())
         if (outer->base()->plugin() && outer->base()->plugin()->budgets_layers()) return true;
     return false;
 }
+
+bool Scorer::budgets_model() const { return plugin_ && plugin_->budgets_model(); }
 
 bool Scorer::wants_tensors() const {
     return (plugin_ && plugin_->wants_tensors()) || (base_ && base_->wants_tensors());

@@ -18,7 +18,8 @@ class Scorer {
 public:
     static Scorer from_plugin(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values);
     static Scorer from_formula(std::string label, formula::Formula formula);
-    /// A wrapper over the scorer `base`: `label` without it. Throws UsageError where the base has head budgets.
+    /// A wrapper over the scorer `base`: `label` without it. Throws UsageError where the base has budgets for heads or
+    /// for the whole model.
     static Scorer from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
                                Scorer base);
 
@@ -35,8 +36,9 @@ public:
     /// Those of the plugin or formula itself, in its order; base_score_id among a wrapper's.
     std::span<const ColumnId> own_columns() const { return own_columns_; }
     bool budgeted() const;               ///< scores depend on the budget, its own or its base's
-    bool allocates() const;              ///< budgets of its own for layers or heads, or its base's for layers, if it
-                                         ///< goes by those
+    bool allocates() const;              ///< budgets of its own for layers, heads or the whole model, or its base's for
+                                         ///< layers, if it goes by those
+    bool budgets_model() const;          ///< it must see all layers of a model before any of them is cut
     bool wants_tensors() const;          ///< it or its base
     std::uint64_t tensor_window() const; ///< the longer one of both
 

@@ -54,6 +54,7 @@ std::string ScorerClass::reads() const {
 }
 
 std::string ScorerClass::budgets() const {
+    if (model_budgets) return "model";
     if (layer_budgets && head_budgets) return "head and layer";
     return head_budgets ? "head" : layer_budgets ? "layer" : "uniform";
 }
@@ -65,6 +66,7 @@ ScorerClass class_of(const Scorer& scorer) {
     if (made.attention == all_history) made.all_queries = false;
     made.tensors = scorer.wants_tensors() && made.attention == 0 && !made.all_queries;
     made.head_budgets = scorer.plugin() && scorer.plugin()->budgets_heads();
+    made.model_budgets = scorer.budgets_model();
     for (const Scorer* each = &scorer; each;) {
         made.layer_budgets = made.layer_budgets || (each->plugin() && each->plugin()->budgets_layers());
         each = each->base() && !each->plugin()->equal_layers() ? each->base() : nullptr;

@@ -17,7 +17,7 @@ struct ScorerClass {
     std::size_t attention = 0; ///< latest queries of whose attention it reads; all_history: of all; 0: none
     bool all_queries = false;  ///< reads all queries by themselves (mean, covariance, ...), and not all attention
     bool tensors = false;      ///< else nothing is known: a plugin that is given queries, keys and values themselves
-    bool layer_budgets = false, head_budgets = false;
+    bool layer_budgets = false, head_budgets = false, model_budgets = false;
     unsigned passes = 1;     ///< over the prompt
     bool calibrated = false; ///< on other texts
 
@@ -29,7 +29,7 @@ struct ScorerClass {
     /// "kv": nothing of queries, keys and values at most; "q64": the attention of the last 64 queries; "all q"; "all
     /// attn"; "q64 + all q"; "qkv" of `tensors` alone.
     std::string reads() const;
-    std::string budgets() const; ///< "uniform", "layer", "head", "head and layer"
+    std::string budgets() const; ///< "uniform", "layer", "head", "head and layer", "model"
     bool operator==(const ScorerClass&) const = default;
 };
 

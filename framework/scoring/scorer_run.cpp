@@ -93,13 +93,21 @@ void LayerSelection::select(double removed_fraction) {
         scored_ = false;
         return;
     }
-    const ScoreBudget budget{removed_fraction, layer_budget(removed_fraction)};
-    score(budget);
-    allocate(budget);
+    budget_ = {removed_fraction, layer_budget(removed_fraction)};
+    score(budget_);
+    allocate(budget_);
 }
 
 std::vector<std::uint32_t> LayerSelection::kept(std::size_t head) const {
     return top_k(scores().subspan(head * layer_.tokens, layer_.tokens), kept_[head]);
+}
+
+std::vector<double> LayerSelection::facts() {
+    std::vector<double> told(run_.instance()->plugin().model_facts());
+    if (told.empty()) return told;
+    const evl_batch batch = call_.batch(run_, layer_, budget_, base_ ? base_->scores_.data() : nullptr);
+    run_.instance()->layer_facts(batch, scores_.data(), told);
+    return told;
 }
 
 std::size_t LayerSelection::layer_budget(double removed_fraction) const {

@@ -84,6 +84,8 @@ public:
     std::span<const std::size_t> kept_per_head() const { return kept_; }
     /// Positions that a KV head keeps by them, ascending.
     std::vector<std::uint32_t> kept(std::size_t head) const;
+    /// Of a scorer with budgets_model(): what its plugin tells of the layer beside the scores. Throws PluginError.
+    std::vector<double> facts();
 
 private:
     std::size_t layer_budget(double removed_fraction) const;
@@ -97,6 +99,7 @@ private:
     ScorerCall call_;
     std::vector<double> scores_; ///< with room behind for formulas
     bool scored_ = false;
+    ScoreBudget budget_{};
     std::vector<std::size_t> kept_;
 };
 

@@ -16,6 +16,7 @@
 #include "isolation/control.hpp"
 #include "isolation/descriptor_json.hpp"
 #include "isolation/packed_batch.hpp"
+#include "isolation/packed_model.hpp"
 #include "isolation/worker/checked_process.hpp"
 #include "isolation/worker/confinement.hpp"
 #include "isolation/worker/crash_notes.hpp"
@@ -91,6 +92,10 @@ private:
             return layer_budget();
         case Command::head_budgets:
             return head_budgets();
+        case Command::layer_facts:
+            return layer_facts();
+        case Command::model_budgets:
+            return model_budgets();
         case Command::destroy:
             instance_->end();
             instance_.reset();
@@ -226,6 +231,23 @@ private:
         std::vector<std::uint64_t> kept(reader.batch().heads, reader.batch().kept);
         instance_->head_budgets(reader.batch(), reader.scores_in(), kept);
         std::memcpy(memory_.output.data() + reader.packed().scores_out, kept.data(), kept.size() * sizeof(kept[0]));
+        refuse_changes("budget");
+    }
+
+    void layer_facts() {
+        BatchReader reader(memory_.input.data(), memory_.rows.data());
+        reader.read(request_size);
+        std::vector<double> facts(instance_->plugin().model_facts());
+        instance_->layer_facts(reader.batch(), reader.scores_in(), facts);
+        std::memcpy(memory_.output.data() + reader.packed().scores_out, facts.data(), facts.size() * sizeof(facts[0]));
+        refuse_changes("budget");
+    }
+
+    void model_budgets() {
+        const PackedModel model(memory_.input.data(), request_size);
+        std::vector<std::uint64_t> kept(model.heads());
+        instance_->model_budgets(model.query(), kept);
+        std::memcpy(memory_.output.data(), kept.data(), kept.size() * sizeof(kept[0]));
         refuse_changes("budget");
     }
 

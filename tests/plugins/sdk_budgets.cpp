@@ -3,6 +3,7 @@
 #include <evictlab/scorer.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 struct SdkBudgets {
     int window = 16, excess = 0;
@@ -49,4 +50,45 @@ struct SdkBudgetsOfHeads {
                 static_cast<std::uint64_t>(share * static_cast<double>(h * batch.kept()) + batch.row(scores, h)[0]);
     }
 };
-EVICTLAB_SCORER(SdkBudgets, SdkBudgetsOfHeads)
+
+struct SdkBudgetsOfModels {
+    int excess = 0;
+    double fact = 0;
+
+    static constexpr evictlab::Info info{.id = "sdk_budgets", .name = "SDK budgets of models"};
+    static constexpr evictlab::Columns columns{"position"};
+    static constexpr evictlab::Parameter<SdkBudgetsOfModels> parameters[] = {
+        {&SdkBudgetsOfModels::excess, {.key = "excess", .help = "beyond all tokens", .max = 8}},
+        {&SdkBudgetsOfModels::fact, {.key = "fact", .help = "negative: its root is told", .min = -1}}};
+    static constexpr evictlab::Preset presets[] = {{"model", "", {}}};
+    static constexpr std::size_t facts = 3;
+    using Batch = evictlab::Batch<SdkBudgetsOfModels>;
+
+    void score(evictlab::Head<SdkBudgetsOfModels> head, std::span<double> out) const {
+        std::ranges::transform(head["position"], out.begin(),
+                               [&](double at) { return at + static_cast<double>(100 * head.index()); });
+    }
+    void layer_facts(Batch batch, std::span<const double> scores, std::span<double> told) const {
+        told[0] = batch.removed_fraction();
+        told[1] = batch.head(0)["position"].back() + scores.back();
+        told[2] = std::sqrt(fact);
+    }
+    // The first head of a layer keeps what the layer would keep otherwise; the last of all, if facts and scores came
+    // as they were told, as many tokens as there are layers that are not held.
+    void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const {
+        bool as_told = true;
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < model.size(); ++i) {
+            const evictlab::ScoredLayer layer = model[i];
+            const double last = static_cast<double>(layer.tokens() - 1);
+            as_told = as_told && layer.fact(0) == model.removed_fraction() &&
+                      layer.fact(1) == last + layer.scores().back() &&
+                      layer.scores().back() == last + static_cast<double>(100 * (layer.heads() - 1));
+            kept[next] = layer.kept();
+            next += layer.heads();
+        }
+        kept.back() = as_told ? model.num_layers() - model.size() : 0;
+        if (excess > 0) kept[0] = model[0].tokens() + static_cast<std::size_t>(excess);
+    }
+};
+EVICTLAB_SCORER(SdkBudgets, SdkBudgetsOfHeads, SdkBudgetsOfModels)

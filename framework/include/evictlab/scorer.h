@@ -28,7 +28,7 @@ extern "C" {
 
 #define EVL_MAGIC UINT64_C(0x31524F43534C5645) /* "EVLSCOR1" as little-endian bytes */
 #define EVL_ABI_MAJOR 1u
-#define EVL_ABI_MINOR 3u
+#define EVL_ABI_MINOR 4u
 #define EVL_SYMBOL "evictlab_scorer"
 
 /* What create and score return; anything but EVL_OK is a failure that the host reports with evl_error's text. */
@@ -219,6 +219,40 @@ typedef struct evl_head_budgets {
     evl_status (*head_budgets)(evl_instance* instance, const evl_batch* batch, const double* scores, uint64_t* kept,
                                evl_error* error);
 } evl_head_budgets;
+
+/* Extension EVL_MODEL_BUDGETS, since 1.4: how many tokens each head of each layer keeps, once all layers are scored.
+ * Not together with EVL_HEAD_BUDGETS. */
+#define EVL_MODEL_BUDGETS "evictlab.model_budgets/1"
+/* A layer that was scored: owned by the host, read-only, valid during the call. */
+typedef struct evl_scored_layer {
+    uint32_t layer;       /* 0-based */
+    uint32_t heads;       /* KV heads */
+    uint32_t tokens;      /* n */
+    uint32_t reserved;    /* 0 */
+    uint64_t kept;        /* K, or the layer's budget, or what the scorer inside keeps: as evl_batch.kept */
+    const double* scores; /* [heads][tokens], as score wrote them: none is NaN, some may be infinite */
+    const double* facts;  /* [evl_model_budgets.facts], as layer_facts wrote them; NULL where there are none */
+} evl_scored_layer;
+/* All layers of a model that there are to divide a budget among: owned by the host, as they. */
+typedef struct evl_model_query {
+    uint64_t struct_size; /* of evl_model_query as the host knows it */
+    uint32_t num_layers; /* of the model: more than layer_count where some are not held, as in traces of a few layers */
+    uint32_t layer_count;           /* that are held; at least 1 */
+    uint64_t layer_size;            /* sizeof(evl_scored_layer) as the host knows it: the step from one to the next */
+    double removed_fraction;        /* c, in (0, 1] */
+    const evl_scored_layer* layers; /* in ascending order of their numbers */
+} evl_model_query;
+typedef struct evl_model_budgets {
+    uint64_t facts; /* numbers that layer_facts writes of each layer: at most 4096, or 0 */
+    /* [instance] Called after score with its batch, scores and the budget filled in: writes facts[i], the host's, none
+     * of them NaN. All that model_budgets will know of the layer beside its scores. NULL where `facts` is 0. */
+    evl_status (*layer_facts)(evl_instance* instance, const evl_batch* batch, const double* scores, double* facts,
+                              evl_error* error);
+    /* [instance] Called once all layers are scored for a budget. Sets kept[i], in tokens, at most the layer's, for
+     * every head of the first layer, then of the next, and so on; their sum is the plugin's to choose. Within a head
+     * the highest scores stay. */
+    evl_status (*model_budgets)(evl_instance* instance, const evl_model_query* query, uint64_t* kept, evl_error* error);
+} evl_model_budgets;
 
 /* The first four fields, for an initialiser: { EVL_HEADER, .id = "mine", ... } */
 #define EVL_HEADER EVL_MAGIC, EVL_ABI_MAJOR, EVL_ABI_MINOR, sizeof(evl_plugin)

@@ -23,10 +23,15 @@
 // are set and may throw. A const score() makes the scorer safe for concurrent calls. Whatever prepare() or score()
 // throws becomes the plugin's error. Nothing here allocates during a score call.
 //
-// Budgets, where the rule has its own (both optional):
+// Budgets, where the rule has its own (all optional):
 //     std::size_t layer_budget(const evl_budget_query& query) const;   // tokens each head keeps in this layer
 //     void head_budgets(evictlab::Batch<Mine> batch, std::span<const double> scores,   // [heads][tokens], as scored
 //                       std::span<std::uint64_t> kept) const;                          // [heads], to fill
+//     void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const;  // of all layers' heads,
+//     likewise static constexpr std::size_t facts = 2;           // where scores alone do not tell enough of a layer:
+//     numbers that void layer_facts(evictlab::Batch<Mine> batch, std::span<const double> scores,    // go with it to
+//     model_budgets
+//                      std::span<double> facts) const;
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -206,6 +211,38 @@ public:
     std::span<Value> row(std::span<Value> scores, std::size_t index) const {
         return scores.subspan(index * tokens(), tokens());
     }
+};
+
+/// A layer whose scores are known, for model_budgets. A view: valid during that call.
+class ScoredLayer {
+public:
+    explicit ScoredLayer(const evl_scored_layer& layer) : layer_(&layer) {}
+    std::size_t layer() const { return layer_->layer; } ///< from 0
+    std::size_t heads() const { return layer_->heads; }
+    std::size_t tokens() const { return layer_->tokens; }
+    std::size_t kept() const { return layer_->kept; } ///< K of each head, or the layer's budget, as Layer::kept()
+    /// [heads][tokens]; keep and drop may be among them.
+    std::span<const double> scores() const { return {layer_->scores, heads() * tokens()}; }
+    double fact(std::size_t index) const { return layer_->facts[index]; } ///< below Scorer::facts
+
+private:
+    const evl_scored_layer* layer_;
+};
+
+/// The layers of a model that are there, in order. A view, as ScoredLayer.
+class Model {
+public:
+    explicit Model(const evl_model_query& query) : query_(&query) {}
+    std::size_t size() const { return query_->layer_count; }      ///< layers that are held
+    std::size_t num_layers() const { return query_->num_layers; } ///< of the model: not all may be held
+    double removed_fraction() const { return query_->removed_fraction; }
+    ScoredLayer operator[](std::size_t index) const {
+        const auto* first = reinterpret_cast<const unsigned char*>(query_->layers);
+        return ScoredLayer(*reinterpret_cast<const evl_scored_layer*>(first + index * query_->layer_size));
+    }
+
+private:
+    const evl_model_query* query_;
 };
 
 } // namespace evictlab

@@ -79,6 +79,18 @@ concept BudgetsHeads = requires(const Scorer scorer, Batch<Scorer> batch, std::s
     scorer.head_budgets(batch, scores, kept);
 };
 
+template <class Scorer>
+concept BudgetsModels = requires(const Scorer scorer, Model model, std::span<std::uint64_t> kept) {
+    scorer.model_budgets(model, kept);
+};
+template <class Scorer>
+constexpr std::uint64_t facts() {
+    if constexpr (requires { Scorer::facts; })
+        return Scorer::facts;
+    else
+        return 0;
+}
+
 template <class Scorer, class Self>
 void score(Self& scorer, const evl_batch& batch, double* scores) {
     const std::size_t tokens = batch.tokens, heads = batch.heads;
@@ -132,6 +144,29 @@ struct Functions {
                 std::span<std::uint64_t>(kept, batch->heads));
         });
     }
+    static evl_status layer_facts(evl_instance* instance, const evl_batch* batch, const double* scores, double* told,
+                                  evl_error* error) noexcept {
+        return guarded(error, [&] {
+            reinterpret_cast<const Scorer*>(instance)->layer_facts(
+                Batch<Scorer>(*batch), std::span<const double>(scores, std::size_t{batch->heads} * batch->tokens),
+                std::span<double>(told, facts<Scorer>()));
+        });
+    }
+    static evl_status model_budgets(evl_instance* instance, const evl_model_query* query, std::uint64_t* kept,
+                                    evl_error* error) noexcept {
+        return guarded(error, [&] {
+            const Model model(*query);
+            std::size_t heads = 0;
+            for (std::size_t i = 0; i < model.size(); ++i) heads += model[i].heads();
+            reinterpret_cast<const Scorer*>(instance)->model_budgets(model, std::span<std::uint64_t>(kept, heads));
+        });
+    }
+    static constexpr evl_model_budgets model_extension() {
+        if constexpr (facts<Scorer>() > 0)
+            return {facts<Scorer>(), layer_facts, model_budgets};
+        else
+            return {0, nullptr, model_budgets};
+    }
     static const void* extension(const char* id) noexcept {
         if constexpr (BudgetsLayers<Scorer>) {
             static constexpr evl_layer_budget layers{layer_budget};
@@ -140,6 +175,10 @@ struct Functions {
         if constexpr (BudgetsHeads<Scorer>) {
             static constexpr evl_head_budgets heads{head_budgets};
             if (std::string_view(id) == EVL_HEAD_BUDGETS) return &heads;
+        }
+        if constexpr (BudgetsModels<Scorer>) {
+            static constexpr evl_model_budgets model = model_extension();
+            if (std::string_view(id) == EVL_MODEL_BUDGETS) return &model;
         }
         return nullptr;
     }

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "../animal.h"
 
+#include <string.h>
+
 static const char* const columns[] = {"cumulative_attn", "key_norm"};
 
 static evl_status layer_budget(evl_instance* instance, const evl_budget_query* query, uint64_t* kept,
@@ -13,8 +15,7 @@ static evl_status layer_budget(evl_instance* instance, const evl_budget_query* q
 
 static const void* extension(const char* id) {
     static const evl_layer_budget budget = {layer_budget};
-    (void)id;
-    return &budget;
+    return strcmp(id, EVL_MODEL_BUDGETS) == 0 ? 0 : &budget;
 }
 
 const evl_plugin evictlab_scorer = {EVL_HEADER,
