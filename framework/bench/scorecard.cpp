@@ -75,6 +75,7 @@ private:
         Split split;
         TracePtr trace;
         std::size_t first_task, layers;
+        std::unique_ptr<WaitingRows> waiting; ///< until all layers are done; null where no row waits
         std::size_t layers_done = 0;
         std::vector<std::vector<double>> predicted{}; ///< predicted_kl, [row][retention], once all layers are done
     };
@@ -84,7 +85,7 @@ private:
         if (layers.empty())
             throw Error(fmt::format("trace {}: every layer in it has a sliding window, and those are not judged",
                                     trace->name()));
-        traces_.push_back({split, trace, tasks_.size(), layers.size()});
+        traces_.push_back({split, trace, tasks_.size(), layers.size(), protocol_->waiting_rows(*trace)});
         for (const std::size_t layer : layers) {
             order_.push_back(tasks_.size());
             tasks_.push_back({traces_.size() - 1, layer, protocol_->cost(*trace)});
@@ -93,8 +94,8 @@ private:
         figures_.resize(tasks_.size());
     }
 
-    void run_task(std::size_t index) {
-        const Task& task = tasks_[index];
+    /// A failure is that of the task at `index`.
+    ScorerHooks hooks_of(std::size_t index) {
         ScorerHooks hooks;
         hooks.stop = options_.stop;
         hooks.skip = [this, index](std::size_t scorer) {
@@ -107,11 +108,42 @@ private:
             failed_at_[scorer] = index; // of several failures the first in the suite's order is told
             failures_.insert_or_assign(scorer, std::move(error));
         };
-        figures_[index] = protocol_->figures(*traces_[task.trace].trace, task.layer, hooks);
+        return hooks;
+    }
+
+    void run_task(std::size_t index) {
+        const Task& task = tasks_[index];
+        TraceSlot& slot = traces_[task.trace];
+        figures_[index] = protocol_->figures(*slot.trace, task.layer, hooks_of(index), slot.waiting.get());
+        if (is_last_layer(slot)) finish(slot);
         const std::lock_guard lock(mutex_);
-        if (++traces_[task.trace].layers_done == traces_[task.trace].layers) predict(traces_[task.trace]);
         done_cost_ += task.cost;
         if (options_.progress) options_.progress(done_cost_, total_cost_);
+    }
+
+    bool is_last_layer(TraceSlot& slot) {
+        const std::lock_guard lock(mutex_);
+        return ++slot.layers_done == slot.layers;
+    }
+
+    /// Once all layers of a trace have their figures.
+    void finish(TraceSlot& slot) {
+        if (slot.waiting) judge_waiting(slot);
+        slot.waiting.reset();
+        predict(slot);
+    }
+
+    /// What fails for a whole trace fails behind its last layer, where no layer of it failed before.
+    void judge_waiting(TraceSlot& slot) {
+        const ScorerHooks hooks = hooks_of(slot.first_task + slot.layers - 1);
+        slot.waiting->divide(hooks);
+        // Isolated, so that this thread begins no other trace meanwhile, whose scores would be held beside these.
+        tbb::this_task_arena::isolate([&] {
+            tbb::parallel_for(std::size_t{0}, slot.layers, [&](std::size_t layer) {
+                const std::size_t task = slot.first_task + layer;
+                slot.waiting->judge(tasks_[task].layer, hooks, figures_[task]);
+            });
+        });
     }
 
     /// Sums the responses of a finished trace over its layers, in their order, and lets go of them.
@@ -235,7 +267,7 @@ private:
             card.scorer = bound ? bounds[row - scorers_.size()] : scorers_[row].label();
             card.kind = bound ? RowKind::bound : scorers_[row].is_formula() ? RowKind::formula : RowKind::plugin;
             if (card.kind == RowKind::formula) card.formula = formula::print(scorers_[row].formula());
-            card.uneven_budgets = protocol_->uneven(row);
+            card.uneven_budgets = protocol_->budgets(row) != BudgetKind::uniform;
             if (!bound) card.scorer_class = class_of(scorers_[row]);
             card.more_splits.resize(measures.size() - 1);
             for (const Split split : all_splits) {

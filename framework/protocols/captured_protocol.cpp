@@ -30,17 +30,24 @@ RowFigures CapturedProtocol::empty_row(const ContinuationDamage& damage) const {
             {},    std::vector<float>(retentions_.size() * damage.responses())};
 }
 
-void CapturedProtocol::note(RowFigures& row, std::size_t retention, const Damage& damage, const Task& task,
+void CapturedProtocol::note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge,
                             std::size_t kept, std::size_t cached) const {
-    if (const std::size_t count = task.damage.responses(); count > 0)
-        task.damage.respond(task.scratch, std::span(row.responses).subspan(retention * count, count));
+    if (const std::size_t count = judge.damage.responses(); count > 0)
+        judge.damage.respond(judge.scratch, std::span(row.responses).subspan(retention * count, count));
     row.attention_loss[retention] = damage.attention_loss;
     if (measured_.output_error) row.output_error[retention] = damage.output_error;
     row.kept[retention] = static_cast<double>(kept);
     row.cached[retention] = static_cast<double>(cached);
 }
 
-LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const {
+ContinuationDamage CapturedProtocol::damage_of(const CapturedTrace& trace, const LayerView& view,
+                                               const AttentionRows& rows) const {
+    return {rows, view.prompt, measured_.output_error ? metrics_.of(trace, view.layer) : nullptr,
+            measured_.predicted_kl ? trace.load_sensitivity(view.layer) : AlignedFloats{}};
+}
+
+LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
+                                       WaitingRows* waiting) const {
     heed_stop(hooks);
     const CapturedTrace& captured = *trace.captured();
     const OwnedLayer loaded = captured.load_layer(layer, scorers_.reads_wov_norms());
@@ -50,13 +57,13 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
     BoardColumns by_id(scorers_.columns(), columns.columns());
     PromptInput input(view, &rows, by_id);
     heed_stop(hooks);
-    const ContinuationDamage damage(rows, view.prompt, measured_.output_error ? metrics_.of(captured, layer) : nullptr,
-                                    measured_.predicted_kl ? captured.load_sensitivity(layer) : AlignedFloats{});
-    Task task{view, damage, columns.columns(), input};
+    const ContinuationDamage damage = damage_of(captured, view, rows);
+    Task task{{damage}, view, columns.columns(), input, waiting};
     LayerFigures figures;
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         heed_stop(hooks);
         RowFigures& row = figures.emplace_back(empty_row(damage));
+        task.row = s;
         if (hooks.skip(s)) continue;
         try {
             run_scorer(*scorers_.run(s), task, row);

@@ -18,21 +18,28 @@ public:
     std::vector<Measure> measures() const override;
     bool keeps_ledger() const override { return true; }
     std::size_t responses(const Trace& trace) const override;
-    LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const override;
+    LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
+                         WaitingRows* waiting) const override;
     double cost(const Trace& trace) const override;
 
 protected:
-    /// One layer in the course of figures().
-    struct Task {
-        const LayerView& view;
+    /// A layer that judges kept sets.
+    struct Judge {
         const ContinuationDamage& damage;
-        ColumnBoard& columns; ///< of ScorerPool::columns(), at the end of the prompt
-        PromptInput& input;
         DamageScratch scratch{};
     };
-    /// Takes the figures of one retention: `damage`, whose change of outputs is in the task's scratch, and the ledger.
-    void note(RowFigures& row, std::size_t retention, const Damage& damage, const Task& task, std::size_t kept,
+    /// One layer in the course of figures().
+    struct Task : Judge {
+        const LayerView& view;
+        ColumnBoard& columns; ///< of ScorerPool::columns(), at the end of the prompt
+        PromptInput& input;
+        WaitingRows* waiting; ///< may be null
+        std::size_t row = 0;  ///< that is run
+    };
+    /// Takes the figures of one retention: `damage`, whose change of outputs is in the judge's scratch, and the ledger.
+    void note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge, std::size_t kept,
               std::size_t cached) const;
+    ContinuationDamage damage_of(const CapturedTrace& trace, const LayerView& view, const AttentionRows& rows) const;
     virtual void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const = 0;
     virtual void run_bound(std::size_t bound, Task& task, RowFigures& row) const = 0;
 

@@ -55,7 +55,7 @@ public:
     std::string_view name() const override { return "decode"; }
     /// Keeps what the later judged queries attend to most. Strong, but a cache has no simple bound.
     std::vector<std::string> bounds() const override { return {"oracle"}; }
-    bool uneven(std::size_t) const override { return false; }
+    BudgetKind budgets(std::size_t) const override { return BudgetKind::uniform; }
 
 private:
     class CacheRun;

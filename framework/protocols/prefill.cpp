@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "framework/protocols/prefill.hpp"
 
+#include <algorithm>
+#include <array>
+#include <map>
+
 #include "framework/protocols/captured_protocol.hpp"
+#include "framework/scoring/model_selection.hpp"
 
 namespace evictlab {
 namespace {
@@ -18,30 +23,95 @@ class Prefill final : public CapturedProtocol {
 public:
     using CapturedProtocol::CapturedProtocol;
     std::string_view name() const override { return "prefill"; }
-    /// Per KV head, and over the whole layer: the prompt tokens with the largest attention in the judged queries.
-    std::vector<std::string> bounds() const override { return {"oracle", "oracle (layer budget)"}; }
-    bool uneven(std::size_t row) const override {
-        return row < scorers_.size() ? scorers_[row].allocates() : row > scorers_.size();
+    /// The prompt tokens with the largest attention in the judged queries: per KV head, over the layer and, beside
+    /// scorers that have budgets of this kind, over the model.
+    std::vector<std::string> bounds() const override {
+        std::vector<std::string> names{"oracle", "oracle (layer budget)"};
+        if (divides_model()) names.emplace_back("oracle (model budget)");
+        return names;
     }
+    BudgetKind budgets(std::size_t row) const override {
+        if (row < scorers_.size()) return class_of(scorers_[row]).budget_kind();
+        constexpr std::array kinds{BudgetKind::uniform, BudgetKind::head, BudgetKind::model};
+        return kinds[row - scorers_.size()];
+    }
+    std::unique_ptr<WaitingRows> waiting_rows(const Trace& trace) const override;
 
 private:
+    class ModelRows;
+    bool divides_model() const { return std::ranges::any_of(scorers_.scorers(), &Scorer::budgets_model); }
     void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const override;
     void run_bound(std::size_t bound, Task& task, RowFigures& row) const override;
+    void judge(const KeptSets& kept, std::size_t retention, Judge& judge, RowFigures& row) const;
+    std::vector<double> removed_fractions() const;
 };
+
+/// Rows with budgets over the whole model: the scores of each layer are held until all are known. A layer is loaded,
+/// and what judges it computed, a second time then: that of all layers would need far more memory.
+class Prefill::ModelRows final : public WaitingRows {
+public:
+    ModelRows(const Prefill& protocol, const CapturedTrace& trace)
+        : protocol_(protocol), trace_(trace), layers_(trace.held_layers()), attention_(layers_.size()),
+          kept_by_bound_(layers_.size()) {
+        for (std::size_t s = 0; s < protocol.scorers_.size(); ++s)
+            if (protocol.scorers_[s].budgets_model())
+                rows_.emplace(s, ModelSelection(protocol.removed_fractions(), layers_.size()));
+    }
+    void add(std::size_t row, const ScorerRun& run, const LayerInput& input) {
+        rows_.at(row).add(place_of(input.layer), run, input);
+    }
+    void add_attention(std::size_t layer, const ContinuationDamage& damage) {
+        std::vector<double>& all = attention_[place_of(layer)];
+        for (std::size_t a = 0; a < damage.kv_heads(); ++a)
+            all.insert(all.end(), damage.mean_attention(a).begin(), damage.mean_attention(a).end());
+    }
+    void divide(const ScorerHooks& hooks) override;
+    void judge(std::size_t layer, const ScorerHooks& hooks, LayerFigures& figures) const override;
+
+private:
+    std::size_t place_of(std::size_t layer) const {
+        return static_cast<std::size_t>(std::ranges::lower_bound(layers_, layer) - layers_.begin());
+    }
+    void divide_attention();
+
+    const Prefill& protocol_;
+    const CapturedTrace& trace_;
+    std::vector<std::size_t> layers_;
+    std::map<std::size_t, ModelSelection> rows_;       ///< by scorer; in the end of those that are judged
+    std::vector<std::vector<double>> attention_;       ///< [place][heads * n]: of the bound
+    std::vector<std::vector<KeptSets>> kept_by_bound_; ///< [place][retention]
+};
+
+std::unique_ptr<WaitingRows> Prefill::waiting_rows(const Trace& trace) const {
+    if (!divides_model()) return nullptr;
+    return std::make_unique<ModelRows>(*this, *trace.captured());
+}
+
+std::vector<double> Prefill::removed_fractions() const {
+    std::vector<double> removed;
+    for (const double retention : retentions_) removed.push_back(1.0 - retention);
+    return removed;
+}
+
+void Prefill::judge(const KeptSets& kept, std::size_t retention, Judge& judge, RowFigures& row) const {
+    const Damage damage = judge.damage.of(kept, judge.scratch);
+    note(row, retention, damage, judge, tokens_in(kept), kept.size() * judge.damage.prompt());
+}
 
 void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
     const LayerInput& input = task.input.of(run.scorer());
+    if (run.scorer().budgets_model()) return static_cast<ModelRows*>(task.waiting)->add(task.row, run, input);
     LayerSelection selection(run, input);
     KeptSets kept(input.heads);
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         selection.select(1.0 - retentions_[r]);
         for (std::size_t a = 0; a < input.heads; ++a) kept[a] = selection.kept(a);
-        const Damage damage = task.damage.of(kept, task.scratch);
-        note(row, r, damage, task, tokens_in(kept), input.heads * input.tokens);
+        judge(kept, r, task, row);
     }
 }
 
 void Prefill::run_bound(std::size_t bound, Task& task, RowFigures& row) const {
+    if (bound == 2) return static_cast<ModelRows*>(task.waiting)->add_attention(task.view.layer, task.damage);
     const std::size_t n = task.damage.prompt(), heads = task.damage.kv_heads();
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         const std::size_t budget = kept_count_for_removed(n, 1.0 - retentions_[r]);
@@ -55,9 +125,56 @@ void Prefill::run_bound(std::size_t bound, Task& task, RowFigures& row) const {
             for (const std::uint32_t i : top_k(all, heads * budget))
                 kept[i / n].push_back(i % static_cast<std::uint32_t>(n));
         }
-        const Damage damage = task.damage.of(kept, task.scratch);
-        note(row, r, damage, task, tokens_in(kept), heads * n);
+        judge(kept, r, task, row);
     }
+}
+
+void Prefill::ModelRows::divide(const ScorerHooks& hooks) {
+    for (auto at = rows_.begin(); at != rows_.end();) {
+        heed_stop(hooks);
+        auto& [s, selection] = *at;
+        bool judged = !hooks.skip(s) && selection.complete();
+        try {
+            if (judged) selection.divide(*protocol_.scorers_.run(s));
+        } catch (const PluginError& error) {
+            hooks.failed(s, at_place(error, "trace " + trace_.name()));
+            judged = false;
+        }
+        at = judged ? std::next(at) : rows_.erase(at);
+    }
+    divide_attention();
+}
+
+void Prefill::ModelRows::divide_attention() {
+    const std::size_t n = trace_.prompt_len();
+    std::vector<double> all;
+    for (const std::vector<double>& of_layer : attention_) all.insert(all.end(), of_layer.begin(), of_layer.end());
+    const std::size_t heads = all.size() / n / layers_.size();
+    for (std::size_t r = 0; r < protocol_.retentions_.size(); ++r) {
+        for (auto& of_place : kept_by_bound_) of_place.emplace_back(heads);
+        const std::size_t budget = kept_count_for_removed(n, 1.0 - protocol_.retentions_[r]);
+        for (const std::uint32_t i : top_k(all, heads * layers_.size() * budget))
+            kept_by_bound_[i / (heads * n)][r][i / n % heads].push_back(i % static_cast<std::uint32_t>(n));
+    }
+}
+
+void Prefill::ModelRows::judge(std::size_t layer, const ScorerHooks& hooks, LayerFigures& figures) const {
+    heed_stop(hooks);
+    const OwnedLayer loaded = trace_.load_layer(layer, false);
+    const LayerView view = loaded.view();
+    const AttentionRows rows(view);
+    const ContinuationDamage damage = protocol_.damage_of(trace_, view, rows);
+    Judge judge{damage};
+    const std::size_t place = place_of(layer), count = protocol_.retentions_.size();
+    KeptSets kept(damage.kv_heads());
+    for (const auto& [s, selection] : rows_) {
+        heed_stop(hooks);
+        for (std::size_t r = 0; r < count; ++r) {
+            for (std::size_t a = 0; a < kept.size(); ++a) kept[a] = selection.kept(r, place, a);
+            protocol_.judge(kept, r, judge, figures[s]);
+        }
+    }
+    for (std::size_t r = 0; r < count; ++r) protocol_.judge(kept_by_bound_[place][r], r, judge, figures.back());
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 
 #include "framework/damage/measure.hpp"
 #include "framework/scorers/published.hpp"
+#include "framework/scorers/scorer_class.hpp"
 #include "framework/scoring/scorer_pool.hpp"
 #include "framework/suite/suite.hpp"
 
@@ -43,6 +44,17 @@ struct RowFigures {
 /// The figures of one layer: every scorer's, then every bound's.
 using LayerFigures = std::vector<RowFigures>;
 
+/// Rows of one trace that are only judged once all its layers are scored, as budgets over the whole model are. After
+/// figures() of every layer, with this, come divide() once and judge() for each layer.
+class WaitingRows {
+public:
+    virtual ~WaitingRows() = default;
+    /// Decides what each layer keeps. Frees nothing yet; not while figures() runs.
+    virtual void divide(const ScorerHooks& hooks) = 0;
+    /// Fills in those rows of a layer's figures. Thread-safe.
+    virtual void judge(std::size_t layer, const ScorerHooks& hooks, LayerFigures& figures) const = 0;
+};
+
 /// Refers to scorers and retentions, which must outlive it. figures() is thread-safe.
 class Protocol {
 public:
@@ -53,9 +65,13 @@ public:
     virtual bool keeps_ledger() const = 0;
     /// Responses of one row at one retention; 0 where the protocol does not measure predicted_kl.
     virtual std::size_t responses(const Trace&) const { return 0; }
-    /// Whether the row's heads or layers may keep different numbers of tokens.
-    virtual bool uneven(std::size_t row) const = 0;
-    virtual LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const = 0;
+    virtual BudgetKind budgets(std::size_t row) const = 0;
+    /// What figures() of a trace's layers gather for rows that wait for all of them; null where no row does. Refers to
+    /// the protocol and the trace.
+    virtual std::unique_ptr<WaitingRows> waiting_rows(const Trace&) const { return nullptr; }
+    /// `waiting`: of this trace, or null.
+    virtual LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
+                                 WaitingRows* waiting) const = 0;
     /// Relative cost of figures(), for the order of work and for progress.
     virtual double cost(const Trace& trace) const = 0;
 

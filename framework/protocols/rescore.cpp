@@ -28,9 +28,10 @@ public:
     std::vector<std::string> bounds() const override { return {"oracle"}; }
     std::vector<Measure> measures() const override { return {Measure::attention_loss}; }
     bool keeps_ledger() const override { return false; }
-    bool uneven(std::size_t) const override { return false; }
+    BudgetKind budgets(std::size_t) const override { return BudgetKind::uniform; }
     /// Mean errors over the layer's judged rows and heads.
-    LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const override;
+    LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
+                         WaitingRows* waiting) const override;
     double cost(const Trace& trace) const override;
 
 private:
@@ -206,7 +207,7 @@ double Rescore::cost(const Trace& trace) const {
     return n * n / 2 * static_cast<double>(trace.heads());
 }
 
-LayerFigures Rescore::figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks) const {
+LayerFigures Rescore::figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks, WaitingRows*) const {
     LayerRun run(*this, trace, layer, hooks);
     run.run();
     return std::move(run).mean_errors();

@@ -53,6 +53,12 @@ std::string ScorerClass::reads() const {
     return std::string(tensors ? tensors_text : nothing_of_queries);
 }
 
+BudgetKind ScorerClass::budget_kind() const {
+    if (model_budgets) return BudgetKind::model;
+    if (layer_budgets) return BudgetKind::layer;
+    return head_budgets ? BudgetKind::head : BudgetKind::uniform;
+}
+
 std::string ScorerClass::budgets() const {
     if (model_budgets) return "model";
     if (layer_budgets && head_budgets) return "head and layer";

@@ -13,6 +13,14 @@ namespace evictlab {
 
 class Scorer;
 
+/// How a row may divide its budget, each kind being free to do what those before it do. Rows compete within a kind.
+enum class BudgetKind : std::uint8_t {
+    uniform, ///< every head keeps as many
+    head,    ///< heads of a layer share what is the same for all layers
+    layer,   ///< some layers keep more than others; each decides alone
+    model,   ///< layers and heads share the whole model's budget
+};
+
 struct ScorerClass {
     std::size_t attention = 0; ///< latest queries of whose attention it reads; all_history: of all; 0: none
     bool all_queries = false;  ///< reads all queries by themselves (mean, covariance, ...), and not all attention
@@ -29,6 +37,7 @@ struct ScorerClass {
     /// "kv": nothing of queries, keys and values at most; "q64": the attention of the last 64 queries; "all q"; "all
     /// attn"; "q64 + all q"; "qkv" of `tensors` alone.
     std::string reads() const;
+    BudgetKind budget_kind() const;
     std::string budgets() const; ///< "uniform", "layer", "head", "head and layer", "model"
     bool operator==(const ScorerClass&) const = default;
 };

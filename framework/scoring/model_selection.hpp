@@ -1,0 +1,51 @@
+// Which tokens a scorer keeps whose budget is divided over the whole model: its scores of every layer, then its counts,
+// then the cut. Other scorers go through it with the budgets that they have layer by layer.
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "framework/scoring/scorer_run.hpp"
+
+namespace evictlab {
+
+/// Holds the scores of all layers, once for all budgets where they do not depend on it. First add() for each place,
+/// from any threads, then divide() once, then the rest from any threads.
+class ModelSelection {
+public:
+    /// `places`: of layers that are held, in ascending order of the layers.
+    ModelSelection(std::vector<double> removed_fractions, std::size_t places)
+        : removed_(std::move(removed_fractions)), layers_(places) {}
+
+    /// Scores a layer at each removed fraction; once a place. Throws PluginError.
+    void add(std::size_t place, const ScorerRun& run, const LayerInput& layer);
+    bool complete() const; ///< whether all places were added
+    /// Asks the scorer for its counts. Throws PluginError.
+    void divide(const ScorerRun& run);
+
+    std::span<const double> scores(std::size_t budget, std::size_t place) const; ///< [heads][tokens]
+    std::span<const std::size_t> kept_per_head(std::size_t budget, std::size_t place) const;
+    /// Positions that a KV head keeps, ascending.
+    std::vector<std::uint32_t> kept(std::size_t budget, std::size_t place, std::size_t head) const;
+
+private:
+    struct OfBudget {
+        std::shared_ptr<const std::vector<double>> scores;
+        std::vector<double> facts;
+        std::vector<std::size_t> kept; ///< [head]: what it would be without the other layers, until divide()
+    };
+    struct OfLayer {
+        std::size_t layer = 0, num_layers = 0, heads = 0, tokens = 0;
+        std::vector<OfBudget> budgets; ///< none: not added
+    };
+    void divide(const ScorerInstance& instance, std::size_t budget);
+
+    std::vector<double> removed_;
+    std::vector<OfLayer> layers_;
+};
+
+} // namespace evictlab
