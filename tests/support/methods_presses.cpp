@@ -117,37 +117,63 @@ std::vector<float> product_wov_norms(const MethodsLayer& layer) {
     return wov_norms(tensors.view(), layer.o_proj);
 }
 
+namespace {
+
+PluginHost& host() {
+    static PluginHost found;
+    return found;
+}
+
+/// A fixture's layer as a scorer sees it. Not movable.
+struct FixtureInput {
+    FixtureInput(const MethodsLayer& layer, const ColumnSource& source) : tensors(tensors_of(layer)) {
+        input.layer = layer.layer;
+        input.num_layers = layer.num_layers;
+        input.heads = layer.kv_heads;
+        input.tokens = input.sequence_len = layer.tokens;
+        input.tensors = &tensors;
+        columns_of_layer.of = [&](ColumnId id) -> ColumnValues {
+            auto& column = values[id];
+            if (column.empty()) {
+                column = source(layer, columns::name(id));
+                column.resize(column.size() + row_padding);
+            }
+            return {column.data(), static_cast<std::ptrdiff_t>(layer.tokens)};
+        };
+        input.columns = &columns_of_layer;
+    }
+    FixtureInput(const FixtureInput&) = delete;
+    std::map<ColumnId, std::vector<double>> values;
+    evl_tensors tensors;
+    MadeColumns columns_of_layer;
+    LayerInput input;
+};
+
+} // namespace
+
 Selected select(const std::string& text, const MethodsLayer& layer, double removed_fraction,
                 const ColumnSource& source) {
-    static PluginHost host;
-    const Scorer scorer = make_scorer(text, host);
-    std::map<ColumnId, std::vector<double>> values;
-    const evl_tensors tensors = tensors_of(layer);
-    LayerInput input;
-    input.layer = layer.layer;
-    input.num_layers = layer.num_layers;
-    input.heads = layer.kv_heads;
-    input.tokens = input.sequence_len = layer.tokens;
-    input.tensors = &tensors;
-    MadeColumns columns_of_layer;
-    columns_of_layer.of = [&](ColumnId id) -> ColumnValues {
-        auto& column = values[id];
-        if (column.empty()) {
-            column = source(layer, columns::name(id));
-            column.resize(column.size() + row_padding);
-        }
-        return {column.data(), static_cast<std::ptrdiff_t>(layer.tokens)};
-    };
-    input.columns = &columns_of_layer;
+    const Scorer scorer = make_scorer(text, host());
+    const FixtureInput made(layer, source);
     Selected selected;
     std::vector<std::size_t> counts;
-    ScorerRun(scorer).select(input, removed_fraction, selected.scores, counts);
+    ScorerRun(scorer).select(made.input, removed_fraction, selected.scores, counts);
     for (std::size_t head = 0; head < layer.kv_heads; ++head) {
         const auto row = std::span(selected.scores).subspan(head * layer.tokens, layer.tokens);
         const auto positions = top_k(row, counts[head]);
         selected.kept.emplace_back(positions.begin(), positions.end());
     }
     return selected;
+}
+
+std::vector<double> facts_of(const std::string& text, const MethodsLayer& layer, double removed_fraction,
+                             const ColumnSource& source) {
+    const Scorer scorer = make_scorer(text, host());
+    const FixtureInput made(layer, source);
+    const ScorerRun run(scorer);
+    LayerSelection selection(run, made.input);
+    selection.select(removed_fraction);
+    return selection.facts();
 }
 
 double worst_difference(std::span<const double> scores, std::span<const float> expected) {

@@ -37,6 +37,10 @@ struct Selected {
 Selected select(const std::string& scorer, const MethodsLayer& layer, double removed_fraction,
                 const ColumnSource& columns);
 
+/// What a scorer with budgets over the whole model tells of the layer beside its scores.
+std::vector<double> facts_of(const std::string& scorer, const MethodsLayer& layer, double removed_fraction,
+                             const ColumnSource& columns);
+
 /// The largest relative difference; infinite where only one of both is the largest float.
 double worst_difference(std::span<const double> scores, std::span<const float> expected);
 

@@ -89,6 +89,7 @@ COLUMNS = [
     "capacity",
     "capacity:tau=1:future=64:sinks=8",
     "window_var:16",
+    "window_entropy:16",
 ]
 OPERATORS = [
     "position/(position - 5) + 3/(position - 7)",
