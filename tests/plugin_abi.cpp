@@ -1,7 +1,5 @@
 // Plugins and hosts of different minor versions read what both know.
 // SPDX-License-Identifier: MIT
-#include <evictlab/scorer.hpp>
-
 #include <dlfcn.h>
 
 #include "framework/plugin/descriptor.hpp"
@@ -54,18 +52,6 @@ TEST_CASE("a plugin of a later minor version, its structs larger, loads and scor
     CHECK(plugin->parameters()[1].default_value == 2);
     REQUIRE(plugin->presets().size() == 2);
     CHECK(score_of(*plugin, plugin->preset("two")->values) == 11);
-}
-
-TEST_CASE("the C++ sugar steps over scored layers by the host's size of them") {
-    struct NewerLayer { // of a host that appended a field
-        evl_scored_layer layer;
-        std::uint64_t appended;
-    };
-    const NewerLayer layers[2] = {{{4, 2, 1, 0, 7, nullptr, nullptr}, 1}, {{9, 2, 1, 0, 8, nullptr, nullptr}, 2}};
-    const evl_model_query query{sizeof query, 12, 2, sizeof(NewerLayer), 0.5, &layers[0].layer};
-    const evictlab::Model model(query);
-    CHECK(model[1].layer() == 9);
-    CHECK(model[1].kept() == 8);
 }
 
 TEST_CASE("a plugin of ABI 1.1 reads nothing behind a batch of ABI 1.0") {
