@@ -85,15 +85,25 @@ std::vector<Setting> far_settings(const Subject& subject) {
     return all;
 }
 
-/// Whether other values in the column change a score.
+/// What a scorer says of a layer: its scores, and any facts that it tells beside them.
+std::vector<double> told_of(const Subject& subject, const Setting& setting, const MadeBatch& batch) {
+    const auto instance = subject.create(setting);
+    std::vector<double> told = subject.score(*instance, batch.batch());
+    std::vector<double> facts(setting.rule->model_facts());
+    if (!facts.empty()) instance->layer_facts(batch.batch(), told.data(), facts);
+    told.insert(told.end(), facts.begin(), facts.end());
+    return told;
+}
+
+/// Whether other values in the column change any of that.
 bool reads(const Subject& subject, const Setting& setting, std::size_t column) {
     try {
         MadeBatch batch(*setting.rule, setting.values, long_batch);
-        const std::vector<double> before = subject.scores_of(setting, batch);
+        const std::vector<double> before = told_of(subject, setting, batch);
         const std::span<double> values = batch.column(column);
         std::ranges::reverse(values);
         for (double& value : values) value = 0.5 * value + 0.1;
-        return first_difference(before, subject.scores_of(setting, batch)) < before.size();
+        return first_difference(before, told_of(subject, setting, batch)) < before.size();
     } catch (const Error&) {
         return true; // whatever is wrong with it, other tests tell
     }

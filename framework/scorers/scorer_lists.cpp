@@ -13,6 +13,7 @@ namespace evictlab {
 std::string refusal_by_rescore(const Scorer& scorer) {
     const char* wants = scorer.base()            ? "wraps another scorer for a budget"
                         : scorer.budgeted()      ? "scores for a budget"
+                        : scorer.budgets_model() ? "divides a budget among all layers of the model"
                         : scorer.wants_tensors() ? "reads queries, keys and values"
                                                  : nullptr;
     if (!wants) return "";
