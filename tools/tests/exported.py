@@ -24,7 +24,7 @@ def _program() -> tuple[Path, Path]:
 
 
 @cache
-def export(formula: str) -> Any:
+def export(formula: str, calibration: Path | None = None) -> Any:
     """The module of a formula's exported press."""
     program, folder = _program()
     name = f"made_{len(list(folder.iterdir()))}"
@@ -40,6 +40,7 @@ def export(formula: str) -> Any:
         "--output",
         file,
     ]
+    command += [] if calibration is None else ["--calibration", calibration]
     subprocess.run(command, check=True, capture_output=True)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec and spec.loader

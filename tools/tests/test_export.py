@@ -29,9 +29,12 @@ from test_architectures import scores as scores_by_layer  # noqa: E402
 from test_press import CLOSE, Full, kept, real_model, run_full, undecided  # noqa: E402
 from transformers import DynamicCache  # noqa: E402
 
+from evictlab_tools.calibration import Calibration, Heads, HeldLayer  # noqa: E402
+from evictlab_tools.errors import ToolError  # noqa: E402
 from evictlab_tools.library import Lab  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
 
+CALIBRATED = {"query_axis", "tri_score", "calibrated"}  # have tests of their own
 # Between them every column that a press can have, with every kind of parameter.
 COLUMNS = [
     "position",
@@ -144,13 +147,14 @@ def scores(model: Any, ids: list[list[int]], press: Any) -> list[NDArray[np.floa
 def test_every_column_is_covered_or_refused(program: Path, tmp_path: Path) -> None:
     listed = subprocess.run([program, "plugins", "columns"], check=True, capture_output=True, text=True).stdout
     names = {line.split()[0] for line in listed.splitlines()} - {"base_score"}
-    assert {column.split(":")[0] for column in COLUMNS} == names - {"token_type"}
-    for formula in ("=token_type", "=rank:token_type + 1"):
+    assert {column.split(":")[0] for column in COLUMNS} == names - {"token_type"} - CALIBRATED
+    refused_ones = {"=token_type": "text of the tokens", "=rank:token_type + 1": "text of the tokens"}
+    refused_ones |= {f"=key_norm + {name}": "reads a calibration" for name in ("query_axis", "calibrated:mine")}
+    for formula, why in refused_ones.items():
         command: list[str | Path] = [program, "export", formula, "--to", "kvpress", "--output", tmp_path / "refused.py"]
         refused = subprocess.run(command, check=False, capture_output=True, text=True)
         assert refused.returncode == 2
-        assert "token_type', which" in refused.stderr
-        assert "text of the tokens" in refused.stderr
+        assert why in refused.stderr
 
 
 @pytest.mark.parametrize("family", STANDARD)
@@ -165,6 +169,70 @@ def test_columns_are_those_of_the_library(family: str, ids: list[int]) -> None:
         assert len(theirs) == len(model.model.layers)
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(b, a, rtol=relative, atol=1e-11 * float(np.abs(a).max()), err_msg=column)
+
+
+def made_calibration(model: Any, file: Path) -> Path:
+    """Of the model's shape, with numbers by chance."""
+    config, random_numbers = model.config, np.random.default_rng(3)
+    heads = Heads(config.num_attention_heads, config.num_key_value_heads, model.model.layers[0].self_attn.head_dim)
+    layers = {
+        layer: HeldLayer(
+            random_numbers.standard_normal((heads.kv, heads.dim)),
+            random_numbers.standard_normal((heads.query, heads.dim)),
+            1 + random_numbers.random((heads.query, heads.dim // 2)),
+        )
+        for layer in range(config.num_hidden_layers)
+    }
+    shape = (config.num_hidden_layers, heads.kv)
+    Calibration(
+        model="made",
+        weights="",
+        num_layers=config.num_hidden_layers,
+        heads=heads,
+        layers=layers,
+        suite="made",
+        suite_hash="",
+        documents=(("a", "0"),),
+        made_by="a test",
+        constants={"mine": random_numbers.random(shape)},
+        tables={"shares": random_numbers.random((3, *shape))},
+    ).write(file)
+    return file
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_calibrated_columns_are_those_of_the_library(family: str, ids: list[int], tmp_path: Path) -> None:
+    model = make_model(family, "sdpa")
+    file = made_calibration(model, tmp_path / "calibration.safetensors")
+    for column in (
+        "query_axis",
+        "tri_score",
+        "tri_score:future=64:peak:raw",
+        "tri_score:mean",
+        "calibrated:mine*position",
+        "calibrated:shares:row=02*position",
+        "rank:calibrated:mine + query_axis",
+    ):
+        ours = scores(model, [ids], EvictlabPress(0.5, f"={column}", calibration=file))
+        theirs = scores(model, [ids], press_of(export(column, file))(0.5))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=2e-5 * float(np.abs(a).max()), err_msg=column)
+
+
+def test_a_press_refuses_another_calibration_than_its_own(ids: list[int], tmp_path: Path) -> None:
+    model = make_model("llama", "sdpa")
+    file = made_calibration(model, tmp_path / "calibration.safetensors")
+    press = press_of(export("query_axis + 1", file))(0.5)
+    file.write_bytes(file.read_bytes()[:-4] + b"1234")
+    with pytest.raises(Exception, match="not the calibration that this press was made with"):
+        scores(model, [ids], press)
+    with pytest.raises(ToolError, match="is of"):
+        made = make_model("llama", "sdpa")
+        made.config.num_hidden_layers += 1
+        file = made_calibration(model, tmp_path / "other.safetensors")
+        scores(made, [ids], EvictlabPress(0.5, "=query_axis", calibration=file))
+    with pytest.raises(ToolError, match="evictlab-calibrate"):
+        EvictlabPress(0.5, "triattention@paper")
 
 
 def test_operators_are_protected_as_formulas_are(ids: list[int]) -> None:

@@ -36,6 +36,8 @@ class Needs(ctypes.Structure):
         ("wov_norm", c_uint32),
         ("budgeted", c_uint32),
         ("uneven", c_uint32),
+        ("calibration", c_uint32),
+        ("reserved", c_uint32),
     )
 
 
@@ -78,6 +80,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_lab_problem": (c_char_p, [Handle, c_uint64]),
     "evl_lab_scorer_count": (c_uint64, [Handle]),
     "evl_lab_scorer": (c_char_p, [Handle, c_uint64]),
+    "evl_lab_calibration": (c_int32, [Handle, c_char_p, POINTER(_Failure)]),
     "evl_lab_split": (c_int32, [Handle, c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_scorer_open": (c_int32, [Handle, c_char_p, POINTER(Handle), POINTER(_Failure)]),
     "evl_scorer_close": (None, [Handle]),

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json, sha256_of_file, write_json, write_whole
@@ -94,6 +95,61 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         write_whole(path, serialise(self.tensors(), self.metadata()))
+
+
+@dataclass(frozen=True)
+class CalibrationFile:
+    """One that is read: what it is of."""
+
+    path: Path
+    sha256: str
+    model: str
+    weights: str
+    documents: frozenset[str]
+
+    def check_weights(self, weights: str) -> None:
+        if self.weights and self.weights != weights:
+            raise ToolError(
+                f"{self.path}: a calibration of other weights ({self.weights}) than the model's ({weights}); make one "
+                "of this model with evictlab-calibrate"
+            )
+
+    def check_documents(self, names: Iterable[str]) -> None:
+        """`names`: of documents that judge."""
+        if shared := sorted(self.documents & set(names)):
+            raise ToolError(
+                f"{self.path}: was learned from the document {shared[0]}, which is among those that judge here: what "
+                "judges must not be learned from"
+            )
+
+
+def open_calibration(path: Path) -> CalibrationFile:
+    try:
+        with cast("Any", safe_open(str(path), framework="np")) as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ToolError(f"{path}: no readable safetensors file: {error}") from None
+    if metadata.get("format") != CALIBRATION_FORMAT:
+        raise ToolError(f'{path}: no calibration: "format" in its metadata is not "{CALIBRATION_FORMAT}"')
+    try:
+        documents = frozenset(str(entry["document"]) for entry in json.loads(metadata["documents"]))
+    except (KeyError, TypeError, ValueError):
+        raise ToolError(f'{path}: "documents" in its metadata does not say what it was learned from') from None
+    return CalibrationFile(
+        path, sha256_of_file(path), metadata.get("model", ""), metadata.get("weights", ""), documents
+    )
+
+
+def calibration_of_suite(folder: Path) -> CalibrationFile | None:
+    """The one that suite.json names."""
+    suite = read_json(folder / SUITE_FILE)
+    entry = suite.get("calibration_file") if isinstance(suite, dict) else None
+    if entry is None:
+        return None
+    found = open_calibration(folder / Path(entry["file"]).name)
+    if found.sha256 != entry["sha256"]:
+        raise ToolError(f"{found.path}: its SHA-256 is {found.sha256}, but suite.json says {entry['sha256']}")
+    return found
 
 
 def install(folder: Path, file: Path) -> None:

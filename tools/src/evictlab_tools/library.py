@@ -61,6 +61,7 @@ class Needs:
     may_use_wov_norm: bool  # a plugin that reads tensors
     budgeted: bool  # scores depend on the removed fraction
     uneven: bool
+    calibration: bool = False  # it reads the calibration of its lab
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Scorer:
             needs.wov_norm > 0,
             bool(needs.budgeted),
             bool(needs.uneven),
+            bool(needs.calibration),
         )
 
     @property
@@ -236,6 +238,10 @@ class Lab:
     def scorers(self) -> list[str]:
         """What `evictlab bench --scorers all --protocol prefill` runs."""
         return self._library.texts("evl_lab_scorer", self._handle)
+
+    def calibrate(self, file: Path) -> None:
+        """Reads a calibration of the model, for the scorers that are opened from now on."""
+        self._library.check("evl_lab_calibration", self._handle, os.fsencode(file))
 
     def split(self, texts: str) -> list[str]:
         """A list of scorers as the command line takes it; `all` stands for all of them."""

@@ -32,8 +32,24 @@ from evictlab_tools.prompt.rope import found_rope
 __all__ = ["EvictlabPress", "Refused", "positions_after"]
 
 DERIVED_COLUMNS = {"rank", "head_share", "zscore"}  # the column that they are made of follows the colon
-TURNING_COLUMNS = {"expected_attn", "replayed_attn", "capacity", "key_leverage"}  # they turn queries or keys by RoPE
-COLUMNS_OF_ANY_KEYS = {"key_norm", "value_norm", "key_cos", "wov_norm", "layer_idx", "layer_ratio", "num_layers"}
+TURNING_COLUMNS = {
+    "expected_attn",
+    "replayed_attn",
+    "capacity",
+    "key_leverage",
+    "query_axis",
+    "tri_score",
+}  # they turn queries or keys by RoPE, or want its pairs
+COLUMNS_OF_ANY_KEYS = {
+    "key_norm",
+    "value_norm",
+    "key_cos",
+    "wov_norm",
+    "layer_idx",
+    "layer_ratio",
+    "num_layers",
+    "calibrated",
+}
 
 
 def positions_after(prompt: int, tokens: int) -> Tensor:
@@ -55,12 +71,16 @@ class EvictlabPress(PromptScorer):
     compression_ratio: float = 0.0
     scorer: str = "snapkv@kvpress"
     plugin_dirs: tuple[Path, ...] = ()
+    calibration: Path | str | None = None  # of the model, by evictlab-calibrate: for scorers that read one
     _scorer: Scorer = field(init=False, repr=False)
     _columns: set[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._scorer = Lab(self.plugin_dirs).open(self.scorer)
+        lab = Lab(self.plugin_dirs)
+        if self.calibration is not None:
+            lab.calibrate(Path(self.calibration))
+        self._scorer = lab.open(self.scorer)
         parts = [column.split(":") for column in self._scorer.columns]
         self._columns = {next(part for part in column if part not in DERIVED_COLUMNS) for column in parts}
         if self._scorer.needs.token_type:

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools import __version__
-from evictlab_tools.binding import Library, find_library
-from evictlab_tools.calibrate.shares import ROWS, lukv_table, received
+from evictlab_tools.calibrate.shares import ROWS, gains, lukv_table, received
 from evictlab_tools.calibrate.statistics import Sample, duo_attention, layer_of, read_sample
 from evictlab_tools.calibration import CALIBRATION_FILE, Calibration, Doubles, Heads, HeldLayer, install
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, read_json, sha256_of_file
+from evictlab_tools.library import Lab, LayerInput, Scorer
 from evictlab_tools.progress import Progress
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE, SUITE_FORMAT
 from evictlab_tools.trace_file import TraceFile
 
 DUO_ATTENTION, LUKV = "duo_attention", "lukv"
+LUKV_BASE = "expected_attention@kvpress:epsilon=0.02"  # kvpress's
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,25 @@ def read_constants(given: str, num_layers: int, heads: Heads) -> tuple[str, Doub
     return name, values
 
 
-def calibrate(folder: Path, suite_hash: str, constants: list[str]) -> Calibration:
+def base_scores(scorer: Scorer, sample: Sample, layer: int, num_layers: int, text: Text) -> Doubles:
+    """[H_kv][prompt]"""
+    prompt = slice(text.prompt)
+    given = LayerInput(
+        layer=layer,
+        num_layers=num_layers,
+        query_heads=sample.q.shape[0],
+        q=sample.q[:, prompt],
+        k=sample.k[:, prompt],
+        v=sample.v[:, prompt],
+        softmax_scale=sample.softmax_scale,
+        rope_inv_freq=sample.rope_inv_freq.astype(np.float32),
+        rope_scale=sample.rope_scale,
+        sliding_window=text.sliding_window(layer),
+    )
+    return scorer.score(given)
+
+
+def calibrate(folder: Path, suite_hash: str, constants: list[str], base: Scorer) -> Calibration:
     suite, texts = read_texts(folder)
     heads = heads_of(texts)
     num_layers = int(suite["num_layers"])
@@ -152,7 +171,8 @@ def calibrate(folder: Path, suite_hash: str, constants: list[str]) -> Calibratio
                     continue
                 samples.append(read_sample(text.trace, layer))
                 if text.prompt < text.tokens:
-                    of_text[layer] = received(samples[-1], text.prompt, text.sliding_window(layer))
+                    attention = received(samples[-1], text.prompt, text.sliding_window(layer))
+                    of_text[layer] = gains(attention, base_scores(base, samples[-1], layer, num_layers, text))
             held[layer] = layer_of(samples)
             duo[place] = duo_attention(samples)
             progress.advance()
@@ -174,7 +194,7 @@ def calibrate(folder: Path, suite_hash: str, constants: list[str]) -> Calibratio
         made_by=f"evictlab-calibrate {__version__}",
         constants={DUO_ATTENTION: duo, **{name: values[layers] for name, values in added.items()}},
         tables=tables,
-        options={"lukv_rows": ROWS, "constants": sorted(added)},
+        options={"lukv_base": base.text, "lukv_rows": ROWS, "constants": sorted(added)},
     )
 
 
@@ -195,7 +215,8 @@ def _check_installable(folder: Path, calibration: Calibration) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    library = Library(find_library())
+    lab = Lab()
+    library = lab.library
     folder = library.suite_folder(given.suite)
     targets = [library.suite_folder(suite) for suite in given.install or []]
     if given.out is None and not targets:
@@ -204,7 +225,7 @@ def run(given: argparse.Namespace) -> None:
     if given.out is not None:
         traces = [entry for entry in sorted(folder.iterdir()) if entry.name != CALIBRATION_FILE]
         check_output(given.out, traces, "--out")
-    calibration = calibrate(folder, library.suite_hash(str(folder)), given.constants)
+    calibration = calibrate(folder, library.suite_hash(str(folder)), given.constants, lab.open(LUKV_BASE))
     for target in targets:
         _check_installable(target, calibration)
     calibration.write(file)

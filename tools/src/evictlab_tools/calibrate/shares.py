@@ -1,7 +1,8 @@
 """LU-KV's table: which share of its tokens each head should lose when a share of all the model's cells goes.
 
-Its authors do not say how theirs is fitted. Ours: the attention that the continuation of each text gives to the
-prompt's tokens ranks all cells of all the trace's layers together; what of each head is among the lowest is its share.
+Its authors do not say how theirs is fitted. Ours: each head keeps its tokens in the order of the base's scores. What
+the next one adds to the attention of the text's continuation, made to fall from token to token, ranks all cells of all
+the trace's layers together; what of each head is among the lowest is its share.
 """
 # SPDX-License-Identifier: MIT
 
@@ -16,6 +17,7 @@ from evictlab_tools.calibrate.statistics import Sample
 from evictlab_tools.calibration import Doubles
 
 ROWS = 99  # of removed shares 0.01, 0.02, ...
+SINKS = 4  # that LU-KV protects
 
 
 def received(sample: Sample, prompt: int, sliding_window: int) -> Doubles:
@@ -34,6 +36,29 @@ def received(sample: Sample, prompt: int, sliding_window: int) -> Doubles:
         weights /= weights.sum(-1, keepdims=True)
         found[group] += weights[:, :prompt].mean(0) * kv_heads / heads
     return found
+
+
+def falling(values: Doubles) -> Doubles:
+    """[n]: the nearest values that never rise; runs that rise have their mean (pool adjacent violators)."""
+    means: list[float] = []
+    lengths: list[int] = []
+    for value in values.tolist():
+        mean, length = value, 1
+        while means and means[-1] < mean:
+            mean = (means[-1] * lengths[-1] + mean * length) / (lengths[-1] + length)
+            length += lengths.pop()
+            means.pop()
+        means.append(mean)
+        lengths.append(length)
+    return np.repeat(means, lengths)
+
+
+def gains(attention: Doubles, scores: Doubles) -> Doubles:
+    """[H_kv][n]: what a head's first, second, ... token by its scores adds, LU-KV's sinks and last token before all."""
+    ranked = scores.copy()
+    ranked[:, :SINKS] = ranked[:, -1:] = np.inf
+    order = np.argsort(-ranked, axis=-1, kind="stable")
+    return np.stack([falling(head[places]) for head, places in zip(attention, order, strict=True)])
 
 
 def removed_shares(cells: Doubles) -> Doubles:

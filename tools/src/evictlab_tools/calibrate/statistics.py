@@ -21,6 +21,7 @@ class Sample:
 
     q: Floats
     k: Floats
+    v: Floats  # [H_kv][n][d]
     rope_inv_freq: Doubles  # [d / 2]
     rope_scale: float
     softmax_scale: float
@@ -31,6 +32,7 @@ def read_sample(trace: TraceFile, layer: int) -> Sample:
     return Sample(
         q=trace.floats(f"layers.{layer}.q"),
         k=trace.floats(f"layers.{layer}.k"),
+        v=trace.floats(f"layers.{layer}.v"),
         rope_inv_freq=trace.floats(f"layers.{layer}.rope_inv_freq").astype(np.float64),
         rope_scale=float(trace.floats(scale).ravel()[0]) if scale in trace.names else 1.0,
         softmax_scale=float(trace.metadata["softmax_scale"]),

@@ -12,6 +12,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
+from evictlab_tools.calibration import open_calibration
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
@@ -92,6 +93,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
     if given.propose == (given.formula is not None):
         raise UsageError("give either --formula or --propose")
     lab = Lab()
+    if given.calibration is not None:
+        lab.calibrate(given.calibration)
     if given.propose:
         with own_stdout() as answers:
             _propose(given, lab, settings, threads, answers)
@@ -103,7 +106,10 @@ def _opened(
     given: argparse.Namespace, lab: Lab, threads: int
 ) -> tuple[Judge, list[TokenDocument], list[TokenDocument]]:
     """The judge, and the documents to train and to validate on."""
-    judge = judge_of(open_model(given.model, given.revision), sliding_layers=given.sliding_layers, threads=threads)
+    source = open_model(given.model, given.revision)
+    if given.calibration is not None:
+        open_calibration(given.calibration).check_weights(source.weights)
+    judge = judge_of(source, sliding_layers=given.sliding_layers, threads=threads)
     documents = _documents(given, judge, lab)
     train, valid = ([document for document in documents if document.split == split] for split in SEARCHED)
     if not train:

@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", help="of the retentions (default: all alike)")
     add("--tried", type=int, default=32, metavar="N", help="train documents that choose the length of a step (32)")
     add("--output", "-o", type=Path, help="also write the formula to this file")
+    add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for columns "
+        "that read it")  # fmt: skip
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add("--revision", help="commit, branch or tag on the hub")
     add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")

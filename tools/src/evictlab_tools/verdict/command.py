@@ -7,9 +7,9 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
+from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, open_calibration
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
@@ -27,7 +28,14 @@ from evictlab_tools.progress import Progress
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import RANDOM, correlate, correlations_to_text, read_bench, run_bench
-from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, names_suite, read_named_suite, read_texts
+from evictlab_tools.verdict.documents import (
+    DocumentSet,
+    TokenDocument,
+    named_folder,
+    names_suite,
+    read_named_suite,
+    read_texts,
+)
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
 from evictlab_tools.verdict.options import PROTOCOLS, parse_retentions, parser
@@ -158,11 +166,27 @@ def _print_correlation(bench: str, lab: Lab, verdict: Verdict, plugin_dirs: Sequ
     say(correlations_to_text(correlations))
 
 
-def _open_lab(plugin_dirs: Sequence[Path]) -> Lab:
-    lab = Lab(plugin_dirs)
+def _open_lab(given: argparse.Namespace) -> tuple[Lab, CalibrationFile | None]:
+    """The lab, and the calibration that it has: the one asked for, else the suite's own."""
+    lab = Lab(given.plugin_dir)
     for problem in lab.problems:
         complain(f"warning: {problem}")
-    return lab
+    calibration = open_calibration(given.calibration) if given.calibration is not None else None
+    if calibration is None and len(given.inputs) == 1 and names_suite(given.inputs):
+        calibration = calibration_of_suite(named_folder(given.inputs[0], lab.library))
+    if calibration is not None:
+        lab.calibrate(calibration.path)
+    return lab, calibration
+
+
+def _check_calibration(
+    calibration: CalibrationFile | None, scorers: Iterable[Scorer], judge: Judge, documents: DocumentSet
+) -> None:
+    """Where a scorer reads it: it is of these weights, and no document here was learned from, but for train ones."""
+    if calibration is None or not any(scorer.needs.calibration for scorer in scorers):
+        return
+    calibration.check_weights(judge.source.weights)
+    calibration.check_documents(d.name.rpartition("/")[2] for d in documents.documents if d.split != "train")
 
 
 def _serve(given: argparse.Namespace) -> None:
@@ -175,11 +199,14 @@ def _serve(given: argparse.Namespace) -> None:
     workers = given.workers or max(1, (os.cpu_count() or 1) // threads)
     torch.set_num_threads(threads)
     with own_stdout() as answers:
-        lab = _open_lab(given.plugin_dir)
+        lab, calibration = _open_lab(given)
         source = open_model(given.model, given.revision)
         judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads)
         documents = _documents(given, judge, lab.library)
-        server = Server(judge, documents, lab, workers=workers, threads=threads)
+        if calibration is not None:
+            calibration.check_weights(source.weights)
+        asked = None if given.calibration is None or calibration is None else calibration.sha256
+        server = Server(judge, documents, lab, workers=workers, threads=threads, calibration=asked)
         judge.load(documents.documents[0])
         answers.write(
             server.greeting(given.model_name or documents.model or source.name, given.protocol or PROTOCOLS[0])
@@ -204,13 +231,20 @@ def _check_outputs(given: argparse.Namespace, journal: Path, library: Library) -
     scorers = [file for texts in given.scorers or [] for file in library.scorer_files(texts)]
     read = [Path(given.model), *given.inputs, *scorers, *manifest_files(given.inputs)]
     read += [Path(given.correlate)] if given.correlate else []
+    read += [given.calibration] if given.calibration is not None else []
     check_output(given.output, [*read, journal])
     check_output(journal, read, "--journal")
 
 
+def _sources(calibration: CalibrationFile | None, scorers: Iterable[Scorer]) -> dict[str, str]:
+    """What the figures follow from beside model and documents."""
+    read = calibration is not None and any(scorer.needs.calibration for scorer in scorers)
+    return {"calibration": f"sha256:{calibration.sha256}"} if calibration is not None and read else {}
+
+
 def _measure(given: argparse.Namespace) -> None:
     path = given.journal or given.output.with_name(given.output.name + ".journal")
-    lab = _open_lab(given.plugin_dir)
+    lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab.library)
     retentions = parse_retentions(given.retentions)
     threads = given.threads or torch.get_num_threads()
@@ -219,12 +253,13 @@ def _measure(given: argparse.Namespace) -> None:
     source = open_model(given.model, given.revision)
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
     documents = _documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
+    _check_calibration(calibration, scorers.values(), judge, documents)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
     journal = Journal(path, basis)
     with closing(journal):
         verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name)
         verdicts.run()
-    verdict = verdicts.verdict()
+    verdict = replace(verdicts.verdict(), sources=_sources(calibration, scorers.values()))
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
     _print_table(given.output, lab.library, given.plugin_dir)
     if given.correlate is not None:

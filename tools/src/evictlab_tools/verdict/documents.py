@@ -115,11 +115,14 @@ def names_suite(inputs: Sequence[Path]) -> bool:
     return (inputs[0] / SUITE_FILE).is_file() or not inputs[0].exists()
 
 
+def named_folder(suite: Path, library: Library) -> Path:
+    try:
+        return library.suite_folder(str(suite))
+    except UsageError as error:
+        raise UsageError(f"{suite}: there is no such file or folder, and {error}") from None
+
+
 def read_named_suite(inputs: Sequence[Path], source: ModelSource, library: Library) -> DocumentSet:
     if len(inputs) > 1:
         raise UsageError("give one suite, or texts that exist")
-    try:
-        folder = library.suite_folder(str(inputs[0]))
-    except UsageError as error:
-        raise UsageError(f"{inputs[0]}: there is no such file or folder, and {error}") from None
-    return read_suite(folder, source, library)
+    return read_suite(named_folder(inputs[0], library), source, library)

@@ -49,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     add("--correlate", nargs="?", const="", metavar="BENCH", help="how well the offline measures predict the verdict: "
         "against this bench JSON, or one that is made now")  # fmt: skip
     add("--plugin-dir", action="append", type=Path, default=[], help="a folder of scorer plugins; may be repeated")
+    add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for scorers "
+        "that read it (default: the file that the suite names)")  # fmt: skip
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add(
         "--model-name",

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class Verdict:
     retentions: tuple[float, ...]
     rows: tuple[Row, ...]
     uncompressed: tuple[Uncompressed, ...] = ()  # by document; none: nothing is known of any
+    sources: Mapping[str, str] = field(default_factory=dict)  # files that figures follow from, with their hashes
 
     @cached_property
     def counted(self) -> list[int]:
@@ -57,6 +58,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         "weights": verdict.weights,
         "protocol": "prefill",
         "made_by": made_by,
+        **({"sources": dict(verdict.sources)} if verdict.sources else {}),
         "retentions": list(verdict.retentions),
         "documents": [
             {

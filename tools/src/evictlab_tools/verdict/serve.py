@@ -63,8 +63,17 @@ def _retentions(request: dict[str, Any]) -> list[float]:
 class Server:
     """Answers requests on documents of the train and valid splits with `workers` threads, of `threads` each."""
 
-    def __init__(self, judge: Judge, documents: DocumentSet, lab: Lab, *, workers: int, threads: int) -> None:
-        self._judge, self._lab = judge, lab
+    def __init__(
+        self,
+        judge: Judge,
+        documents: DocumentSet,
+        lab: Lab,
+        *,
+        workers: int,
+        threads: int,
+        calibration: str | None = None,  # SHA-256 of one that was asked for in place of the suite's own
+    ) -> None:
+        self._judge, self._lab, self._calibration = judge, lab, calibration
         self._documents = documents.of_splits(SPLITS)
         self._places = {document.name: _Place(document) for document in self._documents.documents}
         # Torch's number of threads is each thread's own.
@@ -75,6 +84,8 @@ class Server:
         name = f"{model} ({self._judge.source.weights}), suite {self._documents.suite} {self._documents.suite_hash}"
         if self._judge.sliding_layers:
             name += ", sliding layers evicted"
+        if self._calibration is not None:
+            name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
         return {"protocol": protocol, "judge": name, "documents": documents}
 
