@@ -13,6 +13,13 @@ namespace {
 /// Searches try windows of many lengths; more columns than this are forgotten, all at once. A tuning reads some 40.
 constexpr std::size_t most_columns = 64;
 
+/// A column's name, and the calibration that it reads.
+std::string key_of(ColumnId id, const LayerView& view) {
+    const std::string& name = evictlab::columns::name(id);
+    const bool calibrated = evictlab::columns::needs(id) == ColumnNeeds::calibration && view.calibration;
+    return calibrated ? name + " of " + view.calibration->whole->sha256 : name;
+}
+
 } // namespace
 
 void evl_memory::check(const LayerView& view) {
@@ -27,7 +34,7 @@ void evl_memory::check(const LayerView& view) {
 void evl_memory::compute(const LayerView& view, const AttentionRows* rows, std::span<const ColumnId> missing) {
     PromptColumns computed(view, rows, missing);
     for (std::size_t c = 0; c < missing.size(); ++c)
-        held_[evictlab::columns::name(missing[c])] = hold_column(computed.columns(), c, view.shape.kv_heads);
+        held_[key_of(missing[c], view)] = hold_column(computed.columns(), c, view.shape.kv_heads);
 }
 
 HeldColumns evl_memory::columns(const LayerView& view, const AttentionRows* rows, const ColumnPlaces& places) {
@@ -36,10 +43,10 @@ HeldColumns evl_memory::columns(const LayerView& view, const AttentionRows* rows
     if (held_.size() + places.size() > most_columns) held_.clear();
     std::vector<ColumnId> missing;
     for (const ColumnId id : places.ids())
-        if (!held_.contains(evictlab::columns::name(id))) missing.push_back(id);
+        if (!held_.contains(key_of(id, view))) missing.push_back(id);
     if (!missing.empty()) compute(view, rows, missing);
     std::vector<HeldColumn> asked;
-    for (const ColumnId id : places.ids()) asked.push_back(held_.at(evictlab::columns::name(id)));
+    for (const ColumnId id : places.ids()) asked.push_back(held_.at(key_of(id, view)));
     return {places, std::move(asked)};
 }
 

@@ -7,14 +7,22 @@
 
 #include "base/text/shown.hpp"
 #include "capi/guard.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/scorers/calibration_needs.hpp"
 #include "framework/scorers/scorer.hpp"
 
 using namespace evictlab;
 
 evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plugin_dirs) {
     for (const PluginError& problem : host.problems()) problems.push_back(text::lines(problem.what()));
-    for (const Scorer& scorer : all_prefill_scorers(host)) scorers.push_back(scorer.label());
+    list_scorers();
+}
+
+void evl_lab::list_scorers() {
+    scorers.clear();
+    for (const Scorer& scorer : all_prefill_scorers(host))
+        if (lacks_calibration(scorer, calibration.get()).empty()) scorers.push_back(scorer.label());
 }
 
 namespace {
@@ -43,6 +51,15 @@ evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t count, evl_lab*
             folders.emplace_back(plugin_dirs[i]);
         }
         *lab = new evl_lab(folders);
+    });
+}
+
+evl_status evl_lab_calibration(evl_lab* lab, const char* file, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(lab, "lab");
+        capi::require(file, "file");
+        lab->calibration = read_calibration(file);
+        lab->list_scorers();
     });
 }
 

@@ -85,6 +85,7 @@ public:
         take_queries(scorer, layer);
         take_token_type(scorer, layer);
         take_norms(scorer, layer);
+        take_calibration(scorer);
     }
     GivenLayer(const GivenLayer&) = delete;
     GivenLayer& operator=(const GivenLayer&) = delete;
@@ -134,6 +135,19 @@ private:
             norms_.insert(norms_.end(), row, row + layer.tokens);
         }
         view_.wov_norm = norms_.data();
+    }
+
+    void take_calibration(const evl_scorer& scorer) {
+        if (!scorer.calibration) return;
+        const Calibration& found = *scorer.calibration;
+        const LayerShape& shape = view_.shape;
+        if (const std::string why = found.misfit(view_.num_layers, shape.query_heads, shape.kv_heads, shape.dim);
+            !why.empty())
+            throw Error(fmt::format("scorer '{}': the calibration {} {}", scorer.scorer.label(), found.file, why));
+        view_.calibration = found.layer(view_.layer);
+        if (!view_.calibration)
+            throw Error(fmt::format("scorer '{}': the calibration {} lacks layer {}; it holds {}",
+                                    scorer.scorer.label(), found.file, view_.layer, found.layers_text()));
     }
 
     HeadRows keys_, values_;

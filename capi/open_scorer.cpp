@@ -10,6 +10,7 @@
 #include "capi/guard.hpp"
 #include "capi/lab.hpp"
 #include "framework/columns/column.hpp"
+#include "framework/scorers/calibration_needs.hpp"
 #include "framework/scorers/published.hpp"
 
 using namespace evictlab;
@@ -28,7 +29,7 @@ std::string content_of(const Scorer& scorer) {
 
 } // namespace
 
-evl_scorer::evl_scorer(Scorer opened, bool published_)
+evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Calibration> read)
     : scorer(std::move(opened)), columns(scorer.columns()), published(published_) {
     for (const ColumnId id : columns.ids()) {
         queries = std::max(queries, evictlab::columns::queries(id));
@@ -39,7 +40,12 @@ evl_scorer::evl_scorer(Scorer opened, bool published_)
     if (scorer.wants_tensors()) queries = all_history;
     ScorerRun run(scorer);
     if (run.concurrent()) shared.emplace(std::move(run));
-    hash = sha256_hex(content_of(scorer));
+    std::string content = content_of(scorer);
+    if (scorer.reads_calibration()) {
+        calibration = std::move(read);
+        content += " calibration " + calibration->sha256;
+    }
+    hash = sha256_hex(content);
 }
 
 extern "C" {
@@ -52,7 +58,11 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
         const std::lock_guard lock(lab->mutex);
         Scorer opened = make_scorer(text, lab->host);
         const bool published = opened.plugin() && is_published(opened.label(), ScorerRules::published, lab->host);
-        *scorer = new evl_scorer(std::move(opened), published);
+        if (const std::string lack = lacks_calibration(opened, lab->calibration.get()); !lack.empty())
+            throw UsageError(fmt::format("scorer '{}': {}; evictlab-calibrate makes one, which evl_lab_calibration, or "
+                                         "the option calibration, reads",
+                                         opened.label(), lack));
+        *scorer = new evl_scorer(std::move(opened), published, lab->calibration);
     });
 }
 
@@ -67,6 +77,7 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
     all.wov_norm = scorer->wov_norm ? 1 : scorer->scorer.wants_tensors() ? 2 : 0;
     all.budgeted = scorer->scorer.budgeted() ? 1 : 0;
     all.uneven = scorer->scorer.allocates() ? 1 : 0;
+    all.calibration = scorer->calibration ? 1 : 0;
     std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
 }
 

@@ -1,5 +1,6 @@
 // A scorer as the C interface holds it. SPDX-License-Identifier: MIT
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,7 +9,7 @@
 
 /// Immutable once made.
 struct evl_scorer {
-    evl_scorer(evictlab::Scorer opened, bool published);
+    evl_scorer(evictlab::Scorer opened, bool published, std::shared_ptr<const evictlab::Calibration> read);
 
     evictlab::Scorer scorer;
     evictlab::ColumnPlaces columns;
@@ -17,4 +18,5 @@ struct evl_scorer {
     bool token_type = false, wov_norm = false;
     bool published = false; ///< as it was published
     std::string hash;
+    std::shared_ptr<const evictlab::Calibration> calibration; ///< null where it reads none
 };

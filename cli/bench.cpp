@@ -107,6 +107,21 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
     return scorers;
 }
 
+/// Of `all`, as nobody asked for them by name.
+std::string left_out_text(const po::variables_map& values, PluginHost& host, const Suite& suite,
+                          std::string_view protocol) {
+    const auto asks_for_all = [](const std::string& list) {
+        return std::ranges::count(split_scorer_list(list), "all") > 0;
+    };
+    if (values.contains("scorers") &&
+        std::ranges::none_of(values["scorers"].as<std::vector<std::string>>(), asks_for_all))
+        return "";
+    const auto labels = all_that_lack_calibration(host, suite, protocol);
+    if (labels.empty()) return "";
+    const std::string why = suite.calibration() ? suite.uncalibrated() : "the suite has no calibration";
+    return fmt::format("Left out, for {}: {}. See `evictlab-calibrate --help`.\n", why, fmt::join(labels, ", "));
+}
+
 int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, bench_options(), "", usage, examples);
     if (!values) return exit_ok;
@@ -128,6 +143,7 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("output")) {
         Inputs inputs;
         inputs.add_suite((*values)["suite"].as<std::string>());
+        if (values->contains("calibration")) inputs.add((*values)["calibration"].as<std::string>());
         inputs.add_plugins(host);
         if (values->contains("scorers"))
             for (const std::string& list : (*values)["scorers"].as<std::vector<std::string>>())
@@ -142,7 +158,8 @@ int run(const std::vector<std::string>& arguments) {
         bench = run_bench(suite, scorers, options);
     }
     std::string text = report::render(bench, format, report::BenchJsonOptions{values->contains("by-trace")});
-    if (format == report::Format::table) text += "\n" + report::bench_notes(bench, host);
+    if (format == report::Format::table)
+        text += "\n" + report::bench_notes(bench, host) + left_out_text(*values, host, suite, options.protocol);
     if (values->contains("output"))
         write_file((*values)["output"].as<std::string>(), text);
     else

@@ -151,7 +151,7 @@ void read_setup(const po::variables_map& values, const evolution::SearchSuites& 
     read_search_options(values, setup.config, evolution::OptionNeeds::nobody);
     read_external_options(values, setup);
     read_limits(values, setup.limits);
-    describe(search, setup.identity);
+    describe(search, setup);
     setup.identity.build = version;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "export/exports.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
 
@@ -39,6 +40,8 @@ po::options_description export_options() {
                           "of the scorer (a run's champion: champion_HASH)");
     options.add_options()("output,o", po::value<std::string>()->value_name("PATH"),
                           "file, or folder of the plugin (ID.formula, ID or ID_press.py)");
+    options.add_options()("calibration", po::value<std::string>()->value_name("FILE"),
+                          "kvpress: what evictlab-calibrate made of the model, for columns that read it");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
@@ -80,6 +83,10 @@ int run(const std::vector<std::string>& arguments) {
     if (!is_identifier(champion.name))
         throw UsageError(fmt::format("--name is '{}', but must match [a-z][a-z0-9_]*", champion.name));
     Inputs inputs;
+    if (values->contains("calibration")) {
+        champion.calibration = read_calibration((*values)["calibration"].as<std::string>());
+        inputs.add(champion.calibration->file);
+    }
     inputs.add_scorers(words[0]);
     inputs.add_run(words[0]);
     inputs.add_run(words[0].substr(0, words[0].rfind(':'))); // evolution.json:g12-s34
@@ -90,6 +97,8 @@ int run(const std::vector<std::string>& arguments) {
         return output;
     };
     const std::string to = (*values)["to"].as<std::string>();
+    if (champion.calibration && to != "kvpress")
+        throw UsageError("--calibration is for --to kvpress: a formula and a plugin read the suite's own");
     if (to == "formula")
         write_formula(champion, path(".formula"));
     else if (to == "cpp-plugin")

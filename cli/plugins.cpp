@@ -105,6 +105,8 @@ std::string_view needs_text(const ColumnInfo& column) {
         return "captured suites, but for protocol rescore";
     case ColumnNeeds::wov_norm:
         return "captured suites with output projections, but for protocol rescore";
+    case ColumnNeeds::calibration:
+        return "captured suites with a calibration, but for protocol rescore";
     }
     return "";
 }

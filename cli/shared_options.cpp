@@ -34,7 +34,9 @@ void add_suite_options(po::options_description& options, bool several) {
                                        "patterns a split (micro: 5; full and captured: the first N)")(
         "seed-offset", po::value<std::string>()->value_name("N"),
         "micro: added to the generator's base seeds 1000, 2000 and 3000")(
-        "sliding-layers", "captured: also judge layers whose attention has a sliding window");
+        "sliding-layers", "captured: also judge layers whose attention has a sliding window")(
+        "calibration", po::value<std::string>()->value_name("FILE"),
+        "captured: what evictlab-calibrate made of its model (default: the file that its suite.json names)");
 }
 
 namespace {
@@ -52,6 +54,7 @@ SuiteOptions sizes_from(const po::variables_map& values) {
     options.patterns = size_from(values, "patterns");
     options.seed_offset = size_from(values, "seed-offset").value_or(0);
     options.sliding_layers = values.contains("sliding-layers");
+    if (values.contains("calibration")) options.calibration = values["calibration"].as<std::string>();
     return options;
 }
 
@@ -61,7 +64,10 @@ SuiteOptions part_for(const std::string& suite, SuiteOptions options) {
         options.seq_len = options.num_layers = std::nullopt;
         options.seed_offset = 0;
     }
-    if (is_synthetic_suite(suite)) options.sliding_layers = false;
+    if (is_synthetic_suite(suite)) {
+        options.sliding_layers = false;
+        options.calibration.clear();
+    }
     return options;
 }
 
@@ -93,7 +99,7 @@ std::string suite_options_text(const po::variables_map& values) {
         for (const std::string& name : several ? *several : Strings{values["suite"].as<std::string>()})
             text += " --suite " + text::shell_quoted(name);
     }
-    for (const char* option : {"seq-len", "layers", "patterns", "seed-offset"})
+    for (const char* option : {"seq-len", "layers", "patterns", "seed-offset", "calibration"})
         if (values.contains(option))
             text += fmt::format(" --{} {}", option, text::shell_quoted(values[option].as<std::string>()));
     if (values.contains("sliding-layers")) text += " --sliding-layers";

@@ -100,7 +100,10 @@ MadeBatch::MadeBatch(const Plugin& rule, std::span<const double> values, const S
               strides_.data(),
               0,
               0,
+              nullptr,
+              0,
               nullptr};
+    make_tables(rule, shape);
     if (rule.budgeted() || rule.budgets_heads()) {
         batch_.removed_fraction = 0.5;
         batch_.kept = std::max(1U, shape.tokens / 2);
@@ -108,6 +111,20 @@ MadeBatch::MadeBatch(const Plugin& rule, std::span<const double> values, const S
     if (!rule.wants_tensors()) return;
     make_tensors(rule, shape, filling);
     batch_.tensors = &tensors_;
+}
+
+/// Shares that rise from row to row, as a table by percentages has them; the same for every name.
+void MadeBatch::make_tables(const Plugin& rule, const Shape& shape) {
+    constexpr std::size_t rows = 99;
+    if (rule.tables().empty()) return;
+    for (std::uint32_t layer = 0; layer < shape.num_layers; ++layer) layer_numbers_.push_back(layer);
+    for (std::size_t i = 0; i < rows * shape.num_layers * shape.heads; ++i)
+        table_values_.push_back(static_cast<float>(i) / static_cast<float>(rows * shape.num_layers * shape.heads));
+    tables_.assign(rule.tables().size(), {sizeof(evl_table), rows, shape.num_layers, shape.heads, layer_numbers_.data(),
+                                          table_values_.data()});
+    for (const evl_table& table : tables_) table_pointers_.push_back(&table);
+    batch_.table_count = tables_.size();
+    batch_.tables = table_pointers_.data();
 }
 
 bool MadeBatch::measured(std::size_t index) const { return !value_of_place(names_[index]); }
@@ -178,7 +195,8 @@ void MadeBatch::make_tensors(const Plugin& rule, const Shape& shape, Filling fil
 bool MadeBatch::operator==(const MadeBatch& other) const {
     return columns_ == other.columns_ && pointers_.size() == other.pointers_.size() && strides_ == other.strides_ &&
            q_ == other.q_ && k_ == other.k_ && v_ == other.v_ && wov_norm_ == other.wov_norm_ &&
-           window_attn_ == other.window_attn_;
+           window_attn_ == other.window_attn_ && layer_numbers_ == other.layer_numbers_ &&
+           table_values_ == other.table_values_;
 }
 
 } // namespace evictlab::conformance

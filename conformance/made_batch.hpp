@@ -46,6 +46,7 @@ public:
 private:
     void make_columns(const Shape& shape, Filling filling, Layout layout);
     void make_tensors(const Plugin& rule, const Shape& shape, Filling filling);
+    void make_tables(const Plugin& rule, const Shape& shape);
 
     std::vector<std::string> names_;
     std::vector<std::vector<double>> columns_;
@@ -53,6 +54,10 @@ private:
     std::vector<std::ptrdiff_t> strides_;
     std::vector<float> q_, k_, v_, wov_norm_, window_attn_, frequencies_;
     evl_tensors tensors_{};
+    std::vector<std::uint32_t> layer_numbers_;
+    std::vector<float> table_values_; ///< of all tables
+    std::vector<evl_table> tables_;
+    std::vector<const evl_table*> table_pointers_;
     evl_batch batch_{};
 };
 

@@ -139,18 +139,24 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
     }
 }
 
-void describe(const SearchSuites& search, RunIdentity& identity) {
+void describe(const SearchSuites& search, RunSetup& setup) {
+    RunIdentity& identity = setup.identity;
+    const bool calibrated = setup.config.reads_calibration();
+    const auto calibration_of = [calibrated](const Suite& suite) {
+        return calibrated && suite.calibration() ? "sha256:" + suite.calibration()->sha256 : "";
+    };
     const Suite& first = search.suites.front();
     identity.suite = first.name();
     identity.suite_hash = first.hash();
     identity.suite_parameters_json = first.parameters_json();
     identity.measure = search.measures.front();
     identity.reference = search.references.front();
+    identity.calibration = calibration_of(first);
     identity.more_suites.clear();
     for (std::size_t s = 1; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
-        identity.more_suites.push_back(
-            {suite.name(), suite.hash(), suite.parameters_json(), search.measures[s], search.references[s]});
+        identity.more_suites.push_back({suite.name(), suite.hash(), suite.parameters_json(), search.measures[s],
+                                        search.references[s], calibration_of(suite)});
     }
 }
 

@@ -52,7 +52,7 @@ struct ReferenceHooks {
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks);
 
 /// Into the identity that a state keeps.
-void describe(const SearchSuites& search, RunIdentity& identity);
+void describe(const SearchSuites& search, RunSetup& setup);
 
 /// Of formulas, or of the parameters of the scorer that the run tunes; refers to `search`, and to `stop`, by which a
 /// plugin's bench is interrupted. Throws OptionError where the start needs what a suite does not give.

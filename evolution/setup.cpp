@@ -43,6 +43,7 @@ Json suite_json(const SearchedSuite& suite) {
     json["hash"] = suite.hash;
     json["parameters"] = Json::parse(suite.parameters_json);
     json["measure"] = suite.measure;
+    if (!suite.calibration.empty()) json["calibration"] = suite.calibration;
     if (!suite.reference[0].empty()) json["reference"] = {{"train", suite.reference[0]}, {"valid", suite.reference[1]}};
     return json;
 }
@@ -53,13 +54,15 @@ SearchedSuite suite_from_json(const JsonField& field) {
     suite.hash = field.member("hash").text();
     suite.parameters_json = field.member("parameters").object().dump();
     suite.measure = field.member("measure").text();
+    if (const auto calibration = field.optional_member("calibration")) suite.calibration = calibration->text();
     if (const auto reference = field.optional_member("reference"))
         suite.reference = {reference->member("train").numbers(), reference->member("valid").numbers()};
     return suite;
 }
 
 /// What a user can do about a field that differs.
-std::string_view advice(std::string_view section) {
+std::string_view advice(std::string_view section, std::string_view path) {
+    if (path.ends_with("/calibration")) return "name the calibration that the run was started with by --calibration";
     if (section == "suite" || section == "more_suites") return "give the suite and sizes that the run was started with";
     if (section == "retentions") return "give the retentions that the run was started with";
     if (section == "config") return "leave the option away: a resumed run keeps its own";
@@ -77,6 +80,12 @@ std::vector<ColumnId> RunConfig::readable() const {
     return found;
 }
 
+bool RunConfig::reads_calibration() const {
+    if (space) return space->scorer(space->start()).reads_calibration();
+    return std::ranges::any_of(readable(),
+                               [](ColumnId id) { return evictlab::columns::needs(id) == ColumnNeeds::calibration; });
+}
+
 std::string_view to_string(ParentSelection selection) {
     return selection == ParentSelection::lexicase ? "lexicase" : "tournament";
 }
@@ -84,7 +93,8 @@ std::string_view to_string(ParentSelection selection) {
 Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     Json json;
     const RunIdentity& id = setup.identity;
-    json["suite"] = suite_json({id.suite, id.suite_hash, id.suite_parameters_json, id.measure, id.reference});
+    json["suite"] =
+        suite_json({id.suite, id.suite_hash, id.suite_parameters_json, id.measure, id.reference, id.calibration});
     json["more_suites"] = Json::array();
     for (const SearchedSuite& suite : id.more_suites) json["more_suites"].push_back(suite_json(suite));
     json["retentions"] = std::vector<double>(retentions.begin(), retentions.end());
@@ -113,6 +123,7 @@ RunSetup saved_setup(const JsonField& content) {
     setup.identity.suite_parameters_json = std::move(suite.parameters_json);
     setup.identity.measure = std::move(suite.measure);
     setup.identity.reference = std::move(suite.reference);
+    setup.identity.calibration = std::move(suite.calibration);
     for (const JsonField& more : content.member("more_suites").elements())
         setup.identity.more_suites.push_back(suite_from_json(more));
     const JsonField external = content.member("outside");
@@ -143,13 +154,14 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
         const Json before_flat = saved.at(section).flatten();
         const Json now_flat = now.at(section).flatten();
         for (const auto& [path, before] : before_flat.items()) {
-            if (path.ends_with("/parameters/folder")) continue; // the suite's hash says whether it is the same
+            // Hashes say whether it is the same.
+            if (path.ends_with("/parameters/folder") || path.ends_with("/parameters/calibration")) continue;
             const Json after = now_flat.contains(path) ? now_flat[path] : Json("nothing");
             if (before == after) continue;
             throw Error(fmt::format("cannot resume: {}{} is {} in the saved run, but {} now; {}, or start a new run in "
                                     "another state file",
                                     section, text::line(path, 80), text::line(before.dump(), longest),
-                                    text::line(after.dump(), longest), advice(section)));
+                                    text::line(after.dump(), longest), advice(section, path)));
         }
     }
 }

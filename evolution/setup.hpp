@@ -57,6 +57,7 @@ struct RunConfig {
 
     /// What the run's formulas may read: `columns`, and what the start formula reads; each once.
     std::vector<ColumnId> readable() const;
+    bool reads_calibration() const; ///< these, or the scorer that is tuned
 };
 
 /// What new subtrees read on captured suites, where a scorer sees nothing that it is judged on.
@@ -105,6 +106,7 @@ inline const std::vector<std::string> captured_columns = {"position",
 struct SearchedSuite {
     std::string name, hash, parameters_json, measure;
     ReferenceErrors reference;
+    std::string calibration{}; ///< "sha256:..." of the suite's where the run reads it, else ""
 };
 
 /// What the run is measured on and made by; the caller knows.
@@ -114,6 +116,7 @@ struct RunIdentity {
     std::string measure;                         ///< what its errors are
     std::vector<SearchedSuite> more_suites;      ///< beside that one
     ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
+    std::string calibration;                     ///< likewise, as SearchedSuite::calibration
     std::string judge_command, proposer_command; ///< "" for none; may differ on resume
     double judge_timeout = 300;                  ///< seconds of silence after which it is lost; may differ, too
     double proposer_timeout = 120;               ///< for its introduction, and for an answer; may differ, too

@@ -1,5 +1,6 @@
 // What is exported: a formula, and where it comes from. SPDX-License-Identifier: MIT
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@ struct Champion {
     /// Lines that say where it comes from, without comment signs: of a run its suite, seed, candidate, hypothesis,
     /// errors and the command that repeats it; of a file its comments.
     std::vector<std::string> provenance;
+    /// Of the model, for columns that read one; null: there is none.
+    std::shared_ptr<const Calibration> calibration{};
     std::string licence = "MIT"; ///< of the formula, an SPDX expression: a file's own, if it has one
 };
 

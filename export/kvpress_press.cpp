@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.hpp"
+#include "base/json/json.hpp"
 #include "export/exports.hpp"
 #include "export/expression.hpp"
 #include "export/torch_pieces.hpp"
@@ -48,6 +50,8 @@ constexpr Import imports[] = {{"copy", ""},
                               {"dataclasses", "dataclass"},
                               {"dataclasses", "field"},
                               {"functools", "wraps"},
+                              {"hashlib", "sha256"},
+                              {"pathlib", "Path"},
                               {"typing", "Any"},
                               {"weakref", "WeakKeyDictionary"},
                               {"", ""},
@@ -55,6 +59,7 @@ constexpr Import imports[] = {{"copy", ""},
                               {"kvpress", "ScorerPress"},
                               {"kvpress.presses.base_press", "is_prefilling"},
                               {"kvpress.utils", "compute_n_kept"},
+                              {"safetensors.torch", "load as load_safetensors"},
                               {"torch", "Tensor"},
                               {"torch.nn", "functional"},
                               {"transformers", "DynamicCache"},
@@ -69,7 +74,7 @@ std::string imports_of(std::string_view text) {
             lines += "\n";
         } else if (each.name.empty()) {
             lines += fmt::format("import {}\n", each.module);
-        } else if (mentions(text, each.name)) {
+        } else if (mentions(text, each.name.substr(each.name.rfind(' ') + 1))) {
             if (last == each.module)
                 lines.insert(lines.size() - 1, fmt::format(", {}", each.name));
             else
@@ -103,6 +108,27 @@ std::pair<std::string, std::string> definitions_for(std::string_view text) {
             fmt::format("{}\n{}", without_line_end(piece), function ? "\n\n" : "");
     }
     return definitions;
+}
+
+/// The lines by which the press finds the calibration that its columns read; "" where none does.
+std::string calibration_constants(const Champion& champion, const std::vector<Variable>& variables) {
+    const auto reads = std::ranges::find_if(
+        variables, [](const Variable& each) { return columns::needs(each.column) == ColumnNeeds::calibration; });
+    if (reads == variables.end()) return "";
+    const std::string& name = columns::name(reads->column);
+    if (!champion.calibration)
+        throw UsageError(
+            fmt::format("the formula uses the column '{}', which reads a calibration of the model: name it "
+                        "by --calibration FILE; evictlab-calibrate makes one",
+                        name));
+    const Calibration& read = *champion.calibration;
+    for (const auto& [id, variable] : variables)
+        if (columns::needs(id) == ColumnNeeds::calibration)
+            if (const std::string absent = columns::absent(id, read); !absent.empty()) throw UsageError(absent);
+    return fmt::format(
+        "CALIBRATION_FILE = {}\nCALIBRATION_SHA256 = \"{}\"  # {} layers of {}\nCALIBRATION_LAYERS = {}\n",
+        Json(std::filesystem::absolute(read.file).string()).dump(-1, ' ', true), read.sha256, read.layers.size(),
+        read.num_layers, read.num_layers);
 }
 
 void refuse_columns_without_torch_form(const std::vector<Variable>& variables) {
@@ -146,8 +172,9 @@ std::string kvpress_press(const Champion& champion, std::string_view version) {
         expression = write(parenthesised(std::move(scores)), before.size(), 8,
                            Commas::trailing); // Python ends lines at their end
     refuse_too_deep(expression);
+    const std::string calibration = calibration_constants(champion, variables);
     const auto [constants, functions] = definitions_for(columns_text + expression);
-    const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants},
+    const std::string body = filled(torch_files().at("press.py"), {{"@CONSTANTS@\n", constants + calibration},
                                                                    {"@PROMPT@\n", prompt_text()},
                                                                    {"@FUNCTIONS@\n", functions},
                                                                    {"@CLASS@", press_class(champion.name)},

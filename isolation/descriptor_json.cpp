@@ -32,7 +32,7 @@ Json to_json(const Plugin& rule) {
     const std::uint64_t flags = flag(rule.deterministic(), EVL_DETERMINISTIC) |
                                 flag(rule.concurrent(), EVL_CONCURRENT) | flag(rule.budgeted(), EVL_BUDGETED) |
                                 flag(rule.wants_tensors(), EVL_TENSORS) | flag(rule.equal_layers(), EVL_EQUAL_LAYERS);
-    const auto columns = rule.column_patterns();
+    const auto columns = rule.column_patterns(), tables = rule.tables();
     return {{"id", rule.id()},
             {"name", rule.name()},
             {"version", rule.version()},
@@ -46,6 +46,7 @@ Json to_json(const Plugin& rule) {
             {"budgets_model", rule.budgets_model()},
             {"model_facts", rule.model_facts()},
             {"columns", std::vector<std::string>(columns.begin(), columns.end())},
+            {"tables", std::vector<std::string>(tables.begin(), tables.end())},
             {"parameters", parameters},
             {"presets", presets}};
 }
@@ -79,6 +80,7 @@ Descriptor descriptor_from(const JsonField& json) {
     d.budgets_model = json.member("budgets_model").truth();
     d.model_facts = json.member("model_facts").whole<std::uint64_t>();
     d.columns = json.member("columns").texts();
+    d.tables = json.member("tables").texts();
     for (const JsonField& each : json.member("parameters").elements()) d.parameters.push_back(parameter_from(each));
     for (const JsonField& each : json.member("presets").elements())
         d.presets.push_back({each.member("name").text(), each.member("help").text(), each.member("values").numbers(),

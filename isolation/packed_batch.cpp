@@ -69,6 +69,18 @@ std::size_t BatchWriter::add_tensors(const evl_tensors& t) {
     return place;
 }
 
+std::size_t BatchWriter::add_tables(const evl_batch& batch) {
+    if (batch.table_count == 0) return 0;
+    const std::size_t place = take(batch.table_count * sizeof(PackedTable));
+    for (std::uint64_t i = 0; i < batch.table_count; ++i) {
+        const evl_table& t = *batch.tables[i];
+        auto* const packed = new (input_.data() + place + i * sizeof(PackedTable)) PackedTable{t, 0, 0};
+        packed->layer_numbers = copy(t.layer_numbers, 1, 0, t.layers);
+        packed->values = copy(t.values, 1, 0, t.rows * t.layers * t.heads);
+    }
+    return place;
+}
+
 std::size_t BatchWriter::add(const evl_batch& batch, std::size_t columns, const double* scores) {
     const std::size_t n = batch.tokens, heads = batch.heads;
     const std::size_t place = take(sizeof(PackedBatch) + columns * sizeof(PackedColumn)), scores_out = output_end_;
@@ -81,6 +93,7 @@ std::size_t BatchWriter::add(const evl_batch& batch, std::size_t columns, const 
     for (std::size_t i = 0; i < columns; ++i)
         add_column(packed_columns[i], batch.columns[i], heads, batch.head_stride[i], n);
     const std::size_t tensors = batch.tensors ? add_tensors(*batch.tensors) : 0;
+    const std::size_t tables = add_tables(batch);
     const std::size_t scores_in = scores ? copy(scores, 1, 0, heads * n) : 0;
     new (input_.data() + place) PackedBatch{batch.layer,
                                             batch.num_layers,
@@ -91,6 +104,8 @@ std::size_t BatchWriter::add(const evl_batch& batch, std::size_t columns, const 
                                             batch.removed_fraction,
                                             columns,
                                             tensors,
+                                            batch.table_count,
+                                            tables,
                                             scores_in,
                                             scores_out,
                                             end_};
@@ -109,6 +124,7 @@ std::size_t BatchReader::read(std::size_t place) {
         strides_[i] = columns[i].stride;
     }
     if (packed_->tensors != 0) read_tensors(*at<PackedTensors>(packed_->tensors));
+    read_tables(at<PackedTable>(packed_->tables), packed_->table_count);
     batch_ = {sizeof(evl_batch),
               packed_->layer,
               packed_->num_layers,
@@ -119,8 +135,21 @@ std::size_t BatchReader::read(std::size_t place) {
               strides_.data(),
               packed_->removed_fraction,
               packed_->kept,
-              packed_->tensors != 0 ? &tensors_ : nullptr};
+              packed_->tensors != 0 ? &tensors_ : nullptr,
+              packed_->table_count,
+              packed_->table_count != 0 ? table_pointers_.data() : nullptr};
     return packed_->next;
+}
+
+void BatchReader::read_tables(const PackedTable* packed, std::size_t count) {
+    tables_.clear();
+    table_pointers_.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+        evl_table& table = tables_.emplace_back(packed[i].table);
+        table.layer_numbers = at<std::uint32_t>(packed[i].layer_numbers);
+        table.values = at<float>(packed[i].values);
+    }
+    for (const evl_table& table : tables_) table_pointers_.push_back(&table);
 }
 
 void BatchReader::read_tensors(const PackedTensors& packed) {

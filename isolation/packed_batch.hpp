@@ -21,14 +21,20 @@ struct PackedTensors {
     std::uint64_t q, k, v, rope_inv_freq, wov_norm, window_attn; ///< places; 0: null
 };
 
+struct PackedTable {
+    evl_table table;                     ///< its pointers mean nothing
+    std::uint64_t layer_numbers, values; ///< places
+};
+
 /// Small, as thousands of them pass from processor to processor in a second.
 struct PackedBatch {
     std::uint32_t layer, num_layers, heads, tokens;
     std::uint64_t sequence_len, kept;
     double removed_fraction;
-    std::uint64_t columns;    ///< how many PackedColumn follow the record
-    std::uint64_t tensors;    ///< of PackedTensors; 0: null
-    std::uint64_t scores_in;  ///< of head_budgets: where the scores lie in the input; else 0
+    std::uint64_t columns;             ///< how many PackedColumn follow the record
+    std::uint64_t tensors;             ///< of PackedTensors; 0: null
+    std::uint64_t table_count, tables; ///< and the place of so many PackedTable
+    std::uint64_t scores_in;           ///< of head_budgets: where the scores lie in the input; else 0
     std::uint64_t scores_out; ///< bytes from the beginning of the output; of head_budgets: where the budgets go
     std::uint64_t next;       ///< place of the next record
 };
@@ -60,6 +66,7 @@ private:
     void add_column(PackedColumn& column, const double* values, std::size_t heads, std::ptrdiff_t stride,
                     std::size_t n);
     std::size_t add_tensors(const evl_tensors& tensors);
+    std::size_t add_tables(const evl_batch& batch);
     template <class T>
     std::size_t copy(const T* values, std::size_t heads, std::ptrdiff_t stride, std::size_t n);
 
@@ -86,10 +93,13 @@ private:
         return place == 0 ? nullptr : reinterpret_cast<const T*>(input_ + place);
     }
     void read_tensors(const PackedTensors& packed);
+    void read_tables(const PackedTable* packed, std::size_t count);
     const std::byte *input_, *rows_;
     const PackedBatch* packed_ = nullptr;
     evl_batch batch_{};
     evl_tensors tensors_{};
+    std::vector<evl_table> tables_;
+    std::vector<const evl_table*> table_pointers_;
     std::vector<const double*> columns_;
     std::vector<std::ptrdiff_t> strides_;
 };

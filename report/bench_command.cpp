@@ -30,6 +30,9 @@ std::string suite_flags(const LeaderboardTable& table) {
     }
     if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end() && *sliding == true)
         text += " --sliding-layers";
+    if (const auto calibration = parameters.find("calibration");
+        calibration != parameters.end() && calibration->is_string())
+        text += " --calibration " + text::shell_quoted(calibration->get<std::string>());
     return text;
 }
 

@@ -158,6 +158,7 @@ void check_parameters(const JsonField& suite) {
          {"generator", "captured", "seq_len", "layers", "patterns", "seed_offset", "test_seed_offset"})
         if (const auto field = suite.optional_member(whole)) (void)field->whole<std::uint64_t>();
     if (const auto folder = suite.optional_member("folder")) (void)read_name(*folder);
+    if (const auto calibration = suite.optional_member("calibration")) (void)read_name(*calibration);
     if (const auto sliding = suite.optional_member("sliding_layers")) (void)sliding->truth();
 }
 
@@ -189,6 +190,17 @@ void read_measures(const JsonField& top, Bench& bench) {
     for (const auto& measure : top.member("more_measures").elements()) {
         bench.more_measures.push_back(read_measure(measure));
         if (!seen.insert(bench.more_measures.back()).second) measure.fail("this measure is there twice");
+    }
+}
+
+void read_sources(const JsonField& field, Bench& bench) {
+    for (const auto& item : field.object().items()) {
+        const JsonField source = field.member(item.key());
+        const std::string_view hash = source.text();
+        if (!hash.starts_with("sha256:") || hash.size() != 71 ||
+            hash.substr(7).find_first_not_of("0123456789abcdef") != std::string_view::npos)
+            source.fail(fmt::format("expected \"sha256:\" and 64 digits 0-9, a-f, found {}", source.shown()));
+        bench.sources[item.key()] = hash;
     }
 }
 
@@ -224,7 +236,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
-    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage"});
+    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage", "sources"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
@@ -234,6 +246,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
         read_measures(top, bench);
         read_trace_labels(top.member("traces"), bench);
         if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();
+        if (const auto sources = top.optional_member("sources")) read_sources(*sources, bench);
     }
     const RowReader reader(bench, first_schema);
     std::set<std::string> scorers;

@@ -109,6 +109,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
               {"traces", traces_to_json(bench)},
               {"rows", Json::array()}};
     if (!bench.storage.empty()) json["storage"] = bench.storage;
+    if (!bench.sources.empty()) json["sources"] = bench.sources;
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
     for (const auto& failure : bench.failures)
         json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});

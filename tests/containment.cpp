@@ -162,7 +162,7 @@ TEST_CASE("the part of the next test that is killed", "[.killed]") {
     const double column = 0.5;
     const double* columns[] = {&column};
     const std::ptrdiff_t strides[] = {0};
-    const evl_batch batch{sizeof(evl_batch), 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr};
+    const evl_batch batch{sizeof(evl_batch), 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr, 0, nullptr};
     double score = 0;
     instance->score(batch, &score);
 }

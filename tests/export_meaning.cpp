@@ -129,7 +129,8 @@ std::vector<double> of_plugin(const Plugin& rule, const Formula& formula,
         pointers.push_back(columns[static_cast<std::size_t>(std::ranges::find(known, id) - known.begin())].data());
         strides.push_back(static_cast<std::ptrdiff_t>(tokens));
     }
-    const evl_batch batch{sizeof(evl_batch), 0, 1, 1, tokens, tokens, pointers.data(), strides.data(), 0, 0, nullptr};
+    const evl_batch batch{sizeof(evl_batch), 0, 1, 1,       tokens, tokens, pointers.data(),
+                          strides.data(),    0, 0, nullptr, 0,      nullptr};
     std::vector<double> scores(tokens);
     rule.create({})->score(batch, scores.data());
     return scores;

@@ -67,7 +67,7 @@ struct OneToken {
     double value = 0.5, age = 0;
     const double* columns[2] = {&age, &value};
     std::ptrdiff_t strides[2] = {0, 0};
-    evl_batch batch{sizeof(evl_batch), 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr};
+    evl_batch batch{sizeof(evl_batch), 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr, 0, nullptr};
 };
 
 } // namespace
@@ -176,7 +176,7 @@ std::vector<std::uint64_t> budgets_of_small_model(const ScorerInstance& instance
     std::vector<double> facts[2] = {std::vector<double>(3), std::vector<double>(3)};
     std::vector<evl_scored_layer> layers;
     for (const std::uint32_t i : {0U, 1U}) {
-        const evl_batch batch{sizeof batch, i + 1, 4, 2, 3, 3, columns, strides, 0.5, 2, nullptr};
+        const evl_batch batch{sizeof batch, i + 1, 4, 2, 3, 3, columns, strides, 0.5, 2, nullptr, 0, nullptr};
         instance.score(batch, scores[i]);
         instance.layer_facts(batch, scores[i], facts[i]);
         layers.push_back({i + 1, 2, 3, 0, 3 - i, scores[i], facts[i].data()});

@@ -15,7 +15,7 @@ double score_of(const Plugin& plugin, std::span<const double> values) {
     const double column[] = {0.5};
     const double* columns[] = {column};
     const std::ptrdiff_t strides[] = {0};
-    const evl_batch batch{sizeof batch, 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr};
+    const evl_batch batch{sizeof batch, 0, 1, 1, 1, 1, columns, strides, 0, 0, nullptr, 0, nullptr};
     double score = 0;
     plugin.create(values)->score(batch, &score);
     return score;
@@ -62,7 +62,7 @@ TEST_CASE("a plugin of ABI 1.1 reads nothing behind a batch of ABI 1.0") {
     const std::ptrdiff_t strides[] = {0, 0};
     evl_tensors tensors{};
     tensors.dim = 64;
-    evl_batch batch{sizeof batch, 0, 1, 1, 3, 3, columns, strides, 0.75, 10, &tensors};
+    evl_batch batch{sizeof batch, 0, 1, 1, 3, 3, columns, strides, 0.75, 10, &tensors, 0, nullptr};
     double scores[3];
     instance->score(batch, scores);
     CHECK(std::vector<double>(scores, scores + 3) == std::vector<double>{0.75, 10, 64});

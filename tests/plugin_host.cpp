@@ -39,7 +39,7 @@ struct TestBatch {
 
     explicit TestBatch(const Plugin& plugin)
         : columns(plugin.columns().size(), values.data()), strides(plugin.columns().size(), 3) {
-        batch = {sizeof batch, 1, 4, 2, 3, 3, columns.data(), strides.data(), 0, 0, nullptr};
+        batch = {sizeof batch, 1, 4, 2, 3, 3, columns.data(), strides.data(), 0, 0, nullptr, 0, nullptr};
     }
 };
 
@@ -350,7 +350,7 @@ TEST_CASE("random is counter-based on seed, layer, head and position") {
     const auto score = [&](double seed, std::uint32_t layer, std::size_t head, double position) {
         const double* columns[] = {&position, &position};
         const std::ptrdiff_t strides[] = {0, 0};
-        const evl_batch batch{sizeof batch, layer, 30, 4, 1, 1, columns, strides, 0, 0, nullptr};
+        const evl_batch batch{sizeof batch, layer, 30, 4, 1, 1, columns, strides, 0, 0, nullptr, 0, nullptr};
         std::vector<double> scores(4);
         random->create(std::vector<double>{seed, 0})->score(batch, scores.data());
         return scores[head];

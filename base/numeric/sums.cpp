@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/numeric/sums.hpp"
 
+#include <cmath>
+
 #include "base/numeric/clones.hpp"
 #include "base/numeric/vector_math.hpp"
 
@@ -68,8 +70,9 @@ EVICTLAB_CLONES void weighted_sum(const float* __restrict vectors, std::size_t n
 
 constexpr std::size_t block_vectors = 512; // whose sums stay in the nearest cache
 
-EVICTLAB_CLONES void products(const float* __restrict channels, std::size_t stride, std::size_t dim,
-                              const float* __restrict point, std::size_t n, double* __restrict out) {
+template <class Number>
+EVICTLAB_INLINE void products_with(const float* __restrict channels, std::size_t stride, std::size_t dim,
+                                   const Number* __restrict point, std::size_t n, double* __restrict out) {
     for (std::size_t first = 0; first < n; first += block_vectors) {
         const std::size_t last = first + block_vectors < n ? first + block_vectors : n;
         for (std::size_t i = first; i < last; ++i) out[i] = 0;
@@ -77,6 +80,29 @@ EVICTLAB_CLONES void products(const float* __restrict channels, std::size_t stri
             const float* __restrict channel = channels + x * stride;
             const auto factor = static_cast<double>(point[x]);
             for (std::size_t i = first; i < last; ++i) out[i] += static_cast<double>(channel[i]) * factor;
+        }
+    }
+}
+
+EVICTLAB_CLONES void products(const float* __restrict channels, std::size_t stride, std::size_t dim,
+                              const float* __restrict point, std::size_t n, double* __restrict out) {
+    products_with(channels, stride, dim, point, n, out);
+}
+
+EVICTLAB_CLONES void products(const float* __restrict channels, std::size_t stride, std::size_t dim,
+                              const double* __restrict point, std::size_t n, double* __restrict out) {
+    products_with(channels, stride, dim, point, n, out);
+}
+
+EVICTLAB_CLONES void pair_lengths(const float* __restrict channels, std::size_t stride, std::size_t dim, std::size_t n,
+                                  double* __restrict out) {
+    for (std::size_t f = 0; f < dim / 2; ++f) {
+        const float* __restrict first = channels + f * stride;
+        const float* __restrict second = channels + (f + dim / 2) * stride;
+        double* __restrict lengths = out + f * n;
+        for (std::size_t i = 0; i < n; ++i) {
+            const auto a = static_cast<double>(first[i]), b = static_cast<double>(second[i]);
+            lengths[i] = std::sqrt(a * a + b * b);
         }
     }
 }

@@ -24,6 +24,10 @@ void weighted_sum(const float* vectors, std::size_t n, std::size_t dim, const do
 /// out[i] = the sum over x of channels[x][i] point[x], of n vectors whose channels lie `stride` apart.
 void products(const float* channels, std::size_t stride, std::size_t dim, const float* point, std::size_t n,
               double* out);
+void products(const float* channels, std::size_t stride, std::size_t dim, const double* point, std::size_t n,
+              double* out);
+/// Lengths of the pairs of channels f and f + dim / 2 of the same vectors: out is [dim / 2][n].
+void pair_lengths(const float* channels, std::size_t stride, std::size_t dim, std::size_t n, double* out);
 /// out[i] = the sum over x of (channels[x][i] - point[x])^2, of n points whose channels lie `stride` apart.
 void squared_distances(const float* channels, std::size_t stride, std::size_t dim, const double* point, std::size_t n,
                        double* out);

@@ -253,6 +253,8 @@ private:
         bench.measure = to_string(measures[0]);
         for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.emplace_back(to_string(measures[m]));
         bench.retentions = options_.retentions;
+        if (std::ranges::any_of(scorers_, &Scorer::reads_calibration))
+            bench.sources["calibration"] = "sha256:" + suite_.calibration()->sha256;
         for (const TraceSlot& slot : traces_) {
             const CapturedTrace* captured = slot.trace->captured();
             bench.traces[static_cast<std::size_t>(slot.split)].push_back(

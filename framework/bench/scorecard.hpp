@@ -58,6 +58,8 @@ struct Bench {
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
+    /// What rows read beside the suite, by its kind ("calibration"): "sha256:" and 64 digits. Empty where none did.
+    std::map<std::string, std::string> sources;
     std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
     BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
     std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last

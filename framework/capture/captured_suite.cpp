@@ -8,6 +8,7 @@
 #include "base/digest/digest.hpp"
 #include "base/json/json.hpp"
 #include "base/option_error.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/capture/suite_checks.hpp"
 #include "framework/suite/generated_suites.hpp"
 
@@ -62,6 +63,7 @@ std::string parameters_of(const SuiteManifest& manifest, const SuiteOptions& opt
     }
     if (options.patterns) parameters["patterns"] = *options.patterns;
     if (options.sliding_layers) parameters["sliding_layers"] = true;
+    if (!options.calibration.empty()) parameters["calibration"] = options.calibration;
     return parameters.dump();
 }
 
@@ -75,6 +77,10 @@ void note_contents(const CapturedTrace& trace, CapturedContents& contents) {
     contents.wov_norms = contents.wov_norms && (projects || has_wov_norms_of(trace));
     contents.sensitivities = contents.sensitivities && trace.probes() > 0;
     contents.token_types = contents.token_types && trace.has_token_type();
+    if (!contents.calibration || !contents.uncalibrated.empty()) return;
+    contents.uncalibrated = trace.calibration()
+                                ? calibration_gap(trace, *trace.calibration())
+                                : fmt::format("{} is of another model, {}", trace.name(), trace.model());
 }
 
 } // namespace
@@ -87,11 +93,12 @@ Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
     const auto projections = open_projections(manifest);
     BySplit<std::vector<TracePtr>> splits;
     CapturedContents contents;
+    contents.calibration = open_calibration(manifest, options.calibration);
     for (const SuiteFile& file : manifest.files) {
         std::vector<TracePtr>& split =
             splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
         if (options.patterns && split.size() == *options.patterns) continue;
-        split.push_back(open_trace_of(manifest, file, projections, options.sliding_layers));
+        split.push_back(open_trace_of(manifest, file, projections, contents.calibration, options.sliding_layers));
         note_contents(*split.back()->captured(), contents);
     }
     return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), contents,

@@ -49,7 +49,8 @@ struct SuiteManifest {
     std::filesystem::path folder;
     std::string name, model, weights, licence;
     std::vector<SuiteFile> files;
-    std::string model_file, model_sha256; ///< empty where the suite has no output projections
+    std::string model_file, model_sha256;                 ///< empty where the suite has no output projections
+    std::string calibration_file{}, calibration_sha256{}; ///< empty where it has no calibration
 
     std::filesystem::path path_of(const std::string& file) const { return folder / file; }
 };
@@ -65,8 +66,9 @@ std::optional<std::filesystem::path> find_captured_suite(std::string_view name_o
 std::vector<std::string> captured_suite_names();
 
 /// Opens the suite; hashes are checked here where its files are below 64 MiB together, else by verify_suite() alone.
-/// Of the options only `patterns` (the first so many documents of each split) and `sliding_layers` apply: UsageError
-/// for others. `test_other_model` files may be of another model than the suite's; those have no output projections.
+/// Of the options only `patterns` (the first so many documents of each split), `sliding_layers` and `calibration`
+/// apply: UsageError for others. `test_other_model` files may be of another model than the suite's; those have no
+/// output projections and no calibration.
 Suite open_captured_suite(const std::filesystem::path& folder, const SuiteOptions& options = {});
 
 /// Everything that can be wrong with a suite, one line a finding: hashes, shapes, values that are not finite, a

@@ -154,6 +154,7 @@ CapturedTrace::CapturedTrace(const std::filesystem::path& file, CaptureOptions o
     model_ = std::move(metadata.model);
     document_ = std::move(metadata.document);
     if (!options_.projections_model.empty() && options_.projections_model != model_) options_.projections = nullptr;
+    if (options_.calibration && options_.calibration->model != model_) options_.calibration = nullptr;
     if (options_.name.empty()) options_.name = document_;
     if (options_.kind.empty()) options_.kind = std::move(metadata.kind);
     split_ = metadata.split;
@@ -244,6 +245,7 @@ OwnedLayer CapturedTrace::load_layer(std::size_t layer, bool wov_norms) const {
     out.num_layers = num_layers_;
     out.prompt = prompt_len_;
     out.token_type = token_type_.data();
+    if (options_.calibration) out.calibration = options_.calibration->layer(layer);
     if (const TensorInfo* norms = tensors_->find(tensor_name(layer, "wov_l1"))) {
         const AlignedFloats values = load_floats(*tensors_, *norms);
         out.wov_norm.assign(values.begin(), values.end());

@@ -32,6 +32,7 @@ struct CaptureOptions {
     bool sliding_layers = false; ///< also judge layers with a sliding window; by default eviction leaves them alone
     std::shared_ptr<const OutputProjections> projections{}; ///< of the trace's model, where there are any
     std::string projections_model{}; ///< whose they are: a trace of another has none; empty: the trace's
+    std::shared_ptr<const Calibration> calibration{}; ///< of its model: a trace of another one has none
 };
 
 /// Immutable and thread-safe. The file is mapped, not read: it must not be changed or cut while the trace is open.
@@ -84,6 +85,7 @@ public:
     OwnedLayer load_layer(std::size_t layer, bool wov_norms = false) const;
     /// The model's output projections; null where the suite has none.
     const OutputProjections* output_projections() const { return options_.projections.get(); }
+    const Calibration* calibration() const { return options_.calibration.get(); } ///< null where there is none
 
 private:
     std::size_t index_of(std::size_t layer) const;

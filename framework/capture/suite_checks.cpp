@@ -8,6 +8,7 @@
 #include "base/digest/digest.hpp"
 #include "base/error.hpp"
 #include "base/text/shown.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/capture/safetensors.hpp"
 
 namespace evictlab {
@@ -67,6 +68,7 @@ std::shared_ptr<const OutputProjections> open_projections(const SuiteManifest& m
 
 std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest, const SuiteFile& file,
                                                    std::shared_ptr<const OutputProjections> projections,
+                                                   std::shared_ptr<const Calibration> calibration,
                                                    bool sliding_layers) {
     CaptureOptions options;
     options.name = fmt::format("{}/{}/{}", manifest.name, to_string(file.split), file.document);
@@ -75,12 +77,14 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     options.sliding_layers = sliding_layers;
     options.projections = std::move(projections);
     options.projections_model = manifest.model;
+    options.calibration = std::move(calibration);
     auto trace = std::make_shared<CapturedTrace>(manifest.path_of(file.file), std::move(options));
     check_against_suite(manifest, file, *trace);
     if (trace->held_layers().empty())
         fail(trace->file(), "all layers that it holds have a sliding window, so there is nothing to evict from; judge "
                             "them all the same by the option sliding-layers");
     if (trace->output_projections() != nullptr) check_projections(*trace, *trace->output_projections());
+    if (trace->calibration() != nullptr) check_calibration(*trace, *trace->calibration());
     return trace;
 }
 

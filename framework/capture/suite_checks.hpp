@@ -18,10 +18,10 @@ void check_hash(const std::filesystem::path& file, const std::string& sha256);
 std::shared_ptr<const OutputProjections> open_projections(const SuiteManifest& manifest);
 
 /// Opens a trace and checks it against the suite: split, document and model, some layer to judge, and an output
-/// projection of the right size for each of those. Throws Error.
+/// projection and a calibration of the right sizes for each of those. Throws Error.
 std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest, const SuiteFile& file,
                                                    std::shared_ptr<const OutputProjections> projections,
-                                                   bool sliding_layers);
+                                                   std::shared_ptr<const Calibration> calibration, bool sliding_layers);
 
 /// Whether two splits may hold the same text: a split with itself, and `test` with `test_other_model`, as both only
 /// judge.

@@ -93,6 +93,10 @@ SuiteManifest read_suite_manifest(const fs::path& folder) {
         out.model_file = file_of(*model);
         out.model_sha256 = sha256_of(*model);
     }
+    if (const auto calibration = top.member_unless_null("calibration_file")) {
+        out.calibration_file = file_of(*calibration);
+        out.calibration_sha256 = sha256_of(*calibration);
+    }
     return out;
 }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/capture/float_tensor.hpp"
 #include "framework/capture/suite_checks.hpp"
 
@@ -111,13 +112,16 @@ std::vector<std::string> verify_suite(const std::filesystem::path& folder) {
     Findings findings = documents_in_two_splits(manifest);
     std::shared_ptr<const OutputProjections> projections;
     passes(findings, [&] { projections = open_projections(manifest); });
+    std::shared_ptr<const Calibration> calibration;
+    passes(findings, [&] { calibration = open_calibration(manifest); });
     std::vector<OpenFile> files;
     std::vector<std::shared_ptr<const CapturedTrace>> traces; // by manifest.files
     for (const SuiteFile& listed : manifest.files) {
         passes(findings, [&] { check_hash(manifest.path_of(listed.file), listed.sha256); });
         std::shared_ptr<const CapturedTrace> trace;
         traces.emplace_back();
-        if (!passes(findings, [&] { trace = open_trace_of(manifest, listed, projections, true); })) continue;
+        if (!passes(findings, [&] { trace = open_trace_of(manifest, listed, projections, calibration, true); }))
+            continue;
         check_values(trace->tensors(), findings);
         traces.back() = trace;
         files.push_back({&listed, std::move(trace)});

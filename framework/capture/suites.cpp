@@ -29,6 +29,9 @@ Suite make_suite(std::string_view name, const SuiteOptions& options) {
     if (options.sliding_layers && is_synthetic_suite(name))
         throw OptionError("sliding_layers",
                           fmt::format("belongs to suites captured from a model; '{}' is generated", name));
+    if (!options.calibration.empty() && is_synthetic_suite(name))
+        throw OptionError("calibration",
+                          fmt::format("belongs to suites captured from a model; '{}' is generated", name));
     if (name == "micro") return make_micro(options);
     if (name == "full") return make_full(options);
     if (const auto folder = find_captured_suite(name)) return open_captured_suite(*folder, options);
@@ -70,6 +73,10 @@ Suite make_suite_from_parameters(std::string_view parameters_json) {
     if (const auto sliding = parameters.find("sliding_layers"); sliding != parameters.end()) {
         if (!sliding->is_boolean()) throw Error("suite parameter \"sliding_layers\" is not true or false");
         options.sliding_layers = *sliding;
+    }
+    if (const auto calibration = parameters.find("calibration"); calibration != parameters.end()) {
+        if (!calibration->is_string()) throw Error("suite parameter \"calibration\" is not a text");
+        options.calibration = *calibration;
     }
     read("patterns", options.patterns);
     read("seq_len", options.seq_len);

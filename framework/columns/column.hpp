@@ -57,11 +57,12 @@ enum class ColumnKind : std::uint8_t {
 
 /// What a column is computed from. A source that lacks it cannot give the column.
 enum class ColumnNeeds : std::uint8_t {
-    rows,       ///< attention rows of the KV head: every suite and protocol
-    layer_rows, ///< and RowContext::layer_attention
-    query_rows, ///< and RowContext::query_attention
-    tensors,    ///< RowContext::tensors: captured suites, but for protocol rescore
-    wov_norm,   ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
+    rows,        ///< attention rows of the KV head: every suite and protocol
+    layer_rows,  ///< and RowContext::layer_attention
+    query_rows,  ///< and RowContext::query_attention
+    tensors,     ///< RowContext::tensors: captured suites, but for protocol rescore
+    wov_norm,    ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
+    calibration, ///< tensors, and HeadTensors::calibration: where the suite has one of all its layers
 };
 
 /// Which of a layer's queries a column's values after a row follow from.
@@ -89,6 +90,8 @@ struct ColumnInfo {
     /// once: `base` and `out` are [heads][tokens] with these strides.
     void (*derive)(const double* base, std::size_t base_stride, std::size_t heads, std::size_t tokens, double* out,
                    std::size_t out_stride) = nullptr;
+    /// Of one that needs a calibration: what of it that one lacks, or "". Null: none lacks anything.
+    std::string (*absent)(std::string_view arguments, const Calibration& calibration) = nullptr;
 };
 
 /// A full column name, parameters included, as a number that formulas can carry. Equal names, equal ids, for as long as
@@ -108,6 +111,7 @@ ColumnNeeds needs(ColumnId id);            ///< of a derived column: its base's
 std::size_t history(ColumnId id);          ///< likewise
 std::size_t queries(ColumnId id);          ///< the latest queries that it follows from, 0 for none; likewise
 std::optional<ColumnId> base(ColumnId id); ///< of a derived column
+std::string absent(ColumnId id, const Calibration& calibration); ///< what the calibration lacks for it, or ""
 const ColumnInfo& info(ColumnId id);
 std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens);
 std::string known_names(); ///< "a, b, c", for messages

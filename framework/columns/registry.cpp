@@ -192,6 +192,12 @@ std::size_t queries(ColumnId id) {
     return history(id);
 }
 
+std::string absent(ColumnId id, const Calibration& calibration) {
+    const Interned& column = entry(id);
+    if (column.base) return absent(*column.base, calibration);
+    return column.info->absent ? column.info->absent(column.arguments, calibration) : "";
+}
+
 std::unique_ptr<ColumnState> make(ColumnId id, std::size_t tokens) {
     const Interned& column = entry(id);
     return column.info->make(column.arguments, tokens);

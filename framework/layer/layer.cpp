@@ -41,6 +41,8 @@ HeadTensors LayerView::head(std::size_t kv_head, std::size_t queries) const {
     out.rope_inv_freq = rope_inv_freq;
     out.rope_scale = rope_scale;
     out.softmax_scale = softmax_scale;
+    out.kv_head = kv_head;
+    out.calibration = calibration;
     return out;
 }
 
@@ -74,6 +76,7 @@ LayerView OwnedLayer::view() const {
     out.prompt = prompt;
     out.token_type = token_type;
     out.wov_norm = wov_norm.empty() ? nullptr : wov_norm.data();
+    out.calibration = calibration;
     return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/numeric/aligned.hpp"
+#include "framework/layer/calibration.hpp"
 
 namespace evictlab {
 
@@ -34,6 +35,8 @@ struct HeadTensors {
     std::span<const float> rope_inv_freq; ///< [dim / 2]
     float rope_scale = 1;
     float softmax_scale = 0;
+    std::size_t kv_head = 0;                       ///< its number in the layer
+    const LayerCalibration* calibration = nullptr; ///< of the layer; null where there is none
 };
 
 /// What attention, columns and scorers read of a layer. A value that refers to memory which must outlive it. Queries,
@@ -53,6 +56,7 @@ struct LayerView {
     const double* token_type = nullptr; ///< [tokens], readable to padded(prompt)
     /// [query_heads][tokens], ||W_o[h] v||_1 of CriticalKV (Feng et al. 2025); null where nobody knows it.
     const float* wov_norm = nullptr;
+    const LayerCalibration* calibration = nullptr; ///< null where there is none
 
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;
@@ -80,8 +84,9 @@ struct OwnedLayer {
     float rope_scale = 1, softmax_scale = 0;
     std::size_t sliding_window = 0;
     std::size_t layer = 0, num_layers = 1, prompt = 0;
-    const double* token_type = nullptr; ///< of the trace that it was loaded from
-    std::vector<float> wov_norm;        ///< empty where unknown
+    const double* token_type = nullptr;            ///< of the trace that it was loaded from
+    std::vector<float> wov_norm;                   ///< empty where unknown
+    const LayerCalibration* calibration = nullptr; ///< of the trace that it was loaded from; may be null
 
     LayerView view() const; ///< of this object's memory
 };

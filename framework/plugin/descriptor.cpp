@@ -74,6 +74,14 @@ std::vector<std::string> read_columns(const evl_plugin& plugin) {
     return names;
 }
 
+std::vector<std::string> read_tables(const evl_plugin& plugin) {
+    check_table("table", plugin.table_count, plugin.tables);
+    std::vector<std::string> names;
+    for (std::uint64_t i = 0; i < plugin.table_count; ++i)
+        names.push_back(identifier(plugin.tables[i], fmt::format("table {}", i)));
+    return names;
+}
+
 void check_parameter(const Parameter& p) {
     const auto refuse = [&](const std::string& why) { throw Error(fmt::format("parameter '{}': {}", p.key, why)); };
     if (!std::isfinite(p.min) || !std::isfinite(p.max) || !std::isfinite(p.default_value))
@@ -262,6 +270,7 @@ LoadedRule read_rule(const void* exported, std::string& id, const evl_plugin*& n
     d.flags = plugin.flags;
     d.tensor_window = plugin.tensor_window;
     d.columns = read_columns(plugin);
+    d.tables = read_tables(plugin);
     d.parameters = read_parameters(plugin);
     d.presets = read_presets(plugin, d.parameters);
     check_whole(d);
@@ -313,6 +322,8 @@ void check_descriptors(std::span<const Descriptor> rules) {
         const Descriptor& d = rules[r];
         identifier(d.id.c_str(), "id");
         check_count("column", d.columns.size());
+        check_count("table", d.tables.size());
+        for (const std::string& table : d.tables) identifier(table.c_str(), "name of a table");
         check_count("param", d.parameters.size());
         check_count("preset", d.presets.size());
         for (const Parameter& parameter : d.parameters) {

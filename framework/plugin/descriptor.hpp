@@ -28,6 +28,7 @@ struct Descriptor {
     bool budgets_layers = false, budgets_heads = false, budgets_model = false; ///< its extensions
     std::uint64_t model_facts = 0;                                             ///< of budgets_model, of each layer
     std::vector<std::string> columns;                                          ///< as declared
+    std::vector<std::string> tables;                                           ///< of a calibration
     std::vector<Parameter> parameters;
     std::vector<Preset> presets;
 };

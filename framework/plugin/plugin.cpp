@@ -56,6 +56,7 @@ bool Plugin::budgets_heads() const { return impl_->descriptor.budgets_heads; }
 bool Plugin::budgets_model() const { return impl_->descriptor.budgets_model; }
 std::size_t Plugin::model_facts() const { return impl_->descriptor.model_facts; }
 std::uint64_t Plugin::tensor_window() const { return impl_->descriptor.tensor_window; }
+std::span<const std::string> Plugin::tables() const { return impl_->descriptor.tables; }
 std::span<const std::string> Plugin::column_patterns() const { return impl_->descriptor.columns; }
 std::span<const Parameter> Plugin::parameters() const { return impl_->descriptor.parameters; }
 std::span<const Preset> Plugin::presets() const { return impl_->descriptor.presets; }

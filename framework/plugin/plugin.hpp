@@ -109,6 +109,7 @@ public:
     bool budgets_model() const;      ///< has the extension EVL_MODEL_BUDGETS
     std::size_t model_facts() const; ///< of that: evl_model_budgets::facts
     std::uint64_t tensor_window() const;
+    std::span<const std::string> tables() const;          ///< of a calibration, in the order declared
     std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
     /// For these values of the parameters, in the order declared; base_score_id where a wrapper wants the base's
     /// scores. Throws UsageError where the values make a column's name that there is not.

@@ -1,6 +1,7 @@
 // What `all` means on a suite.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,5 +12,7 @@ namespace evictlab {
 
 /// Every scorer of the host's plugins that the protocol can run there.
 std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol);
+/// Those that it would run if the captured suite had a calibration, or one of all its layers: as typed.
+std::vector<std::string> all_that_lack_calibration(PluginHost& host, const Suite& suite, std::string_view protocol);
 
 } // namespace evictlab

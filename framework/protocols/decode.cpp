@@ -189,6 +189,7 @@ public:
         input.tokens = heads[0].tokens();
         input.sequence_len = sequence_len_;
         input.columns = &columns;
+        input.calibration = task_.view.calibration ? task_.view.calibration->whole : nullptr;
         LayerSelection selection(run_, input);
         selection.select(removed_fraction_for_kept(input.tokens, capacity));
         return cut(selection, input);

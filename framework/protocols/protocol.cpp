@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "framework/layer/calibration.hpp"
 #include "framework/protocols/decode.hpp"
 #include "framework/protocols/prefill.hpp"
 #include "framework/protocols/rescore.hpp"
@@ -23,6 +24,16 @@ bool reads_token_type(ColumnId id) {
     for (auto at = std::optional(id); at; at = columns::base(*at))
         if (columns::name(*at) == "token_type") return true;
     return false;
+}
+
+/// Why scorers cannot be given a calibration, or "".
+std::string missing_calibration(const Suite& suite, const ProtocolInfo& protocol) {
+    if (!suite.captured() || !protocol.gives_tensors)
+        return "it reads a calibration, which is of captured suites, by prefill or decode";
+    if (!suite.calibration())
+        return fmt::format("it reads a calibration, and the suite has none; {}", how_to_calibrate);
+    if (const std::string gap = suite.uncalibrated(); !gap.empty()) return fmt::format("{}; {}", gap, how_to_calibrate);
+    return "";
 }
 
 std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& protocol) {
@@ -45,10 +56,23 @@ std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& 
         if (!suite.captured() || !protocol.gives_tensors || !suite.has_wov_norms())
             why = "it needs the norms of values behind the output projection, or that projection in model.safetensors";
         break;
+    case ColumnNeeds::calibration:
+        why = missing_calibration(suite, protocol);
+        if (why.empty()) why = columns::absent(id, *suite.calibration());
+        break;
     }
     if (why.empty()) return "";
     return fmt::format("asks for the column '{}', which suite {} by protocol {} does not give: {}", columns::name(id),
                        suite.name(), protocol.name, why);
+}
+
+std::string missing_table(const std::string& name, const Suite& suite, const ProtocolInfo& protocol) {
+    std::string why = missing_calibration(suite, protocol);
+    if (why.empty() && !suite.calibration()->table(name))
+        why = fmt::format("{} has no such table; {}", suite.calibration()->file, how_to_calibrate);
+    if (why.empty()) return "";
+    return fmt::format("asks for the table '{}' of a calibration, which suite {} by protocol {} does not give: {}",
+                       name, suite.name(), protocol.name, why);
 }
 
 bool runs(const ProtocolInfo& info, bool captured) { return captured || !info.needs_capture; }
@@ -107,6 +131,8 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
     const ProtocolInfo& info = protocol_info(protocol);
     for (const ColumnId id : scorer.columns())
         if (std::string missing = missing_column(id, suite, info); !missing.empty()) return missing;
+    for (const std::string& name : scorer.tables())
+        if (std::string missing = missing_table(name, suite, info); !missing.empty()) return missing;
     return info.refuses(scorer);
 }
 

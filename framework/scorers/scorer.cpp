@@ -70,6 +70,18 @@ std::uint64_t Scorer::tensor_window() const {
     return std::max(plugin_ ? plugin_->tensor_window() : 0, base_ ? base_->tensor_window() : 0);
 }
 
+std::vector<std::string> Scorer::tables() const {
+    std::vector<std::string> names = base_ ? base_->tables() : std::vector<std::string>{};
+    if (plugin_) names.insert(names.end(), plugin_->tables().begin(), plugin_->tables().end());
+    return names;
+}
+
+bool Scorer::reads_calibration() const {
+    return !tables().empty() || std::ranges::any_of(columns_, [](ColumnId id) {
+        return id != base_score_id && columns::needs(id) == ColumnNeeds::calibration;
+    });
+}
+
 namespace {
 
 std::vector<std::string> keys_of(std::span<const Parameter> parameters) {

@@ -41,6 +41,9 @@ public:
     bool budgets_model() const;          ///< it must see all layers of a model before any of them is cut
     bool wants_tensors() const;          ///< it or its base
     std::uint64_t tensor_window() const; ///< the longer one of both
+    /// Of a calibration, that it or its base asks for.
+    std::vector<std::string> tables() const;
+    bool reads_calibration() const; ///< tables, or a column of it
 
 private:
     std::string label_;

@@ -71,6 +71,7 @@ ScorerClass class_of(const Scorer& scorer) {
     made.attention = std::max<std::size_t>(made.attention, scorer.tensor_window());
     if (made.attention == all_history) made.all_queries = false;
     made.tensors = scorer.wants_tensors() && made.attention == 0 && !made.all_queries;
+    made.calibrated = scorer.reads_calibration();
     made.head_budgets = scorer.plugin() && scorer.plugin()->budgets_heads();
     made.model_budgets = scorer.budgets_model();
     for (const Scorer* each = &scorer; each;) {

@@ -120,6 +120,7 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
             demand.wov_norm = true;
             [[fallthrough]];
         case ColumnNeeds::tensors:
+        case ColumnNeeds::calibration:
             demand.tensors = true;
             break;
         }

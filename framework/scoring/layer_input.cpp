@@ -18,6 +18,7 @@ PromptInput::PromptInput(const LayerView& view, const AttentionRows* rows, const
     input_.heads = view.shape.kv_heads;
     input_.tokens = input_.sequence_len = view.prompt;
     input_.columns = &columns;
+    input_.calibration = view.calibration ? view.calibration->whole : nullptr;
 }
 
 void PromptInput::read_window(std::uint64_t queries) {

@@ -43,11 +43,12 @@ private:
 /// A view: columns and tensors must outlive it.
 struct LayerInput {
     std::size_t layer = 0, num_layers = 1;
-    std::size_t heads = 0;                 ///< KV heads
-    std::size_t tokens = 0;                ///< n, cached ones
-    std::size_t sequence_len = 0;          ///< tokens seen so far
-    const LayerColumns* columns = nullptr; ///< gives any of Scorer::columns()
-    const evl_tensors* tensors = nullptr;  ///< of a scorer with wants_tensors()
+    std::size_t heads = 0;                    ///< KV heads
+    std::size_t tokens = 0;                   ///< n, cached ones
+    std::size_t sequence_len = 0;             ///< tokens seen so far
+    const LayerColumns* columns = nullptr;    ///< gives any of Scorer::columns()
+    const evl_tensors* tensors = nullptr;     ///< of a scorer with wants_tensors()
+    const Calibration* calibration = nullptr; ///< of a scorer with tables()
 };
 
 /// What a layer's scorers read at the end of the prompt. Refers to the view, the rows and the columns; `rows` may be

@@ -72,7 +72,26 @@ evl_batch ScorerCall::batch(const ScorerRun& run, const LayerInput& layer, Score
     batch.removed_fraction = budget.removed_fraction;
     batch.kept = budget.kept;
     batch.tensors = run.instance()->plugin().wants_tensors() ? layer.tensors : nullptr;
+    add_tables(run, layer, batch);
     return batch;
+}
+
+void ScorerCall::add_tables(const ScorerRun& run, const LayerInput& layer, evl_batch& batch) {
+    const std::span<const std::string> names = run.instance()->plugin().tables();
+    if (names.empty()) return;
+    tables_.clear();
+    table_pointers_.clear();
+    for (const std::string& name : names) {
+        const CalibrationTable* const table = layer.calibration ? layer.calibration->table(name) : nullptr;
+        if (!table)
+            throw Error(fmt::format("scorer '{}' asks for the table '{}' of a calibration, and there is none",
+                                    run.scorer().label(), name));
+        tables_.push_back({sizeof(evl_table), table->rows, layer.calibration->layers.size(),
+                           layer.calibration->kv_heads, layer.calibration->layers.data(), table->values.data()});
+    }
+    for (const evl_table& table : tables_) table_pointers_.push_back(&table);
+    batch.table_count = names.size();
+    batch.tables = table_pointers_.data();
 }
 
 PluginError nan_score(const Scorer& scorer, std::size_t layer, std::size_t head, std::size_t position) {

@@ -64,8 +64,11 @@ public:
                     const double* base_scores = nullptr);
 
 private:
+    void add_tables(const ScorerRun& run, const LayerInput& layer, evl_batch& batch);
     std::vector<const double*> pointers_;
     std::vector<std::ptrdiff_t> strides_;
+    std::vector<evl_table> tables_;
+    std::vector<const evl_table*> table_pointers_;
 };
 
 /// Of a NaN among a scorer's scores, in words that say where.

@@ -17,6 +17,6 @@ Suite::Suite(std::string name, std::string parameters_json, BySplit<std::vector<
 Suite::Suite(std::string name, std::string parameters_json, std::string_view content, CapturedContents captured,
              BySplit<std::vector<TracePtr>> splits)
     : name_(std::move(name)), parameters_json_(std::move(parameters_json)), hash_("sha256:" + sha256_hex(content)),
-      splits_(std::move(splits)), captured_(captured) {}
+      splits_(std::move(splits)), captured_(std::move(captured)) {}
 
 } // namespace evictlab

@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ class ReportingKey {
     friend class ScorecardRun;
 };
 
+struct Calibration; // framework/layer/calibration.hpp
+
 /// What the traces of a captured suite hold.
 struct CapturedContents {
     bool sensitivities = true; ///< every trace has what predicted_kl needs (CapturedTrace::probes())
@@ -41,6 +44,8 @@ struct CapturedContents {
         false;               ///< its model's are known; a second model's traces beside the first one's have none
     bool wov_norms = true;   ///< each layer of each trace has CriticalKV's norms, or what they follow from
     bool token_types = true; ///< each trace says what kinds of tokens it has: the column token_type is known
+    std::shared_ptr<const Calibration> calibration{}; ///< of its model; null where there is none
+    std::string uncalibrated{}; ///< which layer the calibration lacks, or which trace is of another model; else ""
 };
 
 /// Immutable once made, as its traces are: safe to share between threads. Copies share the traces.
@@ -63,6 +68,9 @@ public:
     bool has_output_projections() const { return captured_ && captured_->output_projections; }
     bool has_wov_norms() const { return captured_ && captured_->wov_norms; }
     bool has_token_types() const { return !captured_ || captured_->token_types; }
+    const Calibration* calibration() const { return captured_ ? captured_->calibration.get() : nullptr; }
+    /// Why the calibration does not do for every layer of every trace, or "".
+    std::string uncalibrated() const { return captured_ ? captured_->uncalibrated : ""; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test splits nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }
@@ -86,6 +94,7 @@ struct SuiteOptions {
     std::uint64_t seed_offset = 0;         ///< micro only: added to the generator's base seeds 1000, 2000, 3000
     std::uint64_t test_seed_offset = 0;    ///< micro only: added to the test split's base seed alone
     bool sliding_layers = false;           ///< captured only: also judge layers with a sliding window
+    std::string calibration{};             ///< captured only: a file in place of the suite's own
 };
 
 } // namespace evictlab

@@ -1,6 +1,7 @@
-// Fuzz target: trace files and output projections (safetensors), down to the values.
+// Fuzz target: trace files, output projections and calibrations (safetensors), down to the values.
 // SPDX-License-Identifier: MIT
 #include "base/error.hpp"
+#include "framework/capture/calibration_file.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
@@ -46,5 +47,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     file.put(fuzz::text_of(data, size));
     with_errors(file.path(), read_trace);
     with_errors(file.path(), read_projections);
+    with_errors(file.path(), [](const fs::path& path) { read_calibration(path); });
     return 0;
 }

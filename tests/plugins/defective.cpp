@@ -62,7 +62,7 @@ evl_plugin make() {
     evl_plugin p{EVL_HEADER, EVL_DEFECT, "Defective", "1.0.0",           "for tests", "", EVL_DETERMINISTIC,
                  2,          columns,    2,           sizeof(evl_param), params,      2,  sizeof(evl_preset),
                  presets,    create,     score,       destroy,           extension,   0,  nullptr,
-                 nullptr};
+                 nullptr,    0,          nullptr};
     const double infinity = std::numeric_limits<double>::infinity();
     if (defect == "wrong_magic") p.magic = 0x1234;
     if (defect == "wrong_abi_major") p.abi_major = 9, p.abi_minor = 4;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "framework/layer/calibration.hpp"
+
 namespace evictlab::test {
 
 struct Tensor {
@@ -23,6 +25,7 @@ struct MethodsLayer {
     std::vector<float> q, q_pre_rope, k, v, wov_l1; ///< [heads][tokens][dim]; wov_l1 [query_heads][tokens]
     std::vector<float> o_proj;                      ///< [hidden][query_heads * dim], of layer 14
     double rope_theta = 0;
+    const LayerCalibration* calibration = nullptr;    ///< of methods_calibration()
     std::map<std::string, std::vector<float>> scores; ///< by press, or press and budget: [kv_heads][tokens], or less
 
     std::size_t group() const { return query_heads / kv_heads; }
@@ -38,5 +41,9 @@ const MethodsLayer& methods_layer_by_query_head(std::size_t layer);
 /// methods/kept.json; methods-2/kept.json, of methods that were added later.
 const nlohmann::json& methods_kept();
 const nlohmann::json& later_methods_kept();
+/// methods-2/calibrated.json, of methods that read a calibration.
+const nlohmann::json& calibrated_methods_kept();
+/// What those read: of all 30 layers DuoAttention's scores and LU-KV's table; directions and means of the three.
+const Calibration& methods_calibration();
 
 } // namespace evictlab::test

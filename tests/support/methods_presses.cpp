@@ -101,6 +101,7 @@ std::vector<double> product_column(const MethodsLayer& layer, const std::string&
     view.prompt = layer.tokens;
     view.token_type = token_type.data();
     view.wov_norm = layer.wov_l1.data();
+    view.calibration = layer.calibration;
     const ColumnId id = columns::intern(column);
     PromptColumns computed(view, &rows, {&id, 1});
     std::ptrdiff_t stride = 0;
@@ -132,6 +133,7 @@ struct FixtureInput {
         input.heads = layer.kv_heads;
         input.tokens = input.sequence_len = layer.tokens;
         input.tensors = &tensors;
+        input.calibration = layer.calibration ? layer.calibration->whole : nullptr;
         columns_of_layer.of = [&](ColumnId id) -> ColumnValues {
             auto& column = values[id];
             if (column.empty()) {

@@ -49,6 +49,12 @@ EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* [
 /* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open. */
 EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);              /* [thread-safe] */
 EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
+/* Reads a calibration of the model, as evictlab-calibrate writes it: for the scorers that are opened from then on, and
+ * for which scorers are all. While it runs no other call on the lab may. Without one, scorers that read a calibration
+ * are not among all, and are refused when opened. Whether it is of the caller's model only the caller knows; of other
+ * numbers of layers, heads or dimensions every layer is refused. */
+EVL_EXPORT evl_status evl_lab_calibration(evl_lab* lab, const char* file, evl_failure* failure);
+
 /* [thread-safe] Splits a list ("a,b:x=1,y=2", `all`) and calls `add`, on this thread, for each; `text` lives for it. */
 EVL_EXPORT evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
                                     void* context, evl_failure* failure);
@@ -75,6 +81,8 @@ typedef struct evl_needs {
     uint32_t wov_norm;    /* 1: evl_layer.wov_norm must be given. A plugin that reads tensors may use it: 2 */
     uint32_t budgeted;    /* 1: scores depend on the removed fraction */
     uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
+    uint32_t calibration; /* 1: it reads the calibration of its lab */
+    uint32_t reserved;
 } evl_needs;
 EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs); /* [thread-safe] */
 /* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */

@@ -114,6 +114,15 @@ typedef struct evl_tensors {
     const float* window_attn;
 } evl_tensors;
 
+/* Numbers by layer and head that were learned once for the model (since 1.4): constants, with one row, or a table with
+ * several. Owned by the host, read-only, valid during the call. */
+typedef struct evl_table {
+    uint64_t struct_size;          /* of evl_table as the host knows it: read no field behind it */
+    uint64_t rows, layers, heads;  /* KV heads */
+    const uint32_t* layer_numbers; /* [layers], ascending: which of the model's it is of; the batch's is among them */
+    const float* values;           /* [rows][layers][heads], finite */
+} evl_table;
+
 /* All cached tokens of one layer at one moment: owned by the host, read-only, valid during the call. */
 typedef struct evl_batch {
     uint64_t struct_size;  /* of evl_batch as the host knows it: read no field behind it */
@@ -134,6 +143,10 @@ typedef struct evl_batch {
     double removed_fraction;    /* c: share of the tokens to be evicted, in [0, 1] */
     uint64_t kept;              /* K: tokens that each head keeps, after any layer budget */
     const evl_tensors* tensors; /* NULL unless the plugin has EVL_TENSORS */
+
+    /* Since 1.4: tables[i] is the i-th of the calibration's tables that the plugin declared, table_count of them. */
+    uint64_t table_count;
+    const evl_table* const* tables; /* NULL where it declared none */
 } evl_batch;
 
 typedef struct evl_instance evl_instance; /* the plugin's own */
@@ -192,6 +205,11 @@ typedef struct evl_plugin {
 
     /* Since 1.3. */
     const char* formula; /* as evl_preset.formula, of the default values; may be NULL */
+
+    /* Since 1.4. Tables and constants of the model's calibration by name ([a-z][a-z0-9_]*), which the batch then has: a
+     * suite whose calibration lacks one refuses the scorer by name. */
+    uint64_t table_count;
+    const char* const* tables;
 } evl_plugin;
 
 /* Extension EVL_LAYER_BUDGET: how many tokens each head keeps in one layer, in place of K. */

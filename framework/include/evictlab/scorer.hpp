@@ -20,8 +20,9 @@
 //     EVICTLAB_SCORER(Newest)
 //
 // `parameters` and `presets` may be left out, and so may `void prepare()`, which is called once after the parameters
-// are set and may throw. A const score() makes the scorer safe for concurrent calls. Whatever prepare() or score()
-// throws becomes the plugin's error. Nothing here allocates during a score call.
+// are set and may throw, and `static constexpr evictlab::TableNames tables{"mine"}`: tables of the model's calibration,
+// which Batch::table() and Head::table() give. A const score() makes the scorer safe for concurrent calls. Whatever
+// prepare() or score() throws becomes the plugin's error. Nothing here allocates during a score call.
 //
 // Budgets, where the rule has its own (all optional):
 //     std::size_t layer_budget(const evl_budget_query& query) const;   // tokens each head keeps in this layer
@@ -75,6 +76,18 @@ struct Columns {
 };
 template <class... Name>
 Columns(Name...) -> Columns<sizeof...(Name)>;
+
+/// The names of the calibration's tables that a scorer asks for: `static constexpr evictlab::TableNames
+/// tables{"mine"}`.
+template <std::size_t N>
+struct TableNames {
+    template <class... Name>
+    constexpr TableNames(Name... name) : names{name...} {}
+    static constexpr std::size_t count = N;
+    const char* names[N > 0 ? N : 1];
+};
+template <class... Name>
+TableNames(Name...) -> TableNames<sizeof...(Name)>;
 
 struct ParameterInfo {
     const char* key = nullptr;
@@ -173,6 +186,8 @@ public:
     std::size_t kept() const { return since_1_1() ? batch_->kept : 0; }
     /// Of a scorer whose info says `tensors`: the layer's q, k and v. Else null.
     const evl_tensors* tensors() const { return since_1_1() ? batch_->tensors : nullptr; }
+    /// The i-th of the scorer's `tables`.
+    const evl_table& table(std::size_t i) const { return *batch_->tables[i]; }
 
 protected:
     const evl_batch* batch_;

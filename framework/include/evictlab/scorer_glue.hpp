@@ -43,6 +43,16 @@ template <class Scorer>
 inline constexpr auto parameter_table = std::to_array(Scorer::parameters);
 
 template <class Scorer>
+constexpr auto table_names() {
+    if constexpr (requires { Scorer::tables; })
+        return Scorer::tables;
+    else
+        return TableNames<0>{};
+}
+template <class Scorer>
+inline constexpr auto name_table = table_names<Scorer>();
+
+template <class Scorer>
 constexpr std::span<const Parameter<Scorer>> parameters() {
     if constexpr (requires { Scorer::parameters; })
         return parameter_table<Scorer>;
@@ -280,7 +290,9 @@ constexpr evl_plugin plugin() {
                     Functions<Scorer>::extension,
                     info.tensor_window,
                     nullptr,
-                    info.formula};
+                    info.formula,
+                    name_table<Scorer>.count,
+                    name_table<Scorer>.names};
     if constexpr (sizeof...(Variants) > 0) made.variant = &variant<Variants...>;
     return made;
 }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+CALIBRATION: dict[str, Tensor] = {}  # read when it is first needed
