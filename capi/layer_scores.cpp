@@ -86,6 +86,7 @@ public:
         take_token_type(scorer, layer);
         take_norms(scorer, layer);
         take_calibration(scorer);
+        take_gram(scorer, layer);
     }
     GivenLayer(const GivenLayer&) = delete;
     GivenLayer& operator=(const GivenLayer&) = delete;
@@ -148,6 +149,19 @@ private:
         if (!view_.calibration)
             throw Error(fmt::format("scorer '{}': the calibration {} lacks layer {}; it holds {}",
                                     scorer.scorer.label(), found.file, view_.layer, found.layers_text()));
+    }
+
+    void take_gram(const evl_scorer& scorer, const evl_layer& layer) {
+        if (!scorer.wo_gram) return;
+        if (!layer.wo_gram)
+            throw UsageError(fmt::format("scorer '{}' needs what the output projection does to lengths, and "
+                                         "layer.wo_gram is NULL",
+                                         scorer.scorer.label()));
+        const std::size_t matrix = std::size_t{layer.dim} * layer.dim;
+        for (std::size_t i = 0; i < layer.query_heads * matrix; ++i)
+            if (!std::isfinite(layer.wo_gram[i]))
+                throw Error(fmt::format("wo_gram has a value that is not finite at query head {}", i / matrix));
+        view_.wo_gram = layer.wo_gram;
     }
 
     HeadRows keys_, values_;

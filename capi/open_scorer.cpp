@@ -34,6 +34,7 @@ evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Cal
     for (const ColumnId id : columns.ids()) {
         queries = std::max(queries, evictlab::columns::queries(id));
         wov_norm |= evictlab::columns::needs(id) == ColumnNeeds::wov_norm;
+        wo_gram |= evictlab::columns::needs(id) == ColumnNeeds::wo_gram;
         for (auto at = std::optional(id); at; at = evictlab::columns::base(*at))
             token_type |= evictlab::columns::name(*at) == "token_type";
     }
@@ -78,6 +79,7 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
     all.budgeted = scorer->scorer.budgeted() ? 1 : 0;
     all.uneven = scorer->scorer.allocates() ? 1 : 0;
     all.calibration = scorer->calibration ? 1 : 0;
+    all.wo_gram = scorer->wo_gram ? 1 : 0;
     std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
 }
 

@@ -15,7 +15,7 @@ struct evl_scorer {
     evictlab::ColumnPlaces columns;
     std::optional<evictlab::ScorerRun> shared; ///< where several threads may use one run at once
     std::size_t queries = 0;                   ///< the latest ones that it needs
-    bool token_type = false, wov_norm = false;
+    bool token_type = false, wov_norm = false, wo_gram = false;
     bool published = false; ///< as it was published
     std::string hash;
     std::shared_ptr<const evictlab::Calibration> calibration; ///< null where it reads none

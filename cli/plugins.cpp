@@ -104,6 +104,7 @@ std::string_view needs_text(const ColumnInfo& column) {
     case ColumnNeeds::tensors:
         return "captured suites, but for protocol rescore";
     case ColumnNeeds::wov_norm:
+    case ColumnNeeds::wo_gram:
         return "captured suites with output projections, but for protocol rescore";
     case ColumnNeeds::calibration:
         return "captured suites with a calibration, but for protocol rescore";

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/statistics/bootstrap.hpp"
+#include "framework/attention/wo_grams.hpp"
 #include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/scoring/prompt_columns.hpp"
@@ -50,6 +51,7 @@ struct PromptLayer {
     TracePtr trace;
     OwnedLayer tensors;
     std::vector<float> norms;
+    std::vector<double> gram;
     std::vector<std::uint8_t> token_type;
     evl_layer layer{};
 
@@ -60,6 +62,7 @@ struct PromptLayer {
         const std::size_t number = captured.layers()[which];
         tensors = captured.load_layer(number);
         norms = wov_norms(tensors.view(), captured.output_projections()->load(number));
+        gram = wo_grams(tensors.shape, captured.output_projections()->load(number));
         const std::size_t n = captured.prompt_len();
         for (std::size_t i = 0; i < n; ++i) token_type.push_back(static_cast<std::uint8_t>(captured.token_type()[i]));
         const LayerShape& s = tensors.shape;
@@ -88,7 +91,8 @@ struct PromptLayer {
                  token_type.data(),
                  norms.data(),
                  static_cast<std::ptrdiff_t>(s.tokens),
-                 nullptr};
+                 nullptr,
+                 gram.data()};
     }
     std::size_t cells() const { return std::size_t{layer.kv_heads} * layer.tokens; }
 };
@@ -117,7 +121,8 @@ Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const 
     PluginHost host(folders);
     const Scorer scorer = make_scorer(text, host);
     const ColumnPlaces places(scorer.columns());
-    const OwnedLayer layer = prompt.trace->captured()->load_layer(prompt.layer.layer, true);
+    const OwnedLayer layer =
+        prompt.trace->captured()->load_layer(prompt.layer.layer, {.wov_norms = true, .wo_grams = true});
     const AttentionRows rows(layer.view());
     PromptColumns columns(layer.view(), &rows, places.ids());
     const BoardColumns by_id(places, columns.columns());
@@ -195,6 +200,7 @@ TEST_CASE("every scorer of the list runs, and says by its needs what it must be 
         }
         if (!needs.token_type) least.token_type = nullptr;
         if (!needs.wov_norm) least.wov_norm = nullptr;
+        if (!needs.wo_gram) least.wo_gram = nullptr;
         CHECK(keep(opened, least, {0.5}).mask == all.mask);
     }
 }
@@ -213,6 +219,8 @@ TEST_CASE("needs tell key-only scorers, windows and scorers of all queries apart
     CHECK(Opened(lab, "=rank:token_type").needs().token_type == 1);
     CHECK(Opened(lab, "criticalkv@kvpress(knorm@kvpress)").needs().wov_norm == 1);
     CHECK(Opened(lab, "criticalkv@kvpress(knorm@kvpress)").needs().budgeted == 1);
+    CHECK(Opened(lab, "=leave_one_out:8").needs().wo_gram == 0);
+    CHECK(Opened(lab, "=rank:leave_one_out:8:wo").needs().wo_gram == 1);
     CHECK(Opened(lab, "knorm@kvpress").needs().uneven == 0);
     CHECK(Opened(lab, "adakv@kvpress(knorm@kvpress)").needs().uneven == 1);
     const Opened snapkv(lab, "snapkv@kvpress");
@@ -403,6 +411,8 @@ TEST_CASE("what goes wrong is a code and a text, and changes nothing") {
     expect(refused(snapkv, prompt.layer, std::nan("")), EVL_USAGE, "is not in [0, 1]");
     expect(refused(critical, changed([](evl_layer& l) { l.wov_norm = nullptr; })), EVL_USAGE,
            "needs the norms of values behind the output projection");
+    const Opened projected(lab, "=leave_one_out:8:wo");
+    expect(refused(projected, changed([](evl_layer& l) { l.wo_gram = nullptr; })), EVL_USAGE, "layer.wo_gram is NULL");
     expect(refused(typed, changed([](evl_layer& l) { l.token_type = nullptr; })), EVL_USAGE, "needs token types");
     // What a plugin says of a prompt that is too short for it.
     expect(refused(snapkv, changed([](evl_layer& l) { l.tokens = 64; })), EVL_FAILED, "snapkv");

@@ -342,7 +342,10 @@ TEST_CASE("what a suite or protocol cannot give is refused by name") {
     const MadeUpSuite bare(shapes(), 0);
     CHECK_THROWS_WITH(bench(bare.suite, {"wov_norm"}, rescore),
                       ContainsSubstring("'wov_norm'") && ContainsSubstring("output projection"));
-    CHECK(bench(bare.suite, {"position"}).measure == "attention_loss");
+    CHECK_THROWS_WITH(bench(bare.suite, {"rank:leave_one_out:4:wo"}, prefill),
+                      ContainsSubstring("'rank:leave_one_out:4:wo'") && ContainsSubstring("output projections"));
+    CHECK(bench(bare.suite, {"position", "leave_one_out:4"}).measure == "attention_loss");
+    CHECK(bench(made.suite, {"leave_one_out:4:wo"}, prefill).failures.empty());
     BenchOptions measure;
     measure.measure = "output_error";
     CHECK_THROWS_WITH(bench(bare.suite, {"position"}, measure), ContainsSubstring("has no measure 'output_error'"));

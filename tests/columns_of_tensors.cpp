@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <random>
 
+#include "framework/attention/wo_grams.hpp"
 #include "framework/scoring/cached_head.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "tests/support/catch.hpp"
@@ -77,8 +79,27 @@ Numbers solved(std::vector<Numbers> m, Numbers b) {
 
 bool all(std::size_t) { return true; }
 
+/// Random, and with fewer rows than a head has channels, so that some changes come to nothing behind it.
+std::vector<float> made_projection(const LayerShape& shape) {
+    std::mt19937 random(5);
+    std::normal_distribution<float> normal;
+    std::vector<float> projection(5 * shape.query_heads * shape.dim);
+    for (float& x : projection) x = normal(random);
+    return projection;
+}
+
+/// W_o[h] x.
+Numbers projected(const LayerShape& shape, std::size_t h, const Numbers& x) {
+    const std::vector<float> projection = made_projection(shape);
+    const std::size_t width = shape.query_heads * shape.dim;
+    Numbers out(projection.size() / width);
+    for (std::size_t r = 0; r < out.size(); ++r)
+        for (std::size_t y = 0; y < x.size(); ++y) out[r] += double(projection[r * width + h * shape.dim + y]) * x[y];
+    return out;
+}
+
 /// The change of the output, computed by leaving the token out; DropKV's epsilon keeps it small where nothing is left.
-Numbers leave_one_out(const Cached& c, std::size_t window) {
+Numbers leave_one_out(const Cached& c, std::size_t window, bool behind_projection) {
     Numbers values(c.tokens.size());
     for (std::size_t g = 0; g < c.group(); ++g)
         for (std::size_t i = c.seen - window; i < c.seen; ++i)
@@ -87,11 +108,12 @@ Numbers leave_one_out(const Cached& c, std::size_t window) {
                 const Numbers without = c.attention(g, i, [&](std::size_t other) { return other != j; });
                 if (with[j] == 0 || with[j] == 1) continue;
                 const double damping = (1 - with[j]) / (1 - with[j] + 1e-6);
-                for (std::size_t x = 0; x < c.layer.shape.dim; ++x) {
-                    double change = 0;
-                    for (std::size_t t = 0; t < c.tokens.size(); ++t) change += (with[t] - without[t]) * c.value(t)[x];
-                    values[j] += std::pow(change * damping, 2) / double(c.group());
-                }
+                Numbers change(c.layer.shape.dim);
+                for (std::size_t x = 0; x < change.size(); ++x)
+                    for (std::size_t t = 0; t < c.tokens.size(); ++t)
+                        change[x] += (with[t] - without[t]) * c.value(t)[x];
+                if (behind_projection) change = projected(c.layer.shape, c.head * c.group() + g, change);
+                values[j] += dot(change, change) * damping * damping / double(c.group());
             }
     return values;
 }
@@ -255,7 +277,8 @@ struct Column {
 };
 
 const std::vector<Column> of_tensors{
-    {"leave_one_out:6", [](const Cached& c) { return leave_one_out(c, 6); }},
+    {"leave_one_out:6", [](const Cached& c) { return leave_one_out(c, 6, false); }},
+    {"leave_one_out:6:wo", [](const Cached& c) { return leave_one_out(c, 6, true); }},
     {"group_max_attn:5", [](const Cached& c) { return group_max_attn(c, 5, 1); }},
     {"group_max_attn:8:pool=3", [](const Cached& c) { return group_max_attn(c, 8, 3); }},
     {"defensive_attn:7:pool=5", [](const Cached& c) { return defensive_attn(c, 7, 5); }},
@@ -272,7 +295,8 @@ const std::vector<Column> of_tensors{
 
 TEST_CASE("columns of queries, keys and values at the end of a prompt") {
     const std::size_t window = GENERATE(std::size_t{0}, std::size_t{3}, std::size_t{12}, std::size_t{200});
-    const OwnedLayer layer = made_layer(window, 0.6F);
+    OwnedLayer layer = made_layer(window, 0.6F);
+    layer.wo_gram = wo_grams(layer.shape, made_projection(layer.shape));
     const AttentionRows rows(layer.view());
     const std::vector<double> types(padded(50));
     LayerView view = layer.view();
@@ -294,7 +318,8 @@ TEST_CASE("columns of queries, keys and values at the end of a prompt") {
 
 TEST_CASE("columns of queries, keys and values of what is cached while decoding") {
     const std::size_t window = GENERATE(std::size_t{0}, std::size_t{12}, std::size_t{33});
-    const OwnedLayer layer = made_layer(window, 0.6F);
+    OwnedLayer layer = made_layer(window, 0.6F);
+    layer.wo_gram = wo_grams(layer.shape, made_projection(layer.shape));
     const std::vector<double> types(padded(50));
     LayerView view = layer.view();
     view.prompt = 40;
@@ -313,14 +338,15 @@ TEST_CASE("columns of queries, keys and values of what is cached while decoding"
         check(board.view(c, 0).data, of_tensors[c].slow(cached), of_tensors[c].name);
 }
 
-TEST_CASE("shares over heads and standard scores over a layer, of any column") {
+TEST_CASE("shares, means and standard scores over heads or a whole layer, of any column") {
     const OwnedLayer layer = made_layer(0, 0.6F);
     const AttentionRows rows(layer.view());
     const std::vector<double> types(padded(50));
     LayerView view = layer.view();
     view.prompt = 40;
     view.token_type = types.data();
-    const auto ids = interned({"value_norm", "head_share:value_norm", "zscore:value_norm", "zscore:sequence_len"});
+    const auto ids = interned({"value_norm", "head_share:value_norm", "zscore:value_norm", "zscore:sequence_len",
+                               "layer_mean:value_norm", "layer_share:value_norm", "layer_share:is_sink"});
     PromptColumns computed(view, &rows, ids);
     const double* norms[2] = {computed.columns().view(0, 0).data, computed.columns().view(0, 1).data};
     double mean = 0, squares = 0;
@@ -331,5 +357,8 @@ TEST_CASE("shares over heads and standard scores over a layer, of any column") {
             CHECK(computed.columns().view(1, a).data[j] == Approx(norms[a][j] / (norms[0][j] + norms[1][j])));
             CHECK(computed.columns().view(2, a).data[j] == Approx((norms[a][j] - mean) / std::sqrt(squares / 79)));
             CHECK(computed.columns().view(3, a).data[j] == 0);
+            CHECK(computed.columns().view(4, a).data[j] == Approx(mean));
+            CHECK(computed.columns().view(5, a).data[j] == Approx(norms[a][j] / (mean * 80)));
+            CHECK(computed.columns().view(6, a).data[j] == Approx(j < 4 ? 1.0 / 8 : 0.0));
         }
 }

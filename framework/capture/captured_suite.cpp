@@ -71,10 +71,17 @@ bool has_wov_norms_of(const CapturedTrace& trace) {
     return std::ranges::all_of(trace.layers(), [&trace](std::size_t layer) { return trace.has_wov_l1(layer); });
 }
 
+bool has_wo_grams_of(const CapturedTrace& trace) {
+    const OutputProjections* const projections = trace.output_projections();
+    return projections &&
+           std::ranges::all_of(trace.layers(), [&](std::size_t layer) { return projections->has(layer); });
+}
+
 void note_contents(const CapturedTrace& trace, CapturedContents& contents) {
     const bool projects = trace.output_projections() != nullptr;
     contents.output_projections = contents.output_projections || projects;
     contents.wov_norms = contents.wov_norms && (projects || has_wov_norms_of(trace));
+    contents.wo_grams = contents.wo_grams && has_wo_grams_of(trace);
     contents.sensitivities = contents.sensitivities && trace.probes() > 0;
     contents.token_types = contents.token_types && trace.has_token_type();
     if (!contents.calibration || !contents.uncalibrated.empty()) return;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "framework/attention/captured_rows.hpp"
+#include "framework/attention/wo_grams.hpp"
 #include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/float_tensor.hpp"
@@ -225,7 +226,7 @@ AlignedFloats CapturedTrace::load_sensitivity(std::size_t layer) const {
     return tensor ? load_floats(*tensors_, *tensor) : AlignedFloats{};
 }
 
-OwnedLayer CapturedTrace::load_layer(std::size_t layer, bool wov_norms) const {
+OwnedLayer CapturedTrace::load_layer(std::size_t layer, LayerExtras extras) const {
     const std::size_t index = index_of(layer);
     const auto stored = [&](std::string_view what) {
         return load_stored(*tensors_, tensors_->at(tensor_name(layer, what)));
@@ -249,8 +250,12 @@ OwnedLayer CapturedTrace::load_layer(std::size_t layer, bool wov_norms) const {
     if (const TensorInfo* norms = tensors_->find(tensor_name(layer, "wov_l1"))) {
         const AlignedFloats values = load_floats(*tensors_, *norms);
         out.wov_norm.assign(values.begin(), values.end());
-    } else if (wov_norms && output_projections() && output_projections()->has(layer)) {
-        out.wov_norm = evictlab::wov_norms(out.view(), output_projections()->load(layer));
+        extras.wov_norms = false;
+    }
+    if ((extras.wov_norms || extras.wo_grams) && output_projections() && output_projections()->has(layer)) {
+        const AlignedFloats projection = output_projections()->load(layer);
+        if (extras.wov_norms) out.wov_norm = wov_norms(out.view(), projection);
+        if (extras.wo_grams) out.wo_gram = wo_grams(out.shape, projection);
     }
     return out;
 }

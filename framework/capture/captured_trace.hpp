@@ -35,6 +35,12 @@ struct CaptureOptions {
     std::shared_ptr<const Calibration> calibration{}; ///< of its model: a trace of another one has none
 };
 
+/// What a layer is given that follows from the model's output projections, if they are known.
+struct LayerExtras {
+    bool wov_norms = false; ///< OwnedLayer::wov_norm, where the file has no such norms
+    bool wo_grams = false;  ///< OwnedLayer::wo_gram
+};
+
 /// Immutable and thread-safe. The file is mapped, not read: it must not be changed or cut while the trace is open.
 class CapturedTrace final : public Trace {
 public:
@@ -79,10 +85,9 @@ public:
     /// gradients of the signed sum of drawn tokens' log-likelihoods (tools/src/evictlab_tools/sensitivity.py). Empty
     /// where there are none.
     AlignedFloats load_sensitivity(std::size_t layer) const;
-    /// A fresh copy each call, which refers to this trace's token types. `wov_norms`: where the file has no such norms,
-    /// those that follow from the model's output projections, if they are known. Error with file, tensor and place
-    /// where a value is not finite.
-    OwnedLayer load_layer(std::size_t layer, bool wov_norms = false) const;
+    /// A fresh copy each call, which refers to this trace's token types. Error with file, tensor and place where a
+    /// value is not finite.
+    OwnedLayer load_layer(std::size_t layer, LayerExtras extras = {}) const;
     /// The model's output projections; null where the suite has none.
     const OutputProjections* output_projections() const { return options_.projections.get(); }
     const Calibration* calibration() const { return options_.calibration.get(); } ///< null where there is none

@@ -63,6 +63,7 @@ enum class ColumnNeeds : std::uint8_t {
     tensors,     ///< RowContext::tensors: captured suites, but for protocol rescore
     wov_norm,    ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
     calibration, ///< tensors, and HeadTensors::calibration: where the suite has one of all its layers
+    wo_gram,     ///< and HeadTensors::wo_gram: where the suite has the output projections
 };
 
 /// Which of a layer's queries a column's values after a row follow from.
@@ -92,6 +93,8 @@ struct ColumnInfo {
                    std::size_t out_stride) = nullptr;
     /// Of one that needs a calibration: what of it that one lacks, or "". Null: none lacks anything.
     std::string (*absent)(std::string_view arguments, const Calibration& calibration) = nullptr;
+    /// In place of `needs` where that depends on the arguments, which are known to be good.
+    ColumnNeeds (*needs_with)(std::string_view arguments) = nullptr;
 };
 
 /// A full column name, parameters included, as a number that formulas can carry. Equal names, equal ids, for as long as

@@ -169,7 +169,8 @@ std::optional<ColumnId> base(ColumnId id) { return entry(id).base; }
 
 ColumnNeeds needs(ColumnId id) {
     const Interned& column = entry(id);
-    return column.base ? needs(*column.base) : column.info->needs;
+    if (column.base) return needs(*column.base);
+    return column.info->needs_with ? column.info->needs_with(column.arguments) : column.info->needs;
 }
 
 std::size_t history(ColumnId id) {

@@ -14,8 +14,11 @@ namespace evictlab {
 HeldLayer::HeldLayer(const CapturedTrace& trace, std::size_t layer, std::size_t document, const HeldContent& content)
     : document_(document), tokens_(trace.prompt_len()) {
     const std::span<const ColumnId> ids = content.places.ids();
-    const bool wov = std::ranges::any_of(ids, [](ColumnId id) { return columns::needs(id) == ColumnNeeds::wov_norm; });
-    const OwnedLayer loaded = trace.load_layer(layer, wov);
+    const auto any = [ids](ColumnNeeds needs) {
+        return std::ranges::any_of(ids, [needs](ColumnId id) { return columns::needs(id) == needs; });
+    };
+    const OwnedLayer loaded =
+        trace.load_layer(layer, {.wov_norms = any(ColumnNeeds::wov_norm), .wo_grams = any(ColumnNeeds::wo_gram)});
     const LayerView view = loaded.view();
     const AttentionRows rows(view);
     heads_ = view.shape.kv_heads;

@@ -38,6 +38,7 @@ HeadTensors LayerView::head(std::size_t kv_head, std::size_t queries) const {
     out.v = value(kv_head, 0);
     if (wov_norm) out.wov_norm = wov_norm + kv_head * out.group * shape.tokens;
     out.wov_stride = shape.tokens;
+    if (wo_gram) out.wo_gram = wo_gram + kv_head * out.group * shape.dim * shape.dim;
     out.rope_inv_freq = rope_inv_freq;
     out.rope_scale = rope_scale;
     out.softmax_scale = softmax_scale;
@@ -77,6 +78,7 @@ LayerView OwnedLayer::view() const {
     out.token_type = token_type;
     out.wov_norm = wov_norm.empty() ? nullptr : wov_norm.data();
     out.calibration = calibration;
+    out.wo_gram = wo_gram.empty() ? nullptr : wo_gram.data();
     return out;
 }
 

@@ -32,6 +32,7 @@ struct HeadTensors {
     const float* v = nullptr;        ///< [tokens][dim]
     const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
     std::size_t wov_stride = 0;
+    const double* wo_gram = nullptr;      ///< [group][dim][dim], as LayerView's; null where unknown
     std::span<const float> rope_inv_freq; ///< [dim / 2]
     float rope_scale = 1;
     float softmax_scale = 0;
@@ -57,6 +58,8 @@ struct LayerView {
     /// [query_heads][tokens], ||W_o[h] v||_1 of CriticalKV (Feng et al. 2025); null where nobody knows it.
     const float* wov_norm = nullptr;
     const LayerCalibration* calibration = nullptr; ///< null where there is none
+    /// [query_heads][dim][dim], W_o[h]' W_o[h]: lengths behind the output projection; null where nobody knows it.
+    const double* wo_gram = nullptr;
 
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;
@@ -87,6 +90,7 @@ struct OwnedLayer {
     const double* token_type = nullptr;            ///< of the trace that it was loaded from
     std::vector<float> wov_norm;                   ///< empty where unknown
     const LayerCalibration* calibration = nullptr; ///< of the trace that it was loaded from; may be null
+    std::vector<double> wo_gram;                   ///< empty where unknown
 
     LayerView view() const; ///< of this object's memory
 };

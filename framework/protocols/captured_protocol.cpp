@@ -50,7 +50,8 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
                                        WaitingRows* waiting) const {
     heed_stop(hooks);
     const CapturedTrace& captured = *trace.captured();
-    const OwnedLayer loaded = captured.load_layer(layer, scorers_.reads_wov_norms());
+    const OwnedLayer loaded = captured.load_layer(
+        layer, {.wov_norms = scorers_.reads(ColumnNeeds::wov_norm), .wo_grams = scorers_.reads(ColumnNeeds::wo_gram)});
     const LayerView view = loaded.view();
     const AttentionRows rows(view);
     PromptColumns columns(view, &rows, scorers_.columns().ids());

@@ -160,7 +160,7 @@ void Prefill::ModelRows::divide_attention() {
 
 void Prefill::ModelRows::judge(std::size_t layer, const ScorerHooks& hooks, LayerFigures& figures) const {
     heed_stop(hooks);
-    const OwnedLayer loaded = trace_.load_layer(layer, false);
+    const OwnedLayer loaded = trace_.load_layer(layer);
     const LayerView view = loaded.view();
     const AttentionRows rows(view);
     const ContinuationDamage damage = protocol_.damage_of(trace_, view, rows);

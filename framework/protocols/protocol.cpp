@@ -60,6 +60,10 @@ std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& 
         why = missing_calibration(suite, protocol);
         if (why.empty()) why = columns::absent(id, *suite.calibration());
         break;
+    case ColumnNeeds::wo_gram:
+        if (!suite.captured() || !protocol.gives_tensors || !suite.has_wo_grams())
+            why = "it needs the output projections in model.safetensors, of the model of every trace";
+        break;
     }
     if (why.empty()) return "";
     return fmt::format("asks for the column '{}', which suite {} by protocol {} does not give: {}", columns::name(id),

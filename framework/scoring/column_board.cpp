@@ -117,8 +117,7 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
             demand.query_rows_history = std::max(demand.query_rows_history, history);
             break;
         case ColumnNeeds::wov_norm:
-            demand.wov_norm = true;
-            [[fallthrough]];
+        case ColumnNeeds::wo_gram:
         case ColumnNeeds::tensors:
         case ColumnNeeds::calibration:
             demand.tensors = true;

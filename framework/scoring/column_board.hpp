@@ -55,7 +55,7 @@ struct ColumnDemand {
     std::size_t history = 1;
     std::size_t layer_history = 0;      ///< of columns that need RowContext::layer_attention; 0 where none does
     std::size_t query_rows_history = 0; ///< likewise of RowContext::query_attention
-    bool tensors = false, wov_norm = false;
+    bool tensors = false;
     std::size_t queries = 0; ///< the latest that the columns follow from
 };
 ColumnDemand demand_of(std::span<const ColumnId> ids);

@@ -29,10 +29,10 @@ std::vector<ColumnId> columns_of(std::span<const Scorer> scorers) {
 ScorerPool::ScorerPool(std::span<const Scorer> scorers)
     : scorers_(scorers), columns_(columns_of(scorers)), shared_(scorers.size()) {}
 
-bool ScorerPool::reads_wov_norms() const {
-    return std::ranges::any_of(scorers_, [](const Scorer& scorer) { return scorer.wants_tensors(); }) ||
-           std::ranges::any_of(columns_.ids(),
-                               [](ColumnId id) { return evictlab::columns::needs(id) == ColumnNeeds::wov_norm; });
+bool ScorerPool::reads(ColumnNeeds needs) const {
+    const auto takes_tensors = [](const Scorer& scorer) { return scorer.wants_tensors(); };
+    return (needs == ColumnNeeds::wov_norm && std::ranges::any_of(scorers_, takes_tensors)) ||
+           std::ranges::any_of(columns_.ids(), [=](ColumnId id) { return evictlab::columns::needs(id) == needs; });
 }
 
 void ScorerPool::create(ScorerFailures& failures) {

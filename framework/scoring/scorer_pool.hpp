@@ -36,8 +36,8 @@ public:
     const Scorer& operator[](std::size_t s) const { return scorers_[s]; }
     std::span<const Scorer> scorers() const { return scorers_; }
     const ColumnPlaces& columns() const { return columns_; } ///< of all scorers
-    /// Whether any scorer reads CriticalKV's norms, as a column or among its tensors.
-    bool reads_wov_norms() const;
+    /// Whether any scorer reads a column of that need; or CriticalKV's norms among its tensors.
+    bool reads(ColumnNeeds needs) const;
 
     /// Tries create() of every scorer; what fails lands in `failures`. Called once, before run().
     void create(ScorerFailures& failures);

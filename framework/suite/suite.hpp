@@ -43,6 +43,7 @@ struct CapturedContents {
     bool output_projections =
         false;               ///< its model's are known; a second model's traces beside the first one's have none
     bool wov_norms = true;   ///< each layer of each trace has CriticalKV's norms, or what they follow from
+    bool wo_grams = true;    ///< the output projection of each layer of each trace is known
     bool token_types = true; ///< each trace says what kinds of tokens it has: the column token_type is known
     std::shared_ptr<const Calibration> calibration{}; ///< of its model; null where there is none
     std::string uncalibrated{}; ///< which layer the calibration lacks, or which trace is of another model; else ""
@@ -67,6 +68,7 @@ public:
     bool has_sensitivities() const { return captured_ && captured_->sensitivities; }
     bool has_output_projections() const { return captured_ && captured_->output_projections; }
     bool has_wov_norms() const { return captured_ && captured_->wov_norms; }
+    bool has_wo_grams() const { return captured_ && captured_->wo_grams; }
     bool has_token_types() const { return !captured_ || captured_->token_types; }
     const Calibration* calibration() const { return captured_ ? captured_->calibration.get() : nullptr; }
     /// Why the calibration does not do for every layer of every trace, or "".

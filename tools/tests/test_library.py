@@ -87,6 +87,14 @@ def test_needs_spare_what_is_not_read(lab: Lab, layer: LayerInput) -> None:
     with pytest.raises(UsageError, match="norms of values behind the output projection"):
         wrapped.score(layer)
     assert wrapped.score(replace(layer, wov_norm=np.ones((HEADS, TOKENS), np.float32))).shape == (KV_HEADS, TOKENS)
+    projected = lab.open("=leave_one_out:8:wo")
+    assert projected.needs.wo_gram and not lab.open("=leave_one_out:8").needs.wo_gram
+    with pytest.raises(UsageError, match="wo_gram is NULL"):
+        projected.score(layer)
+    with pytest.raises(UsageError, match="wo_gram is"):
+        projected.score(replace(layer, wo_gram=np.ones((HEADS, DIM))))
+    identity = replace(layer, wo_gram=np.tile(np.eye(DIM), (HEADS, 1, 1)))
+    np.testing.assert_allclose(projected.score(identity), lab.open("=leave_one_out:8").score(layer), rtol=1e-5)
 
 
 def test_head_budgets_keep_the_layers_sum(lab: Lab, layer: LayerInput) -> None:

@@ -82,7 +82,7 @@ typedef struct evl_needs {
     uint32_t budgeted;    /* 1: scores depend on the removed fraction */
     uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
     uint32_t calibration; /* 1: it reads the calibration of its lab */
-    uint32_t reserved;
+    uint32_t wo_gram;     /* 1: evl_layer.wo_gram must be given */
 } evl_needs;
 EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs); /* [thread-safe] */
 /* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */
@@ -127,6 +127,7 @@ typedef struct evl_layer {
     const float* wov_norm;     /* [query_heads][n]: ||W_o[h] v||_1 with h's columns of the output projection; or NULL */
     ptrdiff_t wov_norm_stride; /* from one query head to the next */
     evl_memory* memory;        /* of this layer of this document, with the same arrays in every call; or NULL */
+    const double* wo_gram; /* [query_heads][dim][dim]: W_o[h]^T W_o[h] of the output projection's columns; or NULL */
 } evl_layer;
 
 /* [thread-safe] Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes,

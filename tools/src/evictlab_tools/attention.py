@@ -236,3 +236,10 @@ def wov_l1(projection: Tensor, values: Tensor) -> NDArray[np.float32]:
     ]
     stacked: NDArray[np.float32] = torch.stack(norms).numpy()
     return stacked
+
+
+def wo_gram(projection: Tensor, dim: int) -> NDArray[np.float64]:
+    """W_o[h]^T W_o[h], what the output projection does to lengths: [H_q][d][d]."""
+    by_head = projection.double().reshape(projection.shape[0], -1, dim).transpose(0, 1)
+    gram: NDArray[np.float64] = (by_head.transpose(1, 2) @ by_head).numpy()
+    return gram

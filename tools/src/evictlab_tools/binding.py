@@ -37,7 +37,7 @@ class Needs(ctypes.Structure):
         ("budgeted", c_uint32),
         ("uneven", c_uint32),
         ("calibration", c_uint32),
-        ("reserved", c_uint32),
+        ("wo_gram", c_uint32),
     )
 
 
@@ -68,6 +68,7 @@ class Layer(ctypes.Structure):
         ("wov_norm", POINTER(c_float)),
         ("wov_norm_stride", c_ssize_t),
         ("memory", Handle),
+        ("wo_gram", POINTER(c_double)),
     )
 
 

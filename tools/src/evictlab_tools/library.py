@@ -49,6 +49,7 @@ class LayerInput:
     token_type: NDArray[np.uint8] | None = None  # [n]
     wov_norm: Floats | None = None  # [H_q][n]
     memory: Memory | None = None  # of this layer of this document
+    wo_gram: NDArray[np.float64] | None = None  # [H_q][d][d], W_o[h]^T W_o[h]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Needs:
     budgeted: bool  # scores depend on the removed fraction
     uneven: bool
     calibration: bool = False  # it reads the calibration of its lab
+    wo_gram: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Scorer:
             bool(needs.budgeted),
             bool(needs.uneven),
             bool(needs.calibration),
+            bool(needs.wo_gram),
         )
 
     @property
@@ -165,8 +168,11 @@ class Scorer:
         rope = None if layer.rope_inv_freq is None else np.ascontiguousarray(layer.rope_inv_freq, np.float32)
         types = None if layer.token_type is None else np.ascontiguousarray(layer.token_type, np.uint8)
         norms = None if layer.wov_norm is None else _rows(layer.wov_norm)
+        gram = None if layer.wo_gram is None else np.ascontiguousarray(layer.wo_gram, np.float64)
         kv_heads, tokens, dim = k.shape
-        self._check_shapes(layer, {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms})
+        self._check_shapes(
+            layer, {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms, "wo_gram": gram}
+        )
         strides = [
             0 if array is None else array.strides[axis] // array.itemsize for axis in (0, 1) for array in (q, k, v)
         ]
@@ -191,8 +197,9 @@ class Scorer:
             _address(norms),
             0 if norms is None else norms.strides[0] // norms.itemsize,
             None if layer.memory is None else layer.memory.handle,
+            None if gram is None else gram.ctypes.data_as(POINTER(c_double)),
         )
-        return given, [q, k, v, rope, types, norms]
+        return given, [q, k, v, rope, types, norms, gram]
 
     def _check_shapes(self, layer: LayerInput, arrays: dict[str, Any]) -> None:
         """The library knows addresses only, so a wrong shape must not reach it."""
@@ -203,6 +210,7 @@ class Scorer:
             "rope": (dim // 2,),
             "types": (tokens,),
             "norms": (layer.query_heads, tokens),
+            "wo_gram": (layer.query_heads, dim, dim),
         }
         for name, shape in wanted.items():
             if arrays[name] is not None and arrays[name].shape != shape:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from evictlab_tools.attention import wov_l1
+from evictlab_tools.attention import wo_gram, wov_l1
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, Kept, Lab, LayerInput, Scorer
 from evictlab_tools.prompt.layer import Layer
@@ -31,7 +31,8 @@ from evictlab_tools.prompt.rope import found_rope
 
 __all__ = ["EvictlabPress", "Refused", "positions_after"]
 
-DERIVED_COLUMNS = {"rank", "head_share", "zscore"}  # the column that they are made of follows the colon
+# The column that they are made of follows the colon.
+DERIVED_COLUMNS = {"rank", "head_share", "zscore", "layer_mean", "layer_share"}
 TURNING_COLUMNS = {
     "expected_attn",
     "replayed_attn",
@@ -144,7 +145,8 @@ class EvictlabPress(PromptScorer):
         rope = found_rope(layer) if turns else None
         if rope is not None:
             queries, keys = None if queries is None else rope.ordered(queries), rope.ordered(keys)
-        projection = _tensor(layer.projection()) if needs.may_use_wov_norm else None
+        projection = _tensor(layer.projection()) if needs.may_use_wov_norm or needs.wo_gram else None
+        gram = wo_gram(projection, keys.shape[-1]) if projection is not None and needs.wo_gram else None
         q, k, v = None if queries is None else _floats(queries), _floats(keys), _floats(values)
         config = module.config.get_text_config()
         found = []
@@ -161,7 +163,10 @@ class EvictlabPress(PromptScorer):
                 rope_scale=1.0 if rope is None else rope.factor,
                 softmax_scale=layer.scale or 1.0,  # unknown where no column asks
                 sliding_window=layer.window,
-                wov_norm=None if projection is None else wov_l1(projection, _tensor(values[sequence])),
+                wov_norm=wov_l1(projection, _tensor(values[sequence]))
+                if projection is not None and needs.may_use_wov_norm
+                else None,
+                wo_gram=gram,
             )
             found.append(self._scorer.keep(given, [self.compression_ratio]))
         return found

@@ -23,6 +23,7 @@ OTHER_TERMS = {"softcap": "soft capping of its logits", "s_aux": "attention sink
 PROVED: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # modules that are softmax(scale q k) v, as implemented so
 WORKS = "attention as in Llama, Mistral, Qwen, Gemma 3 or Phi-3 works, of which docs/models.md of Evictlab has a table"
 WITHOUT_ATTENTION = "scorers without columns of attention work (key_norm, value_norm, key_cos, positions)"
+WITHOUT_PROJECTION = "columns other than wov_norm and leave_one_out with :wo work"
 
 
 def visible(queries: Tensor, keys: Tensor, window: int) -> Tensor:
@@ -260,7 +261,7 @@ class Layer:
             if isinstance(linear, torch.nn.Linear):
                 self.prove_projection(linear)
                 return linear.weight
-        raise self.refuse("it has no linear output projection", "columns other than wov_norm work")
+        raise self.refuse("it has no linear output projection", WITHOUT_PROJECTION)
 
     def prove_projection(self, linear: torch.nn.Linear) -> None:
         heads = linear.weight.new_empty(0)
@@ -272,6 +273,4 @@ class Layer:
 
         output = ask(self.module, self.arguments(slice(0, 1)), attend)[0]
         if heads[0, 0].numel() != linear.in_features or not alike(linear(heads.flatten(2)), output):
-            raise self.refuse(
-                "something stands between its heads and its output projection", "columns other than wov_norm work"
-            )
+            raise self.refuse("something stands between its heads and its output projection", WITHOUT_PROJECTION)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
+from evictlab_tools.attention import LayerAttention, output_projection, wo_gram, wov_l1
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
 from evictlab_tools.masked import (
@@ -67,6 +67,7 @@ class Judge:
         self.pool = ThreadPoolExecutor(threads)
         self._model: torch.nn.Module | None = None
         self._projections: dict[int, Tensor] = {}
+        self._grams: dict[int, NDArray[np.float64]] = {}
 
     def read(self, document: TokenDocument) -> DocumentRun:
         """Runs the whole document once; ToolError where what its attention reads is not proved on this very run."""
@@ -90,6 +91,11 @@ class Judge:
         if layer not in self._projections:
             self._projections[layer] = output_projection(layer, attention)
         return self._projections[layer]
+
+    def wo_gram(self, layer: int, attention: LayerAttention) -> NDArray[np.float64]:
+        if layer not in self._grams:
+            self._grams[layer] = wo_gram(self.projection(layer, attention), attention.v.shape[-1])
+        return self._grams[layer]
 
 
 @dataclass
@@ -142,6 +148,7 @@ class DocumentRun:
             token_type=self.token_types if needs.token_type else None,
             wov_norm=self._wov_norm(number) if needs.may_use_wov_norm else None,
             memory=self._memories.setdefault(number, scorer.new_memory()),
+            wo_gram=self.judge.wo_gram(number, layer) if needs.wo_gram else None,
         )
 
     def _wov_norm(self, number: int) -> NDArray[np.float32]:
@@ -166,6 +173,9 @@ class DocumentRun:
         if scorer.needs.may_use_wov_norm:
             for number in range(len(self.layers)):
                 self._wov_norm(number)
+        if scorer.needs.wo_gram:
+            for number, layer in self.layers.items():
+                self.judge.wo_gram(number, layer)
         if scorer.needs.token_type:
             assert self.token_types is not None
 
