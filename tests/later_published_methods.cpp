@@ -250,6 +250,23 @@ TEST_CASE("SimLayerKV's layers are lazy above the share that the original saw, a
     }
 }
 
+TEST_CASE("a threshold keeps what kvpress's DMSPress keeps, whatever the budget is") {
+    std::size_t checked = 0;
+    for (const auto& [name, run] : threshold_runs().items()) {
+        // Decoding decides by each token's own norm when it leaves the window: in the end the set is the same.
+        const auto scorer = fmt::format("threshold@kvpress:t={},window={}({}@kvpress)", run.at("threshold").dump(),
+                                        run.at("window").get<std::size_t>(), name.substr(0, name.find('_')));
+        for (const auto& [layer, heads] : run.at("kept").items())
+            for (const double removed : {0.1, 0.75}) {
+                INFO(name << ", layer " << layer);
+                const auto selected = select(scorer, methods_layer(std::stoul(layer)), removed, column);
+                for (std::size_t head = 0; head < 3; ++head, ++checked)
+                    CHECK(selected.kept[head] == heads[head].get<std::vector<std::size_t>>());
+            }
+    }
+    CHECK(checked == 60); // three runs of three layers and one of the first, at two budgets
+}
+
 TEST_CASE("short prompts: K tokens stay, or the method says what it needs") {
     struct Short {
         const char* scorer;

@@ -146,4 +146,9 @@ const nlohmann::json& later_methods_kept() {
     return kept;
 }
 
+const nlohmann::json& threshold_runs() {
+    static const auto runs = nlohmann::json::parse(content_of(later + "dms.json"));
+    return runs;
+}
+
 } // namespace evictlab::test

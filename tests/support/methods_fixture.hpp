@@ -45,5 +45,7 @@ const nlohmann::json& later_methods_kept();
 const nlohmann::json& calibrated_methods_kept();
 /// What those read: of all 30 layers DuoAttention's scores and LU-KV's table; directions and means of the three.
 const Calibration& methods_calibration();
+/// Of kvpress's DMSPress: {"run": {"threshold", "window", "kept": {"layer": [head][position]}}}.
+const nlohmann::json& threshold_runs();
 
 } // namespace evictlab::test
