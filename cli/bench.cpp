@@ -45,6 +45,9 @@ po::options_description bench_options() {
         "what ranks the rows of a captured suite: output_error (default), attention_loss or predicted_kl")(
         "scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
         "what to measure (default: all)");
+    options.add_options()("value-bytes", po::value<std::string>()->value_name("B"),
+                          "bytes of a number in the KV cache, for the table's bytes (2, as float16 has)")(
+        "no-cost", "captured suites: leave out how long scoring takes, so that equal runs give equal results");
     add_run_options(options);
     options.add_options()("format", po::value<std::string>()->default_value("table")->value_name("F"),
                           "table, json, markdown or csv")("by-trace", "JSON: also the errors of each trace")(
@@ -135,6 +138,10 @@ int run(const std::vector<std::string>& arguments) {
     check_protocol(options.protocol, suite);
     options.interval = number_from<std::size_t>(*values, "interval", "a whole number above 0").value_or(1);
     if (options.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
+    options.cost = suite.captured() && !values->contains("no-cost");
+    options.value_bytes = number_from<double>(*values, "value-bytes", "a number above 0").value_or(2);
+    if (!(options.value_bytes > 0 && options.value_bytes <= 64))
+        throw UsageError("--value-bytes must be above 0, and at most 64");
     if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
     PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
     std::size_t broken = host.problems().size();

@@ -13,6 +13,7 @@
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -50,7 +51,7 @@ public:
     ScorecardRow read(const JsonField& field) const {
         check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
                                         : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
-                                               "continuation_kept", "uneven_budgets", "class"});
+                                               "continuation_kept", "uneven_budgets", "class", "cost"});
         ScorecardRow row;
         row.scorer = read_name(field.member("scorer"));
         row.kind = read_kind(field.member("kind"));
@@ -68,6 +69,7 @@ public:
             row.continuation_kept = read_shares(*late, most_of_continuation);
         if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
         if (const auto scorer_class = field.optional_member("class")) row.scorer_class = read_class(*scorer_class);
+        if (const auto cost = field.optional_member("cost")) row.cost = read_cost(*cost);
         return row;
     }
 
@@ -236,7 +238,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
-    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage", "sources"});
+    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage", "sources", "kv_bytes"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
@@ -247,6 +249,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
         read_trace_labels(top.member("traces"), bench);
         if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();
         if (const auto sources = top.optional_member("sources")) read_sources(*sources, bench);
+        if (const auto bytes = top.optional_member("kv_bytes")) bench.kv_bytes = bytes->number_between(0, 1e12);
     }
     const RowReader reader(bench, first_schema);
     std::set<std::string> scorers;

@@ -9,6 +9,7 @@
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -41,6 +42,7 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     if (!row.formula.empty()) json["formula"] = row.formula;
     if (row.uneven_budgets) json["uneven_budgets"] = true;
     if (row.scorer_class) json["class"] = to_json(*row.scorer_class);
+    if (row.cost) json["cost"] = to_json(*row.cost);
     json["splits"] = splits_to_json(row.splits, bench.retentions, options);
     for (std::size_t m = 0; m < row.more_splits.size(); ++m)
         json["measures"][bench.more_measures.at(m)] = splits_to_json(row.more_splits[m], bench.retentions, options);
@@ -110,6 +112,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
               {"rows", Json::array()}};
     if (!bench.storage.empty()) json["storage"] = bench.storage;
     if (!bench.sources.empty()) json["sources"] = bench.sources;
+    if (bench.kv_bytes > 0) json["kv_bytes"] = bench.kv_bytes;
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
     for (const auto& failure : bench.failures)
         json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});

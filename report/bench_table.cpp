@@ -12,6 +12,7 @@
 #include "report/footnotes.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -50,6 +51,7 @@ Table terminal_table(const Bench& bench) {
         columns.push_back({fmt::format("@{}", retention_key(retention)), CellKind::number});
     for (const Split split : others) columns.push_back({std::string(to_string(split)), CellKind::number});
     for (const std::string& measure : bench.more_measures) columns.push_back({measure, CellKind::number});
+    if (any_cost(bench.rows)) columns.push_back({"us", CellKind::number});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
@@ -60,6 +62,7 @@ Table terminal_table(const Bench& bench) {
         for (const Split split : others) cells.push_back(figure(of_split(*row, split).average));
         for (std::size_t m = 0; m < bench.more_measures.size(); ++m)
             cells.push_back(figure(judging_errors(*row, m + 1).average));
+        if (any_cost(bench.rows)) cells.push_back(cost_text(*row));
         table.add(std::move(cells));
     }
     return table;
@@ -91,6 +94,11 @@ Table whole_table(const Bench& bench, const Wording& words) {
             columns.push_back(
                 {words.title("retention_used", to_string(judging_split(bench.traces)), retention_key(retention)),
                  CellKind::number});
+    const bool costs = any_cost(bench.rows);
+    if (costs) columns.push_back({"us", CellKind::number});
+    for (const double retention : bench.retentions)
+        if (bench.kv_bytes > 0)
+            columns.push_back({words.title("", "kv_bytes", retention_key(retention)), CellKind::number});
     columns.push_back({"formula", CellKind::code});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
@@ -104,6 +112,11 @@ Table whole_table(const Bench& bench, const Wording& words) {
             }
         for (std::size_t r = 0; used && r < bench.retentions.size(); ++r)
             cells.push_back(retention_used(*row).empty() ? "" : words.number(retention_used(*row)[r]));
+        if (costs) cells.push_back(cost_text(*row));
+        for (std::size_t r = 0; bench.kv_bytes > 0 && r < bench.retentions.size(); ++r) {
+            const auto& kept = retention_used(*row);
+            cells.push_back(fmt::format("{:.6g}", bench.kv_bytes * (kept.empty() ? bench.retentions[r] : kept[r])));
+        }
         cells.push_back(row->formula);
         table.add(std::move(cells));
     }

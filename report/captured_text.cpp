@@ -16,6 +16,7 @@
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 
@@ -48,7 +49,7 @@ bool shows_other_model(const LeaderboardTable& table) {
            !table.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
 }
 
-std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool classes, bool used) {
+std::vector<TableColumn> row_columns(const LeaderboardTable& table, const RowGroup& group, bool classes, bool used) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
     if (classes) columns.push_back({"reads", CellKind::text});
     columns.push_back({measure_of(table, 0), CellKind::number});
@@ -65,13 +66,14 @@ std::vector<TableColumn> row_columns(const LeaderboardTable& table, bool classes
         for (const double retention : table.retentions)
             columns.push_back({fmt::format("{} {}", title, retention_key(retention)), CellKind::number});
     }
+    if (any_cost(group.rows)) columns.push_back({"us", CellKind::number});
     if (used) columns.push_back({"retention used", CellKind::text});
     return columns;
 }
 
 Table row_table(const LeaderboardTable& table, const RowGroup& group) {
     const bool classes = any_class(group.rows), used = any_differs(table, group);
-    Table out(row_columns(table, classes, used));
+    Table out(row_columns(table, group, classes, used));
     for (const auto& row : group.rows) {
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
         if (classes) cells.push_back(reads_text(row.scorecard));
@@ -89,6 +91,7 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
             for (std::size_t r = 0; r < table.retentions.size(); ++r)
                 cells.push_back(figure(has_figures(errors) ? errors.by_retention[r] : errors.average));
         }
+        if (any_cost(group.rows)) cells.push_back(cost_text(row.scorecard));
         if (used) cells.push_back(used_text(table, row.scorecard));
         out.add(std::move(cells));
     }
@@ -155,10 +158,19 @@ std::string gap_note(const LeaderboardTable& table) {
                        text::markdown_code(table.uniform.best_published));
 }
 
-std::string frozen_of(const LeaderboardTable& table) {
+std::vector<ScorecardRow> scorecards(const LeaderboardTable& table) {
     std::vector<ScorecardRow> rows;
     for_each_row(table, [&](const LeaderboardRow& row) { rows.push_back(row.scorecard); });
-    return frozen_rows(rows, table.retentions, text::markdown_code);
+    return rows;
+}
+
+std::string frozen_of(const LeaderboardTable& table) {
+    return frozen_rows(scorecards(table), table.retentions, text::markdown_code);
+}
+
+std::string cost_of(const LeaderboardTable& table) {
+    return cost_note(places_of(scorecards(table)), table.protocol, table.kv_bytes, table.retentions,
+                     text::markdown_code);
 }
 
 std::string legend(const LeaderboardTable& table) {
@@ -204,6 +216,7 @@ std::string legend(const LeaderboardTable& table) {
         text += fmt::format("\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the "
                             "share of what keeping all tokens alike would hold): {}.",
                             frozen);
+    if (const std::string cost = cost_of(table); !cost.empty()) text += "\n\n" + cost;
     if (const std::string bare = bare_names_text(table.bare, text::markdown_code); !bare.empty()) text += "\n\n" + bare;
     return text + "\n";
 }

@@ -8,6 +8,7 @@
 
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
+#include "report/row_cost.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -73,6 +74,10 @@ std::string footnotes(const Bench& bench, const std::function<std::string(std::s
         text += fmt::format("Frozen caches, which hardly a token of the continuation survives (share of what keeping "
                             "all alike would hold): {}.\n",
                             frozen);
+    if (const std::string cost =
+            cost_note(places_of(bench.rows), bench.protocol, bench.kv_bytes, bench.retentions, quote);
+        !cost.empty())
+        text += cost + "\n";
     return text;
 }
 

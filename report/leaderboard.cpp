@@ -111,6 +111,7 @@ void merge_row(LeaderboardTable& table, const ScorecardRow& row, const Leaderboa
     const auto documents = [](const ScorecardRow& r) { return judging_errors(r).by_trace.size(); };
     if (merged.sources.empty()) merged.command = bench_command(table, row);
     if (merged.sources.empty() || documents(row) > documents(merged.scorecard)) merged.scorecard = row;
+    if (!merged.scorecard.cost) merged.scorecard.cost = row.cost;
     if (input.run && row.scorer == champion_label(*input.run)) merged.command = run_command(*input.run);
     if (std::find(merged.sources.begin(), merged.sources.end(), input.file) == merged.sources.end())
         merged.sources.push_back(input.file);
@@ -126,6 +127,7 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
     }
     if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
     if (table.storage.empty()) table.storage = input.bench.storage;
+    if (table.kv_bytes <= 0) table.kv_bytes = input.bench.kv_bytes;
     const bool known =
         std::any_of(table.runs.begin(), table.runs.end(), [&](const auto& run) { return run.file == input.file; });
     if (input.run && !known) table.runs.push_back({input.file, *input.run});

@@ -70,6 +70,7 @@ struct LeaderboardTable {
     std::vector<TraceLabel> left_out;        ///< test documents that are in no mean: the model cannot do them
     bool no_claims = false;                  ///< the model can do none: all are in the means, and nobody wins
     std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
+    double kv_bytes = 0;                     ///< Bench::kv_bytes
     bool captured = false;                   ///< its traces are documents, captured from a model
     RowGroup uniform;                        ///< each head of a row keeps the same number of tokens
     RowGroup uneven;                         ///< rows with head or layer budgets

@@ -7,6 +7,7 @@
 #include "report/leaderboard_text.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 #include "report/verdict_text.hpp"
 
 namespace evictlab::report {
@@ -62,6 +63,7 @@ Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
               {"scorer", row.scorecard.scorer},
               {"kind", to_string(row.scorecard.kind)}};
     if (row.scorecard.scorer_class) json["class"] = to_json(*row.scorecard.scorer_class);
+    if (row.scorecard.cost) json["cost"] = to_json(*row.scorecard.cost);
     json["splits"] = splits_to_json(table, row.scorecard, 0);
     if (table.captured)
         add_captured(json, table, row);
@@ -109,6 +111,7 @@ Json table_to_json(const LeaderboardTable& table) {
     for (const TraceLabel& document : table.left_out)
         json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
     if (table.no_claims) json["no_claims"] = true;
+    if (table.kv_bytes > 0) json["kv_bytes"] = table.kv_bytes;
     if (!table.near_ranks.empty()) json["ranks_nearer_than_storage"] = table.near_ranks;
     for (const auto& kind : document_kinds(table))
         if (table.captured) json["kinds"][kind.name] = kind.documents.size();

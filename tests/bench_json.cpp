@@ -64,6 +64,8 @@ Bench captured() {
     wrapped.more_splits = {{of_document(0.5, 0.25), none, of_document(0.1 + 0.2, 0.125)}};
     wrapped.retention_used = {std::vector{0.125, 0.5}, {}, std::vector{0.1171875, 0.5}};
     wrapped.uneven_budgets = true;
+    wrapped.cost = ScoringCost{0.1 + 0.2, "Processor 3000, 2 threads"};
+    bench.kv_bytes = 768;
     bench.rows = {wrapped};
     return bench;
 }
@@ -183,6 +185,9 @@ TEST_CASE("a captured suite's result reads back to the same bits") {
     CHECK(back.rows[0].more_splits[0][2].by_trace == bench.rows[0].more_splits[0][2].by_trace);
     CHECK(back.rows[0].retention_used == bench.rows[0].retention_used);
     CHECK(back.rows[0].uneven_budgets);
+    CHECK(back.kv_bytes == 768);
+    CHECK(back.rows[0].cost->microseconds == 0.1 + 0.2);
+    CHECK(back.rows[0].cost->measured_on == "Processor 3000, 2 threads");
     CHECK(std::isnan(back.rows[0].splits[1].average)); // no document, no figure
     CHECK(to_json(back) == to_json(bench));
 }
@@ -240,6 +245,9 @@ TEST_CASE("a malformed result of a captured suite is refused with the field") {
           "bench.json: rows[0].splits.test.traces: expected 1 lists, one a trace of the split, found 0");
     CHECK(refused("/rows/0/retention_used/test/0.10", 1.5) ==
           "bench.json: rows[0].retention_used.test.0.10: expected a number from 0 to 1.000000001, found 1.5");
+    CHECK_THAT(refused("/rows/0/cost", Json::object()), ContainsSubstring("rows[0].cost"));
+    CHECK_THAT(refused("/rows/0/cost/microseconds", -1), ContainsSubstring("rows[0].cost.microseconds: "));
+    CHECK_THAT(refused("/kv_bytes", -1), ContainsSubstring("kv_bytes: "));
     CHECK(refused("/rows/0/uneven_budgets", 1) ==
           "bench.json: rows[0].uneven_budgets: expected true or false, found 1");
     CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"rescore\" or \"prefill\" "

@@ -11,6 +11,7 @@
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/prefill_fitness.hpp"
 #include "framework/protocols/captured_protocol.hpp"
+#include "report/bench_json.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -352,6 +353,32 @@ TEST_CASE("what a suite or protocol cannot give is refused by name") {
     BenchOptions unknown;
     unknown.protocol = "streaming";
     CHECK_THROWS_WITH(bench(micro, {"position"}, unknown), ContainsSubstring("rescore, prefill, decode"));
+}
+
+TEST_CASE("what scoring takes is measured beside the figures, which stay as they are") {
+    const MadeUpSuite made;
+    const std::vector<std::string> names{"key_norm", "wov_norm + window_attn:8", "rank:observed_attn"};
+    for (const char* protocol : {"prefill", "decode"}) {
+        BenchOptions options;
+        options.protocol = protocol;
+        const Json plain = report::to_json(bench(made.suite, names, options));
+        options.cost = true;
+        options.value_bytes = 1.5;
+        const Bench timed = bench(made.suite, names, options);
+        CHECK(timed.kv_bytes == 2 * 1.5 * 2 * 10);
+        for (const ScorecardRow& row : timed.rows) {
+            CHECK(row.cost.has_value() == (row.kind != RowKind::bound));
+            CHECK((!row.cost || (row.cost->microseconds > 0 && row.cost->measured_on.ends_with("s"))));
+        }
+        Json rest = report::to_json(timed);
+        CHECK(rest.erase("kv_bytes") == 1);
+        for (Json& row : rest["rows"]) row.erase("cost");
+        CHECK(rest == plain);
+        BenchOptions search = options;
+        search.for_search = true;
+        search.cost = false;
+        CHECK_FALSE(bench(made.suite, names, search).rows[0].cost);
+    }
 }
 
 TEST_CASE("the new columns work on synthetic suites, too") {

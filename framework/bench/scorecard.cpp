@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "base/process/processor.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/damage/continuation_damage.hpp"
@@ -35,7 +37,7 @@ public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
-                                  options.for_search ? measure_of(options.measure) : std::nullopt)),
+                                  options.for_search ? measure_of(options.measure) : std::nullopt, options.cost)),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
@@ -243,6 +245,25 @@ private:
         return kept;
     }
 
+    std::optional<ScoringCost> cost(std::size_t row) const {
+        double seconds = 0, tokens = 0;
+        for (const LayerFigures& figures : figures_) {
+            seconds += figures[row].scoring_seconds;
+            tokens += figures[row].scored_tokens;
+        }
+        if (tokens == 0) return std::nullopt;
+        const int threads = options_.threads > 0 ? options_.threads : tbb::info::default_concurrency();
+        return ScoringCost{1e6 * seconds / tokens,
+                           fmt::format("{}, {} {}", processor_name(), threads, threads == 1 ? "thread" : "threads")};
+    }
+
+    /// Of the suite's first trace.
+    double kv_bytes() const {
+        if (!options_.cost || traces_.empty() || !traces_.front().trace->captured()) return 0;
+        const LayerShape shape = traces_.front().trace->captured()->shape(tasks_.front().layer);
+        return 2 * options_.value_bytes * static_cast<double>(shape.kv_heads * shape.dim);
+    }
+
     Bench collect(const std::vector<Measure>& measures) const {
         const std::vector<std::string> bounds = protocol_->bounds();
         Bench bench;
@@ -255,6 +276,7 @@ private:
         bench.retentions = options_.retentions;
         if (std::ranges::any_of(scorers_, &Scorer::reads_calibration))
             bench.sources["calibration"] = "sha256:" + suite_.calibration()->sha256;
+        bench.kv_bytes = kv_bytes();
         for (const TraceSlot& slot : traces_) {
             const CapturedTrace* captured = slot.trace->captured();
             bench.traces[static_cast<std::size_t>(slot.split)].push_back(
@@ -271,6 +293,7 @@ private:
             if (card.kind == RowKind::formula) card.formula = formula::print(scorers_[row].formula());
             card.uneven_budgets = protocol_->budgets(row) != BudgetKind::uniform;
             if (!bound) card.scorer_class = class_of(scorers_[row]);
+            if (!bound) card.cost = cost(row);
             card.more_splits.resize(measures.size() - 1);
             for (const Split split : all_splits) {
                 const auto s = static_cast<std::size_t>(split);

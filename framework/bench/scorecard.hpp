@@ -27,6 +27,14 @@ struct SplitErrors {
     std::vector<std::vector<double>> by_trace; ///< [trace][retention]
 };
 
+/// What scoring takes, by the clock: of one machine and one run, and no part of what a run follows from.
+struct ScoringCost {
+    /// A token and layer, its columns included as if the scorer were alone: of a prompt's (prefill), or of each token
+    /// that comes behind it (decode).
+    double microseconds = 0;
+    std::string measured_on; ///< processor and threads
+};
+
 struct ScorecardRow {
     std::string scorer;
     RowKind kind = RowKind::plugin;
@@ -44,6 +52,7 @@ struct ScorecardRow {
     /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
     bool uneven_budgets = false;
     std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where a result does not say
+    std::optional<ScoringCost> cost{};         ///< likewise
 };
 
 /// A trace as a report shows it.
@@ -61,6 +70,7 @@ struct Bench {
     /// What rows read beside the suite, by its kind ("calibration"): "sha256:" and 64 digits. Empty where none did.
     std::map<std::string, std::string> sources;
     std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
+    double kv_bytes = 0; ///< of a token's keys and values in one layer, all KV heads, while it is kept; 0: not known
     BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
     std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last
     std::vector<PluginError> failures;       ///< of scorers that have no row: they broke, or could not be asked
@@ -77,6 +87,8 @@ struct BenchOptions {
     bool for_search = false;         ///< what a search is compared with: `measure` on the train and valid splits alone
     std::optional<SearchSplit> only; ///< with for_search: of the two splits this one alone
     int threads = 0;                 ///< 0: all
+    bool cost = false;               ///< fill ScorecardRow::cost and Bench::kv_bytes, of captured suites
+    double value_bytes = 2;          ///< of a number in the KV cache, for kv_bytes
     Progress progress;
     const std::atomic<bool>* stop = nullptr; ///< set from outside: run_bench throws Interrupted soon after
 };

@@ -250,14 +250,19 @@ OwnedLayer CapturedTrace::load_layer(std::size_t layer, LayerExtras extras) cons
     if (const TensorInfo* norms = tensors_->find(tensor_name(layer, "wov_l1"))) {
         const AlignedFloats values = load_floats(*tensors_, *norms);
         out.wov_norm.assign(values.begin(), values.end());
-        extras.wov_norms = false;
     }
+    add_extras(out, extras);
+    return out;
+}
+
+void CapturedTrace::add_extras(OwnedLayer& out, LayerExtras extras) const {
+    const std::size_t layer = out.layer;
+    extras.wov_norms = extras.wov_norms && out.wov_norm.empty();
     if ((extras.wov_norms || extras.wo_grams) && output_projections() && output_projections()->has(layer)) {
         const AlignedFloats projection = output_projections()->load(layer);
         if (extras.wov_norms) out.wov_norm = wov_norms(out.view(), projection);
         if (extras.wo_grams) out.wo_gram = wo_grams(out.shape, projection);
     }
-    return out;
 }
 
 std::unique_ptr<LayerReader> CapturedTrace::open_layer(std::size_t layer) const {

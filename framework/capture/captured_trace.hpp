@@ -88,6 +88,8 @@ public:
     /// A fresh copy each call, which refers to this trace's token types. Error with file, tensor and place where a
     /// value is not finite.
     OwnedLayer load_layer(std::size_t layer, LayerExtras extras = {}) const;
+    /// Gives them to a layer of this trace that does not have them.
+    void add_extras(OwnedLayer& layer, LayerExtras extras) const;
     /// The model's output projections; null where the suite has none.
     const OutputProjections* output_projections() const { return options_.projections.get(); }
     const Calibration* calibration() const { return options_.calibration.get(); } ///< null where there is none

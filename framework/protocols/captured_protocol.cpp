@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "framework/protocols/captured_protocol.hpp"
 
+#include "framework/scoring/stopwatch.hpp"
+
 namespace evictlab {
 
 CapturedProtocol::CapturedProtocol(const ProtocolSetup& setup)
-    : Protocol(setup.scorers, setup.retentions), measured_(setup.measured) {}
+    : Protocol(setup.scorers, setup.retentions), measure_time_(setup.measure_time), measured_(setup.measured) {}
 
 std::vector<Measure> CapturedProtocol::measures() const {
     std::vector<Measure> list;
@@ -26,8 +28,8 @@ double CapturedProtocol::cost(const Trace& trace) const {
 
 RowFigures CapturedProtocol::empty_row(const ContinuationDamage& damage) const {
     const std::vector<double> zeros(retentions_.size());
-    return {zeros, measured_.output_error ? zeros : std::vector<double>{},     zeros, zeros,
-            {},    std::vector<float>(retentions_.size() * damage.responses())};
+    return {zeros, measured_.output_error ? zeros : std::vector<double>{},      zeros, zeros,
+            {},    std::vector<float>(retentions_.size() * damage.responses()), 0,     0};
 }
 
 void CapturedProtocol::note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge,
@@ -40,6 +42,12 @@ void CapturedProtocol::note(RowFigures& row, std::size_t retention, const Damage
     row.cached[retention] = static_cast<double>(cached);
 }
 
+void CapturedProtocol::note_time(double seconds, const Task& task, RowFigures& row) const {
+    if (!measure_time_) return;
+    row.scoring_seconds = task.column_seconds + seconds;
+    row.scored_tokens = static_cast<double>(task.view.prompt);
+}
+
 ContinuationDamage CapturedProtocol::damage_of(const CapturedTrace& trace, const LayerView& view,
                                                const AttentionRows& rows) const {
     return {rows, view.prompt, measured_.output_error ? metrics_.of(trace, view.layer) : nullptr,
@@ -50,11 +58,14 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
                                        WaitingRows* waiting) const {
     heed_stop(hooks);
     const CapturedTrace& captured = *trace.captured();
-    const OwnedLayer loaded = captured.load_layer(
-        layer, {.wov_norms = scorers_.reads(ColumnNeeds::wov_norm), .wo_grams = scorers_.reads(ColumnNeeds::wo_gram)});
+    OwnedLayer loaded = captured.load_layer(layer);
+    Stopwatch watch;
+    captured.add_extras(loaded, {.wov_norms = scorers_.reads(ColumnNeeds::wov_norm)});
+    const double norm_seconds = watch.lap();
+    captured.add_extras(loaded, {.wo_grams = scorers_.reads(ColumnNeeds::wo_gram)});
     const LayerView view = loaded.view();
     const AttentionRows rows(view);
-    PromptColumns columns(view, &rows, scorers_.columns().ids());
+    PromptColumns columns(view, &rows, scorers_.columns().ids(), measure_time_);
     BoardColumns by_id(scorers_.columns(), columns.columns());
     PromptInput input(view, &rows, by_id);
     heed_stop(hooks);
@@ -66,6 +77,10 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
         RowFigures& row = figures.emplace_back(empty_row(damage));
         task.row = s;
         if (hooks.skip(s)) continue;
+        if (measure_time_) {
+            task.column_seconds = columns.seconds(scorers_[s].columns());
+            if (demand_of(scorers_[s].columns()).wov_norm) task.column_seconds += norm_seconds;
+        }
         try {
             run_scorer(*scorers_.run(s), task, row);
         } catch (const PluginError& error) {

@@ -33,18 +33,23 @@ protected:
         const LayerView& view;
         ColumnBoard& columns; ///< of ScorerPool::columns(), at the end of the prompt
         PromptInput& input;
-        WaitingRows* waiting; ///< may be null
-        std::size_t row = 0;  ///< that is run
+        WaitingRows* waiting;      ///< may be null
+        std::size_t row = 0;       ///< that is run
+        double column_seconds = 0; ///< what its columns took, where time is measured
     };
     /// Takes the figures of one retention: `damage`, whose change of outputs is in the judge's scratch, and the ledger.
     void note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge, std::size_t kept,
               std::size_t cached) const;
     ContinuationDamage damage_of(const CapturedTrace& trace, const LayerView& view, const AttentionRows& rows) const;
+    bool measures_time() const { return measure_time_; }
+    /// What scoring the prompt took, beside its columns.
+    void note_time(double seconds, const Task& task, RowFigures& row) const;
     virtual void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const = 0;
     virtual void run_bound(std::size_t bound, Task& task, RowFigures& row) const = 0;
 
 private:
     RowFigures empty_row(const ContinuationDamage& damage) const;
+    bool measure_time_;
     CapturedMeasures measured_;
     OutputMetrics metrics_;
 };

@@ -5,6 +5,7 @@
 
 #include "framework/protocols/captured_protocol.hpp"
 #include "framework/scoring/cached_head.hpp"
+#include "framework/scoring/stopwatch.hpp"
 
 namespace evictlab {
 namespace {
@@ -172,15 +173,18 @@ public:
         return cut(selection, input);
     }
     void saw(Heads& heads) {
+        Stopwatch watch;
         layer_rows_ = layer_attention(heads, task_.view.shape.tokens);
         for (std::size_t a = 0; a < heads.size(); ++a) {
             RowContext row = heads[a].row();
             row.layer_attention = layer_rows_[a].data();
             board_->update(a, row);
         }
+        seconds_ += watch.lap();
         sequence_len_ = heads[0].position(heads[0].tokens() - 1) + 1;
     }
     KeptSets again(Heads& heads, std::size_t capacity) {
+        Stopwatch watch;
         BoardColumns columns(places_, *board_);
         LayerInput input;
         input.layer = task_.view.layer;
@@ -192,8 +196,11 @@ public:
         input.calibration = task_.view.calibration ? task_.view.calibration->whole : nullptr;
         LayerSelection selection(run_, input);
         selection.select(removed_fraction_for_kept(input.tokens, capacity));
-        return cut(selection, input);
+        KeptSets kept = cut(selection, input);
+        seconds_ += watch.lap();
+        return kept;
     }
+    double seconds() const { return seconds_; } ///< behind the prompt
 
 private:
     KeptSets cut(const LayerSelection& selection, const LayerInput& input) {
@@ -211,6 +218,7 @@ private:
     std::unique_ptr<ColumnBoard> board_;
     std::vector<std::vector<double>> layer_rows_; ///< the board may hand out the last ones
     std::size_t sequence_len_ = 0;
+    double seconds_ = 0;
 };
 
 class Decode::ByOracle {
@@ -259,6 +267,9 @@ void Decode::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         ByScorer chooser(run, task);
         CacheRun(*this, task).play(chooser, r, row);
+        if (!measures_time()) continue;
+        row.scoring_seconds += chooser.seconds();
+        row.scored_tokens += static_cast<double>(task.damage.judged());
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "framework/protocols/captured_protocol.hpp"
 #include "framework/scoring/model_selection.hpp"
+#include "framework/scoring/stopwatch.hpp"
 
 namespace evictlab {
 namespace {
@@ -100,14 +101,23 @@ void Prefill::judge(const KeptSets& kept, std::size_t retention, Judge& judge, R
 
 void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
     const LayerInput& input = task.input.of(run.scorer());
-    if (run.scorer().budgets_model()) return static_cast<ModelRows*>(task.waiting)->add(task.row, run, input);
+    if (run.scorer().budgets_model()) {
+        Stopwatch watch;
+        static_cast<ModelRows*>(task.waiting)->add(task.row, run, input);
+        return note_time(watch.lap() / static_cast<double>(run.scorer().budgeted() ? retentions_.size() : 1), task,
+                         row);
+    }
     LayerSelection selection(run, input);
     KeptSets kept(input.heads);
+    double longest = 0; // scores that do not depend on the budget are computed for the first alone
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
+        Stopwatch watch;
         selection.select(1.0 - retentions_[r]);
         for (std::size_t a = 0; a < input.heads; ++a) kept[a] = selection.kept(a);
+        longest = std::max(longest, watch.lap());
         judge(kept, r, task, row);
     }
+    note_time(longest, task, row);
 }
 
 void Prefill::run_bound(std::size_t bound, Task& task, RowFigures& row) const {

@@ -142,7 +142,7 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
                                         std::span<const double> retentions, std::size_t interval,
-                                        std::optional<Measure> only) {
+                                        std::optional<Measure> only, bool measure_time) {
     check_protocol(name, suite);
     for (const Scorer& scorer : scorers)
         if (const std::string why = refusal(scorer, suite, name); !why.empty())
@@ -150,7 +150,7 @@ std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suit
     const auto wanted = [only](Measure measure) { return !only || *only == measure; };
     const CapturedMeasures measured{suite.has_output_projections() && wanted(Measure::output_error),
                                     suite.has_sensitivities() && wanted(Measure::predicted_kl)};
-    return protocol_info(name).make({scorers, retentions, measured, interval});
+    return protocol_info(name).make({scorers, retentions, measured, interval, measure_time});
 }
 
 } // namespace evictlab

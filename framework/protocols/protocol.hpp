@@ -34,6 +34,8 @@ struct RowFigures {
     std::vector<double> continuation_kept;
     /// [retention][Protocol::responses()], to be summed over layers before predicted_kl() takes them.
     std::vector<float> responses;
+    /// Where ProtocolSetup::measure_time: how long scoring took, columns included, and over how many tokens.
+    double scoring_seconds = 0, scored_tokens = 0;
 
     /// Of a measure that layers have by themselves, all but predicted_kl.
     const std::vector<double>& errors(Measure measure) const {
@@ -102,7 +104,8 @@ struct ProtocolSetup {
     std::span<const Scorer> scorers;
     std::span<const double> retentions;
     CapturedMeasures measured{};
-    std::size_t interval = 1; ///< queries between cuts, where the cache is cut more than once
+    std::size_t interval = 1;  ///< queries between cuts, where the cache is cut more than once
+    bool measure_time = false; ///< of scorers, where the protocol can tell
 };
 
 /// A row of the table of protocols: all that the rest of the program knows of one.
@@ -140,6 +143,6 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
 /// loss. Throws UsageError.
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
                                         std::span<const double> retentions, std::size_t interval = 1,
-                                        std::optional<Measure> only = std::nullopt);
+                                        std::optional<Measure> only = std::nullopt, bool measure_time = false);
 
 } // namespace evictlab

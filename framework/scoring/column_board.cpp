@@ -2,6 +2,10 @@
 #include "framework/scoring/column_board.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <set>
+
+#include "framework/scoring/stopwatch.hpp"
 
 namespace evictlab {
 
@@ -46,10 +50,31 @@ std::size_t ColumnBoard::add(ColumnId id) {
 
 void ColumnBoard::update(std::size_t head, const RowContext& row, std::size_t rows_left) {
     tokens_ = row.tokens;
+    std::optional<Stopwatch> watch;
+    if (timed_) watch.emplace();
     for (Column& column : columns_) {
         column.fresh = false;
-        if (!column.by_head.empty() && rows_left <= column.history) column.by_head[head]->update(row);
+        if (column.by_head.empty() || rows_left > column.history) continue;
+        column.by_head[head]->update(row);
+        if (watch) column.seconds += watch->lap();
     }
+}
+
+void ColumnBoard::finish() {
+    Stopwatch watch;
+    for (auto column = columns_.rbegin(); column != columns_.rend(); ++column) { // bases stand behind
+        for (std::size_t head = 0; head < heads_; ++head) values(*column, head);
+        column->seconds += watch.lap();
+    }
+}
+
+double ColumnBoard::seconds(std::span<const ColumnId> ids) const {
+    std::set<ColumnId> counted;
+    double sum = 0;
+    for (const ColumnId id : ids)
+        for (auto at = std::optional(id); at && counted.insert(*at).second; at = columns::base(*at))
+            sum += std::ranges::find(columns_, *at, &Column::id)->seconds;
+    return sum;
 }
 
 const double* ColumnBoard::values(Column& column, std::size_t head) {
@@ -117,6 +142,8 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
             demand.query_rows_history = std::max(demand.query_rows_history, history);
             break;
         case ColumnNeeds::wov_norm:
+            demand.wov_norm = true;
+            [[fallthrough]];
         case ColumnNeeds::wo_gram:
         case ColumnNeeds::tensors:
         case ColumnNeeds::calibration:

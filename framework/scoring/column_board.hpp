@@ -26,6 +26,12 @@ public:
     /// Forgets all tokens of a head but those in `slots`, ascending. All heads must be given equally many.
     void keep(std::size_t head, std::span<const std::uint32_t> slots);
     std::size_t tokens() const { return tokens_; } ///< of the last row
+    /// From now on notes how long each column takes.
+    void measure_time() { timed_ = true; }
+    /// Computes what is computed when a column is first read, so that it counts as the column's and not its reader's.
+    void finish();
+    /// How long these columns took so far, with those that they are made of, each once.
+    double seconds(std::span<const ColumnId> ids) const;
     /// A board of some of these columns, in the order of `ids`, that has seen the same rows.
     ColumnBoard subset(std::span<const ColumnId> ids) const;
 
@@ -39,6 +45,7 @@ private:
         bool fresh = false;                                ///< `derived` holds the last row's values
         std::vector<double> derived;                       ///< [heads][stride_]
         std::vector<double> filled;                        ///< [heads][tokens], made when asked for
+        double seconds = 0;
     };
     ColumnBoard(std::size_t heads, std::size_t stride) : heads_(heads), stride_(stride) {}
     void add_columns(std::span<const ColumnId> ids);
@@ -47,6 +54,7 @@ private:
     void derive(Column& column);
 
     std::size_t heads_, stride_, tokens_ = 0;
+    bool timed_ = false;
     std::vector<Column> columns_; ///< those asked for, then bases of derived ones
 };
 
@@ -55,7 +63,7 @@ struct ColumnDemand {
     std::size_t history = 1;
     std::size_t layer_history = 0;      ///< of columns that need RowContext::layer_attention; 0 where none does
     std::size_t query_rows_history = 0; ///< likewise of RowContext::query_attention
-    bool tensors = false;
+    bool tensors = false, wov_norm = false;
     std::size_t queries = 0; ///< the latest that the columns follow from
 };
 ColumnDemand demand_of(std::span<const ColumnId> ids);

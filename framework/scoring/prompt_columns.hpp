@@ -15,8 +15,12 @@ namespace evictlab {
 class PromptColumns {
 public:
     /// `rows` may be null where no column follows from queries.
-    PromptColumns(const LayerView& view, const AttentionRows* rows, std::span<const ColumnId> ids);
+    PromptColumns(const LayerView& view, const AttentionRows* rows, std::span<const ColumnId> ids,
+                  bool measure_time = false);
     ColumnBoard& columns() { return board_; }
+    /// Where time was measured: what these columns took, as if they were alone, with the rows of attention that they
+    /// look at.
+    double seconds(std::span<const ColumnId> ids) const;
 
 private:
     void feed(const LayerView& view, const AttentionRows* rows, const ColumnDemand& demand);
@@ -25,6 +29,8 @@ private:
     Ages ages_;
     std::vector<std::vector<double>> key_norms_, attention_; ///< [kv_head]
     std::vector<double> layer_attention_;
+    double norm_seconds_ = 0;         ///< of key_norms_
+    std::vector<double> row_seconds_; ///< of the rows that were computed, the oldest first
 };
 
 } // namespace evictlab
