@@ -20,9 +20,10 @@ evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plug
 }
 
 void evl_lab::list_scorers() {
-    scorers.clear();
+    std::vector<std::string> list;
     for (const Scorer& scorer : all_prefill_scorers(host))
-        if (lacks_calibration(scorer, calibration.get()).empty()) scorers.push_back(scorer.label());
+        if (lacks_calibration(scorer, calibration.get()).empty()) list.push_back(scorer.label());
+    scorers = &lists.emplace_back(std::move(list));
 }
 
 namespace {
@@ -58,7 +59,9 @@ evl_status evl_lab_calibration(evl_lab* lab, const char* file, evl_failure* fail
     return capi::guarded(failure, [&] {
         capi::require(lab, "lab");
         capi::require(file, "file");
-        lab->calibration = read_calibration(file);
+        auto read = read_calibration(file);
+        const std::lock_guard lock(lab->mutex);
+        lab->calibration = std::move(read);
         lab->list_scorers();
     });
 }
@@ -70,9 +73,11 @@ const char* evl_lab_problem(const evl_lab* lab, uint64_t index) {
     return index < evl_lab_problem_count(lab) ? lab->problems[index].c_str() : nullptr;
 }
 
-uint64_t evl_lab_scorer_count(const evl_lab* lab) { return lab ? lab->scorers.size() : 0; }
+uint64_t evl_lab_scorer_count(const evl_lab* lab) { return lab ? lab->scorers.load()->size() : 0; }
 const char* evl_lab_scorer(const evl_lab* lab, uint64_t index) {
-    return index < evl_lab_scorer_count(lab) ? lab->scorers[index].c_str() : nullptr;
+    if (!lab) return nullptr;
+    const std::vector<std::string>& scorers = *lab->scorers.load();
+    return index < scorers.size() ? scorers[index].c_str() : nullptr;
 }
 
 evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void* context, const char* text),
@@ -86,7 +91,7 @@ evl_status evl_lab_split(const evl_lab* lab, const char* list, void (*add)(void*
                 add(context, text.c_str());
                 continue;
             }
-            for (const std::string& scorer : lab->scorers) add(context, scorer.c_str());
+            for (const std::string& scorer : *lab->scorers.load()) add(context, scorer.c_str());
         }
     });
 }

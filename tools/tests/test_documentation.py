@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from evictlab_tools import ablation, capture_options
+from evictlab_tools.calibrate import command as calibrate
 from evictlab_tools.corpus import command as corpus
 from evictlab_tools.propose import command as propose
 from evictlab_tools.tuning import options as tuning
@@ -20,6 +21,7 @@ from evictlab_tools.verdict import options as verdict
 ROOT = Path(__file__).resolve().parents[2]
 PARSERS: dict[str, ArgumentParser] = {
     "evictlab-ablation": ablation.parser(),
+    "evictlab-calibrate": calibrate.parser(),
     "evictlab-capture": capture_options.parser(),
     "evictlab-corpus": corpus.parser(),
     "evictlab-propose": propose.parser(),

@@ -49,8 +49,8 @@ EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* [
 /* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open. */
 EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);              /* [thread-safe] */
 EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
-/* Reads a calibration of the model, as evictlab-calibrate writes it: for the scorers that are opened from then on, and
- * for which scorers are all. While it runs no other call on the lab may. Without one, scorers that read a calibration
+/* [thread-safe] Reads a calibration of the model, as evictlab-calibrate writes it: for the scorers that are opened from
+ * then on, and for which scorers are all. Without one, scorers that read a calibration
  * are not among all, and are refused when opened. Whether it is of the caller's model only the caller knows; of other
  * numbers of layers, heads or dimensions every layer is refused. */
 EVL_EXPORT evl_status evl_lab_calibration(evl_lab* lab, const char* file, evl_failure* failure);
