@@ -249,7 +249,10 @@ def _measure(given: argparse.Namespace) -> None:
     retentions = parse_retentions(given.retentions)
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    scorers = open_scorers(lab, given.scorers or ["all"])
+    asked = given.scorers or ["all"]
+    scorers = open_scorers(lab, asked)
+    if calibration is None and any("all" in texts.split(",") for texts in asked):
+        complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision)
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
     documents = _documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
