@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -87,6 +88,7 @@ public:
         take_norms(scorer, layer);
         take_calibration(scorer);
         take_gram(scorer, layer);
+        take_reconstruction(scorer, layer);
     }
     GivenLayer(const GivenLayer&) = delete;
     GivenLayer& operator=(const GivenLayer&) = delete;
@@ -164,9 +166,30 @@ private:
         view_.wo_gram = layer.wo_gram;
     }
 
+    void take_reconstruction(const evl_scorer& scorer, const evl_layer& layer) {
+        constexpr std::array<std::string_view, 3> names{"KVzip", "KVzip+", "KVgrad"};
+        for (std::size_t kind = 0; kind < names.size(); ++kind) {
+            if ((scorer.reconstruction >> kind & 1U) == 0) continue;
+            const float* given = layer.reconstruction[kind];
+            if (!given)
+                throw UsageError(fmt::format("scorer '{}' needs what a second pass over the prompt gives ({}), and "
+                                             "layer.reconstruction[{}] is NULL",
+                                             scorer.scorer.label(), names[kind], kind));
+            for (std::size_t a = 0; a < layer.kv_heads; ++a) {
+                const float* row = given + static_cast<std::ptrdiff_t>(a) * layer.reconstruction_stride;
+                if (!all_finite(row, layer.tokens))
+                    throw Error(fmt::format("layer.reconstruction[{}] has a value that is not finite at head {}", kind,
+                                            a));
+                second_pass_[kind].insert(second_pass_[kind].end(), row, row + layer.tokens);
+            }
+            view_.reconstruction[kind] = second_pass_[kind].data();
+        }
+    }
+
     HeadRows keys_, values_;
     std::optional<HeadRows> queries_;
     std::vector<float> rope_, norms_;
+    std::array<std::vector<float>, 3> second_pass_;
     std::vector<double> token_type_;
     LayerView view_;
     std::optional<AttentionRows> rows_; ///< where the scorer reads queries

@@ -27,6 +27,14 @@ std::string content_of(const Scorer& scorer) {
     return content;
 }
 
+/// Which array of evl_layer.reconstruction the column reads, as a bit; 0 for none.
+std::uint32_t second_pass_bit(ColumnId id) {
+    if (columns::needs(id) != ColumnNeeds::reconstruction) return 0;
+    while (const auto base = columns::base(id)) id = *base;
+    const std::string& name = columns::name(id);
+    return name.ends_with(":plus") ? 2 : name.ends_with(":grad") ? 4 : 1;
+}
+
 } // namespace
 
 evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Calibration> read)
@@ -35,6 +43,7 @@ evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Cal
         queries = std::max(queries, evictlab::columns::queries(id));
         wov_norm |= evictlab::columns::needs(id) == ColumnNeeds::wov_norm;
         wo_gram |= evictlab::columns::needs(id) == ColumnNeeds::wo_gram;
+        reconstruction |= second_pass_bit(id);
         for (auto at = std::optional(id); at; at = evictlab::columns::base(*at))
             token_type |= evictlab::columns::name(*at) == "token_type";
     }
@@ -80,6 +89,7 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
     all.uneven = scorer->scorer.allocates() ? 1 : 0;
     all.calibration = scorer->calibration ? 1 : 0;
     all.wo_gram = scorer->wo_gram ? 1 : 0;
+    all.reconstruction = scorer->reconstruction;
     std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
 }
 

@@ -108,6 +108,8 @@ std::string_view needs_text(const ColumnInfo& column) {
         return "captured suites with output projections, but for protocol rescore";
     case ColumnNeeds::calibration:
         return "captured suites with a calibration, but for protocol rescore";
+    case ColumnNeeds::reconstruction:
+        return "captured suites with second passes, protocol prefill";
     }
     return "";
 }

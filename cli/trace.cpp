@@ -6,6 +6,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/capture/reconstruction.hpp"
 #include "framework/capture/safetensors.hpp"
 
 namespace evictlab::cli {
@@ -54,7 +55,10 @@ void print_layers(const CapturedTrace& trace) {
 }
 
 void print_trace(const std::string& file) {
-    const CapturedTrace trace(file);
+    CaptureOptions options;
+    if (const auto beside = reconstruction_beside(file); std::filesystem::exists(beside))
+        options.reconstruction = beside;
+    const CapturedTrace trace(file, std::move(options));
     print_line("file", fmt::format("{} ({})", file, size_text(trace.tensors().size())));
     print_line("document", trace.document());
     print_line("kind", trace.kind());
@@ -66,6 +70,7 @@ void print_trace(const std::string& file) {
     print_line("captured by", trace.text("captured_by"));
     print_line("tokens", fmt::format("{}: prompt {}, continuation {}", trace.seq_len(), trace.prompt_len(),
                                      trace.seq_len() - trace.prompt_len()));
+    print_line("second pass", trace.reconstruction() ? trace.reconstruction()->tensors().file().string() : "no");
     print_line("token types", trace.has_token_type() ? "yes" : "no");
     print_line("softmax scale", fmt::format("{}", trace.softmax_scale()));
     print_line("layers",

@@ -9,7 +9,9 @@ namespace {
 std::uint32_t family_of(ColumnId id) {
     if (columns::kind(id) != ColumnKind::token) return 0;
     const ColumnNeeds needs = columns::needs(id);
-    if (needs == ColumnNeeds::tensors || needs == ColumnNeeds::wov_norm || needs == ColumnNeeds::wo_gram) return 1;
+    if (needs == ColumnNeeds::tensors || needs == ColumnNeeds::wov_norm || needs == ColumnNeeds::wo_gram ||
+        needs == ColumnNeeds::reconstruction)
+        return 1;
     if (columns::queries(id) == 0) return 2;
     return columns::history(id) < all_history ? 3 : 4;
 }

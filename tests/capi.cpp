@@ -92,7 +92,11 @@ struct PromptLayer {
                  norms.data(),
                  static_cast<std::ptrdiff_t>(s.tokens),
                  nullptr,
-                 gram.data()};
+                 gram.data(),
+                 {},
+                 static_cast<std::ptrdiff_t>(n)};
+        for (std::size_t kind = 0; kind < 3; ++kind)
+            layer.reconstruction[kind] = tensors.reconstruction.data() + kind * s.kv_heads * n;
     }
     std::size_t cells() const { return std::size_t{layer.kv_heads} * layer.tokens; }
 };
@@ -201,6 +205,8 @@ TEST_CASE("every scorer of the list runs, and says by its needs what it must be 
         if (!needs.token_type) least.token_type = nullptr;
         if (!needs.wov_norm) least.wov_norm = nullptr;
         if (!needs.wo_gram) least.wo_gram = nullptr;
+        for (std::size_t kind = 0; kind < 3; ++kind)
+            if ((needs.reconstruction >> kind & 1U) == 0) least.reconstruction[kind] = nullptr;
         CHECK(keep(opened, least, {0.5}).mask == all.mask);
     }
 }
@@ -227,6 +233,26 @@ TEST_CASE("needs tell key-only scorers, windows and scorers of all queries apart
     REQUIRE(evl_scorer_column_count(snapkv.scorer) == 1);
     CHECK(std::string(evl_scorer_column(snapkv.scorer, 0)) == "window_attn:64:pool=5:avg");
     CHECK(evl_scorer_column(snapkv.scorer, 1) == nullptr);
+}
+
+TEST_CASE("a scorer that reads a second pass says which, and is refused without") {
+    const Lab lab;
+    const PromptLayer prompt;
+    const auto bits = [&](const char* text) { return Opened(lab, text).needs().reconstruction; };
+    CHECK(bits("snapkv@kvpress") == 0);
+    CHECK(bits("=reconstruction_attn") == 1);
+    CHECK(bits("=rank:reconstruction_attn:plus + key_norm") == 2);
+    CHECK(bits("=reconstruction_attn * reconstruction_attn:grad") == 5);
+    const Opened opened(lab, "=reconstruction_attn:plus");
+    evl_layer layer = prompt.layer;
+    const Kept kept = keep(opened, layer, {0.5});
+    CHECK(kept.scores[1] == double{prompt.layer.reconstruction[1][1]});
+    layer.reconstruction[0] = nullptr;
+    CHECK(keep(opened, layer, {0.5}).scores == kept.scores);
+    layer.struct_size = offsetof(evl_layer, reconstruction); // an older caller
+    const auto [status, text] = refused(opened, layer);
+    CHECK(status == EVL_USAGE);
+    CHECK_THAT(text, ContainsSubstring("layer.reconstruction[1] is NULL") && ContainsSubstring("KVzip+"));
 }
 
 TEST_CASE("tokens before heads, as models often have it, give the same") {

@@ -34,10 +34,13 @@ void check_hashes(const SuiteManifest& manifest) {
         const std::uintmax_t size = fs::file_size(file, error);
         if (!error) bytes += size; // what is missing is told when it is opened
     };
-    for (const SuiteFile& file : manifest.files) add(manifest.path_of(file.file));
+    for (const SuiteFile& file : manifest.files) {
+        add(manifest.path_of(file.file));
+        if (!file.reconstruction.empty()) add(manifest.path_of(file.reconstruction));
+    }
     if (!manifest.model_file.empty()) add(manifest.path_of(manifest.model_file));
     if (bytes >= hashed_at_open) return;
-    for (const SuiteFile& file : manifest.files) check_hash(manifest.path_of(file.file), file.sha256);
+    for (const SuiteFile& file : manifest.files) check_hashes_of(manifest, file);
     if (!manifest.model_file.empty()) check_hash(manifest.path_of(manifest.model_file), manifest.model_sha256);
 }
 
@@ -90,6 +93,16 @@ void note_contents(const CapturedTrace& trace, CapturedContents& contents) {
                                 : fmt::format("{} is of another model, {}", trace.name(), trace.model());
 }
 
+/// Over those of the traces that are used, in their order; "" where one is missing.
+std::string reconstruction_hash(const std::vector<const SuiteFile*>& used) {
+    std::string hashes;
+    for (const SuiteFile* file : used) {
+        if (file->reconstruction.empty()) return "";
+        hashes += file->reconstruction_sha256;
+    }
+    return "sha256:" + sha256_hex(hashes);
+}
+
 } // namespace
 
 Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
@@ -101,13 +114,16 @@ Suite open_captured_suite(const fs::path& folder, const SuiteOptions& options) {
     BySplit<std::vector<TracePtr>> splits;
     CapturedContents contents;
     contents.calibration = open_calibration(manifest, options.calibration);
+    std::vector<const SuiteFile*> used;
     for (const SuiteFile& file : manifest.files) {
         std::vector<TracePtr>& split =
             splits[static_cast<std::size_t>(file.split) - static_cast<std::size_t>(CapturedSplit::train)];
         if (options.patterns && split.size() == *options.patterns) continue;
         split.push_back(open_trace_of(manifest, file, projections, contents.calibration, options.sliding_layers));
         note_contents(*split.back()->captured(), contents);
+        used.push_back(&file);
     }
+    contents.reconstruction = reconstruction_hash(used);
     return {manifest.name, parameters_of(manifest, options), content_of(manifest, options), contents,
             std::move(splits)};
 }

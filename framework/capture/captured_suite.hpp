@@ -41,6 +41,7 @@ struct SuiteFile {
     std::string file; ///< inside the suite's folder
     CapturedSplit split = CapturedSplit::none;
     std::string document, kind, sha256;
+    std::string reconstruction{}, reconstruction_sha256{}; ///< of its second pass's file; empty where there is none
     std::string left_out{}; ///< why the document carries no claim: the model cannot do it by itself; "" otherwise
 };
 

@@ -12,6 +12,7 @@
 #include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/float_tensor.hpp"
+#include "framework/capture/reconstruction.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/capture/trace_metadata.hpp"
 
@@ -187,6 +188,9 @@ CapturedTrace::CapturedTrace(const std::filesystem::path& file, CaptureOptions o
             tensors_->fail(tensor_name(layers_[i], "k"),
                            fmt::format("has {} heads, but layer {} has {}: all layers must have the same number",
                                        shapes_[i].kv_heads, layers_.front(), kv_heads_));
+    if (!options_.reconstruction.empty())
+        reconstruction_ =
+            std::make_unique<Reconstruction>(options_.reconstruction, *this, std::string_view(options_.sha256));
 }
 
 CapturedTrace::~CapturedTrace() = default;
@@ -247,6 +251,7 @@ OwnedLayer CapturedTrace::load_layer(std::size_t layer, LayerExtras extras) cons
     out.prompt = prompt_len_;
     out.token_type = token_type_.data();
     if (options_.calibration) out.calibration = options_.calibration->layer(layer);
+    if (reconstruction_) out.reconstruction = reconstruction_->load(layer);
     if (const TensorInfo* norms = tensors_->find(tensor_name(layer, "wov_l1"))) {
         const AlignedFloats values = load_floats(*tensors_, *norms);
         out.wov_norm.assign(values.begin(), values.end());

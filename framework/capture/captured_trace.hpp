@@ -17,6 +17,7 @@
 namespace evictlab {
 
 class OutputProjections;
+class Reconstruction;
 class SafetensorsFile;
 
 /// The split that a trace says it is of. `test_other_model` holds a second model's documents.
@@ -31,6 +32,8 @@ struct CaptureOptions {
     std::string left_out{};      ///< CapturedTrace::left_out()
     bool sliding_layers = false; ///< also judge layers with a sliding window; by default eviction leaves them alone
     std::shared_ptr<const OutputProjections> projections{}; ///< of the trace's model, where there are any
+    std::filesystem::path reconstruction{};                 ///< the second pass's file; empty where there is none
+    std::string sha256{};            ///< of the trace's file, which the second pass must be of; empty: unknown
     std::string projections_model{}; ///< whose they are: a trace of another has none; empty: the trace's
     std::shared_ptr<const Calibration> calibration{}; ///< of its model: a trace of another one has none
 };
@@ -90,6 +93,8 @@ public:
     OwnedLayer load_layer(std::size_t layer, LayerExtras extras = {}) const;
     /// Gives them to a layer of this trace that does not have them.
     void add_extras(OwnedLayer& layer, LayerExtras extras) const;
+    /// What a second pass over the prompt gave; null where there was none.
+    const Reconstruction* reconstruction() const { return reconstruction_.get(); }
     /// The model's output projections; null where the suite has none.
     const OutputProjections* output_projections() const { return options_.projections.get(); }
     const Calibration* calibration() const { return options_.calibration.get(); } ///< null where there is none
@@ -100,6 +105,7 @@ private:
     std::filesystem::path file_;
     CaptureOptions options_;
     std::unique_ptr<const SafetensorsFile> tensors_;
+    std::unique_ptr<const Reconstruction> reconstruction_;
     std::string model_, document_;
     CapturedSplit split_ = CapturedSplit::none;
     std::size_t num_layers_ = 0, prompt_len_ = 0, kv_heads_ = 0, probes_ = 0;

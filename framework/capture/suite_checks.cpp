@@ -61,6 +61,11 @@ void check_hash(const std::filesystem::path& file, const std::string& sha256) {
                                *found, sha256));
 }
 
+void check_hashes_of(const SuiteManifest& manifest, const SuiteFile& file) {
+    check_hash(manifest.path_of(file.file), file.sha256);
+    if (!file.reconstruction.empty()) check_hash(manifest.path_of(file.reconstruction), file.reconstruction_sha256);
+}
+
 std::shared_ptr<const OutputProjections> open_projections(const SuiteManifest& manifest) {
     if (manifest.model_file.empty()) return nullptr;
     return std::make_shared<OutputProjections>(manifest.path_of(manifest.model_file));
@@ -75,6 +80,8 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     options.kind = file.kind;
     options.left_out = file.left_out;
     options.sliding_layers = sliding_layers;
+    if (!file.reconstruction.empty()) options.reconstruction = manifest.path_of(file.reconstruction);
+    options.sha256 = file.sha256;
     options.projections = std::move(projections);
     options.projections_model = manifest.model;
     options.calibration = std::move(calibration);

@@ -14,6 +14,9 @@ namespace evictlab {
 /// Throws Error where the file cannot be read or its SHA-256 is another.
 void check_hash(const std::filesystem::path& file, const std::string& sha256);
 
+/// The same of a trace's file and its second pass's.
+void check_hashes_of(const SuiteManifest& manifest, const SuiteFile& file);
+
 /// Null where the suite has no model file.
 std::shared_ptr<const OutputProjections> open_projections(const SuiteManifest& manifest);
 

@@ -83,8 +83,18 @@ SuiteManifest read_suite_manifest(const fs::path& folder) {
     out.licence = optional_text(top, "licence");
     std::set<std::string> names;
     for (const JsonField& listed : top.member("files").elements()) {
-        out.files.push_back({file_of(listed), split_of(listed), text_of(listed, "document"),
-                             optional_text(listed, "kind"), sha256_of(listed), left_out_of(listed)});
+        out.files.push_back({file_of(listed),
+                             split_of(listed),
+                             text_of(listed, "document"),
+                             optional_text(listed, "kind"),
+                             sha256_of(listed),
+                             {},
+                             {},
+                             left_out_of(listed)});
+        if (const auto second = listed.member_unless_null("reconstruction")) {
+            out.files.back().reconstruction = file_of(*second);
+            out.files.back().reconstruction_sha256 = sha256_of(*second);
+        }
         if (!names.insert(out.files.back().file).second)
             listed.fail(fmt::format("the file {} is in the list twice", text::named(out.files.back().file)));
     }

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "framework/capture/calibration_file.hpp"
 #include "framework/capture/float_tensor.hpp"
+#include "framework/capture/reconstruction.hpp"
 #include "framework/capture/suite_checks.hpp"
 
 namespace evictlab {
@@ -117,12 +118,13 @@ std::vector<std::string> verify_suite(const std::filesystem::path& folder) {
     std::vector<OpenFile> files;
     std::vector<std::shared_ptr<const CapturedTrace>> traces; // by manifest.files
     for (const SuiteFile& listed : manifest.files) {
-        passes(findings, [&] { check_hash(manifest.path_of(listed.file), listed.sha256); });
+        passes(findings, [&] { check_hashes_of(manifest, listed); });
         std::shared_ptr<const CapturedTrace> trace;
         traces.emplace_back();
         if (!passes(findings, [&] { trace = open_trace_of(manifest, listed, projections, calibration, true); }))
             continue;
         check_values(trace->tensors(), findings);
+        if (trace->reconstruction()) check_values(trace->reconstruction()->tensors(), findings);
         traces.back() = trace;
         files.push_back({&listed, std::move(trace)});
     }

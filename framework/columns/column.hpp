@@ -64,6 +64,7 @@ enum class ColumnNeeds : std::uint8_t {
     wov_norm,    ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
     calibration, ///< tensors, and HeadTensors::calibration: where the suite has one of all its layers
     wo_gram,     ///< and HeadTensors::wo_gram: where the suite has the output projections
+    reconstruction, ///< tensors, and HeadTensors::reconstruction: protocol prefill, of suites with a second pass
 };
 
 /// Which of a layer's queries a column's values after a row follow from.

@@ -39,6 +39,8 @@ HeadTensors LayerView::head(std::size_t kv_head, std::size_t queries) const {
     if (wov_norm) out.wov_norm = wov_norm + kv_head * out.group * shape.tokens;
     out.wov_stride = shape.tokens;
     if (wo_gram) out.wo_gram = wo_gram + kv_head * out.group * shape.dim * shape.dim;
+    for (std::size_t kind = 0; kind < reconstruction.size(); ++kind)
+        if (reconstruction[kind]) out.reconstruction[kind] = reconstruction[kind] + kv_head * prompt;
     out.rope_inv_freq = rope_inv_freq;
     out.rope_scale = rope_scale;
     out.softmax_scale = softmax_scale;
@@ -79,6 +81,8 @@ LayerView OwnedLayer::view() const {
     out.wov_norm = wov_norm.empty() ? nullptr : wov_norm.data();
     out.calibration = calibration;
     out.wo_gram = wo_gram.empty() ? nullptr : wo_gram.data();
+    for (std::size_t kind = 0; kind < out.reconstruction.size() && !reconstruction.empty(); ++kind)
+        out.reconstruction[kind] = reconstruction.data() + kind * shape.kv_heads * prompt;
     return out;
 }
 

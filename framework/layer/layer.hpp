@@ -3,6 +3,7 @@
 #pragma once
 #include <evictlab/scorer.h>
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -21,6 +22,10 @@ struct LayerShape {
     bool operator==(const LayerShape&) const = default;
 };
 
+/// What a second pass over the prompt gave, in the order of evictlab-capture's files: of KVzip, KVzip+ and KVgrad. Null
+/// where unknown.
+using SecondPass = std::array<const float*, 3>;
+
 /// Queries, keys and values of one KV head of a layer, as columns read them. A view.
 struct HeadTensors {
     std::size_t group = 0;    ///< query heads of this KV head
@@ -33,6 +38,7 @@ struct HeadTensors {
     const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
     std::size_t wov_stride = 0;
     const double* wo_gram = nullptr;      ///< [group][dim][dim], as LayerView's; null where unknown
+    SecondPass reconstruction{};          ///< each [prompt tokens]
     std::span<const float> rope_inv_freq; ///< [dim / 2]
     float rope_scale = 1;
     float softmax_scale = 0;
@@ -60,6 +66,7 @@ struct LayerView {
     const LayerCalibration* calibration = nullptr; ///< null where there is none
     /// [query_heads][dim][dim], W_o[h]' W_o[h]: lengths behind the output projection; null where nobody knows it.
     const double* wo_gram = nullptr;
+    SecondPass reconstruction{};                   ///< each [kv_heads][prompt]
 
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;
@@ -91,6 +98,7 @@ struct OwnedLayer {
     std::vector<float> wov_norm;                   ///< empty where unknown
     const LayerCalibration* calibration = nullptr; ///< of the trace that it was loaded from; may be null
     std::vector<double> wo_gram;                   ///< empty where unknown
+    std::vector<float> reconstruction; ///< [3][kv_heads][prompt], of a second pass; empty where there was none
 
     LayerView view() const; ///< of this object's memory
 };

@@ -64,6 +64,15 @@ std::string missing_column(ColumnId id, const Suite& suite, const ProtocolInfo& 
         if (!suite.captured() || !protocol.gives_tensors || !suite.has_wo_grams())
             why = "it needs the output projections in model.safetensors, of the model of every trace";
         break;
+    case ColumnNeeds::reconstruction:
+        if (!suite.captured())
+            why = "it is what a second pass of a model over the prompt gives, which only captured suites have";
+        else if (!protocol.gives_second_pass)
+            why = fmt::format("it is what a second pass over a whole prompt gives, and the protocol {} has none",
+                              protocol.name);
+        else if (!suite.has_reconstructions())
+            why = "some trace of it lacks its second pass; `evictlab-capture MODEL --reconstruct --out FOLDER` adds it";
+        break;
     }
     if (why.empty()) return "";
     return fmt::format("asks for the column '{}', which suite {} by protocol {} does not give: {}", columns::name(id),

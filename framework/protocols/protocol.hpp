@@ -113,8 +113,9 @@ struct ProtocolInfo {
     std::string_view name;
     std::string_view note; ///< what a reader of its figures must know, Markdown: one paragraph
     std::span<const double> usual_retentions;
-    bool needs_capture = false; ///< queries, keys and values, which only captured suites have
-    bool gives_tensors = false; ///< to scorers, as columns and as tensors
+    bool needs_capture = false;     ///< queries, keys and values, which only captured suites have
+    bool gives_tensors = false;     ///< to scorers, as columns and as tensors
+    bool gives_second_pass = false; ///< over the prompt that is scored
     ScorerRules rules = ScorerRules::published;
     /// Why it cannot run the scorer on any suite, or "".
     std::string (*refuses)(const Scorer&) = nullptr;

@@ -13,11 +13,12 @@ namespace evictlab {
 namespace {
 
 constexpr std::string_view nothing_of_queries = "kv", all_queries_text = "all q", all_attention_text = "all attn",
-                           tensors_text = "qkv", joint = " + ";
+                           tensors_text = "qkv", second_pass_text = "2nd pass", joint = " + ";
 
 void add_column(ScorerClass& made, ColumnId id) {
     if (id == base_score_id) return; // its base's columns are there
     while (const auto derived_from = columns::base(id)) id = *derived_from;
+    if (columns::needs(id) == ColumnNeeds::reconstruction) made.passes = 2;
     const bool by_tensors = columns::info(id).queries == ColumnQueries::all;
     const std::size_t latest = by_tensors ? columns::latest_queries(id) : columns::queries(id);
     if (by_tensors && latest == all_history)
@@ -31,6 +32,7 @@ void add_part(ScorerClass& made, std::string_view part) {
     if (part == all_queries_text) made.all_queries = true;
     if (part == all_attention_text) made.attention = all_history;
     if (part == tensors_text) made.tensors = true;
+    if (part == second_pass_text) made.passes = 2;
     if (part.starts_with('q') && part != tensors_text) {
         std::from_chars(part.data() + 1, part.data() + part.size(), window);
         made.attention = window;
@@ -46,11 +48,16 @@ std::optional<bool> ScorerClass::query_aware() const {
 }
 
 std::string ScorerClass::reads() const {
-    if (attention == all_history) return std::string(all_attention_text);
-    std::string text = attention > 0 ? fmt::format("q{}", attention) : "";
-    if (all_queries) text += fmt::format("{}{}", text.empty() ? "" : joint, all_queries_text);
-    if (!text.empty()) return text;
-    return std::string(tensors ? tensors_text : nothing_of_queries);
+    std::string text;
+    const auto add = [&text](std::string_view part) { text += fmt::format("{}{}", text.empty() ? "" : joint, part); };
+    if (attention == all_history)
+        add(all_attention_text);
+    else if (attention > 0)
+        add(fmt::format("q{}", attention));
+    if (all_queries) add(all_queries_text);
+    if (text.empty() && tensors) add(tensors_text);
+    if (passes > 1) add(second_pass_text);
+    return text.empty() ? std::string(nothing_of_queries) : text;
 }
 
 BudgetKind ScorerClass::budget_kind() const {
@@ -99,6 +106,7 @@ std::string in_words(const ScorerClass& scorer) {
                                                : "";
     if (scorer.all_queries && scorer.attention != all_history)
         reads += fmt::format("{}all queries by themselves", reads.empty() ? "" : ", and ");
+    if (scorer.passes > 1) reads += fmt::format("{}a second pass over the prompt", reads.empty() ? "" : ", and ");
     if (reads.empty()) reads = scorer.tensors ? "queries, keys and values itself" : "nothing of queries";
     const auto aware = scorer.query_aware();
     return fmt::format("{}, {}, {}, {} budgets, {}; reads {}",

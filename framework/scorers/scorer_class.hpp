@@ -35,7 +35,7 @@ struct ScorerClass {
     /// Whether kernels that never give all rows of attention will do. A few rows can be computed again.
     bool fused_attention() const { return attention != all_history; }
     /// "kv": nothing of queries, keys and values at most; "q64": the attention of the last 64 queries; "all q"; "all
-    /// attn"; "q64 + all q"; "qkv" of `tensors` alone.
+    /// attn"; "q64 + all q"; "qkv" of `tensors` alone; "2nd pass", by itself or behind these.
     std::string reads() const;
     BudgetKind budget_kind() const;
     std::string budgets() const; ///< "uniform", "layer", "head", "head and layer", "model"

@@ -145,6 +145,7 @@ ColumnDemand demand_of(std::span<const ColumnId> ids) {
             demand.wov_norm = true;
             [[fallthrough]];
         case ColumnNeeds::wo_gram:
+        case ColumnNeeds::reconstruction:
         case ColumnNeeds::tensors:
         case ColumnNeeds::calibration:
             demand.tensors = true;

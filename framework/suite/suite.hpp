@@ -47,6 +47,9 @@ struct CapturedContents {
     bool token_types = true; ///< each trace says what kinds of tokens it has: the column token_type is known
     std::shared_ptr<const Calibration> calibration{}; ///< of its model; null where there is none
     std::string uncalibrated{}; ///< which layer the calibration lacks, or which trace is of another model; else ""
+    /// "sha256:" and 64 digits over the files of the second passes, no part of the suite's hash; "" unless each trace
+    /// has its own.
+    std::string reconstruction{};
 };
 
 /// Immutable once made, as its traces are: safe to share between threads. Copies share the traces.
@@ -73,6 +76,9 @@ public:
     const Calibration* calibration() const { return captured_ ? captured_->calibration.get() : nullptr; }
     /// Why the calibration does not do for every layer of every trace, or "".
     std::string uncalibrated() const { return captured_ ? captured_->uncalibrated : ""; }
+    bool has_reconstructions() const { return captured_ && !captured_->reconstruction.empty(); }
+    /// As CapturedContents::reconstruction.
+    std::string reconstruction() const { return captured_ ? captured_->reconstruction : ""; }
     SearchTraces search_traces() const { return {splits_[0], splits_[1]}; }
     /// How many traces a split holds; of the test splits nothing else is open to a search.
     std::size_t size(Split split) const { return splits_[static_cast<std::size_t>(split)].size(); }

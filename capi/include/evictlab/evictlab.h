@@ -83,6 +83,8 @@ typedef struct evl_needs {
     uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
     uint32_t calibration; /* 1: it reads the calibration of its lab */
     uint32_t wo_gram;     /* 1: evl_layer.wo_gram must be given */
+    uint32_t reconstruction; /* bit i: evl_layer.reconstruction[i] must be given */
+    uint32_t reserved;
 } evl_needs;
 EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs); /* [thread-safe] */
 /* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */
@@ -128,6 +130,10 @@ typedef struct evl_layer {
     ptrdiff_t wov_norm_stride; /* from one query head to the next */
     evl_memory* memory;        /* of this layer of this document, with the same arrays in every call; or NULL */
     const double* wo_gram; /* [query_heads][dim][dim]: W_o[h]^T W_o[h] of the output projection's columns; or NULL */
+    /* What a second pass over the prompt gave, of KVzip, KVzip+ and KVgrad (docs/traces.md): [kv_heads][n] each, or
+     * NULL. Element i of head h is at [h * reconstruction_stride + i]. */
+    const float* reconstruction[3];
+    ptrdiff_t reconstruction_stride;
 } evl_layer;
 
 /* [thread-safe] Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes,

@@ -38,6 +38,8 @@ class Needs(ctypes.Structure):
         ("uneven", c_uint32),
         ("calibration", c_uint32),
         ("wo_gram", c_uint32),
+        ("reconstruction", c_uint32),
+        ("reserved", c_uint32),
     )
 
 
@@ -69,6 +71,8 @@ class Layer(ctypes.Structure):
         ("wov_norm_stride", c_ssize_t),
         ("memory", Handle),
         ("wo_gram", POINTER(c_double)),
+        ("reconstruction", POINTER(c_float) * 3),
+        ("reconstruction_stride", c_ssize_t),
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 
 from evictlab_tools import __version__
 from evictlab_tools.errors import ToolError
@@ -112,6 +114,13 @@ class Companions:
             "captured_by": MADE_BY,
         }
         return serialise(tensors, metadata)
+
+
+def read_companion(path: Path, sha256: str) -> dict[int, Tensor]:
+    """By layer, [KINDS][H_kv][n]. ToolError where the file is not as the suite lists it."""
+    if not path.is_file() or sha256_of_file(path) != sha256:
+        raise ToolError(f"{path}: is not as {SUITE_FILE} lists it; evictlab-capture --reconstruct makes it anew")
+    return {int(name.split(".")[1]): tensor for name, tensor in load_file(path).items()}
 
 
 def _facts(told: Instructions) -> dict[str, str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_float, c_uint8
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from evictlab_tools.binding import Handle, Library, find_library
 from evictlab_tools.errors import UsageError
 
 ALL_QUERIES = 2**64 - 1
+SECOND_PASSES = ("plain", "plus", "grad")  # of KVzip, KVzip+ and KVgrad: reconstruct.KINDS
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +51,7 @@ class LayerInput:
     wov_norm: Floats | None = None  # [H_q][n]
     memory: Memory | None = None  # of this layer of this document
     wo_gram: NDArray[np.float64] | None = None  # [H_q][d][d], W_o[h]^T W_o[h]
+    reconstruction: Mapping[str, Floats] = field(default_factory=dict)  # [H_kv][n], by SECOND_PASSES
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Needs:
     uneven: bool
     calibration: bool = False  # it reads the calibration of its lab
     wo_gram: bool = False
+    reconstruction: tuple[str, ...] = ()  # of SECOND_PASSES
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Scorer:
             bool(needs.uneven),
             bool(needs.calibration),
             bool(needs.wo_gram),
+            tuple(kind for bit, kind in enumerate(SECOND_PASSES) if needs.reconstruction >> bit & 1),
         )
 
     @property
@@ -169,10 +173,13 @@ class Scorer:
         types = None if layer.token_type is None else np.ascontiguousarray(layer.token_type, np.uint8)
         norms = None if layer.wov_norm is None else _rows(layer.wov_norm)
         gram = None if layer.wo_gram is None else np.ascontiguousarray(layer.wo_gram, np.float64)
+        passes = [
+            np.ascontiguousarray(layer.reconstruction[kind], np.float32) if kind in layer.reconstruction else None
+            for kind in SECOND_PASSES
+        ]
         kv_heads, tokens, dim = k.shape
-        self._check_shapes(
-            layer, {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms, "wo_gram": gram}
-        )
+        arrays = {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms, "wo_gram": gram}
+        self._check_shapes(layer, arrays | dict(zip(SECOND_PASSES, passes, strict=True)))
         strides = [
             0 if array is None else array.strides[axis] // array.itemsize for axis in (0, 1) for array in (q, k, v)
         ]
@@ -198,8 +205,10 @@ class Scorer:
             0 if norms is None else norms.strides[0] // norms.itemsize,
             None if layer.memory is None else layer.memory.handle,
             None if gram is None else gram.ctypes.data_as(POINTER(c_double)),
+            (POINTER(c_float) * 3)(*(_address(given) or POINTER(c_float)() for given in passes)),
+            tokens,
         )
-        return given, [q, k, v, rope, types, norms, gram]
+        return given, [q, k, v, rope, types, norms, gram, *passes]
 
     def _check_shapes(self, layer: LayerInput, arrays: dict[str, Any]) -> None:
         """The library knows addresses only, so a wrong shape must not reach it."""
@@ -211,6 +220,7 @@ class Scorer:
             "types": (tokens,),
             "norms": (layer.query_heads, tokens),
             "wo_gram": (layer.query_heads, dim, dim),
+            **dict.fromkeys(SECOND_PASSES, (kv_heads, tokens)),
         }
         for name, shape in wanted.items():
             if arrays[name] is not None and arrays[name].shape != shape:

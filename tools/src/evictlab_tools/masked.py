@@ -72,9 +72,10 @@ def visible(places: Tensor, counts: Tensor, prompt: int, continuation: int, wind
     A head sees the first of its places only, as many as its count [H_kv] says.
     """
     kv_heads, most = places.shape
-    query = torch.arange(prompt, prompt + continuation)
+    query = torch.arange(prompt, prompt + continuation, device=places.device)
     position = torch.cat((places, query.expand(kv_heads, -1)), -1)
-    there = torch.cat((torch.arange(most) < counts[:, None], torch.ones(kv_heads, continuation, dtype=torch.bool)), -1)
+    cached = torch.arange(most, device=places.device) < counts[:, None]
+    there = torch.cat((cached, torch.ones_like(places[:, :1], dtype=torch.bool).expand(-1, continuation)), -1)
     age = query[None, :, None] - position[:, None, :]
     seen = (age >= 0) & there[:, None, :]
     return seen & (age < window) if window > 0 else seen
@@ -82,7 +83,7 @@ def visible(places: Tensor, counts: Tensor, prompt: int, continuation: int, wind
 
 def _bias(seen: Tensor, group: int) -> Tensor:
     """What is added to the logits: [1][H_kv][group * m][c + m]."""
-    return torch.zeros(seen.shape).masked_fill_(~seen, float("-inf")).repeat(1, group, 1)[None]
+    return torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, float("-inf")).repeat(1, group, 1)[None]
 
 
 def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -155,12 +156,13 @@ def continue_with(
 
 def read_on(model: torch.nn.Module, fed: Sequence[int], layers: Mapping[int, PromptLayer], observe: Observer) -> None:
     """Runs tokens that follow the whole prompt, and shows what their attention uses; nothing is evicted."""
-    everything = [torch.ones(layers[number].k.shape[:2], dtype=torch.bool) for number in sorted(layers)]
-    prompt = everything[0].shape[1]
+    keys = [layers[number].k for number in sorted(layers)]
+    everything = [torch.ones(k.shape[:2], dtype=torch.bool, device=k.device) for k in keys]
+    device, prompt = keys[0].device, keys[0].shape[1]
     with _hiding(_Hidden(layers, [everything], observe=observe)):
         model(
-            input_ids=torch.tensor([list(fed)]),
-            position_ids=torch.arange(prompt, prompt + len(fed))[None],
+            input_ids=torch.tensor([list(fed)], device=device),
+            position_ids=torch.arange(prompt, prompt + len(fed), device=device)[None],
             use_cache=False,
             logits_to_keep=1,
         )

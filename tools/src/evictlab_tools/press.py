@@ -11,6 +11,8 @@ Needs kvpress: pip install 'evictlab-tools[kvpress]'.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
 from evictlab_tools.prompt.rope import found_rope
+from evictlab_tools.second_pass import SecondPass
 
 __all__ = ["EvictlabPress", "Refused", "positions_after"]
 
@@ -73,7 +76,9 @@ class EvictlabPress(PromptScorer):
     scorer: str = "snapkv@kvpress"
     plugin_dirs: tuple[Path, ...] = ()
     calibration: Path | str | None = None  # of the model, by evictlab-calibrate: for scorers that read one
+    tokenizer: Any = None  # of scorers that read a second pass; None: by the name of the model, as kvpress's KVzipPress
     _scorer: Scorer = field(init=False, repr=False)
+    _second_pass: SecondPass = field(init=False, repr=False)
     _columns: set[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,10 +87,31 @@ class EvictlabPress(PromptScorer):
         if self.calibration is not None:
             lab.calibrate(Path(self.calibration))
         self._scorer = lab.open(self.scorer)
+        self._second_pass = SecondPass(self._scorer.needs.reconstruction)
         parts = [column.split(":") for column in self._scorer.columns]
         self._columns = {next(part for part in column if part not in DERIVED_COLUMNS) for column in parts}
         if self._scorer.needs.token_type:
             raise ToolError(f"scorer '{self.scorer}' needs token types, which a press is not told")
+
+    @contextmanager
+    def __call__(self, model: Any) -> Iterator[None]:
+        """A scorer that reads a second pass evicts when the context ends: the prompt alone is to be run in it."""
+        if not self._scorer.needs.reconstruction or self.compression_ratio == 0:
+            with super().__call__(model):
+                yield
+            return
+        with self._second_pass.awaited(model, self.tokenizer):
+            with super().__call__(model):
+                yield
+            for module, kwargs, output in self._second_pass.run():
+                super().forward_hook(module, [], kwargs, output)
+
+    def forward_hook(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
+        return (
+            output
+            if self._second_pass.hold(module, kwargs, output)
+            else super().forward_hook(module, input, kwargs, output)
+        )
 
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
@@ -167,6 +193,7 @@ class EvictlabPress(PromptScorer):
                 if projection is not None and needs.may_use_wov_norm
                 else None,
                 wo_gram=gram,
+                reconstruction=self._second_pass.of(layer, sequence) if needs.reconstruction else {},
             )
             found.append(self._scorer.keep(given, [self.compression_ratio]))
         return found

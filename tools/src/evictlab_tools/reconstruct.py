@@ -204,7 +204,10 @@ class Replay:
     def run(self) -> dict[int, Tensor]:
         """By layer [kinds][H_kv][n]; 0 below `told.skipped`."""
         self.cached = {number: prompt_layer(layer, len(self.prompt)) for number, layer in self.layers.items()}
-        self.found = {number: torch.zeros(len(self.kinds), *self.cached[number].k.shape[:2]) for number in self.wanted}
+        self.found = {}
+        for number in self.wanted:
+            k = self.cached[number].k
+            self.found[number] = torch.zeros(len(self.kinds), *k.shape[:2], device=k.device)
         without = tuple(kind for kind in self.kinds if kind != "grad")
         plain = chunks(self.prompt, self.told, CHUNK) if without else []
         graded = chunks(self.prompt, self.told, GRADIENT_CHUNK) if "grad" in self.kinds else []

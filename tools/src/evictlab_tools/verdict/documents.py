@@ -27,6 +27,7 @@ class TokenDocument:
     split: str
     ids: tuple[int, ...]
     prompt: int  # tokens; the others are the continuation
+    second_pass: tuple[Path, str] | None = None  # its file and SHA-256, where the suite has one of all layers
     lookups: tuple[Lookup, ...] = ()  # answers in the continuation that the prompt gives
 
     @property
@@ -71,10 +72,18 @@ def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentS
                 entry["split"],
                 ids,
                 int(trace.metadata["prompt_len"]),
+                _second_pass(folder, entry, trace, source.num_layers),
                 _lookups(folder, entry),
             )
         )
     return DocumentSet(suite["name"], library.suite_hash(str(folder)), tuple(documents), folder, suite["model"])
+
+
+def _second_pass(folder: Path, entry: dict[str, Any], trace: TraceFile, num_layers: int) -> tuple[Path, str] | None:
+    listed = entry.get("reconstruction")
+    if listed is None or trace.layers != list(range(num_layers)):
+        return None
+    return folder / str(listed["file"]), str(listed["sha256"])
 
 
 def _lookups(folder: Path, entry: dict[str, Any]) -> tuple[Lookup, ...]:
@@ -102,7 +111,7 @@ def read_texts(
             text.document.split,
             tuple(text.ids),
             prompt,
-            find_lookups(text.document.text, text.document.answers, text.ids, prompt, source.tokenizer.encode),
+            lookups=find_lookups(text.document.text, text.document.answers, text.ids, prompt, source.tokenizer.encode),
         )
         for text in texts
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evictlab_tools.attention import LayerAttention, output_projection, wo_gram, wov_l1
+from evictlab_tools.companions import read_companion
 from evictlab_tools.errors import ToolError
 from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
 from evictlab_tools.masked import (
@@ -28,6 +31,7 @@ from evictlab_tools.masked import (
 )
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read, watch
+from evictlab_tools.reconstruct import KINDS, Replay, instructions
 from evictlab_tools.uncompressed import Uncompressed, judge
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
@@ -110,6 +114,8 @@ class DocumentRun:
     uncompressed: Uncompressed
     _norms: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     _memories: dict[int, Memory] = field(default_factory=dict)  # by layer
+    _lock: Any = field(default_factory=Lock)  # of the second passes, which threads may ask for at once
+    _second_passes: dict[str, dict[int, NDArray[np.float32]]] = field(default_factory=dict)  # by kind and layer
 
     @property
     def prompt(self) -> int:
@@ -149,7 +155,24 @@ class DocumentRun:
             wov_norm=self._wov_norm(number) if needs.may_use_wov_norm else None,
             memory=self._memories.setdefault(number, scorer.new_memory()),
             wo_gram=self.judge.wo_gram(number, layer) if needs.wo_gram else None,
+            reconstruction={kind: self._second_passes[kind][number] for kind in needs.reconstruction},
         )
+
+    def _reconstruct(self, kinds: Sequence[str]) -> None:
+        """Takes the second passes that are not known yet from the suite, or else from the model."""
+        with self._lock:
+            missing = tuple(kind for kind in kinds if kind not in self._second_passes)
+            if not missing:
+                return
+            held: tuple[str, ...] = missing
+            if self.document.second_pass is not None:
+                found, held = read_companion(*self.document.second_pass), KINDS
+            else:
+                told = instructions(self.judge.source.tokenizer.encode_alone)
+                prompt, wanted = self.document.ids[: self.prompt], range(len(self.layers))
+                found = Replay(self.model, prompt, self.layers, wanted, told, missing).run()
+            for at, kind in enumerate(held):
+                self._second_passes[kind] = {number: scores[at].numpy() for number, scores in found.items()}
 
     def _wov_norm(self, number: int) -> NDArray[np.float32]:
         if number not in self._norms:
@@ -178,6 +201,7 @@ class DocumentRun:
                 self.judge.wo_gram(number, layer)
         if scorer.needs.token_type:
             assert self.token_types is not None
+        self._reconstruct(scorer.needs.reconstruction)
 
     def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
         """What a scorer keeps at each removed fraction."""
