@@ -178,8 +178,8 @@ private:
             for (std::size_t a = 0; a < layer.kv_heads; ++a) {
                 const float* row = given + static_cast<std::ptrdiff_t>(a) * layer.reconstruction_stride;
                 if (!all_finite(row, layer.tokens))
-                    throw Error(fmt::format("layer.reconstruction[{}] has a value that is not finite at head {}", kind,
-                                            a));
+                    throw Error(
+                        fmt::format("layer.reconstruction[{}] has a value that is not finite at head {}", kind, a));
                 second_pass_[kind].insert(second_pass_[kind].end(), row, row + layer.tokens);
             }
             view_.reconstruction[kind] = second_pass_[kind].data();

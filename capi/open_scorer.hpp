@@ -17,7 +17,7 @@ struct evl_scorer {
     std::size_t queries = 0;                   ///< the latest ones that it needs
     bool token_type = false, wov_norm = false, wo_gram = false;
     std::uint32_t reconstruction = 0; ///< bits of evl_needs.reconstruction
-    bool published = false; ///< as it was published
+    bool published = false;           ///< as it was published
     std::string hash;
     std::shared_ptr<const evictlab::Calibration> calibration; ///< null where it reads none
 };

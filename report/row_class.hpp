@@ -35,7 +35,7 @@ inline std::string reads_text(const ScorecardRow& row) { return row.scorer_class
 inline constexpr std::string_view reads_note =
     "\"reads\": kv, nothing of queries; q64, the attention of the last 64; all q, all queries by themselves; all attn, "
     "the attention of all, which fused kernels do not give; qkv, what a plugin's own code takes of them. With "
-    "attention "
-    "a row is query-aware.";
+    "attention a row is query-aware. 2nd pass: the model read the prompt again, to repeat it; such rows cost that much "
+    "more.";
 
 } // namespace evictlab::report

@@ -57,13 +57,13 @@ enum class ColumnKind : std::uint8_t {
 
 /// What a column is computed from. A source that lacks it cannot give the column.
 enum class ColumnNeeds : std::uint8_t {
-    rows,        ///< attention rows of the KV head: every suite and protocol
-    layer_rows,  ///< and RowContext::layer_attention
-    query_rows,  ///< and RowContext::query_attention
-    tensors,     ///< RowContext::tensors: captured suites, but for protocol rescore
-    wov_norm,    ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
-    calibration, ///< tensors, and HeadTensors::calibration: where the suite has one of all its layers
-    wo_gram,     ///< and HeadTensors::wo_gram: where the suite has the output projections
+    rows,           ///< attention rows of the KV head: every suite and protocol
+    layer_rows,     ///< and RowContext::layer_attention
+    query_rows,     ///< and RowContext::query_attention
+    tensors,        ///< RowContext::tensors: captured suites, but for protocol rescore
+    wov_norm,       ///< and HeadTensors::wov_norm: where the trace has it or the suite the output projections
+    calibration,    ///< tensors, and HeadTensors::calibration: where the suite has one of all its layers
+    wo_gram,        ///< and HeadTensors::wo_gram: where the suite has the output projections
     reconstruction, ///< tensors, and HeadTensors::reconstruction: protocol prefill, of suites with a second pass
 };
 

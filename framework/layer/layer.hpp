@@ -66,7 +66,7 @@ struct LayerView {
     const LayerCalibration* calibration = nullptr; ///< null where there is none
     /// [query_heads][dim][dim], W_o[h]' W_o[h]: lengths behind the output projection; null where nobody knows it.
     const double* wo_gram = nullptr;
-    SecondPass reconstruction{};                   ///< each [kv_heads][prompt]
+    SecondPass reconstruction{}; ///< each [kv_heads][prompt]
 
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;

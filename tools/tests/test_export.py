@@ -152,8 +152,9 @@ def scores(model: Any, ids: list[list[int]], press: Any) -> list[NDArray[np.floa
 def test_every_column_is_covered_or_refused(program: Path, tmp_path: Path) -> None:
     listed = subprocess.run([program, "plugins", "columns"], check=True, capture_output=True, text=True).stdout
     names = {line.split()[0] for line in listed.splitlines()} - {"base_score"}
-    assert {column.split(":")[0] for column in COLUMNS} == names - {"token_type"} - CALIBRATED
+    assert {column.split(":")[0] for column in COLUMNS} == names - {"token_type", "reconstruction_attn"} - CALIBRATED
     refused_ones = {"=token_type": "text of the tokens", "=rank:token_type + 1": "text of the tokens"}
+    refused_ones |= {"=key_norm + reconstruction_attn:plus": "second pass"}
     refused_ones |= {f"=key_norm + {name}": "reads a calibration" for name in ("query_axis", "calibrated:mine")}
     for formula, why in refused_ones.items():
         command: list[str | Path] = [program, "export", formula, "--to", "kvpress", "--output", tmp_path / "refused.py"]

@@ -75,14 +75,14 @@ EVL_EXPORT void evl_scorer_close(evl_scorer* scorer); /* [last] NULL is nothing 
 
 /* What a scorer reads and does, so that nobody computes what it does not need. */
 typedef struct evl_needs {
-    uint64_t struct_size; /* set by the caller: sizeof(evl_needs); no field behind it is written */
-    uint64_t queries;     /* the latest ones that evl_layer.q must hold: 0 (q may be NULL) to EVL_ALL_QUERIES */
-    uint32_t token_type;  /* 1: evl_layer.token_type must be given */
-    uint32_t wov_norm;    /* 1: evl_layer.wov_norm must be given. A plugin that reads tensors may use it: 2 */
-    uint32_t budgeted;    /* 1: scores depend on the removed fraction */
-    uint32_t uneven;      /* 1: layers or heads may keep another count than kvpress's K */
-    uint32_t calibration; /* 1: it reads the calibration of its lab */
-    uint32_t wo_gram;     /* 1: evl_layer.wo_gram must be given */
+    uint64_t struct_size;    /* set by the caller: sizeof(evl_needs); no field behind it is written */
+    uint64_t queries;        /* the latest ones that evl_layer.q must hold: 0 (q may be NULL) to EVL_ALL_QUERIES */
+    uint32_t token_type;     /* 1: evl_layer.token_type must be given */
+    uint32_t wov_norm;       /* 1: evl_layer.wov_norm must be given. A plugin that reads tensors may use it: 2 */
+    uint32_t budgeted;       /* 1: scores depend on the removed fraction */
+    uint32_t uneven;         /* 1: layers or heads may keep another count than kvpress's K */
+    uint32_t calibration;    /* 1: it reads the calibration of its lab */
+    uint32_t wo_gram;        /* 1: evl_layer.wo_gram must be given */
     uint32_t reconstruction; /* bit i: evl_layer.reconstruction[i] must be given */
     uint32_t reserved;
 } evl_needs;
