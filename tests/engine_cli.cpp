@@ -1,5 +1,6 @@
 // evictlab-llama as a user types it. SPDX-License-Identifier: MIT
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "tests/engine/tiny_llama.hpp"
 #include "tests/support/catch.hpp"
@@ -88,6 +89,20 @@ TEST_CASE("A prompt of one token, and one kept token") {
         CHECK(
             place.figures(std::string("--scorer snapkv@kvpress --keep 1 --granularity model --continuation 5 --join ") +
                           join)["join"] == join);
+}
+
+TEST_CASE("Every option that the documentation names is one") {
+    const std::string page = bytes_of(EVICTLAB_SOURCE_DIR "/docs/llama.md"), help = Place().run("--help", "").out;
+    const std::regex option("--[a-z][-a-z]*");
+    std::size_t found = 0;
+    for (std::sregex_iterator at(page.begin(), page.end(), option), end; at != end; ++at) {
+        const std::string name = at->str();
+        if (name == "--preset" || name == "--build" || name == "--install" || name == "--serve") continue;
+        INFO(name);
+        CHECK((name == "--help" || help.find(name + " ") != std::string::npos));
+        ++found;
+    }
+    CHECK(found > 20);
 }
 
 TEST_CASE("Wrong use of evictlab-llama exits with 2, what fails with 1") {
