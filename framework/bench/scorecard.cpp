@@ -276,6 +276,8 @@ private:
         bench.retentions = options_.retentions;
         if (std::ranges::any_of(scorers_, &Scorer::reads_calibration))
             bench.sources["calibration"] = "sha256:" + suite_.calibration()->sha256;
+        if (std::ranges::any_of(scorers_, [](const Scorer& scorer) { return class_of(scorer).passes > 1; }))
+            bench.sources["reconstruction"] = suite_.reconstruction();
         bench.kv_bytes = kv_bytes();
         for (const TraceSlot& slot : traces_) {
             const CapturedTrace* captured = slot.trace->captured();
