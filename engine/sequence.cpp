@@ -78,6 +78,10 @@ void prove_round_trip(const Model& model, std::span<const llama_token> text, int
         throw Error(fmt::format("{} is refused: {} (docs/llama.md says which models are taken)", named, why));
     original.record_no_queries();
     const CacheState state = original.state();
+    if (original.tap().query_heads() != model.query_heads() || original.tap().dim() != state.dim())
+        throw Error(fmt::format("{} is refused: its queries are {} heads of {}, not {} of {} as its keys would have it",
+                                named, original.tap().query_heads(), original.tap().dim(), model.query_heads(),
+                                state.dim()));
     copy.become(original, state, all_cells(model.layers(), model.kv_heads(), state.cells()), Granularity::head);
     const auto fail = [&](const char* what) {
         throw Error(
