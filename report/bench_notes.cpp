@@ -83,10 +83,14 @@ std::string against_best(const LeaderboardTable& table, const RowGroup& group, s
 
 std::string comparison(const LeaderboardTable& table) {
     if (!table.captured || judging_traces(table.traces).size() < documents_for_a_claim || table.no_claims) return "";
-    if (table.uniform.best_published.empty() && table.uneven.best_published.empty())
+    if (std::ranges::all_of(table.groups, [](const RowGroup& group) { return group.best_published.empty(); }))
         return "No published method is among the rows to compare them with.\n";
-    return against_best(table, table.uniform, "") +
-           against_best(table, table.uneven, " of those with head or layer budgets");
+    std::string text;
+    for (const BudgetKind kind : budget_kinds)
+        text +=
+            against_best(table, table.of(kind),
+                         kind == BudgetKind::uniform ? "" : fmt::format(" of those with {} budgets", to_string(kind)));
+    return text;
 }
 
 } // namespace

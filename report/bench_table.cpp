@@ -30,8 +30,8 @@ bool any_uneven(const Bench& bench) {
     return std::ranges::any_of(bench.rows, [](const auto& row) { return has_uneven_budgets(row); });
 }
 
-/// Rows with uneven budgets are ranked among themselves, after the others; then a column says which are which.
-std::string budgets(const ScorecardRow& row) { return has_uneven_budgets(row) ? "head or layer" : "uniform"; }
+/// Rows of each kind of budget are ranked among themselves, one kind after the other; a column says which are which.
+std::string budgets(const ScorecardRow& row) { return std::string(to_string(budget_kind(row))); }
 
 Table terminal_table(const Bench& bench) {
     const bool uneven = any_uneven(bench), classes = any_class(bench.rows);

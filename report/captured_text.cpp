@@ -36,7 +36,7 @@ bool any_overshoots(const LeaderboardTable& table) {
         return std::ranges::any_of(group.rows,
                                    [&](const auto& row) { return overshoots(row.scorecard, table.retentions); });
     };
-    return any(table.uniform) || any(table.uneven);
+    return std::ranges::any_of(table.groups, any);
 }
 
 bool any_differs(const LeaderboardTable& table, const RowGroup& group) {
@@ -100,8 +100,8 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
 
 template <typename AddRow>
 void for_each_row(const LeaderboardTable& table, AddRow add) {
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows) add(row);
+    for (const RowGroup& group : table.groups)
+        for (const auto& row : group.rows) add(row);
 }
 
 Table kind_table(const LeaderboardTable& table) {
@@ -151,11 +151,11 @@ Table origin_table(const LeaderboardTable& table) {
 }
 
 std::string gap_note(const LeaderboardTable& table) {
-    if (table.uniform.best_published.empty())
+    if (table.uniform().best_published.empty())
         return "Without a published method among the rows, there is no gap to close.";
     return fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from the best "
                        "published row by that measure to the oracle.",
-                       text::markdown_code(table.uniform.best_published));
+                       text::markdown_code(table.uniform().best_published));
 }
 
 std::vector<ScorecardRow> scorecards(const LeaderboardTable& table) {
@@ -198,12 +198,13 @@ std::string legend(const LeaderboardTable& table) {
     text += has_documents(table)
                 ? uncertainty_note(judging_traces(table.traces).size(), "the interval of the difference lies below 0")
                 : "Errors of single documents are not in the results, so there are no intervals.";
-    if (any_differs(table, table.uniform) || any_differs(table, table.uneven))
+    if (std::ranges::any_of(table.groups, [&](const RowGroup& group) { return any_differs(table, group); }))
         text +=
             fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
                         "asked.",
                         same_retention);
-    if (any_class(table.uniform.rows) || any_class(table.uneven.rows)) text += ' ' + std::string(reads_note);
+    if (std::ranges::any_of(table.groups, [](const RowGroup& group) { return any_class(group.rows); }))
+        text += ' ' + std::string(reads_note);
     if (any_overshoots(table))
         text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
                 "yardstick.";
@@ -219,6 +220,12 @@ std::string legend(const LeaderboardTable& table) {
     if (const std::string cost = cost_of(table); !cost.empty()) text += "\n\n" + cost;
     if (const std::string bare = bare_names_text(table.bare, text::markdown_code); !bare.empty()) text += "\n\n" + bare;
     return text + "\n";
+}
+
+std::string_view compared_with(BudgetKind kind) {
+    if (kind == BudgetKind::layer) return "layers keep different numbers of tokens; compared with each other";
+    return kind == BudgetKind::head ? "compared with each other, and with the oracle of a whole layer"
+                                    : "compared with each other, and with the oracle of the whole model";
 }
 
 bool competes(const RowGroup& group) {
@@ -248,15 +255,16 @@ double kind_average(const SplitErrors& errors, const DocumentKind& kind) {
 
 std::string captured_tables(const LeaderboardTable& table, Detail detail) {
     std::string text;
-    if (table.uniform.rows.empty()) { // a verdict alone
+    if (table.uniform().rows.empty()) { // a verdict alone
         for (const auto& verdict : table.verdicts) text += verdict_to_markdown(verdict, detail);
         if (!table.bare.empty()) text += fmt::format("\n{}\n", bare_names_text(table.bare, text::markdown_code));
         return text;
     }
-    text = row_table(table, table.uniform).markdown();
-    if (competes(table.uneven)) {
-        text += "\nWith head or layer budgets (compared with each other, and with the oracle of a whole layer):\n\n";
-        text += row_table(table, table.uneven).markdown();
+    text = row_table(table, table.uniform()).markdown();
+    for (const BudgetKind kind : budget_kinds) {
+        if (kind == BudgetKind::uniform || !competes(table.of(kind))) continue;
+        text += fmt::format("\nWith {} budgets ({}):\n\n", to_string(kind), compared_with(kind));
+        text += row_table(table, table.of(kind)).markdown();
     }
     text += "\n" + legend(table);
     for (const auto& verdict : table.verdicts) text += "\n" + verdict_to_markdown(verdict, detail);

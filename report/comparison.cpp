@@ -23,12 +23,12 @@ const ScorecardRow* best_row(const RowGroup& group, const std::function<bool(con
 }
 
 void put_in_order(LeaderboardTable& table) {
-    const std::vector<LeaderboardRow> merged = std::exchange(table.uniform.rows, {});
+    const std::vector<LeaderboardRow> merged = std::exchange(table.groups[0].rows, {});
     std::vector<ScorecardRow> scorecards;
     scorecards.reserve(merged.size());
     for (const auto& row : merged) scorecards.push_back(row.scorecard);
     for (const auto& [scorecard, rank] : rank_rows(scorecards, table.retentions)) {
-        auto& group = has_uneven_budgets(*scorecard) ? table.uneven : table.uniform;
+        auto& group = table.of(budget_kind(*scorecard));
         group.rows.push_back(merged[static_cast<std::size_t>(scorecard - scorecards.data())]);
         group.rows.back().rank = rank;
     }
@@ -118,17 +118,19 @@ bool has_documents(const LeaderboardTable& table) {
             return !has_figures(errors) || errors.by_trace.size() == documents;
         });
     };
-    return documents > 0 && all(table.uniform) && all(table.uneven);
+    return documents > 0 && std::ranges::all_of(table.groups, all);
 }
 
 void compare_rows(LeaderboardTable& table) {
     put_in_order(table);
     const Bootstrap bootstrap(table.captured && has_documents(table) ? judging_traces(table.traces).size() : 0);
-    if (!table.captured) compare_with_hybrid(table.uniform);
-    measure_gaps(table, table.uniform, oracle_name);
-    measure_gaps(table, table.uneven, layer_oracle_name);
-    compare_with_best(table, table.uniform, bootstrap);
-    compare_with_best(table, table.uneven, bootstrap);
+    if (!table.captured) compare_with_hybrid(table.groups[0]);
+    // Layers that decide alone how much they keep have no bound of their own.
+    constexpr std::array<std::string_view, 4> bounds{oracle_name, layer_oracle_name, "", model_oracle_name};
+    for (std::size_t kind = 0; kind < bounds.size(); ++kind) {
+        measure_gaps(table, table.groups[kind], bounds[kind]);
+        compare_with_best(table, table.groups[kind], bootstrap);
+    }
 }
 
 } // namespace evictlab::report

@@ -98,7 +98,7 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const Bench& b
 }
 
 void merge_row(LeaderboardTable& table, const ScorecardRow& row, const LeaderboardInput& input) {
-    auto& rows = table.uniform.rows; // sorted into groups when all are there
+    auto& rows = table.groups[0].rows; // sorted into groups when all are there
     const auto found =
         std::find_if(rows.begin(), rows.end(), [&](const auto& known) { return known.scorecard.scorer == row.scorer; });
     if (found != rows.end() && !same_figures(found->scorecard, row))
@@ -177,8 +177,8 @@ void add_verdict(std::vector<LeaderboardTable>& tables, const VerdictInput& inpu
     LeaderboardTable& table = table_of(tables, input, alone);
     check_documents(table, input);
     const auto find_row = [&](const std::string& scorer) -> const ScorecardRow* {
-        for (const RowGroup* group : {&table.uniform, &table.uneven})
-            for (const auto& row : group->rows)
+        for (const RowGroup& group : table.groups)
+            for (const auto& row : group.rows)
                 if (row.scorecard.scorer == scorer) return &row.scorecard;
         return nullptr;
     };
@@ -190,8 +190,8 @@ std::string near_ranks_of(const LeaderboardTable& table) {
     Bench merged;
     merged.storage = table.storage;
     merged.retentions = table.retentions;
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows) merged.rows.push_back(row.scorecard);
+    for (const RowGroup& group : table.groups)
+        for (const auto& row : group.rows) merged.rows.push_back(row.scorecard);
     return near_ranks(merged);
 }
 
@@ -204,15 +204,15 @@ void add_bench(std::vector<LeaderboardTable>& tables, LeaderboardInput input) {
 }
 
 void compare(LeaderboardTable& table, const PluginHost& plugins) {
-    for (auto& row : table.uniform.rows) {
+    for (auto& row : table.groups[0].rows) {
         row.published = row.scorecard.kind == RowKind::plugin &&
                         is_published(row.scorecard.scorer, protocol_info(table.protocol).rules, plugins);
         if (!row.scorecard.scorer_class) row.scorecard.scorer_class = class_of_row(row.scorecard, plugins);
     }
     compare_rows(table);
     table.near_ranks = near_ranks_of(table);
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows)
+    for (const RowGroup& group : table.groups)
+        for (const auto& row : group.rows)
             if (row.scorecard.kind == RowKind::plugin) add_bare_names(table, row.scorecard.scorer, plugins);
 }
 

@@ -2,6 +2,7 @@
 // merges and compares figures; whoever calls it has measured them. Writing it down is in leaderboard_text.hpp.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -72,8 +73,10 @@ struct LeaderboardTable {
     std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
     double kv_bytes = 0;                     ///< Bench::kv_bytes
     bool captured = false;                   ///< its traces are documents, captured from a model
-    RowGroup uniform;                        ///< each head of a row keeps the same number of tokens
-    RowGroup uneven;                         ///< rows with head or layer budgets
+    std::array<RowGroup, 4> groups{};        ///< by BudgetKind: rows compete within a group
+    RowGroup& of(BudgetKind kind) { return groups[static_cast<std::size_t>(kind)]; }
+    const RowGroup& of(BudgetKind kind) const { return groups[static_cast<std::size_t>(kind)]; }
+    const RowGroup& uniform() const { return groups[0]; } ///< each head of a row keeps the same number of tokens
     struct Run {
         std::string file;
         evolution::RunSummary summary;

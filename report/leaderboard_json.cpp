@@ -100,14 +100,21 @@ Json table_to_json(const LeaderboardTable& table) {
               {"more_measures", table.more_measures},
               {"retentions", table.retentions},
               {"split", to_string(judging_split(table.traces))},
-              {"best_published", name_or_null(table.uniform.best_published)},
+              {"best_published", name_or_null(table.uniform().best_published)},
               {"rows", Json::array()},
               {"runs", Json::array()}};
-    for (const auto& row : table.uniform.rows) json["rows"].push_back(row_to_json(table, row));
-    if (!table.uneven.rows.empty()) {
-        json["best_published_with_uneven_budgets"] = name_or_null(table.uneven.best_published);
-        for (const auto& row : table.uneven.rows) json["rows_with_uneven_budgets"].push_back(row_to_json(table, row));
+    for (const auto& row : table.uniform().rows) json["rows"].push_back(row_to_json(table, row));
+    for (const BudgetKind kind : budget_kinds) {
+        const RowGroup& group = table.of(kind);
+        if (kind == BudgetKind::uniform || group.rows.empty()) continue;
+        json["best_published_by_budgets"][std::string(to_string(kind))] = name_or_null(group.best_published);
+        for (const auto& row : group.rows) {
+            json["rows_with_uneven_budgets"].push_back(row_to_json(table, row));
+            json["rows_with_uneven_budgets"].back()["budgets"] = to_string(kind);
+        }
     }
+    if (json.contains("rows_with_uneven_budgets")) // as before there were groups: that of the first of them
+        json["best_published_with_uneven_budgets"] = json["best_published_by_budgets"].begin().value();
     for (const TraceLabel& document : table.left_out)
         json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
     if (table.no_claims) json["no_claims"] = true;

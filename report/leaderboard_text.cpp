@@ -36,7 +36,7 @@ std::vector<Figure> figures(const LeaderboardTable& table, Detail detail) {
 }
 
 Table row_table(const LeaderboardTable& table, Detail detail) {
-    const bool classes = any_class(table.uniform.rows);
+    const bool classes = any_class(table.uniform().rows);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
     if (classes) columns.push_back({"reads", CellKind::text});
     for (const char* figure_title : {"test", "over hybrid", "gap closed"})
@@ -52,7 +52,7 @@ Table row_table(const LeaderboardTable& table, Detail detail) {
         columns.push_back({"command", CellKind::code});
     }
     Table out(std::move(columns));
-    for (const auto& row : table.uniform.rows) {
+    for (const auto& row : table.uniform().rows) {
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer,
                                        std::string(to_string(row.scorecard.kind))};
         if (classes) cells.push_back(reads_text(row.scorecard));
@@ -74,12 +74,12 @@ Table row_table(const LeaderboardTable& table, Detail detail) {
 
 std::string legend(const LeaderboardTable& table) {
     std::string best = "Without a published method among the rows, there is no gap to close.";
-    if (!table.uniform.best_published.empty())
+    if (!table.uniform().best_published.empty())
         best = fmt::format("\"gap closed\": share of the way from the best published row ({}) to the oracle.",
-                           text::markdown_code(table.uniform.best_published));
+                           text::markdown_code(table.uniform().best_published));
     return "Mean share of attention lost (lower is better); a split without a retention is the mean over all of them. "
            "\"over hybrid\": error saved on the test split against `hybrid`. " +
-           best + (any_class(table.uniform.rows) ? " " + std::string(reads_note) : "");
+           best + (any_class(table.uniform().rows) ? " " + std::string(reads_note) : "");
 }
 
 std::string run_line(const LeaderboardTable::Run& run) {

@@ -48,15 +48,16 @@ constexpr double left = 62, panel_width = 300, label_width = 236, gap = 48, bott
                  line_height = 13;
 
 std::string best_new_name(const LeaderboardTable& table) {
-    for (const auto& row : table.uniform.rows)
+    for (const auto& row : table.uniform().rows)
         if (row.rank && !is_random(row.scorecard) && !row.published) return row.scorecard.scorer;
     return "";
 }
 
 Style style_of(const LeaderboardTable& table, const ScorecardRow& row, const std::string& new_name) {
     if (row.kind == RowKind::bound) return has_uneven_budgets(row) ? layer_bound : bound;
-    if (has_uneven_budgets(row)) return row.scorer == table.uneven.best_published ? uneven_best : uneven_other;
-    if (row.scorer == table.uniform.best_published) return best_published;
+    if (has_uneven_budgets(row))
+        return row.scorer == table.of(budget_kind(row)).best_published ? uneven_best : uneven_other;
+    if (row.scorer == table.uniform().best_published) return best_published;
     if (row.scorer == new_name) return best_new;
     return is_random(row) ? random_scorer : other;
 }
@@ -66,12 +67,14 @@ std::string short_name(const std::string& name) { return text::line(name, 29); }
 /// Grey lines first, so that those that matter lie on top.
 std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
     const std::string new_name = best_new_name(table);
-    const bool any_uneven =
-        std::ranges::any_of(table.uneven.rows, [](const auto& row) { return row.rank.has_value(); });
+    const auto competes = [&](const RowGroup& group) {
+        return &group == &table.uniform() ||
+               std::ranges::any_of(group.rows, [](const auto& row) { return row.rank.has_value(); });
+    };
     std::vector<Line> lines;
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows) {
-            if ((group == &table.uneven && !any_uneven) || overshoots(row.scorecard, table.retentions)) continue;
+    for (const RowGroup& group : table.groups)
+        for (const auto& row : group.rows) {
+            if (!competes(group) || overshoots(row.scorecard, table.retentions)) continue;
             if (!has_figures(judging_errors(row.scorecard, measure))) continue;
             const Style style = style_of(table, row.scorecard, new_name);
             Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
@@ -151,12 +154,14 @@ std::string panel(const LeaderboardTable& table, std::size_t measure, Size size,
 /// What the colours mean, in those colours, along the bottom.
 std::string colour_key(const LeaderboardTable& table, Size size) {
     std::vector<std::pair<Style, std::string>> entries;
-    if (!table.uniform.best_published.empty()) entries.emplace_back(best_published, "best published");
+    if (!table.uniform().best_published.empty()) entries.emplace_back(best_published, "best published");
     if (!best_new_name(table).empty()) entries.emplace_back(best_new, "best new scorer");
     entries.emplace_back(bound, "oracle");
     entries.emplace_back(random_scorer, "random");
-    if (!table.uneven.best_published.empty())
-        entries.emplace_back(uneven_best, "best published with head or layer budgets");
+    if (std::ranges::any_of(table.groups, [&](const RowGroup& group) {
+            return &group != &table.uniform() && !group.best_published.empty();
+        }))
+        entries.emplace_back(uneven_best, "best published with head, layer or model budgets");
     std::string text;
     double x = left;
     int number = 900;
@@ -187,7 +192,8 @@ std::string plot_name(const LeaderboardTable& table, std::set<std::string>& take
 
 std::string plot_script(const LeaderboardTable& table) {
     const double panels = 1 + static_cast<double>(table.more_measures.size());
-    const auto labels = static_cast<double>(table.uniform.rows.size() + table.uneven.rows.size());
+    double labels = 0;
+    for (const RowGroup& group : table.groups) labels += static_cast<double>(group.rows.size());
     const Size size{left + panels * (panel_width + label_width) + (panels - 1) * gap,
                     bottom + top_margin + std::max(330.0, labels * line_height)};
     std::string text = fmt::format(

@@ -40,6 +40,18 @@ void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions)
 
 } // namespace
 
+BudgetKind budget_kind(const ScorecardRow& row) {
+    if (row.scorer == layer_oracle_name) return BudgetKind::head;
+    if (row.scorer == model_oracle_name) return BudgetKind::model;
+    if (!row.uneven_budgets) return BudgetKind::uniform;
+    return row.scorer_class ? std::max(row.scorer_class->budget_kind(), BudgetKind::head) : BudgetKind::head;
+}
+
+std::string_view to_string(BudgetKind kind) {
+    constexpr std::array<std::string_view, 4> names{"uniform", "head", "layer", "model"};
+    return names[static_cast<std::size_t>(kind)];
+}
+
 bool overshoots(std::span<const double> used, std::span<const double> asked) {
     for (std::size_t r = 0; r < used.size(); ++r)
         if (used[r] > 1.05 * asked[r]) return true;
@@ -49,10 +61,14 @@ bool overshoots(std::span<const double> used, std::span<const double> asked) {
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions) {
     std::vector<RankedRow> ranked;
     for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
-    const auto uneven = std::stable_partition( // that of std::ranges is beyond clang 14
-        ranked.begin(), ranked.end(), [](const RankedRow& entry) { return !has_uneven_budgets(*entry.row); });
-    rank_group({ranked.begin(), uneven}, retentions);
-    rank_group({uneven, ranked.end()}, retentions);
+    const auto kind_of = [](const RankedRow& entry) { return budget_kind(*entry.row); };
+    std::ranges::stable_sort(ranked, {}, kind_of);
+    for (auto begin = ranked.begin(); begin != ranked.end();) {
+        const auto end = std::find_if(begin, ranked.end(),
+                                      [&](const RankedRow& entry) { return kind_of(entry) != kind_of(*begin); });
+        rank_group({begin, end}, retentions);
+        begin = end;
+    }
     return ranked;
 }
 

@@ -1,7 +1,8 @@
 // The order of the rows of a table: best first by the average error on the split that judges, ties sharing a rank;
-// bounds, rows that keep more than was asked, and rows without finite figures have none. Rows with head or layer
-// budgets are ranked behind. SPDX-License-Identifier: MIT
+// bounds, rows that keep more than was asked, and rows without finite figures have none. Rows with uniform, head,
+// layer and model budgets follow one another, each kind ranked by itself. SPDX-License-Identifier: MIT
 #pragma once
+#include <array>
 #include <cmath>
 #include <optional>
 #include <span>
@@ -60,10 +61,11 @@ inline const SplitErrors& judging_errors(const ScorecardRow& row, std::size_t me
 }
 /// The row that every scorer must beat, under any preset.
 inline bool is_random(const ScorecardRow& row) { return evictlab::is_random(row.scorer); }
-/// Whether it is ranked among the rows with head or layer budgets.
-inline bool has_uneven_budgets(const ScorecardRow& row) {
-    return row.uneven_budgets || row.scorer == layer_oracle_name;
-}
+/// Among which rows it is ranked. Of results that do not say a row's class, head budgets stand for all that are uneven.
+BudgetKind budget_kind(const ScorecardRow& row);
+inline bool has_uneven_budgets(const ScorecardRow& row) { return budget_kind(row) != BudgetKind::uniform; }
+inline constexpr std::array budget_kinds{BudgetKind::uniform, BudgetKind::head, BudgetKind::layer, BudgetKind::model};
+std::string_view to_string(BudgetKind kind); ///< "uniform", "head", "layer", "model"
 
 /// Whether a row keeps over 5 % more tokens than asked for, at some of the retentions: it is shown, but neither ranked
 /// nor a yardstick. Methods with rules of their own may keep all of a short prompt. `used` may be empty.

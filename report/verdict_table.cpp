@@ -116,21 +116,16 @@ void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
     }
 }
 
-/// Rows with uneven budgets after the others, each group best first.
+/// One kind of budget after the other, each best first.
 void put_in_order(VerdictTable& table) {
     std::ranges::stable_sort(table.rows, [](const VerdictTableRow& a, const VerdictTableRow& b) {
-        const bool a_uneven = has_uneven_budgets(a.scorecard), b_uneven = has_uneven_budgets(b.scorecard);
-        if (a_uneven != b_uneven) return b_uneven;
-        return a.figures[0].geometric < b.figures[0].geometric;
+        const BudgetKind of_a = budget_kind(a.scorecard), of_b = budget_kind(b.scorecard);
+        return of_a != of_b ? of_a < of_b : a.figures[0].geometric < b.figures[0].geometric;
     });
-    std::size_t rank = 0;
-    bool uneven = false;
-    for (auto& row : table.rows) {
-        if (has_uneven_budgets(row.scorecard) && !uneven) rank = 0;
-        uneven = has_uneven_budgets(row.scorecard);
+    std::array<std::size_t, budget_kinds.size()> ranks{};
+    for (auto& row : table.rows)
         if (row.scorecard.kind != RowKind::bound && !overshoots(row.retention_used, table.retentions))
-            row.rank = ++rank;
-    }
+            row.rank = ++ranks[static_cast<std::size_t>(budget_kind(row.scorecard))];
 }
 
 } // namespace

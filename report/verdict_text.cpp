@@ -46,7 +46,7 @@ Table row_table(const VerdictTable& table) {
     Table out(std::move(columns));
     for (const auto& row : table.rows) {
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
-        if (uneven) cells.push_back(has_uneven_budgets(row.scorecard) ? "head or layer" : "uniform");
+        if (uneven) cells.emplace_back(to_string(budget_kind(row.scorecard)));
         if (classes) cells.push_back(reads_text(row.scorecard));
         for (std::size_t f = 0; f < row.figures.size(); ++f) {
             cells.push_back(

@@ -37,8 +37,8 @@ Bench with_documents(Bench bench, std::size_t count) {
 TEST_CASE("rows with head or layer budgets are ranked among themselves") {
     const auto table = table_of(made_bench_with_budgets());
     std::vector<std::pair<std::string, std::optional<std::size_t>>> order;
-    for (const RowGroup* group : {&table.uniform, &table.uneven})
-        for (const auto& row : group->rows) order.emplace_back(row.scorecard.scorer, row.rank);
+    for (const RowGroup& group : table.groups)
+        for (const auto& row : group.rows) order.emplace_back(row.scorecard.scorer, row.rank);
     CHECK(order == decltype(order){{"oracle", std::nullopt},
                                    {"=mine", 1},
                                    {"snapkv@kvpress", 2},
@@ -47,26 +47,26 @@ TEST_CASE("rows with head or layer budgets are ranked among themselves") {
                                    {"oracle (layer budget)", std::nullopt},
                                    {"adakv(snapkv@kvpress)", 1},
                                    {"my_budgets", 2}});
-    CHECK(table.uniform.best_published == "snapkv@kvpress");
-    CHECK(table.uneven.best_published == "adakv(snapkv@kvpress)");
-    CHECK_FALSE(find(table.uniform, "=mine").improvement_over_hybrid.has_value());
+    CHECK(table.uniform().best_published == "snapkv@kvpress");
+    CHECK(table.of(BudgetKind::head).best_published == "adakv(snapkv@kvpress)");
+    CHECK_FALSE(find(table.uniform(), "=mine").improvement_over_hybrid.has_value());
 }
 
 TEST_CASE("the gap is closed by each measure against its own best published row, and each budget's own oracle") {
     const auto table = table_of(made_bench_with_budgets());
-    const auto& mine = find(table.uniform, "=mine");
+    const auto& mine = find(table.uniform(), "=mine");
     REQUIRE(mine.gap_closed.size() == 2);
     CHECK(mine.gap_closed[0].average.value() == Approx(0.4));  // from 0.2 (snapkv) to 0.1
     CHECK(mine.gap_closed[1].average.value() == Approx(-0.6)); // from 0.15 (tova) to 0.1
     CHECK(mine.gap_closed[1].by_retention.at(1).value() == Approx(-0.6));
-    const auto& budgets = find(table.uneven, "my_budgets");
+    const auto& budgets = find(table.of(BudgetKind::head), "my_budgets");
     CHECK(budgets.gap_closed[0].average.value() == Approx(-0.5)); // from 0.12 (adakv) to 0.08
     CHECK(budgets.gap_closed[1].average.value() == Approx(1.0 / 3));
 }
 
 TEST_CASE("intervals are over documents, and a win is where that of the difference lies below 0") {
     const auto table = table_of(made_bench_with_budgets());
-    const auto& mine = find(table.uniform, "=mine");
+    const auto& mine = find(table.uniform(), "=mine");
     CHECK(mine.test.value == Approx(0.12));
     CHECK(mine.test.interval->low > 0.06); // the easiest documents
     CHECK(mine.test.interval->low < 0.12);
@@ -75,9 +75,9 @@ TEST_CASE("intervals are over documents, and a win is where that of the differen
     CHECK(mine.difference->value == Approx(-0.03));
     CHECK(mine.difference->interval->high < 0);
     CHECK(mine.win);
-    CHECK_FALSE(find(table.uniform, "oracle").win);
-    CHECK_FALSE(find(table.uniform, "snapkv@kvpress").win);
-    CHECK(find(table.uniform, "tova@kvpress").difference->interval->above(0));
+    CHECK_FALSE(find(table.uniform(), "oracle").win);
+    CHECK_FALSE(find(table.uniform(), "snapkv@kvpress").win);
+    CHECK(find(table.uniform(), "tova@kvpress").difference->interval->above(0));
 }
 
 TEST_CASE("a better mean is no win where documents disagree or are too few") {
@@ -87,16 +87,16 @@ TEST_CASE("a better mean is no win where documents disagree or are too few") {
     documents[3] = {0.05, 0.05}; // one document saves all
     documents[0] = {0.12, 0.09};
     const auto doubtful = table_of(bench);
-    const auto& mine = find(doubtful.uniform, "=mine");
+    const auto& mine = find(doubtful.uniform(), "=mine");
     CHECK(mine.difference->value < 0);
     CHECK(mine.difference->interval->high >= 0);
     CHECK_FALSE(mine.win);
     const auto few = table_of(with_documents(made_bench_with_budgets(), 5));
-    CHECK(find(few.uniform, "=mine").difference->interval->below(0));
-    CHECK_FALSE(find(few.uniform, "=mine").win);
+    CHECK(find(few.uniform(), "=mine").difference->interval->below(0));
+    CHECK_FALSE(find(few.uniform(), "=mine").win);
     CHECK_THAT(to_markdown(std::vector{few}), ContainsSubstring("Fewer than 6 are too few to call anything a win."));
     const auto one = table_of(with_documents(made_bench_with_budgets(), 1));
-    CHECK_FALSE(find(one.uniform, "=mine").test.interval.has_value());
+    CHECK_FALSE(find(one.uniform(), "=mine").test.interval.has_value());
     CHECK_THAT(to_markdown(std::vector{one}), ContainsSubstring("One document says nothing about others"));
 }
 
@@ -105,11 +105,11 @@ TEST_CASE("a row that keeps more than asked has no rank and is no yardstick") {
     bench.rows[0] = made_row("lagkv@paper", 0, 0);
     bench.rows[0].retention_used[2] = {1, 1};
     const auto table = table_of(bench);
-    CHECK(table.uniform.best_published == "tova@kvpress");
-    CHECK_FALSE(find(table.uniform, "lagkv@paper").rank.has_value());
-    CHECK_FALSE(find(table.uniform, "lagkv@paper").win);
-    CHECK(find(table.uniform, "=mine").rank == 1);
-    CHECK(find(table.uniform, "=mine").gap_closed[0].average.value() == Approx(0.7)); // from 0.3 to 0.1
+    CHECK(table.uniform().best_published == "tova@kvpress");
+    CHECK_FALSE(find(table.uniform(), "lagkv@paper").rank.has_value());
+    CHECK_FALSE(find(table.uniform(), "lagkv@paper").win);
+    CHECK(find(table.uniform(), "=mine").rank == 1);
+    CHECK(find(table.uniform(), "=mine").gap_closed[0].average.value() == Approx(0.7)); // from 0.3 to 0.1
     const std::string text = to_markdown(std::vector{table});
     CHECK_THAT(text, ContainsSubstring("| overshoots | `lagkv@paper` | kv | 0.0000 "));
     CHECK_THAT(text, ContainsSubstring("keep over 5 % more than asked"));
@@ -121,7 +121,7 @@ TEST_CASE("documents that the model cannot do are in no mean and are named") {
     bench.traces[2][3].left_out = "the model answers 1 of 6 lookups without eviction"; // stock, of difficulty 4
     const Bench read = bench_from_json(to_json(bench), "made.json");
     const auto table = table_of(read);
-    const auto& mine = find(table.uniform, "=mine");
+    const auto& mine = find(table.uniform(), "=mine");
     // The mean difficulty of the five others is 1.6 instead of 2.
     CHECK(mine.test.value == Approx(0.8 * test_average(bench.rows[2])));
     CHECK_FALSE(mine.win); // five documents are too few
@@ -134,8 +134,8 @@ TEST_CASE("documents that the model cannot do are in no mean and are named") {
 
     for (TraceLabel& label : bench.traces[2]) label.left_out = "no lookup is right";
     const auto none = table_of(bench);
-    CHECK(find(none.uniform, "=mine").test.value == Approx(test_average(bench.rows[2])));
-    CHECK_FALSE(find(none.uniform, "=mine").win);
+    CHECK(find(none.uniform(), "=mine").test.value == Approx(test_average(bench.rows[2])));
+    CHECK_FALSE(find(none.uniform(), "=mine").win);
     CHECK_THAT(to_markdown(std::vector{none}, Detail::whole, {}),
                ContainsSubstring("so figures on them carry no claim"));
 }
@@ -234,10 +234,10 @@ TEST_CASE("JSON of a captured suite has intervals, measures, kinds and both grou
 
 TEST_CASE("a row of a captured suite is measured again by its protocol, measure and retentions") {
     auto table = table_of(made_bench_with_budgets());
-    const auto& row = find(table.uniform, "snapkv@kvpress").scorecard;
+    const auto& row = find(table.uniform(), "snapkv@kvpress").scorecard;
     CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --retention 0.10,0.50");
     table.retentions = {0.1, 0.25, 0.5, 0.75};
-    CHECK(bench_command(table, find(table.uneven, "adakv(snapkv@kvpress)").scorecard) ==
+    CHECK(bench_command(table, find(table.of(BudgetKind::head), "adakv(snapkv@kvpress)").scorecard) ==
           "evictlab bench --suite smollm2 --scorers 'adakv(snapkv@kvpress)'");
     table.protocol = "decode";
     table.measure = "attention_loss";

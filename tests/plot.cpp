@@ -112,8 +112,8 @@ TEST_CASE("names in a plot are text, whatever they are, and run nothing") {
     for (const std::string& name : names) {
         auto table = made_table();
         table.suite = name;
-        table.uniform.rows[0].scorecard.scorer = name;
-        table.uniform.rows[1].scorecard.scorer = name.substr(0, 20) + "'";
+        table.groups[0].rows[0].scorecard.scorer = name;
+        table.groups[0].rows[1].scorecard.scorer = name.substr(0, 20) + "'";
         const auto svg = run_gnuplot(plot_script(table));
         CAPTURE(name);
         CHECK_FALSE(fs::exists(marker));
@@ -147,12 +147,12 @@ TEST_CASE("gnuplot sees nothing of the user's settings") {
 
 TEST_CASE("a table without figures has no plot, and figures of any size have one") {
     auto none = made_table();
-    for (RowGroup* group : {&none.uniform, &none.uneven})
+    for (RowGroup* group : {&none.groups[0], &none.groups[1]})
         for (auto& row : group->rows)
             for (auto& errors : row.scorecard.splits) errors.average = std::nan("");
     auto huge = made_table();
     double size = 1e300;
-    for (auto& row : huge.uniform.rows)
+    for (auto& row : huge.groups[0].rows)
         for (auto& errors : row.scorecard.splits) {
             for (double& error : errors.by_retention) error = size;
             errors.average = size;

@@ -127,8 +127,8 @@ TEST_CASE("a published method that is one file counts as one in tables, and with
     Bench bench =
         report::made_bench({report::made_row("snapkv@kvpress", 0.2, 0.2), report::made_row("toy@paper", 0.15, 0.1)});
     const std::vector<report::LeaderboardInput> inputs{{"made.json", bench, std::nullopt}};
-    CHECK(report::make_leaderboard(inputs, {}, with).at(0).uniform.best_published == "toy@paper");
-    CHECK(report::make_leaderboard(inputs, {}, host()).at(0).uniform.best_published == "snapkv@kvpress");
+    CHECK(report::make_leaderboard(inputs, {}, with).at(0).uniform().best_published == "toy@paper");
+    CHECK(report::make_leaderboard(inputs, {}, host()).at(0).uniform().best_published == "snapkv@kvpress");
 }
 
 TEST_CASE("a published method from a folder of plugins is in `all`, in reports and among a search's references") {

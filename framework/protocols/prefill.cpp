@@ -27,8 +27,8 @@ public:
     /// The prompt tokens with the largest attention in the judged queries: per KV head, over the layer and, beside
     /// scorers that have budgets of this kind, over the model.
     std::vector<std::string> bounds() const override {
-        std::vector<std::string> names{"oracle", "oracle (layer budget)"};
-        if (divides_model()) names.emplace_back("oracle (model budget)");
+        std::vector<std::string> names{std::string(oracle_name), std::string(layer_oracle_name)};
+        if (divides_model()) names.emplace_back(model_oracle_name);
         return names;
     }
     BudgetKind budgets(std::size_t row) const override {

@@ -48,9 +48,12 @@ std::vector<std::string> files_in_scorer_list(std::string_view text);
 /// The rows that every bench has: the scorer that all others must beat, and the bounds, which no scorer has the name
 /// of. The second one is for rows whose heads keep different numbers of tokens: the best of a whole layer.
 inline constexpr std::string_view random_id = "random", oracle_name = "oracle",
-                                  layer_oracle_name = "oracle (layer budget)";
+                                  layer_oracle_name = "oracle (layer budget)",
+                                  model_oracle_name = "oracle (model budget)";
 /// Under any preset and seed.
 bool is_random(std::string_view scorer);
-inline bool is_bound(std::string_view scorer) { return scorer == oracle_name || scorer == layer_oracle_name; }
+inline bool is_bound(std::string_view scorer) {
+    return scorer == oracle_name || scorer == layer_oracle_name || scorer == model_oracle_name;
+}
 
 } // namespace evictlab
