@@ -9,6 +9,7 @@
 
 #include "capi/column_memory.hpp"
 #include "capi/guard.hpp"
+#include "capi/layer_scores.hpp"
 #include "capi/open_scorer.hpp"
 #include "framework/capture/stored_types.hpp"
 #include "framework/scoring/prompt_columns.hpp"
@@ -195,37 +196,52 @@ private:
     std::optional<AttentionRows> rows_; ///< where the scorer reads queries
 };
 
-void check_removed(double removed) {
-    if (!(removed >= 0 && removed <= 1))
-        throw UsageError(fmt::format("a removed fraction of {} is not in [0, 1]", removed));
-}
-
 /// Calls take(budget, LayerSelection) for each removed fraction.
 template <class Take>
 void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const double> removed, Take take) {
     capi::require(scorer, "scorer");
+    std::ranges::for_each(removed, capi::check_removed);
+    capi::with_input(*scorer, layer, [&](const ScorerRun& run, const LayerInput& input) {
+        LayerSelection selection(run, input);
+        for (std::size_t b = 0; b < removed.size(); ++b) {
+            selection.select(removed[b]);
+            take(b, selection);
+        }
+    });
+}
+
+void refuse_layers_alone(const evl_scorer* scorer) {
+    capi::require(scorer, "scorer");
+    if (scorer->scorer.budgets_model())
+        throw UsageError(fmt::format("scorer '{}' divides a budget among all layers of the model: what one keeps is "
+                                     "known once all are scored, by evl_model_open, evl_model_add and evl_model_keep",
+                                     scorer->scorer.label()));
+}
+
+} // namespace
+
+void evictlab::capi::check_removed(double removed) {
+    if (!(removed >= 0 && removed <= 1))
+        throw UsageError(fmt::format("a removed fraction of {} is not in [0, 1]", removed));
+}
+
+void evictlab::capi::with_input(const evl_scorer& scorer, const evl_layer* layer,
+                                const std::function<void(const ScorerRun&, const LayerInput&)>& use) {
     const evl_layer given = checked(layer);
-    std::ranges::for_each(removed, check_removed);
-    const GivenLayer held(*scorer, given);
+    const GivenLayer held(scorer, given);
     std::optional<PromptColumns> computed;
     std::optional<BoardColumns> by_id;
     HeldColumns remembered;
     if (given.memory)
-        remembered = given.memory->columns(held.view(), held.rows(), scorer->columns);
+        remembered = given.memory->columns(held.view(), held.rows(), scorer.columns);
     else
-        by_id.emplace(scorer->columns, computed.emplace(held.view(), held.rows(), scorer->columns.ids()).columns());
+        by_id.emplace(scorer.columns, computed.emplace(held.view(), held.rows(), scorer.columns.ids()).columns());
     const LayerColumns& columns = by_id ? static_cast<const LayerColumns&>(*by_id) : remembered;
     PromptInput input(held.view(), held.rows(), columns);
     std::optional<ScorerRun> own;
-    if (!scorer->shared) own.emplace(scorer->scorer);
-    LayerSelection selection(own ? *own : *scorer->shared, input.of(scorer->scorer));
-    for (std::size_t b = 0; b < removed.size(); ++b) {
-        selection.select(removed[b]);
-        take(b, selection);
-    }
+    if (!scorer.shared) own.emplace(scorer.scorer);
+    use(own ? *own : *scorer.shared, input.of(scorer.scorer));
 }
-
-} // namespace
 
 extern "C" {
 
@@ -233,6 +249,7 @@ evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, do
                             uint64_t* counts, evl_failure* failure) {
     return capi::guarded(failure, [&] {
         capi::require(scores, "scores");
+        if (counts) refuse_layers_alone(scorer);
         select(scorer, layer, {&removed, 1}, [&](std::size_t, const LayerSelection& selection) {
             std::ranges::copy(selection.scores(), scores);
             if (counts) std::ranges::copy(selection.kept_per_head(), counts);
@@ -245,6 +262,7 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
     return capi::guarded(failure, [&] {
         capi::require(removed, "removed");
         capi::require(kept, "kept");
+        refuse_layers_alone(scorer);
         const evl_layer given = checked(layer);
         const std::size_t heads = given.kv_heads, n = given.tokens;
         std::vector<std::uint8_t> all(budgets * heads * n); // written only when all went well

@@ -55,12 +55,9 @@ public:
         : protocol_(protocol), trace_(trace), layers_(trace.held_layers()), attention_(layers_.size()),
           kept_by_bound_(layers_.size()) {
         for (std::size_t s = 0; s < protocol.scorers_.size(); ++s)
-            if (protocol.scorers_[s].budgets_model())
-                rows_.emplace(s, ModelSelection(protocol.removed_fractions(), layers_.size()));
+            if (protocol.scorers_[s].budgets_model()) rows_.try_emplace(s, protocol.removed_fractions());
     }
-    void add(std::size_t row, const ScorerRun& run, const LayerInput& input) {
-        rows_.at(row).add(place_of(input.layer), run, input);
-    }
+    void add(std::size_t row, const ScorerRun& run, const LayerInput& input) { rows_.at(row).add(run, input); }
     void add_attention(std::size_t layer, const ContinuationDamage& damage) {
         std::vector<double>& all = attention_[place_of(layer)];
         for (std::size_t a = 0; a < damage.kv_heads(); ++a)
@@ -143,7 +140,7 @@ void Prefill::ModelRows::divide(const ScorerHooks& hooks) {
     for (auto at = rows_.begin(); at != rows_.end();) {
         heed_stop(hooks);
         auto& [s, selection] = *at;
-        bool judged = !hooks.skip(s) && selection.complete();
+        bool judged = !hooks.skip(s) && selection.size() == layers_.size();
         try {
             if (judged) selection.divide(*protocol_.scorers_.run(s));
         } catch (const PluginError& error) {
@@ -180,7 +177,7 @@ void Prefill::ModelRows::judge(std::size_t layer, const ScorerHooks& hooks, Laye
     for (const auto& [s, selection] : rows_) {
         heed_stop(hooks);
         for (std::size_t r = 0; r < count; ++r) {
-            for (std::size_t a = 0; a < kept.size(); ++a) kept[a] = selection.kept(r, place, a);
+            for (std::size_t a = 0; a < kept.size(); ++a) kept[a] = selection.kept(r, layer, a);
             protocol_.judge(kept, r, judge, figures[s]);
         }
     }

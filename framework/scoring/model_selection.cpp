@@ -5,7 +5,7 @@
 
 namespace evictlab {
 
-void ModelSelection::add(std::size_t place, const ScorerRun& run, const LayerInput& layer) {
+void ModelSelection::add(const ScorerRun& run, const LayerInput& layer) {
     LayerSelection selection(run, layer);
     std::vector<OfBudget> budgets;
     std::shared_ptr<const std::vector<double>> shared; ///< where scores do not depend on the budget
@@ -22,11 +22,8 @@ void ModelSelection::add(std::size_t place, const ScorerRun& run, const LayerInp
         made.scores = std::make_shared<const std::vector<double>>(selection.scores().begin(), selection.scores().end());
         if (scored && !run.scorer().budgeted()) shared = made.scores;
     }
-    layers_[place] = {layer.layer, layer.num_layers, layer.heads, layer.tokens, std::move(budgets)};
-}
-
-bool ModelSelection::complete() const {
-    return std::ranges::all_of(layers_, [&](const OfLayer& layer) { return layer.budgets.size() == removed_.size(); });
+    const std::lock_guard lock(mutex_);
+    layers_[layer.layer] = {layer.num_layers, layer.heads, layer.tokens, std::move(budgets)};
 }
 
 void ModelSelection::divide(const ScorerRun& run) {
@@ -38,34 +35,34 @@ void ModelSelection::divide(const ScorerRun& run) {
 void ModelSelection::divide(const ScorerInstance& instance, std::size_t budget) {
     std::vector<evl_scored_layer> told;
     std::size_t heads = 0;
-    for (const OfLayer& layer : layers_) {
+    for (const auto& [number, layer] : layers_) {
         const OfBudget& of = layer.budgets[budget];
-        told.push_back({static_cast<std::uint32_t>(layer.layer), static_cast<std::uint32_t>(layer.heads),
+        told.push_back({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(layer.heads),
                         static_cast<std::uint32_t>(layer.tokens), 0, of.kept[0], of.scores->data(),
                         of.facts.empty() ? nullptr : of.facts.data()});
         heads += layer.heads;
     }
     std::vector<std::uint64_t> kept(heads);
-    instance.model_budgets({sizeof(evl_model_query), static_cast<std::uint32_t>(layers_[0].num_layers),
+    instance.model_budgets({sizeof(evl_model_query), static_cast<std::uint32_t>(layers_.begin()->second.num_layers),
                             static_cast<std::uint32_t>(told.size()), sizeof(evl_scored_layer), removed_[budget],
                             told.data()},
                            kept);
     auto next = kept.begin();
-    for (OfLayer& layer : layers_)
+    for (auto& [number, layer] : layers_)
         for (std::size_t& count : layer.budgets[budget].kept) count = *next++;
 }
 
-std::span<const double> ModelSelection::scores(std::size_t budget, std::size_t place) const {
-    return *layers_[place].budgets[budget].scores;
+std::span<const double> ModelSelection::scores(std::size_t budget, std::size_t layer) const {
+    return *layers_.at(layer).budgets[budget].scores;
 }
 
-std::span<const std::size_t> ModelSelection::kept_per_head(std::size_t budget, std::size_t place) const {
-    return layers_[place].budgets[budget].kept;
+std::span<const std::size_t> ModelSelection::kept_per_head(std::size_t budget, std::size_t layer) const {
+    return layers_.at(layer).budgets[budget].kept;
 }
 
-std::vector<std::uint32_t> ModelSelection::kept(std::size_t budget, std::size_t place, std::size_t head) const {
-    const std::size_t tokens = layers_[place].tokens;
-    return top_k(scores(budget, place).subspan(head * tokens, tokens), kept_per_head(budget, place)[head]);
+std::vector<std::uint32_t> ModelSelection::kept(std::size_t budget, std::size_t layer, std::size_t head) const {
+    const std::size_t tokens = layers_.at(layer).tokens;
+    return top_k(scores(budget, layer).subspan(head * tokens, tokens), kept_per_head(budget, layer)[head]);
 }
 
 } // namespace evictlab

@@ -84,7 +84,8 @@ typedef struct evl_needs {
     uint32_t calibration;    /* 1: it reads the calibration of its lab */
     uint32_t wo_gram;        /* 1: evl_layer.wo_gram must be given */
     uint32_t reconstruction; /* bit i: evl_layer.reconstruction[i] must be given */
-    uint32_t reserved;
+    uint32_t model_budgets;  /* 1: what a layer keeps is known once all are scored: evl_model in place of
+                              * evl_scorer_keep, which refuses the scorer */
 } evl_needs;
 EVL_EXPORT void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs); /* [thread-safe] */
 /* Names of the columns that it reads, as `evictlab plugins columns` explains them. NULL behind the last. */
@@ -148,6 +149,24 @@ EVL_EXPORT evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer
 EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, const double* removed,
                                       uint64_t budgets, uint8_t* kept, uint64_t* counts, double* scores,
                                       evl_failure* failure);
+
+/* What a scorer keeps in all layers of a model for one sequence, at `budgets` removed fractions: for scorers that
+ * divide the budget of the whole model. Others can be asked so, too, and keep what evl_scorer_keep says. Each layer is
+ * scored as it comes; of it the scores are held, 8 bytes a KV head and token (where evl_needs.budgeted, for each
+ * budget), and none of its arrays. Once all layers are there, that is those whose tokens may be evicted, each can be
+ * asked for. */
+typedef struct evl_model evl_model;
+/* [thread-safe] `scorer` must stay open until evl_model_close. The caller owns *model, until evl_model_close. */
+EVL_EXPORT evl_status evl_model_open(const evl_scorer* scorer, const double* removed, uint64_t budgets,
+                                     evl_model** model, evl_failure* failure);
+EVL_EXPORT void evl_model_close(evl_model* model); /* [last] NULL is nothing to do */
+/* [thread-safe] Scores a layer. EVL_USAGE where it was added before, and after evl_model_keep. A layer that fails is as
+ * if it had not come. */
+EVL_EXPORT evl_status evl_model_add(evl_model* model, const evl_layer* layer, evl_failure* failure);
+/* [thread-safe] What a layer that was added keeps: kept, counts and scores as evl_scorer_keep writes them. The first
+ * call divides the budget among the layers that are there; none may still be being added. */
+EVL_EXPORT evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* kept, uint64_t* counts, double* scores,
+                                     evl_failure* failure);
 
 /* [thread-safe] The hash of a captured suite, by name or folder, as benches have it: "sha256:" and 64 digits. */
 EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);

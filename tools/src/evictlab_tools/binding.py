@@ -39,7 +39,7 @@ class Needs(ctypes.Structure):
         ("calibration", c_uint32),
         ("wo_gram", c_uint32),
         ("reconstruction", c_uint32),
-        ("reserved", c_uint32),
+        ("model_budgets", c_uint32),
     )
 
 
@@ -112,6 +112,13 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
             POINTER(c_double),
             POINTER(_Failure),
         ],
+    ),
+    "evl_model_open": (c_int32, [Handle, POINTER(c_double), c_uint64, POINTER(Handle), POINTER(_Failure)]),
+    "evl_model_close": (None, [Handle]),
+    "evl_model_add": (c_int32, [Handle, POINTER(Layer), POINTER(_Failure)]),
+    "evl_model_keep": (
+        c_int32,
+        [Handle, c_uint32, POINTER(c_uint8), POINTER(c_uint64), POINTER(c_double), POINTER(_Failure)],
     ),
     "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
     "evl_memory_close": (None, [Handle]),

@@ -67,6 +67,7 @@ class Needs:
     calibration: bool = False  # it reads the calibration of its lab
     wo_gram: bool = False
     reconstruction: tuple[str, ...] = ()  # of SECOND_PASSES
+    model_budgets: bool = False  # what a layer keeps is known once all are scored: by Model, not by Scorer.keep
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Scorer:
             bool(needs.calibration),
             bool(needs.wo_gram),
             tuple(kind for bit, kind in enumerate(SECOND_PASSES) if needs.reconstruction >> bit & 1),
+            bool(needs.model_budgets),
         )
 
     @property
@@ -136,7 +138,7 @@ class Scorer:
 
     def score(self, layer: LayerInput, removed: float = 0.5) -> NDArray[np.float64]:
         """[H_kv][n], higher = keep. `removed` (above 0) matters to scorers that are `budgeted`."""
-        given, _arrays = self._given(layer)
+        given, _arrays = self.given(layer)
         scores = np.empty((given.kv_heads, given.tokens))
         self._library.check(
             "evl_scorer_score",
@@ -150,7 +152,7 @@ class Scorer:
 
     def keep(self, layer: LayerInput, removed: Sequence[float]) -> Kept:
         """What is kept at each removed fraction."""
-        given, _arrays = self._given(layer)
+        given, _arrays = self.given(layer)
         shape = (len(removed), given.kv_heads, given.tokens)
         mask, scores = np.empty(shape, np.uint8), np.empty(shape)
         self._library.check(
@@ -165,7 +167,11 @@ class Scorer:
         )
         return Kept(mask.view(np.bool_), scores)
 
-    def _given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
+    def model(self, removed: Sequence[float]) -> Model:
+        """What it keeps in all layers of one sequence, at each removed fraction; of any scorer."""
+        return Model(self, self._library, self._handle, removed)
+
+    def given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
         """The structure, and the arrays that it points to, which must outlive the call."""
         k, v = _rows(layer.k), _rows(layer.v)
         q = None if layer.q is None else _rows(layer.q)
@@ -228,6 +234,42 @@ class Scorer:
                     f"scorer '{self.text}', layer {layer.layer}: {name} is {list(arrays[name].shape)}, "
                     f"not {list(shape)}"
                 )
+
+
+class Model:
+    """The layers of a model, scored one after another, and then what each keeps. Threads may share it."""
+
+    def __init__(self, scorer: Scorer, library: Library, handle: Handle, removed: Sequence[float]) -> None:
+        self._scorer, self._library, self._budgets = scorer, library, len(removed)
+        self._shapes: dict[int, tuple[int, int]] = {}
+        self._handle = Handle()
+        fractions = (c_double * len(removed))(*removed)
+        library.check("evl_model_open", handle, fractions, len(removed), ctypes.byref(self._handle))
+
+    def __del__(self) -> None:
+        if self._handle:
+            self._library.call("evl_model_close", self._handle)
+
+    def add(self, layer: LayerInput) -> None:
+        given, _arrays = self._scorer.given(layer)
+        self._library.check("evl_model_add", self._handle, ctypes.byref(given))
+        self._shapes[layer.layer] = (given.kv_heads, given.tokens)
+
+    def keep(self, layer: int) -> Kept:
+        """Of a layer that was added, once all are: the first call divides the budget among those that are there."""
+        if layer not in self._shapes:
+            raise UsageError(f"scorer '{self._scorer.text}': layer {layer} was not added")
+        shape = (self._budgets, *self._shapes[layer])
+        mask, scores = np.empty(shape, np.uint8), np.empty(shape)
+        self._library.check(
+            "evl_model_keep",
+            self._handle,
+            layer,
+            mask.ctypes.data_as(POINTER(c_uint8)),
+            None,
+            scores.ctypes.data_as(POINTER(c_double)),
+        )
+        return Kept(mask.view(np.bool_), scores)
 
 
 class Lab:

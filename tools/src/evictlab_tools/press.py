@@ -25,7 +25,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import wo_gram, wov_l1
 from evictlab_tools.errors import ToolError
-from evictlab_tools.library import ALL_QUERIES, Kept, Lab, LayerInput, Scorer
+from evictlab_tools.library import ALL_QUERIES, Lab, LayerInput, Model, Scorer
 from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
@@ -66,9 +66,9 @@ def positions_after(prompt: int, tokens: int) -> Tensor:
 
 @dataclass
 class EvictlabPress(PromptScorer):
-    """Keeps what the scorer keeps, its layer and head budgets included.
+    """Keeps what the scorer keeps, its budgets for layers, heads and the whole model included.
 
-    Where layers or heads may keep different numbers of tokens nothing is removed: the evicted keys are masked in the
+    Of the last kind the layers are scored as the prompt runs, and cut when the last one was. Where layers or heads may keep different numbers of tokens nothing is removed: the evicted keys are masked in the
     attention, as kvpress's own AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
     """
 
@@ -80,6 +80,8 @@ class EvictlabPress(PromptScorer):
     _scorer: Scorer = field(init=False, repr=False)
     _second_pass: SecondPass = field(init=False, repr=False)
     _columns: set[str] = field(init=False, repr=False)
+    _models: list[Model] = field(default_factory=list, init=False, repr=False)  # of each sequence of the batch
+    _waiting: list[Any] = field(default_factory=list, init=False, repr=False)  # attention modules that were scored
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,7 +118,8 @@ class EvictlabPress(PromptScorer):
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
     ) -> Tensor:
-        scores = [kept.scores[0] for kept in self._keep(module, hidden_states, keys, values, kwargs)]
+        inputs = self._inputs(module, hidden_states, keys, values, kwargs)
+        scores = [self._scorer.score(given, self.compression_ratio) for given in inputs]
         return torch.from_numpy(np.stack(scores)).to(keys.device)
 
     def compress(
@@ -130,7 +133,11 @@ class EvictlabPress(PromptScorer):
             return keys, values
         if self._scorer.needs.uneven:
             self._check_masking(layer)
-        masks = [kept.mask[0] for kept in self._keep(module, hidden_states, keys, values, kwargs)]
+        inputs = self._inputs(module, hidden_states, keys, values, kwargs)
+        if self._scorer.needs.model_budgets:
+            self._add(module, inputs)
+            return keys, values
+        masks = [self._scorer.keep(given, [self.compression_ratio]).mask[0] for given in inputs]
         mask = torch.from_numpy(np.stack(masks)).to(keys.device)  # [batch][H_kv][n]
         if self._scorer.needs.uneven:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
@@ -138,6 +145,28 @@ class EvictlabPress(PromptScorer):
         places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
         places = places.expand(-1, -1, -1, keys.shape[-1])
         return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
+
+    def forward_hook(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
+        output = super().forward_hook(module, input, kwargs, output)
+        if self._waiting and module.layer_idx == module.config.get_text_config().num_hidden_layers - 1:
+            self._cut()
+        return output
+
+    def _add(self, module: Any, inputs: list[LayerInput]) -> None:
+        """Scores a layer, which is cut with the others."""
+        if not self._waiting or module.layer_idx <= self._waiting[-1].layer_idx:  # a new prompt
+            self._models, self._waiting = [self._scorer.model([self.compression_ratio]) for _ in inputs], []
+        for model, given in zip(self._models, inputs, strict=True):
+            model.add(given)
+        self._waiting.append(module)
+
+    def _cut(self) -> None:
+        """Divides the model's budget, and masks what goes in all layers that were scored."""
+        for module in self._waiting:
+            masks = np.stack([model.keep(module.layer_idx).mask[0] for model in self._models])
+            device = next(module.parameters()).device
+            module.masked_key_indices = (~torch.from_numpy(masks)).to(device).nonzero(as_tuple=True)
+        self._models, self._waiting = [], []
 
     def _check_masking(self, layer: Layer) -> None:
         """kvpress hides the keys of masked_key_indices in the attention functions that it patched."""
@@ -156,9 +185,9 @@ class EvictlabPress(PromptScorer):
                 "scorers that keep as many in every head work there",
             )
 
-    def _keep(
+    def _inputs(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, kwargs: dict[str, Any]
-    ) -> list[Kept]:
+    ) -> list[LayerInput]:
         """Of each sequence of the batch."""
         layer = self.layer(module, hidden_states, keys, values, kwargs)
         tokens, needs = layer.tokens, self._scorer.needs
@@ -195,7 +224,7 @@ class EvictlabPress(PromptScorer):
                 wo_gram=gram,
                 reconstruction=self._second_pass.of(layer, sequence) if needs.reconstruction else {},
             )
-            found.append(self._scorer.keep(given, [self.compression_ratio]))
+            found.append(given)
         return found
 
 

@@ -37,7 +37,7 @@ from evictlab_tools.verdict.documents import (
     read_texts,
 )
 from evictlab_tools.verdict.journal import Journal
-from evictlab_tools.verdict.judge import BOUNDS, LAYER_ORACLE, DocumentRun, Figures, Judge
+from evictlab_tools.verdict.judge import LAYER_ORACLE, MODEL_ORACLE, DocumentRun, Figures, Judge, bounds_beside
 from evictlab_tools.verdict.options import PROTOCOLS, parse_retentions, parser
 from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
 from evictlab_tools.verdict.serve import Server
@@ -68,7 +68,7 @@ class Verdicts:
 
     @property
     def rows(self) -> list[str]:
-        return [*self.scorers, *BOUNDS]
+        return [*self.scorers, *bounds_beside(self.scorers.values())]
 
     def run(self) -> None:
         total = len(self.documents.documents) * len(self.rows) * len(self.retentions)
@@ -120,7 +120,7 @@ class Verdicts:
             np.array([[f.kl for f in of_document] for of_document in known]),
             np.array([[f.delta_nll for f in of_document] for of_document in known]),
             np.array([used([f[r].kept for f in known], [f[r].cached for f in known]) for r in range(len(known[0]))]),
-            self.scorers[row].needs.uneven if row in self.scorers else row == LAYER_ORACLE,
+            self.scorers[row].needs.uneven if row in self.scorers else row in (LAYER_ORACLE, MODEL_ORACLE),
             self.scorers[row].plugin if row in self.scorers else None,
         )
 

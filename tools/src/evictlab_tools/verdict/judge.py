@@ -6,7 +6,7 @@ Nothing here reads options or prints, so that other front ends can keep a Judge 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,9 +38,16 @@ from evictlab_tools.verdict.documents import TokenDocument
 
 ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
 LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
-BOUNDS = (ORACLE, LAYER_ORACLE)
+MODEL_ORACLE = "oracle (model budget)"  # the same over all layers, beside scorers that divide the model's budget
+BOUNDS = (ORACLE, LAYER_ORACLE, MODEL_ORACLE)
 
 Masks = list[NDArray[np.bool_]]  # [layer]: [H_kv][n]
+
+
+def bounds_beside(scorers: Iterable[Scorer]) -> list[str]:
+    """Those that are measured beside these scorers."""
+    divides_model = any(scorer.needs.model_budgets for scorer in scorers)
+    return [bound for bound in BOUNDS if bound != MODEL_ORACLE or divides_model]
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,11 @@ class DocumentRun:
     def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
         """What a scorer keeps at each removed fraction."""
         self.prepare(scorer)
+        if scorer.needs.model_budgets:
+            model = scorer.model(removed)
+            judged = [number for number in range(len(self.layers)) if self.is_evicted(number)]
+            list(self.judge.pool.map(lambda number: model.add(self.layer_input(number, scorer)), judged))
+            return self._by_layer(len(removed), lambda number: model.keep(number).mask)
         return self._by_layer(len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed).mask)
 
     def trimmed(self) -> DocumentRun:
@@ -232,6 +244,8 @@ class DocumentRun:
         if self.layers[0].q.shape[1] == self.prompt:
             raise ToolError(f"{self.document.name}: the oracles need what a trimmed run does not hold")
         attention = self.future_attention
+        if bound == MODEL_ORACLE:
+            return self._keep_model_oracle(removed)
 
         def of_layer(number: int) -> NDArray[np.bool_]:
             scores = attention[number]
@@ -241,6 +255,15 @@ class DocumentRun:
             return np.stack([np.stack([top(head, c) for head in scores]) for c in counts])
 
         return self._by_layer(len(removed), of_layer)
+
+    def _keep_model_oracle(self, removed: Sequence[float]) -> list[Masks]:
+        judged = [number for number in sorted(self.layers) if self.is_evicted(number)]
+        cells = np.stack([self.future_attention[number] for number in judged])
+        heads = cells.shape[0] * cells.shape[1]
+        kept = [top(cells.ravel(), heads * kept_count(self.prompt, share)).reshape(cells.shape) for share in removed]
+        return self._by_layer(
+            len(removed), lambda number: np.stack([masks[judged.index(number)] for masks in kept])
+        )
 
     def measure(self, kept: Sequence[Masks]) -> list[Figures]:
         """Of each kept set: runs the continuation with all other prompt tokens hidden, all sets as one batch."""

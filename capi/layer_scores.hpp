@@ -1,0 +1,18 @@
+// A caller's layer as scorers see it. SPDX-License-Identifier: MIT
+#pragma once
+#include <evictlab/evictlab.h>
+
+#include <functional>
+
+#include "capi/open_scorer.hpp"
+
+namespace evictlab::capi {
+
+/// Throws UsageError unless it is in [0, 1].
+void check_removed(double removed);
+
+/// Checks the layer, computes the scorer's columns and calls `use`, during which both hold. Throws UsageError, Error.
+void with_input(const evl_scorer& scorer, const evl_layer* layer,
+                const std::function<void(const ScorerRun&, const LayerInput&)>& use);
+
+} // namespace evictlab::capi
