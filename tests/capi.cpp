@@ -10,6 +10,7 @@
 #include "framework/attention/wo_grams.hpp"
 #include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/cut/top_k.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
 #include "tests/support/catch.hpp"
@@ -229,6 +230,8 @@ TEST_CASE("needs tell key-only scorers, windows and scorers of all queries apart
     CHECK(Opened(lab, "=rank:leave_one_out:8:wo").needs().wo_gram == 1);
     CHECK(Opened(lab, "knorm@kvpress").needs().uneven == 0);
     CHECK(Opened(lab, "adakv@kvpress(knorm@kvpress)").needs().uneven == 1);
+    CHECK(Opened(lab, "adakv@kvpress(knorm@kvpress)").needs().model_budgets == 0);
+    CHECK(Opened(lab, "global@kvpress(knorm@kvpress)").needs().model_budgets == 1);
     const Opened snapkv(lab, "snapkv@kvpress");
     REQUIRE(evl_scorer_column_count(snapkv.scorer) == 1);
     CHECK(std::string(evl_scorer_column(snapkv.scorer, 0)) == "window_attn:64:pool=5:avg");
@@ -253,6 +256,71 @@ TEST_CASE("a scorer that reads a second pass says which, and is refused without"
     const auto [status, text] = refused(opened, layer);
     CHECK(status == EVL_USAGE);
     CHECK_THAT(text, ContainsSubstring("layer.reconstruction[1] is NULL") && ContainsSubstring("KVzip+"));
+}
+
+TEST_CASE("the layers of a model, added one after another, keep the highest scores of all of them") {
+    const Lab lab;
+    const Opened global(lab, "global@kvpress(knorm@kvpress)"), base(lab, "knorm@kvpress");
+    const std::vector<double> removed{0.5, 0.9, 0};
+    const PromptLayer prompts[] = {PromptLayer(0), PromptLayer(1), PromptLayer(2)};
+    const std::size_t cells = prompts[0].cells(), n = prompts[0].layer.tokens, heads = prompts[0].layer.kv_heads;
+    evl_failure failure{};
+    evl_model* model = nullptr;
+    REQUIRE(evl_model_open(global.scorer, removed.data(), removed.size(), &model, &failure) == EVL_OK);
+    std::vector<double> all;
+    for (const std::size_t which : {2, 0, 1}) REQUIRE(evl_model_add(model, &prompts[which].layer, &failure) == EVL_OK);
+    CHECK(evl_model_add(model, &prompts[1].layer, &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("was added before"));
+    for (const PromptLayer& prompt : prompts) {
+        const Kept of_base = keep(base, prompt.layer, {0.5});
+        all.insert(all.end(), of_base.scores.begin(), of_base.scores.end());
+    }
+    std::vector<std::uint8_t> mask(removed.size() * cells);
+    std::vector<std::uint64_t> counts(removed.size() * heads);
+    std::vector<double> scores(removed.size() * cells);
+    for (std::size_t l = 0; l < std::size(prompts); ++l) {
+        REQUIRE(evl_model_keep(model, prompts[l].layer.layer, mask.data(), counts.data(), scores.data(), &failure) ==
+                EVL_OK);
+        for (std::size_t b = 0; b < removed.size(); ++b) {
+            const auto gone = static_cast<std::size_t>(static_cast<double>(all.size()) * removed[b]);
+            std::vector<std::uint8_t> expected(all.size());
+            for (const std::uint32_t i : top_k(all, all.size() - gone)) expected[i] = 1;
+            const auto of_layer = std::span(expected).subspan(l * cells, cells);
+            const auto kept = std::span(mask).subspan(b * cells, cells);
+            CHECK(std::ranges::equal(kept, of_layer));
+            for (std::size_t h = 0; h < heads; ++h)
+                CHECK(counts[b * heads + h] ==
+                      static_cast<std::uint64_t>(std::ranges::count(kept.subspan(h * n, n), std::uint8_t{1})));
+        }
+        CHECK(std::ranges::equal(std::span(scores).first(cells), std::span(all).subspan(l * cells, cells)));
+    }
+    CHECK(evl_model_keep(model, 99, mask.data(), nullptr, nullptr, &failure) == EVL_USAGE);
+    CHECK(evl_model_add(model, &prompts[1].layer, &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("comes after evl_model_keep"));
+    evl_model_close(model);
+    CHECK(evl_scorer_keep(global.scorer, &prompts[0].layer, removed.data(), 1, mask.data(), nullptr, nullptr,
+                          &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("divides a budget among all layers of the model"));
+}
+
+TEST_CASE("a model's layers are scored by several threads, and a scorer of another kind keeps its own budgets") {
+    const Lab lab;
+    const Opened opened(lab, "adakv@kvpress(knorm@kvpress)");
+    const std::vector<double> removed{0.75};
+    const PromptLayer prompts[] = {PromptLayer(0), PromptLayer(1)};
+    evl_model* model = nullptr;
+    REQUIRE(evl_model_open(opened.scorer, removed.data(), 1, &model, nullptr) == EVL_OK);
+    {
+        std::vector<std::jthread> threads;
+        for (const PromptLayer& prompt : prompts)
+            threads.emplace_back([&] { (void)evl_model_add(model, &prompt.layer, nullptr); });
+    }
+    for (const PromptLayer& prompt : prompts) {
+        std::vector<std::uint8_t> mask(prompt.cells());
+        REQUIRE(evl_model_keep(model, prompt.layer.layer, mask.data(), nullptr, nullptr, nullptr) == EVL_OK);
+        CHECK(mask == keep(opened, prompt.layer, removed).mask);
+    }
+    evl_model_close(model);
 }
 
 TEST_CASE("tokens before heads, as models often have it, give the same") {
