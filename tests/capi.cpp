@@ -113,8 +113,19 @@ Kept keep(const Opened& opened, const evl_layer& layer, const std::vector<double
     Kept kept{std::vector<std::uint8_t>(removed.size() * cells), std::vector<std::uint64_t>(removed.size() * heads),
               std::vector<double>(removed.size() * cells)};
     evl_failure failure{};
-    const evl_status status = evl_scorer_keep(opened.scorer, &layer, removed.data(), removed.size(), kept.mask.data(),
-                                              kept.counts.data(), kept.scores.data(), &failure);
+    evl_status status = EVL_OK;
+    if (opened.needs().model_budgets == 1) { // as if the model had this layer alone
+        evl_model* model = nullptr;
+        REQUIRE(evl_model_open(opened.scorer, removed.data(), removed.size(), &model, &failure) == EVL_OK);
+        status = evl_model_add(model, &layer, &failure);
+        if (status == EVL_OK)
+            status =
+                evl_model_keep(model, layer.layer, kept.mask.data(), kept.counts.data(), kept.scores.data(), &failure);
+        evl_model_close(model);
+    } else {
+        status = evl_scorer_keep(opened.scorer, &layer, removed.data(), removed.size(), kept.mask.data(),
+                                 kept.counts.data(), kept.scores.data(), &failure);
+    }
     INFO(failure.text);
     REQUIRE(status == EVL_OK);
     return kept;

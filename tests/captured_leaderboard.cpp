@@ -314,9 +314,9 @@ TEST_CASE("what stands below a terminal's table says how sure its figures are") 
                ContainsSubstring("output error against snapkv@kvpress, the best published row: difference and its "
                                  "paired 95 % interval over 6 documents:\n  =mine: -0.0300 [-0.0") &&
                    ContainsSubstring("], lower\n  tova@kvpress: +0.0750 [") && ContainsSubstring("], higher\n"));
-    CHECK_THAT(sure, ContainsSubstring("against adakv(snapkv@kvpress), the best published row of those with head or "
-                                       "layer budgets") &&
-                         !ContainsSubstring("random") && !ContainsSubstring("too few"));
+    CHECK_THAT(sure,
+               ContainsSubstring("against adakv(snapkv@kvpress), the best published row of those with head budgets") &&
+                   !ContainsSubstring("random") && !ContainsSubstring("too few"));
     for (const std::size_t count : {std::size_t{5}, std::size_t{1}}) {
         const std::string few = bench_notes(with_documents(bench, count), plugins);
         CHECK_THAT(few, ContainsSubstring(count == 1 ? "\n1 document: too few to tell rows apart.\n"

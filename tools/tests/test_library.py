@@ -104,6 +104,24 @@ def test_head_budgets_keep_the_layers_sum(lab: Lab, layer: LayerInput) -> None:
     assert counts.sum() == 90 and counts[0] != counts[1]
 
 
+def test_a_model_keeps_the_highest_scores_of_all_its_layers(lab: Lab, layer: LayerInput) -> None:
+    scorer = lab.open("global@kvpress(knorm@kvpress)")
+    assert scorer.needs.model_budgets and scorer.needs.uneven
+    layers = [replace(layer, layer=number, k=layer.k * np.float32(1 + number / 4)) for number in range(3)]
+    model = scorer.model([0.5, 0.9])
+    for one in layers:
+        model.add(one)
+    scores = np.stack([lab.open("knorm@kvpress").score(one) for one in layers])
+    for budget, removed in enumerate((0.5, 0.9)):
+        kept = np.stack([model.keep(number).mask[budget] for number in range(3)])
+        assert kept.sum() == scores.size - int(scores.size * removed)
+        assert scores[kept].min() > scores[~kept].max()
+    with pytest.raises(UsageError, match="divides a budget among all layers"):
+        scorer.keep(layer, [0.5])
+    with pytest.raises(UsageError, match="layer 7 was not added"):
+        model.keep(7)
+
+
 def test_errors_say_what_is_wrong(lab: Lab, layer: LayerInput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"snapvk.*snapkv"):
         lab.open("snapvk")

@@ -178,3 +178,19 @@ def test_what_a_press_cannot_do_is_told() -> None:
         EvictlabPress(0.5, "=token_type")
     with pytest.raises(UsageError, match="snapvk"):
         EvictlabPress(0.5, "snapvk")
+
+
+@torch.no_grad()
+def test_a_budget_of_the_whole_model_is_masked_in_all_layers_when_the_last_one_was_scored() -> None:
+    """Twice, for a second prompt must not see the first one's layers."""
+    model = make("llama", "sdpa")
+    for ids in (tokens(40)[0].tolist(), tokens(55)[0].tolist()):
+        full = run_full(model, ids)
+        scores = -np.stack([layer.keys[0].float().norm(dim=-1).numpy() for layer in full.cache.layers])
+        sets, _ = kept(model, full, EvictlabPress(0.5, "global@kvpress(knorm@kvpress)"))
+        mask = np.zeros(scores.shape, np.bool_)
+        for layer, of_layer in enumerate(sets):
+            for head, positions in enumerate(of_layer):
+                mask[layer, head, sorted(positions)] = True
+        assert mask.sum() == scores.size - scores.size // 2
+        assert scores[mask].min() > scores[~mask].max()

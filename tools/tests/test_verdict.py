@@ -32,6 +32,7 @@ from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import (
     LAYER_ORACLE,
+    MODEL_ORACLE,
     ORACLE,
     DocumentRun,
     Figures,
@@ -160,6 +161,25 @@ def test_oracles_keep_what_the_continuation_attends_most() -> None:
                 assert set(np.flatnonzero(per_head[budget][number][head])) == best
             assert per_layer[budget][number].sum() == 2 * count
             assert (attention * per_layer[budget][number]).sum() >= (attention * per_head[budget][number]).sum()
+
+
+def test_budgets_of_the_whole_model_are_divided_among_the_layers_that_eviction_judges() -> None:
+    lab = Lab()
+    for architecture in ("llama", "gemma3"):
+        run = read(architecture)
+        judged = [number for number in sorted(run.layers) if run.is_evicted(number)]
+        base = lab.open("knorm@kvpress")
+        scores = np.stack([base.score(run.layer_input(number, base)) for number in judged])
+        (masks,) = run.keep(lab.open("global@kvpress(knorm@kvpress)"), [0.6])
+        kept = np.stack([masks[number] for number in judged])
+        assert kept.sum() == scores.size - int(scores.size * 0.6)
+        assert scores[kept].min() > scores[~kept].max()
+        assert all(masks[number].all() for number in run.layers if number not in judged)
+        (oracle,) = run.keep_oracle(MODEL_ORACLE, [0.6])
+        attention = np.stack([run.future_attention[number] for number in judged])
+        best = np.stack([oracle[number] for number in judged])
+        assert best.sum() == len(judged) * attention.shape[1] * kept_count(PROMPT, 0.6)
+        assert attention[best].min() >= attention[~best].max()
 
 
 def test_scorers_see_what_the_models_attention_sees() -> None:

@@ -68,8 +68,9 @@ def positions_after(prompt: int, tokens: int) -> Tensor:
 class EvictlabPress(PromptScorer):
     """Keeps what the scorer keeps, its budgets for layers, heads and the whole model included.
 
-    Of the last kind the layers are scored as the prompt runs, and cut when the last one was. Where layers or heads may keep different numbers of tokens nothing is removed: the evicted keys are masked in the
-    attention, as kvpress's own AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
+    Of the last kind the layers are scored as the prompt runs, and cut when the last one was. Where layers or heads may
+    keep different numbers of tokens nothing is removed: the evicted keys are masked in the attention, as kvpress's own
+    AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
     """
 
     compression_ratio: float = 0.0

@@ -261,9 +261,7 @@ class DocumentRun:
         cells = np.stack([self.future_attention[number] for number in judged])
         heads = cells.shape[0] * cells.shape[1]
         kept = [top(cells.ravel(), heads * kept_count(self.prompt, share)).reshape(cells.shape) for share in removed]
-        return self._by_layer(
-            len(removed), lambda number: np.stack([masks[judged.index(number)] for masks in kept])
-        )
+        return self._by_layer(len(removed), lambda number: np.stack([masks[judged.index(number)] for masks in kept]))
 
     def measure(self, kept: Sequence[Masks]) -> list[Figures]:
         """Of each kept set: runs the continuation with all other prompt tokens hidden, all sets as one batch."""
