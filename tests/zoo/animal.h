@@ -48,6 +48,8 @@ static const char* const animal_columns[] = {"cumulative_attn"};
                                         0,                                                                             \
                                         0,                                                                             \
                                         0,                                                                             \
+                                        0,                                                                             \
+                                        0,                                                                             \
                                         0}
 
 #define USUAL (EVL_DETERMINISTIC | EVL_CONCURRENT)

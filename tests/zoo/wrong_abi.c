@@ -26,4 +26,6 @@ EVL_EXPORT const evl_plugin evictlab_scorer = {EVL_MAGIC,
                                                0,
                                                0,
                                                0,
+                                               0,
+                                               0,
                                                0};

@@ -39,4 +39,6 @@ const evl_plugin evictlab_scorer = {EVL_HEADER,
                                     extension,
                                     0,
                                     0,
+                                    0,
+                                    0,
                                     0};
