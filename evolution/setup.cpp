@@ -62,7 +62,7 @@ SearchedSuite suite_from_json(const JsonField& field) {
 
 /// What a user can do about a field that differs.
 std::string_view advice(std::string_view section, std::string_view path) {
-    if (path.ends_with("/calibration")) return "name the calibration that the run was started with by --calibration";
+    if (path.ends_with("/calibration")) return "give the calibration that the run was started with";
     if (section == "suite" || section == "more_suites") return "give the suite and sizes that the run was started with";
     if (section == "retentions") return "give the retentions that the run was started with";
     if (section == "config") return "leave the option away: a resumed run keeps its own";

@@ -11,8 +11,8 @@ struct Threshold {
     static constexpr evictlab::Info info{
         .id = "threshold",
         .name = "Threshold",
-        .description = "1 for the window's tokens and those whose base_score is not below the threshold, and these "
-                       "alone are kept; whatever the budget is",
+        .description = "base_score, the window's tokens above all; those and what is not below the threshold are "
+                       "kept, whatever the budget is",
         .reference = "NVIDIA kvpress 0.5.5, DMSPress; Lancucki et al. 2025, Dynamic Memory Sparsification, "
                      "arXiv:2506.05345"};
     static constexpr evictlab::Columns columns{"base_score"};
@@ -26,13 +26,14 @@ struct Threshold {
     void score(evictlab::Head<Threshold> head, std::span<double> out) const {
         const auto base = head["base_score"];
         const std::size_t n = out.size(), newest = std::min(n, static_cast<std::size_t>(window));
-        for (std::size_t i = 0; i < n; ++i) out[i] = base[i] >= t || i + newest >= n ? 1 : 0;
+        for (std::size_t i = 0; i < n; ++i) out[i] = i + newest >= n ? evictlab::keep : base[i];
     }
 
     void head_budgets(evictlab::Batch<Threshold> batch, std::span<const double> scores,
                       std::span<std::uint64_t> kept) const {
         for (std::size_t h = 0; h < batch.heads(); ++h)
-            kept[h] = static_cast<std::uint64_t>(std::ranges::count(batch.row(scores, h), 1.0));
+            kept[h] = static_cast<std::uint64_t>(
+                std::ranges::count_if(batch.row(scores, h), [&](double score) { return score >= t; }));
     }
 };
 EVICTLAB_SCORER(Threshold)

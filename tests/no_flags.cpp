@@ -15,6 +15,7 @@ namespace {
 /// Lines of C and C++ below the folder with a string literal in which a flag is named.
 std::vector<std::string> flags_in(const fs::path& folder) {
     static const std::regex literal(R"re("([^"\\]|\\.)*")re"), flag("--[a-z]");
+    static const std::regex of_another("`evictlab-[^`]*`"); // a whole command of another program may be told
     std::vector<std::string> found;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         const std::string ending = entry.path().extension();
@@ -25,7 +26,7 @@ std::vector<std::string> flags_in(const fs::path& folder) {
             ++number;
             for (std::sregex_iterator at(line.begin(), line.end(), literal), end; at != end; ++at) {
                 const std::string text = at->str();
-                if (std::regex_search(text, flag))
+                if (std::regex_search(std::regex_replace(text, of_another, ""), flag))
                     found.push_back(entry.path().string() + ":" + std::to_string(number) + ": " + text);
             }
         }

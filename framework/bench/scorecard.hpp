@@ -67,7 +67,8 @@ struct Bench {
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
-    /// What rows read beside the suite, by its kind ("calibration", "reconstruction"): "sha256:" and 64 digits. Empty where none did.
+    /// What rows read beside the suite, by its kind ("calibration", "reconstruction"): "sha256:" and 64 digits. Empty
+    /// where none did.
     std::map<std::string, std::string> sources;
     std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
     double kv_bytes = 0; ///< of a token's keys and values in one layer, all KV heads, while it is kept; 0: not known

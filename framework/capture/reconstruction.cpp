@@ -31,8 +31,9 @@ std::filesystem::path reconstruction_beside(const std::filesystem::path& trace) 
 Reconstruction::Reconstruction(const std::filesystem::path& file, const CapturedTrace& trace,
                                std::string_view trace_sha256)
     : file_(file) {
-    const std::string redo = fmt::format("it is no second pass over {}; evictlab-capture --reconstruct makes it anew",
-                                         trace.file().filename().string());
+    const std::string redo =
+        fmt::format("it is no second pass over {}; `evictlab-capture MODEL --reconstruct --out FOLDER` makes it anew",
+                    trace.file().filename().string());
     check_text(file_, "format", reconstruction_format, redo);
     check_text(file_, "kinds", kinds, redo);
     check_text(file_, "document", trace.document(), redo);

@@ -50,7 +50,6 @@ struct Calibration {
 
 /// What to do about a calibration that is not there or does not do.
 inline constexpr const char* how_to_calibrate =
-    "evictlab-calibrate SUITE --install SUITE makes one, from train documents that hold the layer; --calibration FILE "
-    "names another";
+    "`evictlab-calibrate SUITE --install SUITE` makes one, from train documents that hold the layer; or name another";
 
 } // namespace evictlab

@@ -186,14 +186,14 @@ def test_where_all_layers_slide_prompts_within_the_window_are_evicted_from(press
 def test_uneven_scorers_mask_and_a_question_may_follow(scorer: str) -> None:
     model = make("llama", "sdpa")
     press, masks = EvictlabPress(0.5, scorer), {}
-    keep = press._keep
+    keep = press._scorer.keep
 
-    def noted(module: Any, *rest: Any) -> Any:
-        found = keep(module, *rest)
-        masks[module.layer_idx] = torch.from_numpy(found[0].mask[0])
+    def noted(layer: Any, *rest: Any) -> Any:
+        found = keep(layer, *rest)
+        masks[layer.layer] = torch.from_numpy(found.mask[0])
         return found
 
-    press._keep = noted  # type: ignore[method-assign, assignment]
+    press._scorer.keep = noted  # type: ignore[method-assign]
     cache = compressed(model, press)
     assert rows(cache) == [PROMPT, PROMPT]
     with torch.no_grad():

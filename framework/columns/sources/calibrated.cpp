@@ -51,7 +51,7 @@ std::string absent(std::string_view arguments, const Calibration& calibration) {
     if (table) return fmt::format("'{}' has {} rows in {}", asked.name, table->rows, calibration.file);
     std::vector<std::string> names;
     for (const auto& [name, unused] : calibration.tables) names.push_back(name);
-    return fmt::format("{} has no constants '{}'; it has {}; evictlab-calibrate --constants {}=FILE adds them",
+    return fmt::format("{} has no constants '{}'; it has {}; `evictlab-calibrate SUITE --constants {}=FILE` adds them",
                        calibration.file, asked.name, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
                        asked.name);
 }

@@ -107,14 +107,18 @@ class EvictlabPress(PromptScorer):
             with super().__call__(model):
                 yield
             for module, kwargs, output in self._second_pass.run():
-                super().forward_hook(module, [], kwargs, output)
+                self._evict(module, [], kwargs, output)
 
     def forward_hook(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
-        return (
-            output
-            if self._second_pass.hold(module, kwargs, output)
-            else super().forward_hook(module, input, kwargs, output)
-        )
+        if self._second_pass.hold(module, kwargs, output):
+            return output
+        return self._evict(module, input, kwargs, output)
+
+    def _evict(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
+        output = super().forward_hook(module, input, kwargs, output)
+        if self._waiting and module.layer_idx == module.config.get_text_config().num_hidden_layers - 1:
+            self._cut()
+        return output
 
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
@@ -146,12 +150,6 @@ class EvictlabPress(PromptScorer):
         places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
         places = places.expand(-1, -1, -1, keys.shape[-1])
         return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
-
-    def forward_hook(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
-        output = super().forward_hook(module, input, kwargs, output)
-        if self._waiting and module.layer_idx == module.config.get_text_config().num_hidden_layers - 1:
-            self._cut()
-        return output
 
     def _add(self, module: Any, inputs: list[LayerInput]) -> None:
         """Scores a layer, which is cut with the others."""
