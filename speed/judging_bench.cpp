@@ -91,7 +91,7 @@ void judge(const std::vector<Scorer>& scorers) {
     hooks.skip = [](std::size_t) { return false; };
     hooks.failed = [](std::size_t, const PluginError&) {};
     for (std::size_t layer = 0; layer < layers; ++layer)
-        benchmark::DoNotOptimize(rescore->figures(recorded(), layer, hooks));
+        benchmark::DoNotOptimize(rescore->figures(recorded(), layer, hooks, nullptr));
 }
 
 double seconds_to_judge(const std::vector<Scorer>& scorers) {

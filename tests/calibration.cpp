@@ -192,7 +192,7 @@ TEST_CASE("a run that reads a calibration goes on with none but that") {
     CHECK_NOTHROW(evolution::check_resumable(saved, reads, retentions));
     CHECK_THROWS_WITH(
         evolution::check_resumable(saved, setup_of(file.string(), "calibrated:duo_attention + position"), retentions),
-        ContainsSubstring("suite/calibration is") && ContainsSubstring("--calibration"));
+        ContainsSubstring("suite/calibration is") && ContainsSubstring("give the calibration"));
     CHECK_NOTHROW(evolution::check_resumable(evolution::to_json(plain, retentions), setup_of(file.string(), "position"),
                                              retentions));
 }
