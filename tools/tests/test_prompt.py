@@ -193,7 +193,7 @@ def test_uneven_scorers_mask_and_a_question_may_follow(scorer: str) -> None:
         masks[layer.layer] = torch.from_numpy(found.mask[0])
         return found
 
-    press._scorer.keep = noted  # type: ignore[method-assign]
+    press._scorer.keep = noted  # type: ignore[method-assign, assignment]
     cache = compressed(model, press)
     assert rows(cache) == [PROMPT, PROMPT]
     with torch.no_grad():
