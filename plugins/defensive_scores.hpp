@@ -22,6 +22,17 @@ struct DefensiveScores {
         "DefensiveKV 9251b95; Feng et al., Taming the Fragility of KV Cache Eviction, ICLR 2026";
     static constexpr evictlab::Columns columns{"defensive_attn:{window}:pool={kernel}", "head_share:wov_norm",
                                                "window_attn:{window}"};
+    static constexpr evictlab::ParameterInfo window_info{
+        .key = "window", .label = "window", .help = "latest queries", .min = 1, .max = 4096};
+    static constexpr evictlab::ParameterInfo kernel_info{
+        .key = "kernel", .label = "kernel", .help = "of the pooling, odd, in tokens", .min = 1, .max = 255};
+    static constexpr evictlab::ParameterInfo clamp_info{
+        .key = "clamp",
+        .help = "pin no token where the budget has no room for it; else, as the authors' program, nearly all",
+        .evolvable = false};
+    static constexpr evictlab::Preset presets[] = {
+        {"paper", "the authors' program, its fault at small budgets included", {}, evictlab::Standing::published},
+        {"sane", "the same without the fault: at small budgets nothing but the window is pinned", {{"clamp", 1}}}};
 
     template <class Scorer>
     void score_layer(evictlab::Batch<Scorer> batch, std::span<double> scores) const {

@@ -12,16 +12,7 @@ struct DefensiveKv : DefensiveScores {
                                          .reference = reference,
                                          .budgeted = true};
     static constexpr evictlab::Parameter<DefensiveKv> parameters[] = {
-        {&DefensiveKv::window, {.key = "window", .label = "window", .help = "latest queries", .min = 1, .max = 4096}},
-        {&DefensiveKv::kernel,
-         {.key = "kernel", .label = "kernel", .help = "of the pooling, odd, in tokens", .min = 1, .max = 255}},
-        {&DefensiveKv::clamp,
-         {.key = "clamp",
-          .help = "pin no token where the budget has no room for it; else, as the authors' program, nearly all",
-          .evolvable = false}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"paper", "the authors' program, its fault at small budgets included", {}, evictlab::Standing::published},
-        {"sane", "the same without the fault: at small budgets nothing but the window is pinned", {{"clamp", 1}}}};
+        {&DefensiveKv::window, window_info}, {&DefensiveKv::kernel, kernel_info}, {&DefensiveKv::clamp, clamp_info}};
 
     void score(evictlab::Batch<DefensiveKv> batch, std::span<double> scores) const { score_layer(batch, scores); }
 

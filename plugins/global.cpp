@@ -25,9 +25,7 @@ struct Global {
     }
 
     void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const {
-        const std::size_t cells = cells_of(model);
-        const auto removed = static_cast<std::size_t>(static_cast<double>(cells) * model.removed_fraction());
-        share_among_layers(model, cells - std::min(removed, cells), kept);
+        share_among_layers(model, cells_left(cells_of(model), model.removed_fraction()), kept);
     }
 };
 EVICTLAB_SCORER(Global)

@@ -11,18 +11,9 @@ struct LayerDefensiveKv : DefensiveScores {
                                          .description = description,
                                          .reference = reference,
                                          .budgeted = true};
-    static constexpr evictlab::Parameter<LayerDefensiveKv> parameters[] = {
-        {&LayerDefensiveKv::window,
-         {.key = "window", .label = "window", .help = "latest queries", .min = 1, .max = 4096}},
-        {&LayerDefensiveKv::kernel,
-         {.key = "kernel", .label = "kernel", .help = "of the pooling, odd, in tokens", .min = 1, .max = 255}},
-        {&LayerDefensiveKv::clamp,
-         {.key = "clamp",
-          .help = "pin no token where the budget has no room for it; else, as the authors' program, nearly all",
-          .evolvable = false}}};
-    static constexpr evictlab::Preset presets[] = {
-        {"paper", "the authors' program, its fault at small budgets included", {}, evictlab::Standing::published},
-        {"sane", "the same without the fault: at small budgets nothing but the window is pinned", {{"clamp", 1}}}};
+    static constexpr evictlab::Parameter<LayerDefensiveKv> parameters[] = {{&LayerDefensiveKv::window, window_info},
+                                                                           {&LayerDefensiveKv::kernel, kernel_info},
+                                                                           {&LayerDefensiveKv::clamp, clamp_info}};
 
     void score(evictlab::Batch<LayerDefensiveKv> batch, std::span<double> scores) const { score_layer(batch, scores); }
 

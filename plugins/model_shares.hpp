@@ -17,6 +17,11 @@ inline std::size_t cells_of(evictlab::Model model) {
     return cells;
 }
 
+/// What is left of so many cells by kvpress's rule for a budget of many heads: (int)(cells * c) go.
+inline std::size_t cells_left(std::size_t cells, double removed_fraction) {
+    return cells - std::min(cells, static_cast<std::size_t>(static_cast<double>(cells) * removed_fraction));
+}
+
 /// Sets kept, of every head of every layer, to how many of the model's `total` best cells lie there. Scores may be
 /// infinite. Among equal ones the lower layer comes first, then the lower head.
 inline void share_among_layers(evictlab::Model model, std::size_t total, std::span<std::uint64_t> kept) {

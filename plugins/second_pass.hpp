@@ -14,15 +14,13 @@ inline void keep_first_four(std::span<double> scores) {
 inline constexpr evictlab::ParameterInfo layerwise_info{
     .key = "layerwise", .label = "layerwise", .help = "each layer, not the model, gives up the share c of its cells"};
 
-/// kvpress's rule: (int)(cells * c) go, of the model or of each layer.
+/// The cells_left() of the model, or of each layer.
 inline void keep_highest(evictlab::Model model, bool layerwise, std::span<std::uint64_t> kept) {
-    const auto left = [&](std::size_t cells) {
-        return cells - std::min(cells, static_cast<std::size_t>(static_cast<double>(cells) * model.removed_fraction()));
-    };
-    if (!layerwise) return share_among_layers(model, left(cells_of(model)), kept);
+    const double removed = model.removed_fraction();
+    if (!layerwise) return share_among_layers(model, cells_left(cells_of(model), removed), kept);
     for (std::size_t i = 0; i < model.size(); ++i) {
         const auto scores = model[i].scores();
-        share_among_heads(scores, 0, left(scores.size()), kept.first(model[i].heads()));
+        share_among_heads(scores, 0, cells_left(scores.size(), removed), kept.first(model[i].heads()));
         kept = kept.subspan(model[i].heads());
     }
 }

@@ -5,7 +5,7 @@
 
 namespace evictlab::report {
 
-/// Puts the merged rows, all in `table.uniform`, into their groups and order, and compares them within those.
+/// Puts the merged rows, all in `table.groups[0]`, into their groups and order, and compares them within those.
 void compare_rows(LeaderboardTable& table);
 
 /// One value a document: its error, averaged over the retentions.

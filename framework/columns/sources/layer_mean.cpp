@@ -2,15 +2,14 @@
 #include <algorithm>
 
 #include "framework/columns/column.hpp"
+#include "framework/columns/layer_sum.hpp"
 
 namespace evictlab::columns {
 namespace {
 
 void mean(const double* base, std::size_t base_stride, std::size_t heads, std::size_t tokens, double* out,
           std::size_t out_stride) {
-    double sum = 0;
-    for (std::size_t h = 0; h < heads; ++h)
-        for (std::size_t i = 0; i < tokens; ++i) sum += base[h * base_stride + i];
+    const double sum = layer_sum(base, base_stride, heads, tokens);
     for (std::size_t h = 0; h < heads; ++h)
         std::fill_n(out + h * out_stride, tokens, sum / static_cast<double>(heads * tokens));
 }
