@@ -32,7 +32,7 @@ llama_token likeliest(std::span<const float> logits) {
 Continuation follow(Sequence& sequence, std::span<const llama_token> tokens, const Between& between) {
     Continuation out;
     for (const llama_token token : tokens) {
-        if (between && !out.tokens.empty()) between(out.tokens.size());
+        if (between) between();
         feed_one(sequence, token, out);
     }
     return out;
@@ -43,7 +43,7 @@ Continuation generate(Sequence& sequence, llama_token first, std::size_t count, 
     Continuation out;
     llama_token next = first;
     while (out.tokens.size() < count) {
-        if (between && !out.tokens.empty()) between(out.tokens.size());
+        if (between) between();
         const std::span<const float> logits = feed_one(sequence, next, out);
         if (llama_vocab_is_eog(vocab, next)) break;
         next = likeliest(logits);

@@ -17,8 +17,8 @@ struct Continuation {
     std::vector<Spent> times;               ///< of each
 };
 
-/// Called before each token but the first, with how many were fed so far.
-using Between = std::function<void(std::size_t fed)>;
+/// Called before each token.
+using Between = std::function<void()>;
 
 /// Feeds the tokens, whatever the model would say.
 Continuation follow(Sequence& sequence, std::span<const llama_token> tokens, const Between& between = {});

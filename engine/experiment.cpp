@@ -15,7 +15,7 @@ std::uint32_t cells_of(std::size_t tokens) { return static_cast<std::uint32_t>(t
 
 Experiment::Experiment(const Model& model, const Plan& plan, std::span<const llama_token> prompt,
                        std::span<const llama_token> given, std::uint64_t queries)
-    : model_(model), plan_(plan),
+    : model_(model), plan_(plan), tokens_(prompt),
       prompt_(model, cells_of(prompt.size() + tokens_behind(plan, given.size())), plan.threads, plan.cache_type) {
     const std::size_t n = prompt.size(), wanted = std::min<std::uint64_t>(n, plan.every > 0 ? n : queries);
     prompt_.record_queries(n - wanted);
@@ -41,12 +41,13 @@ Experiment::Experiment(const Model& model, const Plan& plan, std::span<const lla
     }
 }
 
-void Experiment::evict_again(const Scorer& scorer, Sequence& sequence, Evicted& counts) const {
+void Experiment::make_room(const Scorer& scorer, Sequence& sequence, std::size_t limit, Evicted& counts) const {
+    if (sequence.cells() < limit) return;
     const Stopwatch reading;
     const CacheState state = sequence.state();
     counts.rewriting += reading.spent();
     Cut cut = plan_.cut;
-    cut.budget = {0, counts.cache.cells};
+    cut.budget = {0, limit - plan_.every};
     const Stopwatch scoring;
     const KeptCells kept = choose(scorer, sequence, state, cut);
     counts.scoring += scoring.spent();
@@ -56,44 +57,64 @@ void Experiment::evict_again(const Scorer& scorer, Sequence& sequence, Evicted& 
     ++counts.evictions;
 }
 
+void Experiment::stream(const Scorer& scorer, Sequence& sequence, Evicted& counts) const {
+    sequence.record_queries(0);
+    for (std::size_t at = 0; at < tokens_.size();) {
+        make_room(scorer, sequence, plan_.cache, counts);
+        const std::size_t room = std::min(plan_.every, plan_.cache - sequence.cells());
+        const auto next = tokens_.subspan(at, std::min(room, tokens_.size() - at));
+        sequence.feed(next);
+        at += next.size();
+    }
+    sequence.record_no_queries();
+}
+
+void Experiment::go_on(const Scorer& scorer, const Sequence& start, const CacheState& state, const KeptCells& kept,
+                       Evicted& out) const {
+    out.cache.cells = kept.front().front().size();
+    out.cache.bytes_of_cell = state.bytes_of_cell();
+    const std::size_t behind = tokens_behind(plan_, full_.continuation.tokens.size());
+    const std::size_t limit = plan_.cache > 0 ? plan_.cache : out.cache.cells + plan_.every;
+    const std::size_t needed = plan_.every > 0 ? std::min(limit, out.cache.cells + behind) : out.cache.cells + behind;
+    Sequence sequence(model_, cells_of(needed), plan_.threads, plan_.cache_type);
+    out.cache.capacity = sequence.capacity();
+    const auto begin = [&] {
+        sequence.become(start, state, kept, plan_.cut.granularity);
+        if (plan_.every > 0 && scorer.needs().queries > 0) sequence.record_queries(0);
+    };
+    const auto evicting = [&](Evicted& counts) -> Between {
+        if (plan_.every == 0) return {};
+        return [&] { make_room(scorer, sequence, limit, counts); };
+    };
+    const Stopwatch writing;
+    begin();
+    out.rewriting += writing.spent();
+    const Continuation followed = follow(sequence, full_.continuation.tokens, evicting(out));
+    out.times = followed.times;
+    out.difference = compare(full_.continuation, followed);
+    if (plan_.generate == 0) return;
+    Evicted counted_already;
+    begin();
+    out.text = model_.text(generate(sequence, first_, plan_.generate, evicting(counted_already)).tokens);
+}
+
 Evicted Experiment::run(const Scorer& scorer) const {
     Evicted out;
     out.scorer = scorer.text();
     out.hash = scorer.hash();
+    if (plan_.cache > 0) {
+        Sequence small(model_, cells_of(plan_.cache), plan_.threads, plan_.cache_type);
+        stream(scorer, small, out);
+        const CacheState state = small.state();
+        go_on(scorer, small, state, all_cells(model_.layers(), state.kv_heads(), state.cells()), out);
+        return out;
+    }
     const Stopwatch scoring;
     const KeptCells kept = choose(scorer, prompt_, *state_, plan_.cut);
     out.scoring = scoring.spent();
     out.evictions = 1;
-    out.cache.cells = kept.front().front().size();
-    out.cache.bytes_of_cell = state_->bytes_of_cell();
-
-    const std::size_t behind = tokens_behind(plan_, full_.continuation.tokens.size());
-    const std::size_t room = plan_.every > 0 ? std::min(behind, plan_.every + 1) : behind;
-    Sequence sequence(model_, cells_of(out.cache.cells + room), plan_.threads, plan_.cache_type);
-    out.cache.capacity = sequence.capacity();
-    const auto begin = [&] {
-        sequence.become(prompt_, *state_, kept, plan_.cut.granularity);
-        if (plan_.every > 0 && scorer.needs().queries > 0) sequence.record_queries(0);
-    };
-    const Stopwatch writing;
-    begin();
     out.rewriting = reading_;
-    out.rewriting += writing.spent();
-
-    const auto evicting = [&](Evicted& counts) -> Between {
-        if (plan_.every == 0) return {};
-        return [&](std::size_t fed) {
-            if (fed % plan_.every == 0) evict_again(scorer, sequence, counts);
-        };
-    };
-    const Continuation followed = follow(sequence, full_.continuation.tokens, evicting(out));
-    out.times = followed.times;
-    out.difference = compare(full_.continuation, followed);
-    if (plan_.generate > 0) {
-        Evicted counted_already = out;
-        begin();
-        out.text = model_.text(generate(sequence, first_, plan_.generate, evicting(counted_already)).tokens);
-    }
+    go_on(scorer, prompt_, *state_, kept, out);
     return out;
 }
 

@@ -13,7 +13,8 @@ namespace evictlab::engine {
 
 struct Plan {
     Cut cut;
-    std::size_t every = 0;    ///< tokens behind the prompt between evictions to the same number of cells; 0: no more
+    std::size_t every = 0; ///< tokens behind the prompt between evictions to the same number of cells; 0: no more
+    std::size_t cache = 0; ///< cells through which the prompt goes, too, `every` tokens at a time; 0: it is read whole
     std::size_t generate = 0; ///< tokens that the model is to say
     int threads = 1;
     ggml_type cache_type = GGML_TYPE_F16;
@@ -42,7 +43,7 @@ struct Evicted {
     std::string text;
 };
 
-/// The model and the plan must outlive it.
+/// The model, the plan and the prompt must outlive it.
 class Experiment {
 public:
     /// Runs the prompt and the continuation, `given` or, where that is empty, what the model says. `queries`: the
@@ -54,11 +55,17 @@ public:
     Evicted run(const Scorer& scorer) const;
 
 private:
-    /// Evicts `to`, which has gone on from the prompt, to as many cells as behind the prompt.
-    void evict_again(const Scorer& scorer, Sequence& sequence, Evicted& counts) const;
+    /// Evicts the sequence anew where it has `limit` cells, to make room for the next tokens.
+    void make_room(const Scorer& scorer, Sequence& sequence, std::size_t limit, Evicted& counts) const;
+    /// The prompt through a small cache, evicted as it goes.
+    void stream(const Scorer& scorer, Sequence& sequence, Evicted& counts) const;
+    /// Goes on from `start`, whose kept cells are `kept`, along the continuation and, where asked for, freely.
+    void go_on(const Scorer& scorer, const Sequence& start, const CacheState& state, const KeptCells& kept,
+               Evicted& out) const;
 
     const Model& model_;
     const Plan& plan_;
+    std::span<const llama_token> tokens_;
     Sequence prompt_; ///< as it is behind the prompt
     Spent reading_;   ///< of its state
     std::unique_ptr<CacheState> state_;

@@ -18,7 +18,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* usage =
-    "Usage: evictlab-llama MODEL.gguf --prompt FILE --scorer S (--retention R | --keep K) [OPTION...]\n\n"
+    "Usage: evictlab-llama MODEL.gguf --prompt FILE --scorer S (--retention R | --keep K | --cache C) [OPTION...]\n\n"
     "Evicts inside an unmodified llama.cpp: runs the prompt, drops the cached tokens that a scorer ranks lowest, and "
     "goes\n"
     "on from a smaller cache. Says how far that is from the run without eviction, and what it saves.";
@@ -28,7 +28,8 @@ constexpr const char* examples =
     "  evictlab-llama SmolLM2.gguf --prompt book.txt --tokens 1088 --continuation 64 --keep 256 \\\n"
     "    --compare snapkv@kvpress,streaming_llm@kvpress,random --json figures.json\n"
     "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --keep 512 --every 64 --generate 512\n"
-    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.5 --granularity model\n";
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.5 --granularity model\n"
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --cache 2048 --every 512\n";
 
 po::options_description described() {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
@@ -42,7 +43,10 @@ po::options_description described() {
         "granularity", text("G"), "head: each KV head keeps its own tokens (default); model: all keep the same")(
         "join", text("J"), "granularity model: how scores of heads and layers become one: mean (default), max or rank")(
         "every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
-        "generate", text("N"), "tokens that the model says behind the prompt (default: 64, with --continuation 0)")(
+        "cache", text("C"),
+        "instead of a share: C cells in all, through which a prompt of any length goes, too, --every N tokens at a "
+        "time")("generate", text("N"),
+                "tokens that the model says behind the prompt (default: 64, with --continuation 0)")(
         "continuation", text("N"),
         "hold the last N tokens of the text back and judge the predictions along them (default: along what the model "
         "says without eviction)")("tokens", text("N"), "read no more than the first N tokens of the file")(
@@ -63,8 +67,9 @@ std::size_t size_from(const po::variables_map& values, const char* option, std::
 }
 
 Budget budget_from(const po::variables_map& values) {
-    if (values.contains("retention") == values.contains("keep"))
-        throw UsageError("give --retention R or --keep K, and one of them only: how many tokens stay");
+    if (values.count("retention") + values.count("keep") + values.count("cache") != 1)
+        throw UsageError("give one of --retention R, --keep K and --cache C: how many tokens stay");
+    if (values.contains("cache")) return {};
     if (values.contains("keep")) return {0, size_from(values, "keep", 0, 1)};
     const std::string& typed = values["retention"].as<std::string>();
     const auto share = text::number<double>("retention", typed, "a number");
@@ -93,6 +98,9 @@ Plan plan_from(const po::variables_map& values, std::size_t continuation) {
         throw UsageError("--join is for --granularity model: with head no scores are joined");
     plan.cut.budget = budget_from(values);
     plan.every = size_from(values, "every", 0, 1);
+    plan.cache = size_from(values, "cache", 0, 2);
+    if (plan.cache > 0 && (plan.every == 0 || plan.every >= plan.cache))
+        throw UsageError("--cache C needs --every N, below C: so many tokens go when the cache is full");
     plan.generate = size_from(values, "generate", continuation > 0 ? 0 : 64, 0);
     if (plan.generate == 0 && continuation == 0)
         throw UsageError("nothing follows the prompt: give --generate N or --continuation N");

@@ -100,7 +100,11 @@ std::string to_text(const Result& result) {
                ? "granularity head: each KV head keeps its own tokens\n"
                : fmt::format("granularity model: all heads and layers keep the same tokens, by {} of their scores\n",
                              engine::name_of(plan.cut.join));
-    if (plan.every > 0) out += fmt::format("evicted again after each {} tokens\n", plan.every);
+    if (plan.cache > 0)
+        out += fmt::format("all of it goes through {} cells, and {} tokens go when they are full\n", plan.cache,
+                           plan.every);
+    else if (plan.every > 0)
+        out += fmt::format("evicted again after each {} tokens\n", plan.every);
     out += "\n" + table_of(result);
     out += fmt::format("\npeak memory of all this: {:.0f} MiB, the model and the run without eviction included\n",
                        mebibytes(peak_memory()));
@@ -125,6 +129,7 @@ Json to_json(const Result& result) {
               {"threads", plan.threads}};
     if (plan.cut.granularity == Granularity::model) json["join"] = engine::name_of(plan.cut.join);
     if (plan.every > 0) json["every"] = plan.every;
+    if (plan.cache > 0) json["cache"] = plan.cache;
     json["full"] = {{"cache", to_json(result.full.cache)},
                     {"perplexity", result.rows.empty() ? 0 : result.rows.front().difference.perplexity_full},
                     {"prompt", to_json(result.full.prompt)},

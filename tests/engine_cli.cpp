@@ -80,6 +80,31 @@ TEST_CASE("The cache stays as small as it was made where tokens go again and aga
     CHECK(place.figures(once)["rows"][0]["kl"] == place.figures(once + " --every 20")["rows"][0]["kl"]);
 }
 
+TEST_CASE("A prompt longer than the cache goes through it") {
+    const Place place;
+    const std::string options = " --compare observed_attention@kvpress,random --continuation 20 ";
+    const Json json = place.figures("--cache 64 --every 16" + options);
+    for (const Json& row : json["rows"]) {
+        CHECK(row["cache"]["cells"] <= 64);
+        CHECK(row["evictions"] == 9); // (200 - 64) / 16, rounded up
+        CHECK(row["kl"] > 0.001);
+        CHECK(row["kl"] < 20);
+    }
+    // Where it is never full, nothing is lost but the order of sums over a prompt that goes in pieces.
+    for (const Json& row : place.figures("--cache 400 --every 16" + options)["rows"]) {
+        CHECK(row["evictions"] == 0);
+        CHECK(row["kl"] < 1e-4);
+    }
+    // As many cells as the prompt is long: its eviction is the one that is asked for without --cache.
+    const auto kl = [&](const std::string& budget) {
+        return place
+            .figures(budget + " --every 80 --scorer observed_attention@kvpress --continuation 20")["rows"][0]["kl"]
+            .get<double>();
+    };
+    CHECK(kl("--cache 180") == Approx(kl("--keep 100")).epsilon(0.05));
+    CHECK(place.figures("--cache 64 --every 16 --granularity model" + options)["rows"][0]["evictions"] == 9);
+}
+
 TEST_CASE("A prompt of one token, and one kept token") {
     const Place place;
     CHECK(place.figures("--scorer snapkv@kvpress --retention 0.1 --tokens 2 --continuation 1")["rows"][0]["kl"] == 0.0);
@@ -119,8 +144,10 @@ TEST_CASE("Wrong use of evictlab-llama exits with 2, what fails with 1") {
     check(2, "", "give one model", none);
     check(2, "tiny.gguf", "no prompt given", none);
     check(2, "", "no scorer given", good);
-    check(2, "--scorer snapkv@kvpress", "give --retention R or --keep K", good);
-    check(2, "--scorer snapkv@kvpress --keep 3 --retention 0.5", "one of them only", good);
+    check(2, "--scorer snapkv@kvpress", "give one of --retention R, --keep K and --cache C", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --retention 0.5", "give one of --retention R", good);
+    check(2, "--scorer snapkv@kvpress --cache 64", "--cache C needs --every N", good);
+    check(2, "--scorer snapkv@kvpress --cache 64 --every 64", "--cache C needs --every N, below C", good);
     check(2, "--scorer snapkv@kvpress --keep 0", "--keep is 0, but must be 1 or more", good);
     check(2, "--scorer snapkv@kvpress --retention 2", "--retention is 2", good);
     check(2, "--scorer snapkv@kvpress --keep many", "--keep is 'many', but must be a whole number", good);
