@@ -92,6 +92,14 @@ TEST_CASE("More questions than may be under way at once are all answered") {
     check_answers(run.ask("is plain", many), many);
 }
 
+TEST_CASE("As many questions are under way as the judge says that it takes in parallel, and never fewer than eight") {
+    const auto [manner, questions] = GENERATE(table<std::string, int>({{"takes twenty", 20}, {"takes two", 8}}));
+    const JudgedRun run;
+    std::vector<ModelQuestion> many;
+    for (int i = 0; i < questions; ++i) many.push_back({"=" + std::to_string(i), {"emma"}});
+    check_answers(run.ask(manner, many), many); // which answers once it has read them all, the last one first
+}
+
 TEST_CASE("The documents are the judge's, by split, and a resumed run knows them without it") {
     const JudgedRun run;
     for (const char* manner : {"is plain", "dies at once"}) {
@@ -232,6 +240,8 @@ TEST_CASE("A judge that does not introduce itself is an error, of which nothing 
         {"dies at once", "it ended with exit status 7"},
         {"hangs at once", "it was silent for 0.3 s"},
         {"chats first", "it wrote 'Loading the weights ...' where the line that introduces it belongs"},
+        {"takes none", "its introduction: parallel: expected at least 1, found 0"},
+        {"takes some", "its introduction: parallel: expected "},
         {"shows test", "documents[3].split: expected \"train\" or \"valid\", found \"test\""},
     }));
     const JudgedRun run;

@@ -4,13 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 namespace evictlab::evolution {
 namespace {
 
 constexpr std::string_view protocols[] = {"evictlab-judge/1", "evictlab-verdict/1"}; // the second until 0.1
-constexpr std::size_t most_under_way = 8;
+constexpr std::size_t usual_under_way = 8;
+constexpr std::uint64_t most_parallel = 65536; // each is held in memory
 
 // Keys of the journal, beside those of verdicts, which are lists in JSON.
 const std::string judge_key = "judge";
@@ -53,6 +55,16 @@ Json kept_introduction(const Json& introduction) {
     return kept;
 }
 
+/// How many requests may wait for their answers, by a judge's introduction.
+std::size_t most_under_way(const Json& introduction) {
+    static const std::string name = "its introduction";
+    const auto parallel = JsonField(introduction, name).optional_member("parallel");
+    if (!parallel) return usual_under_way;
+    const std::uint64_t requests = parallel->whole_up_to(most_parallel);
+    if (requests == 0) parallel->fail("expected at least 1, found 0");
+    return std::max<std::size_t>(usual_under_way, requests);
+}
+
 /// What the journal keeps of an answer about one document, checked.
 Json kept_answer(const JsonField& answer, std::size_t retentions) {
     Json kept;
@@ -82,6 +94,7 @@ VerdictJudge::VerdictJudge(JudgeOptions options, state::AnswerJournal& journal)
 void VerdictJudge::start(const StopSignal& stop) {
     try {
         process_ = std::make_unique<JsonProcess>(options_.command, protocols, options_.timeout, stop);
+        most_under_way_ = of_judge([&] { return most_under_way(process_->introduction()); });
         check_identity(of_judge([&] { return kept_introduction(process_->introduction()); }));
     } catch (const ProcessFailure& failure) {
         process_.reset();
@@ -179,7 +192,7 @@ void VerdictJudge::exchange(std::deque<Request> waiting, const StopSignal& stop)
 }
 
 void VerdictJudge::send_some(std::deque<Request>& waiting, UnderWay& under_way) {
-    while (!waiting.empty() && under_way.size() < most_under_way) {
+    while (!waiting.empty() && under_way.size() < most_under_way_) {
         Request request = std::move(waiting.front());
         waiting.pop_front();
         const std::uint64_t id = ++last_id_;

@@ -44,7 +44,8 @@ struct JudgeOptions {
 };
 
 /// Starts the process at the first question that the journal does not answer. Every document of a question is asked,
-/// answered and journalled by itself, and up to 8 are under way at once.
+/// answered and journalled by itself. Up to 8 are under way at once, or as many as the judge says that it takes in
+/// parallel, if those are more; what a run makes of the answers does not depend on it.
 ///
 /// A judge that dies is started again once and asked what it left open. It is lost where it dies again, is silent
 /// beyond the timeout or answers nonsense; that is journalled, so that whatever the journal does not answer fails from
@@ -95,6 +96,7 @@ private:
     bool introduced_ = false; ///< in this invocation
     int restarts_left_ = 1;
     std::uint64_t last_id_ = 0;
+    std::size_t most_under_way_ = 0; ///< of the process that runs
 };
 
 } // namespace evictlab::evolution

@@ -27,7 +27,8 @@ documents = [{"name": name, "kind": "prose", "split": split}
 if manner == "has many":
     documents += [{"name": name, "kind": "prose", "split": "train"} for name in ("carmilla", "persuasion", "ulysses", "villette")]
 if manner == "shows test": documents.append({"name": "secret", "kind": "prose", "split": "test"})
-say({"protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
+parallel = {"takes twenty": 20, "takes two": 2, "takes none": 0, "takes some": "some"}.get(manner)
+say({**({} if parallel is None else {"parallel": parallel}), "protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
      "documents": documents})
 if manner == "is stubborn": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 held, seen = [], 0
@@ -54,6 +55,8 @@ for line in sys.stdin:
     if manner == "refuses" and name == "dorian": answer = {"id": request["id"], "error": "no such\ncolumn"}
     held.append(answer)
     if manner == "answers in reverse" and seen < 3: continue
+    if manner == "takes twenty" and seen < 20: continue
+    if manner == "takes two" and seen < 8: continue
     for answer in reversed(held): say(answer)
     held = []
 if manner == "is stubborn": time.sleep(600)

@@ -68,6 +68,7 @@ def request(number: Any = 1, **changes: Any) -> dict[str, Any]:
 def test_the_first_line_lists_train_and_valid_alone(server: Server, suite: tuple[str, Path]) -> None:
     greeting = server.greeting("Tiny")
     assert greeting["protocol"] == "evictlab-judge/1"
+    assert greeting["parallel"] == 2  # its workers
     assert server.greeting("Tiny", "evictlab-verdict/1") == {**greeting, "protocol": "evictlab-verdict/1"}
     assert greeting["documents"] == [
         {"name": name, "kind": kind, "split": split}

@@ -16,6 +16,7 @@ from evictlab_tools.calibration import open_calibration
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
+from evictlab_tools.judge_protocol import SPLITS as SEARCHED
 from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
@@ -28,7 +29,6 @@ from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.options import parse_retentions
-from evictlab_tools.verdict.serve import SPLITS as SEARCHED
 from evictlab_tools.verdict.statistics import ratio
 
 

@@ -21,6 +21,7 @@ from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, op
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
+from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
@@ -38,7 +39,7 @@ from evictlab_tools.verdict.documents import (
 )
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import LAYER_ORACLE, MODEL_ORACLE, DocumentRun, Figures, Judge, bounds_beside
-from evictlab_tools.verdict.options import PROTOCOLS, parse_retentions, parser
+from evictlab_tools.verdict.options import parse_retentions, parser
 from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
 from evictlab_tools.verdict.serve import Server
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import UsageError
+from evictlab_tools.judge_protocol import PROTOCOLS
 
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
-PROTOCOLS = ("evictlab-judge/1", "evictlab-verdict/1")  # the same, by the name that it had before
 
 
 def parse_retentions(text: str) -> tuple[float, ...]:

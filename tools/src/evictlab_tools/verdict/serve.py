@@ -7,7 +7,6 @@ answers may come in another order than requests. docs/verdict.md describes the p
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import traceback
@@ -20,13 +19,11 @@ from typing import Any
 import torch
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.judge_protocol import PROTOCOLS, SPLITS, judge_request
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import LineWriter, parse_request
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
-from evictlab_tools.verdict.options import PROTOCOLS
-
-SPLITS = ("train", "valid")  # a search must not see test documents
 
 
 @dataclass
@@ -50,16 +47,6 @@ class _Question:
     lock: Lock = field(default_factory=Lock)
 
 
-def _retentions(request: dict[str, Any]) -> list[float]:
-    given = request.get("retentions")
-    if not isinstance(given, list) or not given:
-        raise ToolError('"retentions" is not a list of numbers, as [0.1, 0.25]')
-    for value in given:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-            raise ToolError(f'"retentions" has {json.dumps(value)}; a retention is above 0 and at most 1')
-    return [float(value) for value in given]
-
-
 class Server:
     """Answers requests on documents of the train and valid splits with `workers` threads, of `threads` each."""
 
@@ -73,7 +60,7 @@ class Server:
         threads: int,
         calibration: str | None = None,  # SHA-256 of one that was asked for in place of the suite's own
     ) -> None:
-        self._judge, self._lab, self._calibration = judge, lab, calibration
+        self._judge, self._lab, self._calibration, self._workers = judge, lab, calibration, workers
         self._documents = documents.of_splits(SPLITS)
         self._places = {document.name: _Place(document) for document in self._documents.documents}
         # Torch's number of threads is each thread's own.
@@ -87,7 +74,7 @@ class Server:
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
-        return {"protocol": protocol, "judge": name, "documents": documents}
+        return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers}
 
     def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
         """Until the requests end. What was asked is still answered then, unless nobody reads answers any more."""
@@ -113,22 +100,10 @@ class Server:
             self._pool.submit(self._judge_one, question, index, place, answers)
 
     def _question(self, request: dict[str, Any]) -> tuple[list[_Place], _Question]:
-        if request.get("id") is None:
-            raise ToolError('the request has no "id"')
-        text, names = request.get("scorer"), request.get("documents")
-        if not isinstance(text, str) or not text:
-            raise ToolError('"scorer" is not a text')
-        if not isinstance(names, list) or not names:
-            raise ToolError('"documents" is not a list of names')
-        for name in names:
-            if not isinstance(name, str) or name not in self._places:
-                raise ToolError(
-                    f"no document {json.dumps(name)} is served; the first line lists those that are, of the splits "
-                    f"{' and '.join(SPLITS)}"
-                )
-        retentions = _retentions(request)
-        question = _Question(request["id"], self._lab.open(text), retentions, [None] * len(names))
-        return [self._places[name] for name in names], question
+        asked = judge_request(request, self._places)
+        nothing: list[list[float] | None] = [None] * len(asked.documents)
+        question = _Question(asked.id, self._lab.open(asked.scorer), asked.retentions, nothing)
+        return [self._places[name] for name in asked.documents], question
 
     def _judge_one(self, question: _Question, index: int, place: _Place, answers: LineWriter) -> None:
         if question.error is not None or answers.closed:
