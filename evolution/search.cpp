@@ -130,7 +130,7 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
         if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
         std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
         std::erase_if(scorers, [&](const Scorer& scorer) {
-            return scorer.allocates() ||
+            return scorer.allocates() || class_of(scorer).passes > 1 || // a class of their own, in tables too
                    !is_published(scorer.label(), protocol_info(usual_protocol(suite)).rules, host);
         });
         const Bench bench = run_bench(suite, scorers, options);

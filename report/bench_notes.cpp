@@ -63,7 +63,7 @@ std::string_view in_words(const Interval& interval) {
 }
 
 /// The best ranked rows of a group, random aside, by what they differ from its best published row.
-std::string against_best(const LeaderboardTable& table, const RowGroup& group, std::string_view budgets) {
+std::string against_best(const LeaderboardTable& table, const RowGroup& group, std::string_view of_which) {
     std::string lines;
     std::size_t shown = 0;
     for (const LeaderboardRow& row : group.rows) {
@@ -77,7 +77,7 @@ std::string against_best(const LeaderboardTable& table, const RowGroup& group, s
     }
     if (lines.empty()) return "";
     return fmt::format("{} against {}, the best published row{}: difference and its paired 95 % interval over {}:\n{}",
-                       in_terminal(measure_title(table.measure)), in_terminal(group.best_published), budgets,
+                       in_terminal(measure_title(table.measure)), in_terminal(group.best_published), of_which,
                        document_count(judging_traces(table.traces).size()), lines);
 }
 
@@ -86,10 +86,9 @@ std::string comparison(const LeaderboardTable& table) {
     if (std::ranges::all_of(table.groups, [](const RowGroup& group) { return group.best_published.empty(); }))
         return "No published method is among the rows to compare them with.\n";
     std::string text;
-    for (const BudgetKind kind : budget_kinds)
-        text +=
-            against_best(table, table.of(kind),
-                         kind == BudgetKind::uniform ? "" : fmt::format(" of those with {} budgets", to_string(kind)));
+    for (const TableClass each : table_classes)
+        text += against_best(table, table.of(each),
+                             each == TableClass{} ? "" : fmt::format(" of those with {}", in_words(each)));
     return text;
 }
 

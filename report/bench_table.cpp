@@ -26,18 +26,30 @@ std::vector<Split> splits_best_first(const Bench& bench) {
     return splits;
 }
 
-bool any_uneven(const Bench& bench) {
-    return std::ranges::any_of(bench.rows, [](const auto& row) { return has_uneven_budgets(row); });
-}
+/// Rows of each class are ranked among themselves, one class after the other; columns say which are which.
+class ClassCells {
+public:
+    explicit ClassCells(const Bench& bench)
+        : uneven_(any_uneven(bench.rows)), twice_(any_two_passes(bench.rows)), classes_(any_class(bench.rows)) {}
+    void add_titles(std::vector<TableColumn>& columns) const {
+        if (uneven_) columns.push_back({"budgets", CellKind::text});
+        if (twice_) columns.push_back({"passes", CellKind::number});
+        if (classes_) columns.push_back({"reads", CellKind::text});
+    }
+    void add(const ScorecardRow& row, std::vector<std::string>& cells) const {
+        if (uneven_) cells.emplace_back(to_string(budget_kind(row)));
+        if (twice_) cells.push_back(row.scorer_class ? fmt::format("{}", row.scorer_class->passes) : "");
+        if (classes_) cells.push_back(reads_text(row));
+    }
 
-/// Rows of each kind of budget are ranked among themselves, one kind after the other; a column says which are which.
-std::string budgets(const ScorecardRow& row) { return std::string(to_string(budget_kind(row))); }
+private:
+    bool uneven_, twice_, classes_;
+};
 
 Table terminal_table(const Bench& bench) {
-    const bool uneven = any_uneven(bench), classes = any_class(bench.rows);
+    const ClassCells classes(bench);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
-    if (uneven) columns.push_back({"budgets", CellKind::text});
-    if (classes) columns.push_back({"reads", CellKind::text});
+    classes.add_titles(columns);
     const Split judging = judging_split(bench.traces);
     std::vector<Split> others = splits_best_first(bench);
     std::erase_if(others, [&](Split split) {
@@ -55,8 +67,7 @@ Table terminal_table(const Bench& bench) {
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
-        if (uneven) cells.push_back(budgets(*row));
-        if (classes) cells.push_back(reads_text(*row));
+        classes.add(*row, cells);
         cells.push_back(figure(test_average(*row)));
         for (const double error : judging_errors(*row).by_retention) cells.push_back(figure(error));
         for (const Split split : others) cells.push_back(figure(of_split(*row, split).average));
@@ -77,11 +88,10 @@ struct Wording {
 /// Every figure: the primary measure's, the others', the retentions really used.
 Table whole_table(const Bench& bench, const Wording& words) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}, {"kind", CellKind::text}};
-    const bool uneven = any_uneven(bench), classes = any_class(bench.rows);
+    const ClassCells classes(bench);
     const bool used = std::ranges::any_of(bench.rows, [](const auto& row) { return !retention_used(row).empty(); });
     const std::vector<Split> splits = splits_best_first(bench);
-    if (uneven) columns.push_back({"budgets", CellKind::text});
-    if (classes) columns.push_back({"reads", CellKind::text});
+    classes.add_titles(columns);
     for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
         for (const Split split : splits) {
             const std::string measure = m == 0 ? "" : bench.more_measures[m - 1];
@@ -103,8 +113,7 @@ Table whole_table(const Bench& bench, const Wording& words) {
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
         std::vector<std::string> cells{rank_text(*row, rank), row->scorer, std::string(to_string(row->kind))};
-        if (uneven) cells.push_back(budgets(*row));
-        if (classes) cells.push_back(reads_text(*row));
+        classes.add(*row, cells);
         for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
             for (const Split split : splits) {
                 cells.push_back(words.number(of_measure(*row, m, split).average));

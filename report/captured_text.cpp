@@ -49,11 +49,17 @@ bool shows_other_model(const LeaderboardTable& table) {
            !table.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
 }
 
+/// Whether the rows are shown beside the best published one of one pass.
+bool has_from_one_pass(const RowGroup& group) {
+    return std::ranges::any_of(group.rows, [](const auto& row) { return row.from_one_pass.has_value(); });
+}
+
 std::vector<TableColumn> row_columns(const LeaderboardTable& table, const RowGroup& group, bool classes, bool used) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
     if (classes) columns.push_back({"reads", CellKind::text});
     columns.push_back({measure_of(table, 0), CellKind::number});
     columns.push_back({"against best published", CellKind::number});
+    if (has_from_one_pass(group)) columns.push_back({"against one pass", CellKind::number});
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
         columns.push_back({"gap closed: " + measure_of(table, m), CellKind::number});
     for (const auto& verdict : table.verdicts) columns.push_back({"KL, " + verdict.model, CellKind::number});
@@ -81,6 +87,8 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
         cells.push_back(row.difference ? estimate_text(*row.difference, 4, true) : "n/a");
         if (row.scorecard.scorer == group.best_published) cells.back() = "best published";
         if (row.win) cells.back() += " win";
+        if (has_from_one_pass(group))
+            cells.push_back(row.from_one_pass ? estimate_text(*row.from_one_pass, 4, true) : "n/a");
         for (const auto& gap : row.gap_closed) cells.push_back(percent(gap.average, 1));
         for (const auto& verdict : table.verdicts) cells.push_back(verdict_cell(verdict, row.scorecard.scorer));
         for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
@@ -153,9 +161,14 @@ Table origin_table(const LeaderboardTable& table) {
 std::string gap_note(const LeaderboardTable& table) {
     if (table.uniform().best_published.empty())
         return "Without a published method among the rows, there is no gap to close.";
-    return fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from the best "
-                       "published row by that measure to the oracle.",
-                       text::markdown_code(table.uniform().best_published));
+    const std::string best = text::markdown_code(table.uniform().best_published);
+    std::string text =
+        fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from "
+                    "the best published row by that measure to the oracle.",
+                    best);
+    if (std::ranges::any_of(table.groups, has_from_one_pass))
+        text += fmt::format(" \"against one pass\": a row with two passes minus {}, which is no rival of it.", best);
+    return text;
 }
 
 std::vector<ScorecardRow> scorecards(const LeaderboardTable& table) {
@@ -223,9 +236,17 @@ std::string legend(const LeaderboardTable& table) {
 }
 
 std::string_view compared_with(BudgetKind kind) {
-    if (kind == BudgetKind::layer) return "layers keep different numbers of tokens; compared with each other";
-    return kind == BudgetKind::head ? "compared with each other, and with the oracle of a whole layer"
-                                    : "compared with each other, and with the oracle of the whole model";
+    switch (kind) {
+    case BudgetKind::uniform:
+        return "compared with each other, and with the oracle";
+    case BudgetKind::head:
+        return "compared with each other, and with the oracle of a whole layer";
+    case BudgetKind::layer:
+        return "layers keep different numbers of tokens; compared with each other";
+    case BudgetKind::model:
+        break;
+    }
+    return "compared with each other, and with the oracle of the whole model";
 }
 
 bool competes(const RowGroup& group) {
@@ -261,10 +282,10 @@ std::string captured_tables(const LeaderboardTable& table, Detail detail) {
         return text;
     }
     text = row_table(table, table.uniform()).markdown();
-    for (const BudgetKind kind : budget_kinds) {
-        if (kind == BudgetKind::uniform || !competes(table.of(kind))) continue;
-        text += fmt::format("\nWith {} budgets ({}):\n\n", to_string(kind), compared_with(kind));
-        text += row_table(table, table.of(kind)).markdown();
+    for (const TableClass each : table_classes) {
+        if (each == TableClass{} || !competes(table.of(each))) continue;
+        text += fmt::format("\nWith {} ({}):\n\n", in_words(each), compared_with(each.budgets));
+        text += row_table(table, table.of(each)).markdown();
     }
     text += "\n" + legend(table);
     for (const auto& verdict : table.verdicts) text += "\n" + verdict_to_markdown(verdict, detail);

@@ -28,7 +28,7 @@ void put_in_order(LeaderboardTable& table) {
     scorecards.reserve(merged.size());
     for (const auto& row : merged) scorecards.push_back(row.scorecard);
     for (const auto& [scorecard, rank] : rank_rows(scorecards, table.retentions)) {
-        auto& group = table.of(budget_kind(*scorecard));
+        auto& group = table.of(table_class(*scorecard));
         group.rows.push_back(merged[static_cast<std::size_t>(scorecard - scorecards.data())]);
         group.rows.back().rank = rank;
     }
@@ -50,11 +50,12 @@ bool is_yardstick(const LeaderboardTable& table, const LeaderboardRow& row) {
     return row.published && !overshoots(row.scorecard, table.retentions);
 }
 
-/// Of each row, by one figure.
-std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const RowGroup& group, std::string_view bound,
+/// Of each row, by one figure. `bounded`: the rows with the bound.
+std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const RowGroup& group, const RowGroup& bounded,
+                                        std::string_view bound,
                                         const std::function<double(const ScorecardRow&)>& figure_of) {
     const auto* oracle = best_row(
-        group, [&](const auto& row) { return row.scorecard.scorer == bound; }, figure_of);
+        bounded, [&](const auto& row) { return row.scorecard.scorer == bound; }, figure_of);
     const auto* best = best_row(
         group, [&](const auto& row) { return is_yardstick(table, row); }, figure_of);
     std::vector<std::optional<double>> shares(group.rows.size());
@@ -65,39 +66,70 @@ std::vector<std::optional<double>> gaps(const LeaderboardTable& table, const Row
     return shares;
 }
 
-void measure_gaps(const LeaderboardTable& table, RowGroup& group, std::string_view bound) {
+/// Two passes have the bound of one.
+void measure_gaps(const LeaderboardTable& table, TableClass of, RowGroup& group) {
+    // Layers that decide alone how much they keep have no bound of their own.
+    constexpr std::array<std::string_view, 4> bounds{oracle_name, layer_oracle_name, "", model_oracle_name};
+    const std::string_view bound = bounds[static_cast<std::size_t>(of.budgets)];
+    const RowGroup& bounded = table.of({of.budgets, false});
     for (auto& row : group.rows) row.gap_closed.assign(1 + table.more_measures.size(), {});
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m) {
         const auto averages =
-            gaps(table, group, bound, [m](const auto& row) { return judging_errors(row, m).average; });
+            gaps(table, group, bounded, bound, [m](const auto& row) { return judging_errors(row, m).average; });
         for (std::size_t i = 0; i < averages.size(); ++i) group.rows[i].gap_closed[m].average = averages[i];
         for (std::size_t r = 0; r < table.retentions.size(); ++r) {
-            const auto at_retention =
-                gaps(table, group, bound, [m, r](const auto& row) { return judging_errors(row, m).by_retention[r]; });
+            const auto at_retention = gaps(table, group, bounded, bound,
+                                           [m, r](const auto& row) { return judging_errors(row, m).by_retention[r]; });
             for (std::size_t i = 0; i < at_retention.size(); ++i)
                 group.rows[i].gap_closed[m].by_retention.push_back(at_retention[i]);
         }
     }
 }
 
-void compare_with_best(const LeaderboardTable& table, RowGroup& group, const Bootstrap& bootstrap) {
-    for (auto& row : group.rows) row.test = {test_average(row.scorecard), std::nullopt};
-    const auto* best = best_row(
+const ScorecardRow* best_published(const LeaderboardTable& table, const RowGroup& group) {
+    return best_row(
         group, [&](const auto& row) { return is_yardstick(table, row); }, test_average);
+}
+
+/// What rows are compared with, on the documents that judge where these are known.
+class Yardstick {
+public:
+    Yardstick(const ScorecardRow* best, bool documents, const Bootstrap& bootstrap)
+        : best_(best), documents_(best && documents), bootstrap_(bootstrap) {
+        if (documents_) by_document_ = document_averages(judging_errors(*best));
+    }
+    /// Row minus it; nothing where there is none.
+    std::optional<Estimate> difference(const ScorecardRow& row) const {
+        if (!best_) return std::nullopt;
+        Estimate found{test_average(row) - test_average(*best_), std::nullopt};
+        if (!documents_) return found;
+        std::vector<double> values = document_averages(judging_errors(row));
+        std::ranges::transform(values, by_document_, values.begin(), std::minus<>());
+        found.interval = bootstrap_.mean(values).interval;
+        return found;
+    }
+
+private:
+    const ScorecardRow* best_;
+    bool documents_;
+    const Bootstrap& bootstrap_;
+    std::vector<double> by_document_;
+};
+
+void compare_with_best(const LeaderboardTable& table, TableClass of, RowGroup& group, const Bootstrap& bootstrap) {
+    const auto* best = best_published(table, group);
     if (best) group.best_published = best->scorer;
     const bool documents = table.captured && has_documents(table);
-    const auto of_best = best && documents ? document_averages(judging_errors(*best)) : std::vector<double>{};
+    const Yardstick own(best, documents, bootstrap);
+    const Yardstick one_pass(best_published(table, table.uniform()), documents, bootstrap);
     for (auto& row : group.rows) {
+        row.test = {test_average(row.scorecard), std::nullopt};
         if (!has_figures(judging_errors(row.scorecard))) continue;
-        if (best) row.difference = Estimate{test_average(row.scorecard) - test_average(*best), std::nullopt};
-        if (!documents) continue;
-        std::vector<double> values = document_averages(judging_errors(row.scorecard));
-        row.test.interval = bootstrap.mean(values).interval;
-        if (!best) continue;
-        std::ranges::transform(values, of_best, values.begin(), std::minus<>());
-        row.difference->interval = bootstrap.mean(values).interval;
-        row.win = row.rank && !table.no_claims && bootstrap.documents() >= documents_for_a_claim &&
-                  row.difference->interval->below(0);
+        if (documents) row.test.interval = bootstrap.mean(document_averages(judging_errors(row.scorecard))).interval;
+        if (of.two_passes) row.from_one_pass = one_pass.difference(row.scorecard);
+        row.difference = own.difference(row.scorecard);
+        row.win = row.rank && row.difference && row.difference->interval && !table.no_claims &&
+                  bootstrap.documents() >= documents_for_a_claim && row.difference->interval->below(0);
     }
 }
 
@@ -125,11 +157,9 @@ void compare_rows(LeaderboardTable& table) {
     put_in_order(table);
     const Bootstrap bootstrap(table.captured && has_documents(table) ? judging_traces(table.traces).size() : 0);
     if (!table.captured) compare_with_hybrid(table.groups[0]);
-    // Layers that decide alone how much they keep have no bound of their own.
-    constexpr std::array<std::string_view, 4> bounds{oracle_name, layer_oracle_name, "", model_oracle_name};
-    for (std::size_t kind = 0; kind < bounds.size(); ++kind) {
-        measure_gaps(table, table.groups[kind], bounds[kind]);
-        compare_with_best(table, table.groups[kind], bootstrap);
+    for (const TableClass each : table_classes) {
+        measure_gaps(table, each, table.of(each));
+        compare_with_best(table, each, table.of(each), bootstrap);
     }
 }
 

@@ -29,15 +29,15 @@ std::string near_ranks(const Bench& bench) {
     const auto end_run = [&] {
         if (first != last)
             runs += fmt::format("{}{} to {}{}", runs.empty() ? "" : ", ", *first->rank, *last->rank,
-                                has_uneven_budgets(*first->row)
-                                    ? fmt::format(" ({} budgets)", to_string(budget_kind(*first->row)))
-                                    : "");
+                                table_class(*first->row) == TableClass{}
+                                    ? ""
+                                    : fmt::format(" ({})", in_words(table_class(*first->row))));
         first = last = nullptr;
     };
     const std::vector<RankedRow> ranked = rank_rows(bench.rows, bench.retentions);
     for (const RankedRow& entry : ranked) {
         if (!entry.rank) continue;
-        if (last && (budget_kind(*last->row) != budget_kind(*entry.row) ||
+        if (last && (table_class(*last->row) != table_class(*entry.row) ||
                      (*last->rank != *entry.rank && !is_near(*last->row, *entry.row))))
             end_run();
         if (!first) first = &entry;

@@ -13,6 +13,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/plugin/host.hpp"
 #include "framework/scorers/published.hpp"
+#include "report/ranking.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -52,6 +53,8 @@ struct LeaderboardRow {
     Estimate test;                     ///< the average on the test split; an interval where documents are known
     /// Row minus its group's best published row, of `test`. Nothing without a published row.
     std::optional<Estimate> difference;
+    /// Of a row with two passes: minus the best published row with one and uniform budgets, which it is no rival of.
+    std::optional<Estimate> from_one_pass;
     bool win = false;                 ///< the interval of the difference lies below 0, of enough documents
     std::string command;              ///< that measures or finds it again
     std::vector<std::string> sources; ///< the inputs' files
@@ -73,10 +76,11 @@ struct LeaderboardTable {
     std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
     double kv_bytes = 0;                     ///< Bench::kv_bytes
     bool captured = false;                   ///< its traces are documents, captured from a model
-    std::array<RowGroup, 4> groups{};        ///< by BudgetKind: rows compete within a group
-    RowGroup& of(BudgetKind kind) { return groups[static_cast<std::size_t>(kind)]; }
-    const RowGroup& of(BudgetKind kind) const { return groups[static_cast<std::size_t>(kind)]; }
-    const RowGroup& uniform() const { return groups[0]; } ///< each head of a row keeps the same number of tokens
+    std::array<RowGroup, table_classes.size()> groups{}; ///< by TableClass: rows compete within a group
+    RowGroup& of(TableClass which) { return groups[which.index()]; }
+    const RowGroup& of(TableClass which) const { return groups[which.index()]; }
+    /// One pass, and each head of a row keeps the same number of tokens.
+    const RowGroup& uniform() const { return groups[0]; }
     struct Run {
         std::string file;
         evolution::RunSummary summary;

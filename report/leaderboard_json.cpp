@@ -45,6 +45,7 @@ void add_captured(Json& json, const LeaderboardTable& table, const LeaderboardRo
     json["test"] = estimate_to_json(row.test);
     if (row.difference) json["against_best_published"] = estimate_to_json(*row.difference);
     json["win"] = row.win;
+    if (row.from_one_pass) json["against_best_one_pass"] = estimate_to_json(*row.from_one_pass);
     json["gaps_closed"][table.measure] = gap_to_json(table, row.gap_closed.at(0));
     for (std::size_t m = 0; m < table.more_measures.size(); ++m)
         json["gaps_closed"][table.more_measures[m]] = gap_to_json(table, row.gap_closed.at(m + 1));
@@ -104,13 +105,16 @@ Json table_to_json(const LeaderboardTable& table) {
               {"rows", Json::array()},
               {"runs", Json::array()}};
     for (const auto& row : table.uniform().rows) json["rows"].push_back(row_to_json(table, row));
-    for (const BudgetKind kind : budget_kinds) {
-        const RowGroup& group = table.of(kind);
-        if (kind == BudgetKind::uniform || group.rows.empty()) continue;
-        json["best_published_by_budgets"][std::string(to_string(kind))] = name_or_null(group.best_published);
+    for (const TableClass each : table_classes) {
+        const RowGroup& group = table.of(each);
+        if (each == TableClass{} || group.rows.empty()) continue;
+        const std::string budgets(to_string(each.budgets));
+        json[each.two_passes ? "best_published_with_two_passes" : "best_published_by_budgets"][budgets] =
+            name_or_null(group.best_published);
+        Json& rows = json[each.two_passes ? "rows_with_two_passes" : "rows_with_uneven_budgets"];
         for (const auto& row : group.rows) {
-            json["rows_with_uneven_budgets"].push_back(row_to_json(table, row));
-            json["rows_with_uneven_budgets"].back()["budgets"] = to_string(kind);
+            rows.push_back(row_to_json(table, row));
+            rows.back()["budgets"] = budgets;
         }
     }
     if (json.contains("rows_with_uneven_budgets")) // as before there were groups: that of the first of them

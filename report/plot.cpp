@@ -33,8 +33,8 @@ constexpr Style bound{"#000000", "#000000", 1.8, 2, true};
 constexpr Style layer_bound{"#000000", "#000000", 1.4, 3};
 constexpr Style random_scorer{"#9A9A9A", "#5F5F5F", 1.4, 3};
 constexpr Style other{"#B4B4B4", "#5F5F5F", 1.0, 1};
-constexpr Style uneven_other{"#B4B4B4", "#5F5F5F", 1.0, 4};
-constexpr Style uneven_best{"#009E73", "#009E73", 1.8, 4, true};
+constexpr Style other_class{"#B4B4B4", "#5F5F5F", 1.0, 4};
+constexpr Style best_of_other_class{"#009E73", "#009E73", 1.8, 4, true};
 
 struct Line {
     std::string name;
@@ -55,8 +55,8 @@ std::string best_new_name(const LeaderboardTable& table) {
 
 Style style_of(const LeaderboardTable& table, const ScorecardRow& row, const std::string& new_name) {
     if (row.kind == RowKind::bound) return has_uneven_budgets(row) ? layer_bound : bound;
-    if (has_uneven_budgets(row))
-        return row.scorer == table.of(budget_kind(row)).best_published ? uneven_best : uneven_other;
+    if (const TableClass of = table_class(row); of != TableClass{})
+        return row.scorer == table.of(of).best_published ? best_of_other_class : other_class;
     if (row.scorer == table.uniform().best_published) return best_published;
     if (row.scorer == new_name) return best_new;
     return is_random(row) ? random_scorer : other;
@@ -161,7 +161,7 @@ std::string colour_key(const LeaderboardTable& table, Size size) {
     if (std::ranges::any_of(table.groups, [&](const RowGroup& group) {
             return &group != &table.uniform() && !group.best_published.empty();
         }))
-        entries.emplace_back(uneven_best, "best published with head, layer or model budgets");
+        entries.emplace_back(best_of_other_class, "best published with other budgets or two passes");
     std::string text;
     double x = left;
     int number = 900;

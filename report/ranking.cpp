@@ -52,6 +52,19 @@ std::string_view to_string(BudgetKind kind) {
     return names[static_cast<std::size_t>(kind)];
 }
 
+TableClass table_class(const ScorecardRow& row) {
+    const bool reads_twice = row.kind != RowKind::bound && row.scorer_class && row.scorer_class->passes > 1;
+    return {budget_kind(row), reads_twice};
+}
+
+std::string to_string(TableClass of) {
+    return std::string(to_string(of.budgets)) + (of.two_passes ? ", two passes" : "");
+}
+
+std::string in_words(TableClass of) {
+    return std::string(to_string(of.budgets)) + " budgets" + (of.two_passes ? " and two passes" : "");
+}
+
 bool overshoots(std::span<const double> used, std::span<const double> asked) {
     for (std::size_t r = 0; r < used.size(); ++r)
         if (used[r] > 1.05 * asked[r]) return true;
@@ -61,11 +74,11 @@ bool overshoots(std::span<const double> used, std::span<const double> asked) {
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions) {
     std::vector<RankedRow> ranked;
     for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
-    const auto kind_of = [](const RankedRow& entry) { return budget_kind(*entry.row); };
-    std::ranges::stable_sort(ranked, {}, kind_of);
+    const auto place_of = [](const RankedRow& entry) { return table_class(*entry.row).index(); };
+    std::ranges::stable_sort(ranked, {}, place_of);
     for (auto begin = ranked.begin(); begin != ranked.end();) {
         const auto end = std::find_if(begin, ranked.end(),
-                                      [&](const RankedRow& entry) { return kind_of(entry) != kind_of(*begin); });
+                                      [&](const RankedRow& entry) { return place_of(entry) != place_of(*begin); });
         rank_group({begin, end}, retentions);
         begin = end;
     }

@@ -1,7 +1,9 @@
 // The order of the rows of a table: best first by the average error on the split that judges, ties sharing a rank;
 // bounds, rows that keep more than was asked, and rows without finite figures have none. Rows with uniform, head,
-// layer and model budgets follow one another, each kind ranked by itself. SPDX-License-Identifier: MIT
+// layer and model budgets follow one another, and those that read the prompt twice behind all others: each class is
+// ranked by itself. SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -11,6 +13,7 @@
 
 #include "framework/bench/scorecard.hpp"
 #include "framework/scorers/name.hpp"
+#include "report/row_class.hpp"
 
 namespace evictlab::report {
 
@@ -61,11 +64,38 @@ inline const SplitErrors& judging_errors(const ScorecardRow& row, std::size_t me
 }
 /// The row that every scorer must beat, under any preset.
 inline bool is_random(const ScorecardRow& row) { return evictlab::is_random(row.scorer); }
-/// Among which rows it is ranked. Of results that do not say a row's class, head budgets stand for all that are uneven.
+/// How it divides its budget. Of results that do not say a row's class, head budgets stand for all that are uneven.
 BudgetKind budget_kind(const ScorecardRow& row);
 inline bool has_uneven_budgets(const ScorecardRow& row) { return budget_kind(row) != BudgetKind::uniform; }
-inline constexpr std::array budget_kinds{BudgetKind::uniform, BudgetKind::head, BudgetKind::layer, BudgetKind::model};
 std::string_view to_string(BudgetKind kind); ///< "uniform", "head", "layer", "model"
+
+/// Among which rows of a table one is ranked and compared: those that divide their budgets alike and read the prompt as
+/// often. Bounds, and rows of which no result says so, read it once.
+struct TableClass {
+    BudgetKind budgets = BudgetKind::uniform;
+    bool two_passes = false;
+    std::size_t index() const { return static_cast<std::size_t>(budgets) + (two_passes ? 4 : 0); }
+    bool operator==(const TableClass&) const = default;
+};
+inline constexpr std::array<TableClass, 8> table_classes{{{BudgetKind::uniform, false},
+                                                          {BudgetKind::head, false},
+                                                          {BudgetKind::layer, false},
+                                                          {BudgetKind::model, false},
+                                                          {BudgetKind::uniform, true},
+                                                          {BudgetKind::head, true},
+                                                          {BudgetKind::layer, true},
+                                                          {BudgetKind::model, true}}}; ///< by index()
+TableClass table_class(const ScorecardRow& row);
+std::string to_string(TableClass of); ///< "uniform", "head", ..., "uniform, two passes", ...
+std::string in_words(TableClass of);  ///< "head budgets", "model budgets and two passes"
+
+/// Whether a table of these rows has the column "passes".
+bool any_two_passes(const auto& rows) {
+    return std::ranges::any_of(rows, [](const auto& row) { return table_class(scorecard_of(row)).two_passes; });
+}
+bool any_uneven(const auto& rows) {
+    return std::ranges::any_of(rows, [](const auto& row) { return has_uneven_budgets(scorecard_of(row)); });
+}
 
 /// Whether a row keeps over 5 % more tokens than asked for, at some of the retentions: it is shown, but neither ranked
 /// nor a yardstick. Methods with rules of their own may keep all of a short prompt. `used` may be empty.

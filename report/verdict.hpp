@@ -3,6 +3,7 @@
 // model; docs/report.md has the schema of its JSON, "evictlab-verdict/1".
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "base/statistics/bootstrap.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/plugin/host.hpp"
+#include "report/ranking.hpp"
 
 namespace evictlab::report {
 
@@ -28,6 +30,7 @@ struct Verdict {
         std::vector<std::vector<double>> kl, delta_nll; ///< [document][retention], in nats a token
         std::vector<double> retention_used;             ///< [retention]; empty where the file does not say
         bool uneven_budgets = false;
+        std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where the file does not say
     };
     std::string suite, suite_hash; ///< of the captured suite whose documents were used
     std::string model, protocol;
@@ -47,8 +50,10 @@ struct VerdictFigure {
     double geometric = 0;  ///< mean of the KL divergence in which every document counts the same
     double arithmetic = 0; ///< mean of it, ruled by documents where a lookup fails
     double delta_nll = 0;
-    std::optional<Estimate> ratio; ///< of geometric means, row / best published; nothing without a published row
+    std::optional<Estimate> ratio; ///< of geometric means, row / best published of its class; nothing without that
     bool win = false;              ///< the ratio's interval lies below 1, of enough documents
+    /// Row / best published of one pass and uniform budgets, whatever the row's own class.
+    std::optional<Estimate> uniform_ratio{};
 };
 
 struct VerdictTableRow {
@@ -72,10 +77,11 @@ struct VerdictTable {
     std::vector<TraceLabel> left_out; ///< of the test documents, those that are in none: the model cannot do them
     bool no_claims = false;           ///< the model can do none: all are in the means, and nobody wins
     std::vector<Kind> kinds;          ///< in the order of the documents
-    /// By figure as in VerdictTableRow::figures: the published row of uniform budgets with the lowest geometric mean;
-    /// "" where there is none.
-    std::vector<std::string> best_published;
-    std::vector<VerdictTableRow> rows; ///< uniform budgets best first, then head or layer budgets best first
+    /// By TableClass::index(), and by figure as in VerdictTableRow::figures: the published row of that class with the
+    /// lowest geometric mean; "" where there is none.
+    std::array<std::vector<std::string>, table_classes.size()> best_published;
+    const std::vector<std::string>& best_of(TableClass which) const { return best_published[which.index()]; }
+    std::vector<VerdictTableRow> rows; ///< class after class, each best first
 };
 
 /// The bench's row of a scorer, or null.

@@ -9,6 +9,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "framework/suite/suite.hpp"
 #include "report/bench_json.hpp"
+#include "report/row_class.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -67,6 +68,7 @@ Verdict::Row read_row(const JsonField& field, const Verdict& verdict) {
             used->fail(fmt::format("expected {} numbers, one a retention", verdict.retentions.size()));
     }
     if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
+    if (const auto scorer_class = field.optional_member("class")) row.scorer_class = read_class(*scorer_class);
     return row;
 }
 

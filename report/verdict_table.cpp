@@ -23,8 +23,9 @@ ScorecardRow nameless_row(const Verdict::Row& row, const PluginHost& plugins) {
     made.scorer = row.scorer;
     if (is_bound(row.scorer)) made.kind = RowKind::bound;
     if (parse_scorer_name(row.scorer).is_formula()) made.kind = RowKind::formula;
-    made.uneven_budgets = row.uneven_budgets;
-    made.scorer_class = class_of_row(made, plugins);
+    made.scorer_class = row.scorer_class ? row.scorer_class : class_of_row(made, plugins);
+    made.uneven_budgets =
+        row.uneven_budgets || (made.scorer_class && made.scorer_class->budget_kind() != BudgetKind::uniform);
     return made;
 }
 
@@ -91,41 +92,59 @@ void leave_out(const Verdict& verdict, std::vector<std::size_t>& documents, Verd
         std::erase_if(documents, [&](std::size_t d) { return !verdict.documents[d].left_out.empty(); });
 }
 
-/// Ratios to the published row that is best at each figure.
+bool keeps_too_much(const VerdictTable& table, const VerdictTableRow& row) {
+    return overshoots(row.retention_used, table.retentions);
+}
+
+/// The published row of the class that is best at the figure.
+std::optional<std::size_t> best_published(const VerdictTable& table, TableClass of, std::size_t figure) {
+    const auto figure_of = [&](std::size_t i) { return table.rows[i].figures[figure].geometric; };
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+        const VerdictTableRow& row = table.rows[i];
+        if (!row.published || table_class(row.scorecard) != of || keeps_too_much(table, row)) continue;
+        if (!best || figure_of(i) < figure_of(*best)) best = i;
+    }
+    return best;
+}
+
+/// Ratios to the published rows that are best at each figure.
 void compare(VerdictTable& table, const std::vector<RowFigures>& rows) {
     const Bootstrap bootstrap(table.documents);
     for (std::size_t figure = 0; figure <= table.retentions.size(); ++figure) {
-        std::optional<std::size_t> best;
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            const ScorecardRow& row = table.rows[i].scorecard;
-            if (!table.rows[i].published || has_uneven_budgets(row) ||
-                overshoots(table.rows[i].retention_used, table.retentions))
-                continue;
-            if (!best || rows[i].figures()[figure].geometric < rows[*best].figures()[figure].geometric) best = i;
+        std::array<std::optional<std::size_t>, table_classes.size()> best;
+        for (const TableClass each : table_classes) {
+            const auto found = best[each.index()] = best_published(table, each, figure);
+            table.best_published[each.index()].push_back(found ? table.rows[*found].scorecard.scorer : "");
         }
-        table.best_published.push_back(best ? table.rows[*best].scorecard.scorer : "");
-        if (!best) continue;
+        const auto ratio = [&](std::size_t i, TableClass to) -> std::optional<Estimate> {
+            const auto yardstick = best[to.index()];
+            if (!yardstick) return std::nullopt;
+            return bootstrap.ratio(rows[i].kl(figure), rows[*yardstick].kl(figure));
+        };
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            VerdictFigure& compared = table.rows[i].figures[figure];
-            compared.ratio = bootstrap.ratio(rows[i].kl(figure), rows[*best].kl(figure));
-            const ScorecardRow& row = table.rows[i].scorecard;
-            compared.win = row.kind != RowKind::bound && !has_uneven_budgets(row) &&
-                           !overshoots(table.rows[i].retention_used, table.retentions) && !table.no_claims &&
-                           table.documents >= documents_for_a_claim && compared.ratio->interval->below(1);
+            VerdictTableRow& row = table.rows[i];
+            VerdictFigure& compared = row.figures[figure];
+            const TableClass own = table_class(row.scorecard);
+            compared.uniform_ratio = ratio(i, TableClass{});
+            compared.ratio = own == TableClass{} ? compared.uniform_ratio : ratio(i, own);
+            compared.win = row.scorecard.kind != RowKind::bound && compared.ratio && !keeps_too_much(table, row) &&
+                           !table.no_claims && table.documents >= documents_for_a_claim &&
+                           compared.ratio->interval->below(1);
         }
     }
 }
 
-/// One kind of budget after the other, each best first.
+/// One class after the other, each best first.
 void put_in_order(VerdictTable& table) {
     std::ranges::stable_sort(table.rows, [](const VerdictTableRow& a, const VerdictTableRow& b) {
-        const BudgetKind of_a = budget_kind(a.scorecard), of_b = budget_kind(b.scorecard);
+        const std::size_t of_a = table_class(a.scorecard).index(), of_b = table_class(b.scorecard).index();
         return of_a != of_b ? of_a < of_b : a.figures[0].geometric < b.figures[0].geometric;
     });
-    std::array<std::size_t, budget_kinds.size()> ranks{};
+    std::array<std::size_t, table_classes.size()> ranks{};
     for (auto& row : table.rows)
-        if (row.scorecard.kind != RowKind::bound && !overshoots(row.retention_used, table.retentions))
-            row.rank = ++ranks[static_cast<std::size_t>(budget_kind(row.scorecard))];
+        if (row.scorecard.kind != RowKind::bound && !keeps_too_much(table, row))
+            row.rank = ++ranks[table_class(row.scorecard).index()];
 }
 
 } // namespace
@@ -147,6 +166,7 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
         const ScorecardRow* known = find_row(row.scorer);
         VerdictTableRow& shown = table.rows.emplace_back();
         shown.scorecard = known ? *known : nameless_row(row, plugins);
+        if (!shown.scorecard.scorer_class) shown.scorecard.scorer_class = row.scorer_class;
         shown.published = shown.scorecard.kind == RowKind::plugin &&
                           is_published(row.scorer, protocol_info(verdict.protocol).rules, plugins);
         shown.figures = rows.back().figures();

@@ -24,27 +24,26 @@ std::string figure_name(const VerdictTable& table, std::size_t f) {
 
 std::string ratio_text(const VerdictTable& table, const VerdictTableRow& row, std::size_t f) {
     const VerdictFigure& shown = row.figures[f];
-    if (row.scorecard.scorer == table.best_published[f]) return "best published";
+    if (row.scorecard.scorer == table.best_of(table_class(row.scorecard))[f]) return "best published";
     if (!shown.ratio) return "n/a";
     return estimate_text(*shown.ratio, 2) + (shown.win ? " win" : "");
 }
 
-bool any_uneven(const VerdictTable& table) {
-    return std::ranges::any_of(table.rows, [](const auto& row) { return has_uneven_budgets(row.scorecard); });
-}
-
-/// "geometric / arithmetic" and the ratio of geometric means, at each retention and over all.
-Table row_table(const VerdictTable& table) {
-    const bool uneven = any_uneven(table), classes = any_class(table.rows);
+/// "geometric / arithmetic" and the ratio of geometric means, at each retention and over all. Rows with two passes have
+/// a table of their own.
+Table row_table(const VerdictTable& table, bool two_passes) {
+    const bool uneven = any_uneven(table.rows), classes = any_class(table.rows);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
     if (uneven) columns.push_back({"budgets", CellKind::text});
     if (classes) columns.push_back({"reads", CellKind::text});
     for (std::size_t f = 0; f <= table.retentions.size(); ++f) {
         columns.push_back({"KL " + figure_name(table, f), CellKind::number});
         columns.push_back({"ratio " + figure_name(table, f), CellKind::number});
+        if (two_passes) columns.push_back({"to one pass " + figure_name(table, f), CellKind::number});
     }
     Table out(std::move(columns));
     for (const auto& row : table.rows) {
+        if (table_class(row.scorecard).two_passes != two_passes) continue;
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
         if (uneven) cells.emplace_back(to_string(budget_kind(row.scorecard)));
         if (classes) cells.push_back(reads_text(row.scorecard));
@@ -52,6 +51,8 @@ Table row_table(const VerdictTable& table) {
             cells.push_back(
                 fmt::format("{} / {}", figure(row.figures[f].geometric), figure(row.figures[f].arithmetic)));
             cells.push_back(ratio_text(table, row, f));
+            const auto& uniform = row.figures[f].uniform_ratio;
+            if (two_passes) cells.push_back(uniform ? estimate_text(*uniform, 2) : "n/a");
         }
         out.add(std::move(cells));
     }
@@ -91,12 +92,24 @@ Table likelihood_table(const VerdictTable& table) {
 }
 
 std::string best_note(const VerdictTable& table) {
-    if (table.best_published.front().empty()) return "Without a published method among the rows, there are no ratios.";
-    std::string text = "\"ratio\": the geometric mean over that of the best published row with uniform budgets (";
-    for (std::size_t f = 0; f < table.best_published.size(); ++f)
-        text += fmt::format("{}{}: {}", f > 0 ? ", " : "", figure_name(table, f),
-                            text::markdown_code(table.best_published[f]));
-    return text + ").";
+    std::string best;
+    for (const TableClass each : table_classes) {
+        if (table.best_of(each).front().empty()) continue;
+        best += fmt::format("{}with {} (", best.empty() ? "" : "; ", in_words(each));
+        for (std::size_t f = 0; f < table.best_of(each).size(); ++f)
+            best += fmt::format("{}{}: {}", f > 0 ? ", " : "", figure_name(table, f),
+                                text::markdown_code(table.best_of(each)[f]));
+        best += ')';
+    }
+    if (best.empty()) return "Without a published method among the rows, there are no ratios.";
+    std::string text =
+        fmt::format("\"ratio\": the geometric mean over that of the best published row of the same class, "
+                    "{}.",
+                    best);
+    if (any_two_passes(table.rows))
+        text += " \"to one pass\": over that of the best published row with one pass and uniform budgets, which is no "
+                "rival.";
+    return text;
 }
 
 std::string legend(const VerdictTable& table) {
@@ -106,7 +119,7 @@ std::string legend(const VerdictTable& table) {
         "document "
         "counts the same, and after the stroke the arithmetic mean, which documents with a failed lookup rule. {} {}\n",
         document_count(table.documents), best_note(table),
-        uncertainty_note(table.documents, "the ratio's interval lies below 1, for rows with uniform budgets"));
+        uncertainty_note(table.documents, "the ratio's interval lies below 1"));
     if (any_class(table.rows)) text += fmt::format("\n{}\n", reads_note);
     if (!table.left_out.empty()) text += "\n" + left_out_note(table.left_out, table.no_claims) + "\n";
     return text;
@@ -114,10 +127,14 @@ std::string legend(const VerdictTable& table) {
 
 Json figure_to_json(const VerdictFigure& shown) {
     Json json{{"kl_geometric", shown.geometric}, {"kl_arithmetic", shown.arithmetic}, {"delta_nll", shown.delta_nll}};
-    if (!shown.ratio) return json;
-    json["ratio"] = shown.ratio->value;
-    if (const auto& interval = shown.ratio->interval) json["ratio_interval"] = {interval->low, interval->high};
-    json["win"] = shown.win;
+    const auto add = [&json](const std::string& key, const std::optional<Estimate>& ratio) {
+        if (!ratio) return;
+        json[key] = ratio->value;
+        if (const auto& interval = ratio->interval) json[key + "_interval"] = {interval->low, interval->high};
+    };
+    add("ratio", shown.uniform_ratio);
+    add("class_ratio", shown.ratio);
+    if (shown.ratio || shown.uniform_ratio) json["win"] = shown.win;
     return json;
 }
 
@@ -131,7 +148,11 @@ Json figures_to_json(const VerdictTable& table, const std::vector<VerdictFigure>
 
 std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
     std::string text = fmt::format("#### The verdict of {} itself\n\n", text::markdown_code(table.model));
-    text += row_table(table).markdown() + "\n" + legend(table);
+    text += row_table(table, false).markdown();
+    if (any_two_passes(table.rows))
+        text += "\nWith two passes over the prompt (ranked and compared among themselves):\n\n" +
+                row_table(table, true).markdown();
+    text += "\n" + legend(table);
     const auto add = [&](std::string_view title, const Table& more) {
         text += '\n';
         text +=
@@ -142,22 +163,36 @@ std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
     return text;
 }
 
+namespace {
+
+/// By figure; null where no row is published.
+Json best_to_json(const VerdictTable& table, TableClass of) {
+    Json json = Json::object();
+    for (std::size_t f = 0; f < table.best_of(of).size(); ++f) {
+        const std::string& best = table.best_of(of)[f];
+        json[figure_name(table, f)] = best.empty() ? Json(nullptr) : Json(best);
+    }
+    return json;
+}
+
+} // namespace
+
 Json verdict_to_json(const VerdictTable& table) {
     Json json{{"file", table.file},           {"model", table.model},
               {"protocol", table.protocol},   {"retentions", table.retentions},
               {"documents", table.documents}, {"left_out", Json::array()},
-              {"kinds", Json::object()},      {"best_published", Json::object()},
+              {"kinds", Json::object()},      {"best_published", best_to_json(table, TableClass{})},
               {"rows", Json::array()}};
     for (const TraceLabel& document : table.left_out)
         json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
     if (table.no_claims) json["no_claims"] = true;
     for (const auto& kind : table.kinds) json["kinds"][kind.name] = kind.documents.size();
-    for (std::size_t f = 0; f < table.best_published.size(); ++f)
-        json["best_published"][figure_name(table, f)] =
-            table.best_published[f].empty() ? Json(nullptr) : Json(table.best_published[f]);
     for (const auto& row : table.rows) {
+        const TableClass own = table_class(row.scorecard);
+        json["best_published_by_class"][to_string(own)] = best_to_json(table, own);
         Json& written = json["rows"].emplace_back(Json{{"rank", row.rank ? Json(*row.rank) : Json(nullptr)},
                                                        {"scorer", row.scorecard.scorer},
+                                                       {"compared_as", to_string(own)},
                                                        {"figures", figures_to_json(table, row.figures)}});
         if (has_uneven_budgets(row.scorecard)) written["uneven_budgets"] = true;
         if (row.scorecard.scorer_class) written["class"] = to_json(*row.scorecard.scorer_class);

@@ -55,16 +55,68 @@ TEST_CASE("rows with layer and with model budgets are ranked among themselves, e
     with_class("cake@paper", false, true, 0.8);
     with_class("global@kvpress(snapkv@kvpress)", false, true, 0.7);
     const auto table = table_of(bench);
-    CHECK(table.of(BudgetKind::layer).best_published == "pyramidkv@kvpress");
-    CHECK(table.of(BudgetKind::model).best_published == "global@kvpress(snapkv@kvpress)");
-    CHECK(table.of(BudgetKind::head).best_published == "adakv(snapkv@kvpress)");
+    CHECK(table.of({BudgetKind::layer}).best_published == "pyramidkv@kvpress");
+    CHECK(table.of({BudgetKind::model}).best_published == "global@kvpress(snapkv@kvpress)");
+    CHECK(table.of({BudgetKind::head}).best_published == "adakv(snapkv@kvpress)");
     CHECK(table.uniform().best_published == "snapkv@kvpress");
-    CHECK(find(table.of(BudgetKind::layer), "pyramidkv@kvpress").rank == 1);
-    CHECK(find(table.of(BudgetKind::model), "cake@paper").rank == 2);
-    CHECK(find(table.of(BudgetKind::model), "cake@paper").difference->value > 0);
+    CHECK(find(table.of({BudgetKind::layer}), "pyramidkv@kvpress").rank == 1);
+    CHECK(find(table.of({BudgetKind::model}), "cake@paper").rank == 2);
+    CHECK(find(table.of({BudgetKind::model}), "cake@paper").difference->value > 0);
     const auto json = to_json(std::vector{table})["suites"][0];
     CHECK(json["best_published_by_budgets"]["model"] == "global@kvpress(snapkv@kvpress)");
     CHECK(json["best_published_with_uneven_budgets"] == "adakv(snapkv@kvpress)");
+}
+
+TEST_CASE("rows with two passes are ranked and compared among themselves, and win nothing of those with one") {
+    auto bench = made_bench_with_budgets();
+    const auto add = [&](const std::string& name, double error, bool model, RowKind kind = RowKind::plugin) {
+        bench.rows.push_back(made_row(name, error, error, kind));
+        bench.rows.back().uneven_budgets = model;
+        bench.rows.back().scorer_class = ScorerClass{.model_budgets = model, .passes = 2};
+    };
+    add("kvzip@kvpress", 0.1, true);
+    add("kvgrad@kvpress", 0.15, true);
+    add("=reconstruction_attn", 0.12, false, RowKind::formula);
+    bench.rows.push_back(made_row("oracle (model budget)", 0.05, 0.05, RowKind::bound));
+    const auto table = table_of(bench);
+    CHECK(table.uniform().best_published == "snapkv@kvpress");
+    CHECK(find(table.uniform(), "=mine").rank == 1); // =reconstruction_attn errs less, and is elsewhere
+    CHECK(find(table.uniform(), "=mine").win);
+    const RowGroup& twice = table.of({BudgetKind::model, true});
+    CHECK(twice.best_published == "kvzip@kvpress");
+    CHECK(find(twice, "kvzip@kvpress").rank == 1);
+    CHECK(find(twice, "kvgrad@kvpress").difference->value == Approx(0.0375));
+    CHECK(find(twice, "kvgrad@kvpress").from_one_pass->value == Approx(-0.0375));
+    CHECK(find(twice, "kvgrad@kvpress").from_one_pass->interval->below(0));
+    CHECK_FALSE(find(twice, "kvgrad@kvpress").win);
+    CHECK(find(twice, "kvgrad@kvpress").gap_closed[0].average.value() == Approx(-1)); // to the bound of one pass
+    const RowGroup& formulas = table.of({BudgetKind::uniform, true});
+    CHECK(formulas.best_published.empty());
+    CHECK_FALSE(find(formulas, "=reconstruction_attn").difference.has_value());
+    CHECK_FALSE(find(formulas, "=reconstruction_attn").win);
+
+    const std::string text = to_markdown(std::vector{table});
+    CHECK_THAT(text,
+               ContainsSubstring("With model budgets and two passes (compared with each other, and with the oracle of "
+                                 "the whole model):\n\n| rank | scorer | reads | output error | against best "
+                                 "published | against one pass |"));
+    CHECK_THAT(text, ContainsSubstring("a row with two passes minus `snapkv@kvpress`, which is no rival of it"));
+    const Json json = to_json(std::vector{table})["suites"][0];
+    CHECK(json["best_published_with_two_passes"]["model"] == "kvzip@kvpress");
+    CHECK(json["best_published_with_two_passes"]["uniform"].is_null());
+    CHECK(json["rows_with_two_passes"].size() == 3);
+    for (const Json& row : json["rows_with_two_passes"]) CHECK(row["win"] == false);
+    CHECK_FALSE(json["best_published_by_budgets"]["model"].is_string()); // its bound alone is there
+
+    const std::string shown = render(bench, Format::table);
+    CHECK_THAT(shown, ContainsSubstring("kind     budgets  passes  reads"));
+    CHECK_THAT(shown, ContainsSubstring("   1  kvzip@kvpress          plugin   model         2  2nd pass"));
+    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("kind,budgets,passes,reads,"));
+    CHECK_THAT(bench_notes(bench, PluginHost{}),
+               ContainsSubstring("against kvzip@kvpress, the best published row of those with model budgets and two "
+                                 "passes"));
+    const Bench read = bench_from_json(to_json(bench), "made.json");
+    CHECK(table_of(read).of({BudgetKind::model, true}).best_published == "kvzip@kvpress");
 }
 
 TEST_CASE("rows with head or layer budgets are ranked among themselves") {
@@ -81,7 +133,7 @@ TEST_CASE("rows with head or layer budgets are ranked among themselves") {
                                    {"adakv(snapkv@kvpress)", 1},
                                    {"my_budgets", 2}});
     CHECK(table.uniform().best_published == "snapkv@kvpress");
-    CHECK(table.of(BudgetKind::head).best_published == "adakv(snapkv@kvpress)");
+    CHECK(table.of({BudgetKind::head}).best_published == "adakv(snapkv@kvpress)");
     CHECK_FALSE(find(table.uniform(), "=mine").improvement_over_hybrid.has_value());
 }
 
@@ -92,7 +144,7 @@ TEST_CASE("the gap is closed by each measure against its own best published row,
     CHECK(mine.gap_closed[0].average.value() == Approx(0.4));  // from 0.2 (snapkv) to 0.1
     CHECK(mine.gap_closed[1].average.value() == Approx(-0.6)); // from 0.15 (tova) to 0.1
     CHECK(mine.gap_closed[1].by_retention.at(1).value() == Approx(-0.6));
-    const auto& budgets = find(table.of(BudgetKind::head), "my_budgets");
+    const auto& budgets = find(table.of({BudgetKind::head}), "my_budgets");
     CHECK(budgets.gap_closed[0].average.value() == Approx(-0.5)); // from 0.12 (adakv) to 0.08
     CHECK(budgets.gap_closed[1].average.value() == Approx(1.0 / 3));
 }
@@ -270,7 +322,7 @@ TEST_CASE("a row of a captured suite is measured again by its protocol, measure 
     const auto& row = find(table.uniform(), "snapkv@kvpress").scorecard;
     CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --retention 0.10,0.50");
     table.retentions = {0.1, 0.25, 0.5, 0.75};
-    CHECK(bench_command(table, find(table.of(BudgetKind::head), "adakv(snapkv@kvpress)").scorecard) ==
+    CHECK(bench_command(table, find(table.of({BudgetKind::head}), "adakv(snapkv@kvpress)").scorecard) ==
           "evictlab bench --suite smollm2 --scorers 'adakv(snapkv@kvpress)'");
     table.protocol = "decode";
     table.measure = "attention_loss";

@@ -84,13 +84,13 @@ TEST_CASE("documents are summed up by the geometric mean, and beside it the arit
 
 TEST_CASE("rows are compared with the best published row of uniform budgets") {
     const auto table = tables_of(verdict_json()).at(0).verdicts.at(0);
-    CHECK(table.best_published == std::vector<std::string>(3, "snapkv@kvpress"));
+    CHECK(table.best_of({}) == std::vector<std::string>(3, "snapkv@kvpress"));
     CHECK(find(table, "=mine").figures[1].ratio->value == Approx(0.5));
     CHECK(find(table, "=mine").figures[1].ratio->interval->high == Approx(0.5)); // the same on every document
     CHECK(find(table, "=mine").figures[1].win);
     CHECK(find(table, "tova@kvpress").figures[0].ratio->value == Approx(2));
     CHECK_FALSE(find(table, "tova@kvpress").figures[0].win);
-    CHECK(find(table, "adakv(snapkv@kvpress)").figures[1].ratio->value == Approx(0.5));
+    CHECK(find(table, "adakv(snapkv@kvpress)").figures[1].uniform_ratio->value == Approx(0.5));
     CHECK_FALSE(find(table, "adakv(snapkv@kvpress)").figures[1].win); // other budgets: no contest
     CHECK_FALSE(find(table, "oracle").figures[1].win);
     std::vector<std::pair<std::string, std::optional<std::size_t>>> order;
@@ -102,11 +102,95 @@ TEST_CASE("rows are compared with the best published row of uniform budgets") {
                                    {"adakv(snapkv@kvpress)", 1}});
 }
 
+TEST_CASE("rows of each kind of budgets and number of passes are compared with the best published one of their own") {
+    Json json = verdict_json();
+    const auto add = [&](const std::string& scorer, double kl, const char* budgets, unsigned passes) {
+        Json& made = json["rows"].emplace_back(row(scorer, kl));
+        made["class"] = {{"reads", passes == 2 ? "2nd pass" : "kv"},
+                         {"passes", passes},
+                         {"calibrated", false},
+                         {"budgets", budgets}};
+        if (budgets != std::string("uniform")) made["uneven_budgets"] = true;
+    };
+    // Each of them would win against, or beat, the best row of another class.
+    add("layer_defensivekv@paper", 0.08, "model", 1);
+    add("=my_model_row", 0.07, "model", 1); // no formula divides a model's budget; the file says what it is
+    add("kvzip@kvpress", 0.04, "model", 2);
+    add("kvzip_plus@kvpress", 0.05, "model", 2);
+    add("=reconstruction_attn", 0.03, "uniform", 2);
+    add("my_second_pass", 0.06, "model", 2);
+    const std::vector<VerdictInput> alone{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    const auto tables = leaderboard_of({}, alone);
+    const VerdictTable& table = tables.at(0).verdicts.at(0);
+    CHECK(table.best_of({}) == std::vector<std::string>(3, "snapkv@kvpress"));
+    CHECK(table.best_of({BudgetKind::model}) == std::vector<std::string>(3, "layer_defensivekv@paper"));
+    CHECK(table.best_of({BudgetKind::model, true}) == std::vector<std::string>(3, "kvzip@kvpress"));
+    CHECK(table.best_of({BudgetKind::uniform, true}) == std::vector<std::string>(3, ""));
+    CHECK(find(table, "=my_model_row").figures[1].ratio->value == Approx(0.07 / 0.08));
+    CHECK(find(table, "=my_model_row").figures[1].win);
+    CHECK(find(table, "=my_model_row").figures[1].uniform_ratio->value == Approx(0.07 / 0.2));
+    CHECK_FALSE(find(table, "kvzip_plus@kvpress").figures[1].win);
+    CHECK(find(table, "kvzip_plus@kvpress").figures[1].ratio->value == Approx(1.25));
+    CHECK_FALSE(find(table, "my_second_pass").figures[1].win); // half of the best one-pass row's: no contest
+    CHECK_FALSE(find(table, "=reconstruction_attn").figures[1].ratio.has_value());
+    CHECK_FALSE(find(table, "=reconstruction_attn").figures[1].win);
+    CHECK(find(table, "=reconstruction_attn").figures[1].uniform_ratio->value == Approx(0.15));
+    CHECK(find(table, "=mine").figures[1].win); // against snapkv, whatever two passes do
+    for (const char* first : {"=mine", "=my_model_row", "=reconstruction_attn", "kvzip@kvpress"})
+        CHECK(find(table, first).rank == 1);
+
+    const std::string text = to_markdown(tables);
+    CHECK_THAT(text, ContainsSubstring("With two passes over the prompt (ranked and compared among themselves):"));
+    CHECK_THAT(text, ContainsSubstring("| rank | scorer | budgets | reads | KL all | ratio all | to one pass all |"));
+    CHECK_THAT(text,
+               ContainsSubstring("| 2 | `kvzip_plus@kvpress` | model | 2nd pass | 0.0282 / 0.0550 | 1.25 [1.25, 1.25] "
+                                 "| 0.25 [0.25, 0.25] |"));
+    CHECK_THAT(text,
+               ContainsSubstring("| 1 | `=reconstruction_attn` | uniform | 2nd pass | 0.0169 / 0.0330 | n/a | 0.15 "));
+    CHECK_THAT(text, ContainsSubstring("with model budgets and two passes (all: `kvzip@kvpress`, "));
+    const Json written = to_json(tables)["suites"][0]["verdicts"][0];
+    CHECK(written["best_published"]["0.10"] == "snapkv@kvpress");
+    CHECK(written["best_published_by_class"]["model, two passes"]["0.10"] == "kvzip@kvpress");
+    CHECK(written["best_published_by_class"]["uniform, two passes"]["0.10"].is_null());
+    for (const Json& each : written["rows"]) {
+        if (each["scorer"] != "=my_model_row") continue;
+        CHECK(each["compared_as"] == "model");
+        CHECK(each["figures"]["0.10"]["ratio"].get<double>() == Approx(0.35)); // to one pass and uniform budgets
+        CHECK(each["figures"]["0.10"]["class_ratio"].get<double>() == Approx(0.875));
+        CHECK(each["figures"]["0.10"]["win"] == true);
+    }
+
+    const std::string headline = to_markdown(tables, Detail::headline);
+    CHECK_THAT(headline, ContainsSubstring("| `kvzip@kvpress` | model, two passes | 2nd pass | 0.0713 (1) |"));
+    CHECK_THAT(headline, ContainsSubstring("| `=my_model_row` | model | kv | 0.1247 (0.88 [0.88, 0.88]) win |"));
+    CHECK_THAT(headline, ContainsSubstring("| `layer_defensivekv@paper` | model | "));
+    CHECK_THAT(headline, ContainsSubstring("| `=reconstruction_attn` | uniform, two passes | 2nd pass | 0.0535 |"));
+    CHECK_THAT(headline, ContainsSubstring("of those with the same budgets and as many passes"));
+    for (const char* left_out : {"`kvzip_plus@kvpress`", "`my_second_pass`"})
+        CHECK_THAT(headline, !ContainsSubstring(left_out));
+}
+
+TEST_CASE("verdicts that say no class have that of the plugins, or of the bench beside them") {
+    Json json = verdict_json();
+    json["rows"].push_back(row("kvzip@kvpress", 0.01));
+    json["rows"].back()["uneven_budgets"] = true; // all that a file said before classes
+    json["rows"].push_back(row("=reconstruction_attn + key_norm", 0.01));
+    json["rows"].push_back(row("kvzip@elsewhere", 0.01)); // of no plugin here
+    const std::vector<VerdictInput> alone{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    const auto tables = leaderboard_of({}, alone);
+    const VerdictTable& table = tables.at(0).verdicts.at(0);
+    CHECK(table_class(find(table, "kvzip@kvpress").scorecard) == TableClass{BudgetKind::model, true});
+    CHECK(table_class(find(table, "=reconstruction_attn + key_norm").scorecard) ==
+          TableClass{BudgetKind::uniform, true});
+    CHECK(table_class(find(table, "kvzip@elsewhere").scorecard) == TableClass{});
+    CHECK(table.best_of({}) == std::vector<std::string>(3, "snapkv@kvpress"));
+}
+
 TEST_CASE("a row that keeps more than asked is no yardstick of a verdict") {
     Json json = verdict_json();
     json["rows"][1]["retention_used"] = {0.2, 0.5};
     const auto table = tables_of(json).at(0).verdicts.at(0);
-    CHECK(table.best_published == std::vector<std::string>(3, "tova@kvpress"));
+    CHECK(table.best_of({}) == std::vector<std::string>(3, "tova@kvpress"));
     CHECK_FALSE(find(table, "snapkv@kvpress").rank.has_value());
     CHECK_FALSE(find(table, "snapkv@kvpress").figures[0].win);
 }
@@ -209,17 +293,23 @@ TEST_CASE("a headline has the bound, the best row of one's own, the best publish
         json["rows"].push_back(row(scorer, kl));
     const std::vector<VerdictInput> verdicts{{"verdict.json", verdict_from_json(json, "verdict.json")}};
     const std::string text = to_markdown(leaderboard_of({}, verdicts), Detail::headline);
-    CHECK_THAT(text, ContainsSubstring("| scorer | reads | KL at 0.10 | KL at 0.50 |"));
-    CHECK_THAT(text, ContainsSubstring("| `=mine` |  | 0.1782 (0.50 [0.50, 0.50]) win |"));
-    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | q64 | 0.3564 (1) |"));
+    CHECK_THAT(text, ContainsSubstring("| scorer | budgets | reads | KL at 0.10 | KL at 0.50 |"));
+    CHECK_THAT(text, ContainsSubstring("| `=mine` | uniform |  | 0.1782 (0.50 [0.50, 0.50]) win |"));
+    CHECK_THAT(text, ContainsSubstring("| `snapkv@kvpress` | uniform | q64 | 0.3564 (1) |"));
+    CHECK_THAT(text, ContainsSubstring("| `adakv(snapkv@kvpress)` | head | q64 | 0.1782 (1) |"));
     for (const std::string shown : {"`oracle`", "`tova@kvpress`", "`h2o@paper`", "`random`", "6 documents"})
         CHECK_THAT(text, ContainsSubstring(shown));
-    for (const std::string left_out : {"`=worse`", "`knorm@kvpress`", "adakv"})
+    for (const std::string left_out : {"`=worse`", "`knorm@kvpress`", "Rows with uniform budgets"})
         CHECK_THAT(text, !ContainsSubstring(left_out));
     json["documents"][0]["left_out"] = "the model answers 0 of 7 lookups without eviction";
     const std::vector<VerdictInput> marked{{"verdict.json", verdict_from_json(json, "verdict.json")}};
     CHECK_THAT(to_markdown(leaderboard_of({}, marked), Detail::headline),
                ContainsSubstring("5 documents") && ContainsSubstring("0 of 7 lookups"));
+    json["rows"].erase(4);
+    const std::vector<VerdictInput> even{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    CHECK_THAT(to_markdown(leaderboard_of({}, even), Detail::headline),
+               ContainsSubstring("| scorer | reads | KL at 0.10 | KL at 0.50 |") &&
+                   ContainsSubstring("Rows with uniform budgets; `oracle` is a bound."));
 }
 
 TEST_CASE("a verdict that is malformed or belongs to no table is refused with file and field") {
@@ -247,6 +337,12 @@ TEST_CASE("a verdict that is malformed or belongs to no table is refused with fi
           "verdict.json: rows[1]: a second row for the scorer \"tova@kvpress\"");
     CHECK(refusal("/rows", Json::array()) == "verdict.json: rows: expected at least one row");
     CHECK(refusal("/retentions/1", 0.1) == "verdict.json: retentions[1]: this retention is there twice");
+    CHECK_THAT(refusal("/rows/0/class", {{"reads", "all"}}), ContainsSubstring("rows[0].class.reads: expected what a"));
+    CHECK_THAT(
+        refusal("/rows/0/class", {{"reads", "kv"}, {"passes", 3}, {"calibrated", false}, {"budgets", "uniform"}}),
+        ContainsSubstring("rows[0].class.passes: "));
+    CHECK_THAT(refusal("/rows/0/class", {{"reads", "kv"}, {"passes", 1}, {"calibrated", false}, {"budgets", "heads"}}),
+               ContainsSubstring("rows[0].class.budgets: "));
     CHECK(refusal("/retentions/0", 0) == "verdict.json: retentions[0]: expected a retention above 0");
 }
 
