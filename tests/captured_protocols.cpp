@@ -206,8 +206,8 @@ TEST_CASE("no kept set loses less attention than the oracle, and none at equal c
 
 TEST_CASE("decode keeps, loses and errs as the slow judge does") {
     const MadeUpSuite made;
-    const std::vector<std::string> columns{"cumulative_attn", "last_attn:all", "window_attn:3", "key_norm",
-                                           "relative_age"};
+    const std::vector<std::string> columns{"cumulative_attn", "last_attn:all", "layer_attn:3:ahead=2",
+                                           "window_attn:3",   "key_norm",      "relative_age"};
     const std::size_t n = made.trace().prompt_len();
     for (const std::size_t interval : {1, 5}) {
         BenchOptions options;

@@ -166,6 +166,17 @@ double SlowLayer::score(const std::string& column, const std::vector<Cache>& cac
         for (std::size_t r = rows.size() - 3; r < rows.size(); ++r) value += rows[r][token] / 3;
     if (column == "last_attn:all")
         for (const Cache& cache : caches) value += cache.rows.back()[token] / double(caches.size());
+    if (column == "layer_attn:3:ahead=2") { // of the head's own tokens, by what all heads noted
+        const auto& tokens = caches[a].tokens;
+        const auto at = std::ranges::find(tokens, token);
+        for (auto each = at; each != tokens.end() && each != at + 2; ++each) {
+            double mean = 0;
+            for (const Cache& cache : caches)
+                for (std::size_t r = cache.rows.size() - 3; r < cache.rows.size(); ++r)
+                    mean += cache.rows[r][*each] / 3 / double(caches.size());
+            value = std::max(value, mean);
+        }
+    }
     if (column == "relative_age") value = double(query - token) / double(query + 1);
     if (column == "key_norm") {
         for (std::size_t x = 0; x < s.dim; ++x) {

@@ -32,7 +32,7 @@ public:
     /// [probe][judged query]: the change of the heads' outputs in the direction of each probe of the sensitivity.
     Matrix responses(const Sets& kept, const std::vector<double>& sensitivity) const;
     /// The protocol decode by the scores of a column that is known to it: cumulative_attn, last_attn:all,
-    /// window_attn:3, key_norm or relative_age.
+    /// layer_attn:3:ahead=2, window_attn:3, key_norm or relative_age.
     SlowDamage decode(const std::string& column, std::size_t capacity, std::size_t interval) const;
 
 private:

@@ -123,6 +123,20 @@ Row last_attn(const MethodsLayer& layer, const Arguments& arguments) {
     });
 }
 
+Row layer_attn(const MethodsLayer& layer, const Arguments& arguments) {
+    const std::size_t n = layer.tokens, queries = arguments.number(0) == 0 ? n : std::min(arguments.number(0), n);
+    Row mean(n);
+    for (const Matrix& head : attention_of_all(layer))
+        for (std::size_t i = n - queries; i < n; ++i)
+            for (std::size_t j = 0; j < n; ++j)
+                mean[j] += head[i][j] / static_cast<double>(queries * layer.query_heads);
+    const std::size_t ahead = arguments.keyed("ahead", 1);
+    return per_token(layer, [&](std::size_t, std::size_t j) {
+        const auto begin = mean.begin() + static_cast<std::ptrdiff_t>(j);
+        return *std::max_element(begin, begin + static_cast<std::ptrdiff_t>(std::min(ahead, n - j)));
+    });
+}
+
 Row key_cos(const MethodsLayer& layer) {
     const std::size_t d = layer.dim;
     Matrix anchors(layer.kv_heads, Row(d));
@@ -287,6 +301,7 @@ std::vector<double> reference_column(const MethodsLayer& layer, std::string_view
     if (name == "cumulative_attn") return cumulative_attn(layer);
     if (name == "window_attn") return window_attn(layer, arguments);
     if (name == "last_attn") return last_attn(layer, arguments);
+    if (name == "layer_attn") return layer_attn(layer, arguments);
     if (name == "key_norm")
         return per_token(layer, [&](std::size_t a, std::size_t j) { return norm(layer.k_at(a, j), layer.dim); });
     if (name == "value_norm")
