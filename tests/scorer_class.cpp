@@ -41,6 +41,9 @@ TEST_CASE("published methods read of the queries what their rules say, and so ar
              Row{"dropkv@kvpress", "q32", true, true},
              Row{"defensivekv@paper", "q32", true, true},
              Row{"rkv@paper", "q8", true, true},
+             Row{"norm_sum@openvino", "q8", true, true},
+             Row{"sum@openvino:snapkv=0", "all attn", true, false},
+             Row{"adaptive_rkv@openvino", "q8", true, true}, // and keys, which say nothing of queries
              Row{"h2o@paper", "all attn", true, false},
              Row{"observed_attention@kvpress", "all attn", true, false},
          }) {

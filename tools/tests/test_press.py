@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import make, tokens
-from conftest import encode, make_model
+from conftest import encode, make_model, make_source
 from numpy.typing import NDArray
 
 kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
@@ -25,8 +25,11 @@ kvpress = pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
 from transformers import DynamicCache  # noqa: E402
 
 from evictlab_tools.errors import ToolError, UsageError  # noqa: E402
+from evictlab_tools.library import Lab  # noqa: E402
 from evictlab_tools.models import open_model  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
+from evictlab_tools.verdict.documents import TokenDocument  # noqa: E402
+from evictlab_tools.verdict.judge import Judge  # noqa: E402
 
 CLOSE = 1e-5  # relative: a boundary or a position nearer than this is decided by rounding
 TOKENS = 297
@@ -194,3 +197,29 @@ def test_a_budget_of_the_whole_model_is_masked_in_all_layers_when_the_last_one_w
                 mask[layer, head, sorted(positions)] = True
         assert mask.sum() == scores.size - scores.size // 2
         assert scores[mask].min() > scores[~mask].max()
+
+
+def blocks_that_stay(weights: torch.Tensor, retained: int) -> set[int]:
+    """OpenVINO GenAI's NORM_SUM of a layer's attention [H_q][n][n]: blocks of 4; the first and the newest 2 stay."""
+    tokens = weights.shape[1]
+    received = weights[:, -8:].double().sum(dim=(0, 1))
+    highest = [received[i : i + 7].max() for i in range(tokens)]
+    values = {b: sum(highest[4 * b : 4 * b + 4]) for b in range(1, tokens // 4 - 2)}
+    leaving = sorted(values, key=lambda b: values[b])[: tokens // 4 - retained // 4]
+    return set(range(tokens)) - {4 * b + i for b in leaving for i in range(4)}
+
+
+@torch.no_grad()
+def test_presses_and_verdicts_keep_the_same_whole_blocks_in_all_heads_of_a_layer() -> None:
+    scorer, ids = "norm_sum@openvino:start=4,recent=8,block=4", encode("a press in a press, " * 8)
+    full = run_full(make_model("llama", "sdpa"), ids)
+    sets, _ = kept(make_model("llama", "sdpa"), full, EvictlabPress(0.5, scorer))
+    document = TokenDocument("text", "prose", "test", (*ids, *encode("and on")), len(ids))
+    read = Judge(make_source("llama")).read(document)
+    (masks,) = read.keep(Lab().open(scorer), [0.5])
+    attentions = make_model("llama", "eager")(input_ids=torch.tensor([ids]), output_attentions=True).attentions
+    for number, (of_layer, weights) in enumerate(zip(sets, attentions, strict=True)):
+        expected = blocks_that_stay(weights[0], len(ids) // 2)
+        assert len(expected) == 81  # 20 blocks, and a last one that is not full
+        assert all(of_head == expected for of_head in of_layer)
+        assert all(set(np.flatnonzero(mask)) == expected for mask in masks[number])
