@@ -269,8 +269,9 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
         std::vector<double> all_scores;
         std::vector<std::uint64_t> all_counts;
         select(scorer, layer, {removed, budgets}, [&](std::size_t budget, const LayerSelection& selection) {
+            const KeptSets sets = selection.kept({});
             for (std::size_t h = 0; h < heads; ++h)
-                for (const std::uint32_t i : selection.kept(h)) all[(budget * heads + h) * n + i] = 1;
+                for (const std::uint32_t i : sets[h]) all[(budget * heads + h) * n + i] = 1;
             all_counts.insert(all_counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());
             if (scores) all_scores.insert(all_scores.end(), selection.scores().begin(), selection.scores().end());
         });

@@ -124,8 +124,9 @@ evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* kept, uint6
         const std::size_t size = std::size_t{heads} * tokens;
         std::fill_n(kept, model->budgets * size, std::uint8_t{0});
         for (std::size_t b = 0; b < model->budgets; ++b) {
+            const KeptSets sets = model->selection.kept(b, layer);
             for (std::size_t h = 0; h < heads; ++h)
-                for (const std::uint32_t i : model->selection.kept(b, layer, h)) kept[b * size + h * tokens + i] = 1;
+                for (const std::uint32_t i : sets[h]) kept[b * size + h * tokens + i] = 1;
             if (counts) counts = std::ranges::copy(model->selection.kept_per_head(b, layer), counts).out;
             if (scores) scores = std::ranges::copy(model->selection.scores(b, layer), scores).out;
         }

@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
+#include "cli/shape_options.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/protocols/all_that_run.hpp"
@@ -32,7 +33,8 @@ constexpr std::string_view examples =
     "  evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --retention 0.1,0.5\n"
     "  evictlab bench --suite micro --scorers '=recent_attn - 0.1*key_norm'\n"
     "  evictlab bench --suite micro --seq-len 96 --layers 6 --patterns 4 --seed-offset 7000 --format json\n"
-    "  evictlab bench --suite full --scorers all --format json --output full.json\n";
+    "  evictlab bench --suite full --scorers all --format json --output full.json\n"
+    "  evictlab bench --suite smollm2 --granularity layer --block 16 --sinks 4 --recent 32 --keep 128\n";
 
 po::options_description bench_options() {
     po::options_description options("Options");
@@ -49,6 +51,8 @@ po::options_description bench_options() {
                           "bytes of a number in the KV cache, for the table's bytes (2, as float16 has)")(
         "no-cost", "captured suites: leave out how long scoring takes, so that equal runs give equal results");
     add_run_options(options);
+    add_keep_option(options);
+    add_shape_options(options);
     options.add_options()("format", po::value<std::string>()->default_value("table")->value_name("F"),
                           "table, json, markdown or csv")("by-trace", "JSON: also the errors of each trace")(
         "output,o", po::value<std::string>()->value_name("FILE"), "write there instead of standard output");
@@ -83,7 +87,7 @@ void tell(const Bench& bench, std::size_t broken) {
 /// The scorers asked for, without repetition, and random@seed. A plugin that cannot be used costs its own row only and
 /// is told at once.
 std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, const Suite& suite,
-                                 std::string_view protocol, std::size_t& broken) {
+                                 std::string_view protocol, const Shape& shape, std::size_t& broken) {
     std::vector<std::string> names;
     if (values.contains("scorers"))
         for (const std::string& list : values["scorers"].as<std::vector<std::string>>())
@@ -98,7 +102,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
     for (const std::string& name : names) {
         try {
             if (name == "all") {
-                for (Scorer& scorer : all_that_run(host, suite, protocol)) add(std::move(scorer));
+                for (Scorer& scorer : all_that_run(host, suite, protocol, shape)) add(std::move(scorer));
             } else if (parse_scorer_name(name).id != oracle_name) { // which is a row in any case
                 add(make_scorer(name, host));
             }
@@ -131,11 +135,14 @@ int run(const std::vector<std::string>& arguments) {
     const report::Format format = report::parse_format((*values)["format"].as<std::string>());
     BenchOptions options;
     options.retentions = retentions_from(*values, {});
+    options.keep = keep_from(*values);
+    options.shape = shape_from(*values);
     options.threads = threads_from(*values);
     options.stop = &interrupted();
     const Suite suite = suite_from(*values);
     options.protocol = values->contains("protocol") ? (*values)["protocol"].as<std::string>() : usual_protocol(suite);
     check_protocol(options.protocol, suite);
+    check_shape(options.protocol, options.shape, !options.keep.empty());
     options.interval = number_from<std::size_t>(*values, "interval", "a whole number above 0").value_or(1);
     if (options.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
     options.cost = suite.captured() && !values->contains("no-cost");
@@ -145,7 +152,7 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
     PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
     std::size_t broken = host.problems().size();
-    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, broken);
+    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, options.shape, broken);
 
     if (values->contains("output")) {
         Inputs inputs;

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "engine/output_projection.hpp"
 #include "framework/attention/wov_norms.hpp"
+#include "framework/cut/top_k.hpp"
 
 namespace evictlab::engine {
 namespace {
@@ -121,7 +122,7 @@ KeptCells of_model(const Scorer& scorer, const Sequence& sequence, const CacheSt
             rows[number * heads + h].assign(row, row + n);
         }
     });
-    const std::vector<std::uint32_t> stay = highest(joined(rows, cut.join), cut.budget.kept(n));
+    const std::vector<std::uint32_t> stay = top_k(joined(rows, cut.join), cut.budget.kept(n));
     return KeptCells(layers, std::vector<std::vector<std::uint32_t>>(heads, stay));
 }
 

@@ -3,9 +3,9 @@
 #pragma once
 #include <cstddef>
 
-#include "engine/join.hpp"
 #include "engine/scorer.hpp"
 #include "engine/sequence.hpp"
+#include "framework/cut/join.hpp"
 
 namespace evictlab::engine {
 

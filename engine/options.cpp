@@ -41,8 +41,9 @@ po::options_description described() {
         "retention", text("R"), "the share of the prompt's tokens that each head keeps, above 0 and up to 1")(
         "keep", text("K"), "how many tokens each head keeps, instead of a share")(
         "granularity", text("G"), "head: each KV head keeps its own tokens (default); model: all keep the same")(
-        "join", text("J"), "granularity model: how scores of heads and layers become one: mean (default), max or rank")(
-        "every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
+        "join", text("J"),
+        "granularity model: how scores of heads and layers become one: mean (default), max, rank or "
+        "share")("every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
         "cache", text("C"),
         "instead of a share: C cells in all, through which a prompt of any length goes, too, --every N tokens at a "
         "time")("generate", text("N"),
@@ -91,8 +92,8 @@ std::size_t choice_from(const po::variables_map& values, const char* option, con
 
 Plan plan_from(const po::variables_map& values, std::size_t continuation) {
     Plan plan;
-    plan.cut.granularity =
-        static_cast<Granularity>(choice_from(values, "granularity", {"head", "model"}, "granularity"));
+    constexpr std::array granularities{Granularity::head, Granularity::model};
+    plan.cut.granularity = granularities[choice_from(values, "granularity", {"head", "model"}, "granularity")];
     plan.cut.join = values.contains("join") ? join_named(values["join"].as<std::string>()) : Join::mean;
     if (values.contains("join") && plan.cut.granularity != Granularity::model)
         throw UsageError("--join is for --granularity model: with head no scores are joined");

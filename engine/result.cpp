@@ -19,8 +19,6 @@ double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / mebiby
 /// How many a second, of what takes so many seconds; 0 of nothing.
 double rate(double seconds, double count = 1) { return seconds > 0 ? count / seconds : 0; }
 
-std::string_view name_of(Granularity granularity) { return granularity == Granularity::head ? "head" : "model"; }
-
 std::string row_of(const Evicted& row, std::size_t width) {
     const Spent token = median(row.times);
     const std::string name = text::line(row.scorer);
@@ -99,7 +97,7 @@ std::string to_text(const Result& result) {
     out += plan.cut.granularity == Granularity::head
                ? "granularity head: each KV head keeps its own tokens\n"
                : fmt::format("granularity model: all heads and layers keep the same tokens, by {} of their scores\n",
-                             engine::name_of(plan.cut.join));
+                             to_string(plan.cut.join));
     if (plan.cache > 0)
         out += fmt::format("all of it goes through {} cells, and {} tokens go when they are full\n", plan.cache,
                            plan.every);
@@ -122,12 +120,12 @@ Json to_json(const Result& result) {
               {"llama", llama_version()},
               {"model", model_of(result)},
               {"cache_type", ggml_type_name(plan.cache_type)},
-              {"granularity", name_of(plan.cut.granularity)},
+              {"granularity", to_string(plan.cut.granularity)},
               {"prompt_tokens", result.prompt},
               {"continuation_tokens", result.full.continuation.tokens.size()},
               {"continuation", result.options.continuation > 0 ? "text" : "generated"},
               {"threads", plan.threads}};
-    if (plan.cut.granularity == Granularity::model) json["join"] = engine::name_of(plan.cut.join);
+    if (plan.cut.granularity == Granularity::model) json["join"] = to_string(plan.cut.join);
     if (plan.every > 0) json["every"] = plan.every;
     if (plan.cache > 0) json["cache"] = plan.cache;
     json["full"] = {{"cache", to_json(result.full.cache)},

@@ -9,11 +9,9 @@
 #include "engine/cache_state.hpp"
 #include "engine/model.hpp"
 #include "engine/query_tap.hpp"
+#include "framework/cut/shape.hpp"
 
 namespace evictlab::engine {
-
-/// At which grain tokens go: each KV head of each layer has its own, or all have the same.
-enum class Granularity : std::uint8_t { head, model };
 
 /// Its model must outlive it. One thread at a time.
 class Sequence {

@@ -9,6 +9,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard.hpp"
+#include "report/shape.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -44,7 +45,8 @@ std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row
     if (table.captured && table.protocol != usual_protocol(table.captured))
         command += " --protocol " + text::shell_quoted(table.protocol);
     if (table.measure == "attention_loss" && !table.more_measures.empty()) command += " --measure attention_loss";
-    if (table.retentions == usual_retentions(table.protocol)) return command;
+    command += cut_options(table.cut);
+    if (!table.cut.keep.empty() || table.retentions == usual_retentions(table.protocol)) return command;
     command += " --retention ";
     for (std::size_t i = 0; i < table.retentions.size(); ++i) {
         if (i > 0) command += ',';

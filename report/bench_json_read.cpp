@@ -14,6 +14,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -238,13 +239,15 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
-    if (!first_schema) known.insert({"measure", "more_measures", "traces", "storage", "sources", "kv_bytes"});
+    if (!first_schema)
+        known.insert({"measure", "more_measures", "traces", "storage", "sources", "kv_bytes", "shape", "keep"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
     bench.protocol = one_of(top.member("protocol"), protocol_names());
     bench.retentions = read_retentions(top.member("retentions"));
     if (!first_schema) {
+        bench.cut = read_cut(top, bench.retentions.size());
         read_measures(top, bench);
         read_trace_labels(top.member("traces"), bench);
         if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();

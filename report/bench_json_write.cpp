@@ -10,6 +10,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -113,6 +114,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
     if (!bench.storage.empty()) json["storage"] = bench.storage;
     if (!bench.sources.empty()) json["sources"] = bench.sources;
     if (bench.kv_bytes > 0) json["kv_bytes"] = bench.kv_bytes;
+    write_cut(bench.cut, json);
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
     for (const auto& failure : bench.failures)
         json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});

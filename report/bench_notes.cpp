@@ -12,6 +12,7 @@
 #include "report/cells.hpp"
 #include "report/leaderboard.hpp"
 #include "report/ranking.hpp"
+#include "report/shape.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -97,6 +98,7 @@ std::string comparison(const LeaderboardTable& table) {
 std::string figures_note(const Bench& bench) {
     const bool captured = is_captured(bench);
     std::string text = splits_line(bench);
+    if (const std::string cut = cut_text(bench.cut, bench.retentions); !cut.empty()) text += cut + "\n";
     text += fmt::format("{}: {}, {}; lower is better.\n", in_terminal(bench.measure), measure_meaning(bench.measure),
                         unit_of(bench.measure));
     text += fmt::format("Means over {}, then {}; where no retention is named, over the retentions too.\n",

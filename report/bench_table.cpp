@@ -13,6 +13,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -161,6 +162,7 @@ Format parse_format(std::string_view name) {
 
 namespace {
 
+std::string line(const std::string& text) { return text.empty() ? text : text + "\n"; }
 std::string below(const std::string& notes) { return notes.empty() ? notes : "\n" + notes; }
 
 } // namespace
@@ -172,7 +174,8 @@ std::string render(const Bench& bench, Format format, const BenchJsonOptions& js
     case Format::csv:
         return whole_table(bench, for_programs).csv();
     case Format::markdown:
-        return whole_table(bench, for_people).markdown() + below(footnotes(bench, text::markdown_code));
+        return whole_table(bench, for_people).markdown() + below(line(cut_text(bench.cut, bench.retentions))) +
+               below(footnotes(bench, text::markdown_code));
     case Format::table:
         break;
     }

@@ -82,7 +82,7 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const Bench& b
     const auto found = std::find_if(tables.begin(), tables.end(), [&](const LeaderboardTable& table) {
         return table.suite_hash == bench.suite_hash && table.protocol == bench.protocol &&
                table.retentions == bench.retentions && table.measure == bench.measure &&
-               table.more_measures == bench.more_measures;
+               table.more_measures == bench.more_measures && table.cut == bench.cut;
     });
     if (found != tables.end()) return *found;
     LeaderboardTable& table = tables.emplace_back();
@@ -93,6 +93,7 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const Bench& b
     table.measure = bench.measure;
     table.more_measures = bench.more_measures;
     table.retentions = bench.retentions;
+    table.cut = bench.cut;
     table.captured = is_captured(bench);
     return table;
 }

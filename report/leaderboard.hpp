@@ -75,6 +75,7 @@ struct LeaderboardTable {
     bool no_claims = false;                  ///< the model can do none: all are in the means, and nobody wins
     std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
     double kv_bytes = 0;                     ///< Bench::kv_bytes
+    BenchCut cut{};                          ///< Bench::cut: rows compete within a shape
     bool captured = false;                   ///< its traces are documents, captured from a model
     std::array<RowGroup, table_classes.size()> groups{}; ///< by TableClass: rows compete within a group
     RowGroup& of(TableClass which) { return groups[which.index()]; }
@@ -91,8 +92,8 @@ struct LeaderboardTable {
     std::vector<BareName> bare;        ///< in the rows' names, without repetition; where published rules are compared
 };
 
-/// One table for each suite (by hash), protocol, list of measures and list of retentions, in the order in which the
-/// inputs name them; without inputs one for each suite of the verdicts, which then has no rows. `plugins` say which
+/// One table for each suite (by hash), protocol, shape, list of measures and list of retentions, in the order in which
+/// the inputs name them; without inputs one for each suite of the verdicts, which then has no rows. `plugins` say which
 /// rows are published methods: one whose plugin is not there is none. Throws Error: an input without its oracle or its
 /// random row, or without test documents; a run whose bench is of another suite or lacks its champion; a scorer with
 /// different figures in two inputs (naming both files); a verdict of a suite, protocol or document that no input has.

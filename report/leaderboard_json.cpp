@@ -8,6 +8,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 #include "report/verdict_text.hpp"
 
 namespace evictlab::report {
@@ -104,6 +105,7 @@ Json table_to_json(const LeaderboardTable& table) {
               {"best_published", name_or_null(table.uniform().best_published)},
               {"rows", Json::array()},
               {"runs", Json::array()}};
+    write_cut(table.cut, json);
     for (const auto& row : table.uniform().rows) json["rows"].push_back(row_to_json(table, row));
     for (const TableClass each : table_classes) {
         const RowGroup& group = table.of(each);

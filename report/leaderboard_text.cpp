@@ -14,6 +14,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/run_text.hpp"
+#include "report/shape.hpp"
 #include "report/table.hpp"
 #include "report/verdict_text.hpp"
 
@@ -105,6 +106,7 @@ std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std:
     if (!plot.empty())
         text += fmt::format("![Error against retention, one line a scorer: suite {}]({})\n\n",
                             text::markdown(table.suite), text::markdown_target(plot));
+    if (const std::string cut = cut_text(table.cut, table.retentions); !cut.empty()) text += cut + "\n\n";
     if (table.captured)
         text += fmt::format("{}\n\n{}", protocol_note(table.protocol), captured_tables(table, detail));
     else

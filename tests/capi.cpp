@@ -149,9 +149,9 @@ Kept kept_by_protocol(const std::string& text, const PromptLayer& prompt, const 
     const std::size_t n = prompt.layer.tokens;
     for (const double share : removed) {
         selection.select(share);
-        for (std::size_t h = 0; h < prompt.layer.kv_heads; ++h) {
+        for (const auto& head : selection.kept({})) {
             std::vector<std::uint8_t> mask(n);
-            for (const auto i : selection.kept(h)) mask[i] = 1;
+            for (const auto i : head) mask[i] = 1;
             kept.mask.insert(kept.mask.end(), mask.begin(), mask.end());
         }
         kept.counts.insert(kept.counts.end(), selection.kept_per_head().begin(), selection.kept_per_head().end());

@@ -7,6 +7,7 @@
 #include "engine/output_projection.hpp"
 #include "engine/token_types.hpp"
 #include "framework/attention/wov_norms.hpp"
+#include "framework/cut/top_k.hpp"
 #include "tests/engine/tiny_sequence.hpp"
 #include "tests/support/catch.hpp"
 
@@ -136,24 +137,9 @@ TEST_CASE("With one set for the model all heads and layers keep the tokens whose
                 rows.push_back(row);
             }
         std::vector<std::uint8_t> mask(n);
-        for (const std::uint32_t i : highest(joined(rows, join), 20)) mask[i] = 1;
+        for (const std::uint32_t i : top_k(joined(rows, join), 20)) mask[i] = 1;
         CHECK(different(found[0][0], mask) <= 1);
     }
-}
-
-TEST_CASE("Scores are joined by mean, maximum or rank") {
-    const std::vector<std::vector<double>> rows{{1, 2, 3, 100}, {5, 4, 4, -2}};
-    CHECK(joined(rows, Join::mean) == std::vector<double>{3, 3, 3.5, 49});
-    CHECK(joined(rows, Join::max) == std::vector<double>{5, 4, 4, 100});
-    CHECK(joined(rows, Join::rank)[0] == Approx(0.5));
-    CHECK(joined(rows, Join::rank)[1] == Approx((1.0 / 3 + 0.5) / 2));
-    CHECK(joined(rows, Join::rank)[3] == Approx(0.5));
-    const std::vector<std::vector<double>> ends{{infinity, -infinity, 1}, {-infinity, 0, 1}};
-    for (const Join join : {Join::mean, Join::rank})
-        CHECK((joined(ends, join)[0] == infinity && joined(ends, join)[1] == -infinity));
-    CHECK((joined(ends, Join::max)[0] == infinity && joined(ends, Join::max)[1] == 0));
-    CHECK(highest(std::vector<double>{1, 5, 5, 5, 0}, 2) == std::vector<std::uint32_t>{1, 2});
-    CHECK_THROWS_WITH(join_named("means"), ContainsSubstring("did you mean 'mean'?"));
 }
 
 TEST_CASE("What cannot be had in cells that all heads share is refused by name") {

@@ -10,6 +10,7 @@
 
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/cut/top_k.hpp"
 #include "framework/damage/continuation_damage.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "tests/support/captured_reference.hpp"

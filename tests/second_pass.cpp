@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/reconstruction.hpp"
+#include "framework/cut/top_k.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/scorer_class.hpp"

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <random>
 
+#include "framework/cut/top_k.hpp"
 #include "framework/suite/trace.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_columns.hpp"

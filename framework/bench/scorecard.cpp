@@ -14,6 +14,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "base/option_error.hpp"
 #include "base/process/processor.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
@@ -36,8 +37,9 @@ class ScorecardRun {
 public:
     ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
         : suite_(suite), scorers_(scorers), options_(options),
-          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions, options.interval,
-                                  options.for_search ? measure_of(options.measure) : std::nullopt, options.cost)),
+          protocol_(make_protocol(options.protocol, suite, scorers, options.retentions,
+                                  {options.interval, options.for_search ? measure_of(options.measure) : std::nullopt,
+                                   options.cost, options.shape, options.keep})),
           failed_at_(scorers.size(), no_task) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
@@ -45,6 +47,28 @@ public:
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
+    }
+
+    /// What numbers of tokens are of the prompts that are benched, by which tables name them: to six digits.
+    static std::vector<double> mean_shares(const Suite& suite, const BenchOptions& options) {
+        check_shape(options.protocol, options.shape, true);
+        std::vector<std::size_t> prompts;
+        for (const Split split : all_splits) {
+            if (is_test(split) && options.for_search) continue;
+            for (const TracePtr& trace : suite.traces(split, ReportingKey{}))
+                prompts.push_back(trace->captured()->prompt_len());
+        }
+        std::vector<double> shares;
+        for (const std::size_t keep : options.keep) {
+            if (keep == 0) throw OptionError("keep", "is 0, but must be a whole number above 0");
+            double sum = 0;
+            for (const std::size_t n : prompts) sum += static_cast<double>(std::min(n, keep)) / static_cast<double>(n);
+            const double share = std::max(1.0, std::round(1e6 * sum / static_cast<double>(prompts.size()))) / 1e6;
+            if (std::ranges::find(shares, share) != shares.end())
+                throw OptionError("keep", fmt::format("has {} and another number that keeps the same tokens", keep));
+            shares.push_back(share);
+        }
+        return shares;
     }
 
     Bench run() {
@@ -87,6 +111,7 @@ private:
         if (layers.empty())
             throw Error(fmt::format("trace {}: every layer in it has a sliding window, and those are not judged",
                                     trace->name()));
+        protocol_->check(*trace);
         traces_.push_back({split, trace, tasks_.size(), layers.size(), protocol_->waiting_rows(*trace)});
         for (const std::size_t layer : layers) {
             order_.push_back(tasks_.size());
@@ -274,6 +299,8 @@ private:
         bench.measure = to_string(measures[0]);
         for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.emplace_back(to_string(measures[m]));
         bench.retentions = options_.retentions;
+        bench.cut = {options_.shape, options_.keep};
+        note_joined_layers(bench.cut);
         if (std::ranges::any_of(scorers_, &Scorer::reads_calibration))
             bench.sources["calibration"] = "sha256:" + suite_.calibration()->sha256;
         if (std::ranges::any_of(scorers_, [](const Scorer& scorer) { return class_of(scorer).passes > 1; }))
@@ -317,6 +344,14 @@ private:
         return bench;
     }
 
+    void note_joined_layers(BenchCut& cut) const {
+        if (options_.shape.granularity != Granularity::model || traces_.empty()) return;
+        const TraceSlot& first = traces_.front();
+        if (first.layers == first.trace->num_layers()) return;
+        cut.joined_layers = first.layers;
+        cut.of_layers = first.trace->num_layers();
+    }
+
     static bool any_figure(const ScorecardRow& row) {
         const auto finite = [](const SplitErrors& errors) { return std::isfinite(errors.average); };
         return std::ranges::any_of(row.splits, finite) || std::ranges::any_of(row.more_splits, [&](const auto& splits) {
@@ -347,6 +382,7 @@ Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const Bench
     BenchOptions options = asked;
     if (options.protocol.empty()) options.protocol = usual_protocol(suite);
     check_protocol(options.protocol, suite);
+    if (!options.keep.empty()) options.retentions = ScorecardRun::mean_shares(suite, options);
     if (options.retentions.empty()) options.retentions = usual_retentions(options.protocol);
     if (options.retentions.size() > most_retentions)
         throw UsageError(fmt::format("{} retentions are too many: a bench has at most {}", options.retentions.size(),

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/cut/shape.hpp"
 #include "framework/scorers/scorer.hpp"
 #include "framework/scorers/scorer_class.hpp"
 #include "framework/suite/suite.hpp"
@@ -62,11 +63,23 @@ struct TraceLabel {
     std::string left_out{}; ///< why it carries no claim (CapturedTrace::left_out); "" otherwise
 };
 
+/// How the rows of a bench cut.
+struct BenchCut {
+    Shape shape{};
+    /// Where not shares were asked for but numbers: tokens that each set keeps, [retention]. The retentions are then
+    /// the shares that these are of the suite's prompts, on the mean. Empty elsewhere.
+    std::vector<std::size_t> keep{};
+    /// By Granularity::model, layers of a trace that share the set, where the model has more; else 0.
+    std::size_t joined_layers = 0, of_layers = 0;
+    bool operator==(const BenchCut&) const = default;
+};
+
 struct Bench {
     std::string suite, suite_hash, suite_parameters_json, protocol;
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
+    BenchCut cut{};
     /// What rows read beside the suite, by its kind ("calibration", "reconstruction"): "sha256:" and 64 digits. Empty
     /// where none did.
     std::map<std::string, std::string> sources;
@@ -83,6 +96,8 @@ using Progress = std::function<void(double done, double total)>;
 struct BenchOptions {
     std::string protocol;            ///< "": usual_protocol() of the suite
     std::vector<double> retentions;  ///< none: usual_retentions() of the protocol
+    std::vector<std::size_t> keep{}; ///< in place of retentions: tokens that each set keeps, of each prompt
+    Shape shape{};                   ///< of every cut
     std::size_t interval = 1;        ///< protocol decode: queries between cuts of the cache
     std::string measure;             ///< of ScorecardRow::splits; "": the protocol's primary one
     bool for_search = false;         ///< what a search is compared with: `measure` on the train and valid splits alone
@@ -98,8 +113,8 @@ struct BenchOptions {
 inline constexpr std::size_t most_retentions = 512;
 
 /// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
-/// Throws UsageError for a retention outside (0, 1], a protocol or measure that the suite does not have, or a scorer
-/// that it cannot run.
+/// Throws UsageError for a retention outside (0, 1], a protocol, measure or shape that the suite does not have, or a
+/// scorer that it cannot run; and where the shape protects more of a prompt than is to be kept.
 Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
 
 /// Throws the first failure that is not its plugin's doing: where a search would take a missing row for a verdict.

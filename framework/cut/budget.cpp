@@ -18,6 +18,7 @@ std::size_t kept_count_for_removed(std::size_t n, double removed_fraction) {
 }
 
 double removed_fraction_for_kept(std::size_t n, std::size_t kept) {
+    if (kept >= n) return 0;
     double removed = 1.0 - static_cast<double>(kept) / static_cast<double>(n);
     while (kept_count_for_removed(n, removed) < kept) removed = std::nextafter(removed, 0.0);
     return removed;

@@ -12,7 +12,8 @@ std::size_t kept_count(std::size_t n, double retention);
 /// max(1, (int)(n (1.0 - c))), in doubles, in this order.
 std::size_t kept_count_for_removed(std::size_t n, double removed_fraction);
 
-/// A c for which kept_count_for_removed(n, c) is `kept`, 1 <= kept <= n: 1 - kept/n but for rounding.
+/// A c for which kept_count_for_removed(n, c) is `kept`, or n where that is less; kept >= 1: 1 - kept/n but for
+/// rounding, or 0.
 double removed_fraction_for_kept(std::size_t n, std::size_t kept);
 
 } // namespace evictlab

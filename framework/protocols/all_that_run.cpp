@@ -13,9 +13,9 @@ std::vector<Scorer> all_of(PluginHost& host, std::string_view protocol) {
 
 } // namespace
 
-std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol) {
+std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol, const Shape& shape) {
     std::vector<Scorer> scorers = all_of(host, protocol);
-    std::erase_if(scorers, [&](const Scorer& scorer) { return !refusal(scorer, suite, protocol).empty(); });
+    std::erase_if(scorers, [&](const Scorer& scorer) { return !refusal(scorer, suite, protocol, shape).empty(); });
     return scorers;
 }
 

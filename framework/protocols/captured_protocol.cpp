@@ -1,12 +1,36 @@
 // SPDX-License-Identifier: MIT
 #include "framework/protocols/captured_protocol.hpp"
 
+#include <fmt/format.h>
+
 #include "framework/scoring/stopwatch.hpp"
 
 namespace evictlab {
 
 CapturedProtocol::CapturedProtocol(const ProtocolSetup& setup)
-    : Protocol(setup.scorers, setup.retentions), measure_time_(setup.measure_time), measured_(setup.measured) {}
+    : Protocol(setup.scorers, setup.retentions), measure_time_(setup.measure_time), shape_(setup.shape),
+      keep_(setup.keep), measured_(setup.measured) {}
+
+Shape CapturedProtocol::bound_shape() const {
+    Shape shape = shape_;
+    shape.join = Join::mean;
+    shape.block_score = BlockScore::sum;
+    return shape;
+}
+
+void CapturedProtocol::check(const Trace& trace) const {
+    const std::size_t n = trace.captured()->prompt_len();
+    for (std::size_t r = 0; r < retentions_.size(); ++r)
+        refuse_budget(trace, r, n, too_few(n, kept_count_for_removed(n, removed_fraction(r, n)), shape_));
+}
+
+void CapturedProtocol::refuse_budget(const Trace& trace, std::size_t retention, std::size_t n,
+                                     const std::string& why) const {
+    if (why.empty()) return;
+    const std::string budget = keep_.empty() ? fmt::format("retention {}", retentions_[retention])
+                                             : fmt::format("{} tokens kept", keep_[retention]);
+    throw UsageError(fmt::format("trace {}, {} of {}: {}", trace.name(), budget, n, why));
+}
 
 std::vector<Measure> CapturedProtocol::measures() const {
     std::vector<Measure> list;

@@ -1,15 +1,16 @@
 // What the protocols on captured suites share: a loaded layer, its columns, what scorers read of it, and the ledger.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <string>
+
+#include "framework/cut/budget.hpp"
+#include "framework/cut/shaped_cut.hpp"
 #include "framework/damage/continuation_damage.hpp"
 #include "framework/damage/output_metrics.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 
 namespace evictlab {
-
-/// Tokens that each KV head keeps: ascending positions, or slots of its cache.
-using KeptSets = std::vector<std::vector<std::uint32_t>>;
 
 /// Measures output_error, attention_loss and predicted_kl, and keeps a ledger.
 class CapturedProtocol : public Protocol {
@@ -18,6 +19,7 @@ public:
     std::vector<Measure> measures() const override;
     bool keeps_ledger() const override { return true; }
     std::size_t responses(const Trace& trace) const override;
+    void check(const Trace& trace) const override;
     LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
                          WaitingRows* waiting) const override;
     double cost(const Trace& trace) const override;
@@ -41,6 +43,24 @@ protected:
     void note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge, std::size_t kept,
               std::size_t cached) const;
     ContinuationDamage damage_of(const CapturedTrace& trace, const LayerView& view, const AttentionRows& rows) const;
+    /// The share that goes of n tokens.
+    double removed_fraction(std::size_t retention, std::size_t n) const {
+        return keep_.empty() ? 1.0 - retentions_[retention] : removed_fraction_for_kept(n, keep_[retention]);
+    }
+    /// That of the `retention`-th budget cannot be had of n tokens, as `why` says, if it is not empty.
+    void refuse_budget(const Trace& trace, std::size_t retention, std::size_t n, const std::string& why) const;
+    const Shape& shape() const { return shape_; }
+    /// What bounds are cut by: what shares a set counts by its attention.
+    Shape bound_shape() const;
+    /// Runs a cut by a scorer's budgets, which may be less than what is protected: that is the scorer's failure.
+    template <class Cut>
+    static auto cut_by(const Scorer& scorer, Cut cut) {
+        try {
+            return cut();
+        } catch (const UsageError& error) {
+            throw PluginError(scorer.label(), "cut", error.what());
+        }
+    }
     bool measures_time() const { return measure_time_; }
     /// What scoring the prompt took, beside its columns.
     void note_time(double seconds, const Task& task, RowFigures& row) const;
@@ -50,6 +70,8 @@ protected:
 private:
     RowFigures empty_row(const ContinuationDamage& damage) const;
     bool measure_time_;
+    Shape shape_;
+    std::span<const std::size_t> keep_;
     CapturedMeasures measured_;
     OutputMetrics metrics_;
 };

@@ -56,6 +56,17 @@ public:
     std::string_view name() const override { return "decode"; }
     /// Keeps what the later judged queries attend to most. Strong, but a cache has no simple bound.
     std::vector<std::string> bounds() const override { return {"oracle"}; }
+    /// The cache is cut again and again, and its blocks lie as its tokens do.
+    void check(const Trace& trace) const override {
+        CapturedProtocol::check(trace);
+        const std::size_t prompt = trace.captured()->prompt_len(), end = trace.seq_len();
+        for (std::size_t r = 0; r < retentions_.size(); ++r) {
+            const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction(r, prompt));
+            const std::size_t longest = std::min(capacity + shape().block + interval_, end);
+            for (std::size_t n = capacity + 1; n <= longest; ++n)
+                refuse_budget(trace, r, n, too_few(n, capacity, shape()));
+        }
+    }
     BudgetKind budgets(std::size_t) const override { return BudgetKind::uniform; }
 
 private:
@@ -78,7 +89,7 @@ public:
     template <class Chooser>
     void play(Chooser& chooser, std::size_t retention, RowFigures& row) {
         const std::size_t prompt = view_.prompt, end = view_.shape.tokens;
-        const double removed_fraction = 1.0 - protocol_.retentions_[retention];
+        const double removed_fraction = protocol_.removed_fraction(retention, prompt);
         const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction);
         const KeptSets first = chooser.first(removed_fraction);
         for (std::size_t a = 0; a < heads_.size(); ++a)
@@ -163,7 +174,8 @@ private:
 
 class Decode::ByScorer {
 public:
-    ByScorer(const ScorerRun& run, Task& task) : run_(run), task_(task), places_(run.scorer().columns()) {}
+    ByScorer(const ScorerRun& run, Task& task, const Shape& shape)
+        : run_(run), task_(task), shape_(shape), places_(run.scorer().columns()) {}
 
     KeptSets first(double removed_fraction) {
         board_ = std::make_unique<ColumnBoard>(task_.columns.subset(places_.ids()));
@@ -204,16 +216,14 @@ public:
 
 private:
     KeptSets cut(const LayerSelection& selection, const LayerInput& input) {
-        KeptSets kept(input.heads);
-        for (std::size_t a = 0; a < input.heads; ++a) {
-            kept[a] = selection.kept(a);
-            board_->keep(a, kept[a]);
-        }
+        KeptSets kept = cut_by(run_.scorer(), [&] { return selection.kept(shape_); });
+        for (std::size_t a = 0; a < input.heads; ++a) board_->keep(a, kept[a]);
         return kept;
     }
 
     const ScorerRun& run_;
     Task& task_;
+    const Shape& shape_;
     ColumnPlaces places_;
     std::unique_ptr<ColumnBoard> board_;
     std::vector<std::vector<double>> layer_rows_; ///< the board may hand out the last ones
@@ -223,7 +233,7 @@ private:
 
 class Decode::ByOracle {
 public:
-    explicit ByOracle(Task& task) : task_(task) {}
+    ByOracle(Task& task, const Shape& shape) : task_(task), shape_(shape) {}
 
     KeptSets first(double removed_fraction) {
         const ContinuationDamage& damage = task_.damage;
@@ -232,22 +242,20 @@ public:
             for (std::size_t i = 0; i < damage.judged(); ++i) count(a, i, 1);
         next_ = 0;
         const std::size_t capacity = kept_count_for_removed(damage.prompt(), removed_fraction);
-        KeptSets kept;
-        for (const auto& head : to_come_) kept.push_back(top_k(std::span(head).first(damage.prompt()), capacity));
-        return kept;
+        std::vector<double> scores;
+        for (const auto& head : to_come_)
+            scores.insert(scores.end(), head.begin(), head.begin() + static_cast<std::ptrdiff_t>(damage.prompt()));
+        return layer_cut(scores, std::vector<std::size_t>(damage.kv_heads(), capacity), shape_);
     }
     void saw(Heads&) {
         for (std::size_t a = 0; a < to_come_.size(); ++a) count(a, next_, -1);
         ++next_;
     }
     KeptSets again(Heads& heads, std::size_t capacity) {
-        KeptSets kept;
-        for (std::size_t a = 0; a < heads.size(); ++a) {
-            std::vector<double> scores;
+        std::vector<double> scores;
+        for (std::size_t a = 0; a < heads.size(); ++a)
             for (std::size_t i = 0; i < heads[a].tokens(); ++i) scores.push_back(to_come_[a][heads[a].position(i)]);
-            kept.push_back(top_k(scores, capacity));
-        }
-        return kept;
+        return layer_cut(scores, std::vector<std::size_t>(heads.size(), capacity), shape_);
     }
 
 private:
@@ -259,13 +267,14 @@ private:
     }
 
     Task& task_;
+    Shape shape_;
     std::vector<std::vector<double>> to_come_; ///< [kv_head][token], attention in the judged queries still to come
     std::size_t next_ = 0;
 };
 
 void Decode::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
-        ByScorer chooser(run, task);
+        ByScorer chooser(run, task, shape());
         CacheRun(*this, task).play(chooser, r, row);
         if (!measures_time()) continue;
         row.scoring_seconds += chooser.seconds();
@@ -275,7 +284,7 @@ void Decode::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const
 
 void Decode::run_bound(std::size_t, Task& task, RowFigures& row) const {
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
-        ByOracle chooser(task);
+        ByOracle chooser(task, bound_shape());
         CacheRun(*this, task).play(chooser, r, row);
     }
 }
@@ -290,6 +299,16 @@ std::string refuses(const Scorer& scorer) {
     return "";
 }
 
+std::string refuses_shape(const Shape& shape, bool) {
+    if (shape.granularity == Granularity::model)
+        return "lets each layer decode by itself, so that no set can be shared by all layers; prefill has the "
+               "granularity model";
+    if (shape.block > 1 && shape.granularity == Granularity::head)
+        return "needs heads that cache as many tokens each, and blocks that each head chooses for itself differ by the "
+               "last one, which may be short; use the granularity layer, or prefill";
+    return "";
+}
+
 } // namespace
 
 ProtocolInfo describe_decode() {
@@ -301,6 +320,7 @@ ProtocolInfo describe_decode() {
     info.usual_retentions = retentions;
     info.needs_capture = info.gives_tensors = true;
     info.refuses = refuses;
+    info.refuses_shape = refuses_shape;
     info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> { return std::make_unique<Decode>(setup); };
     return info;
 }

@@ -24,10 +24,12 @@ class Prefill final : public CapturedProtocol {
 public:
     using CapturedProtocol::CapturedProtocol;
     std::string_view name() const override { return "prefill"; }
-    /// The prompt tokens with the largest attention in the judged queries: per KV head, over the layer and, beside
-    /// scorers that have budgets of this kind, over the model.
+    /// The prompt tokens with the largest attention in the judged queries: per set of the shape and, where each head
+    /// has its own, over the layer and, beside scorers that have budgets of this kind, over the model.
     std::vector<std::string> bounds() const override {
-        std::vector<std::string> names{std::string(oracle_name), std::string(layer_oracle_name)};
+        std::vector<std::string> names{std::string(oracle_name)};
+        if (shape().granularity != Granularity::head) return names;
+        names.emplace_back(layer_oracle_name);
         if (divides_model()) names.emplace_back(model_oracle_name);
         return names;
     }
@@ -40,22 +42,25 @@ public:
 
 private:
     class ModelRows;
+    bool one_set() const { return shape().granularity == Granularity::model; }
     bool divides_model() const { return std::ranges::any_of(scorers_.scorers(), &Scorer::budgets_model); }
+    bool waits(const Scorer& scorer) const { return one_set() || scorer.budgets_model(); }
     void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const override;
     void run_bound(std::size_t bound, Task& task, RowFigures& row) const override;
     void judge(const KeptSets& kept, std::size_t retention, Judge& judge, RowFigures& row) const;
-    std::vector<double> removed_fractions() const;
+    std::vector<double> removed_fractions(std::size_t n) const;
 };
 
-/// Rows with budgets over the whole model: the scores of each layer are held until all are known. A layer is loaded,
-/// and what judges it computed, a second time then: that of all layers would need far more memory.
+/// Rows with budgets over the whole model, or one set for it: the scores of each layer are held until all are known. A
+/// layer is loaded, and what judges it computed, a second time then: that of all layers would need far more memory.
 class Prefill::ModelRows final : public WaitingRows {
 public:
     ModelRows(const Prefill& protocol, const CapturedTrace& trace)
         : protocol_(protocol), trace_(trace), layers_(trace.held_layers()), attention_(layers_.size()),
           kept_by_bound_(layers_.size()) {
         for (std::size_t s = 0; s < protocol.scorers_.size(); ++s)
-            if (protocol.scorers_[s].budgets_model()) rows_.try_emplace(s, protocol.removed_fractions());
+            if (protocol.waits(protocol.scorers_[s]))
+                rows_.try_emplace(s, protocol.removed_fractions(trace.prompt_len()), protocol.shape());
     }
     void add(std::size_t row, const ScorerRun& run, const LayerInput& input) { rows_.at(row).add(run, input); }
     void add_attention(std::size_t layer, const ContinuationDamage& damage) {
@@ -81,13 +86,13 @@ private:
 };
 
 std::unique_ptr<WaitingRows> Prefill::waiting_rows(const Trace& trace) const {
-    if (!divides_model()) return nullptr;
+    if (!one_set() && !divides_model()) return nullptr;
     return std::make_unique<ModelRows>(*this, *trace.captured());
 }
 
-std::vector<double> Prefill::removed_fractions() const {
+std::vector<double> Prefill::removed_fractions(std::size_t n) const {
     std::vector<double> removed;
-    for (const double retention : retentions_) removed.push_back(1.0 - retention);
+    for (std::size_t r = 0; r < retentions_.size(); ++r) removed.push_back(removed_fraction(r, n));
     return removed;
 }
 
@@ -98,19 +103,18 @@ void Prefill::judge(const KeptSets& kept, std::size_t retention, Judge& judge, R
 
 void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
     const LayerInput& input = task.input.of(run.scorer());
-    if (run.scorer().budgets_model()) {
+    if (waits(run.scorer())) {
         Stopwatch watch;
         static_cast<ModelRows*>(task.waiting)->add(task.row, run, input);
         return note_time(watch.lap() / static_cast<double>(run.scorer().budgeted() ? retentions_.size() : 1), task,
                          row);
     }
     LayerSelection selection(run, input);
-    KeptSets kept(input.heads);
     double longest = 0; // scores that do not depend on the budget are computed for the first alone
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         Stopwatch watch;
-        selection.select(1.0 - retentions_[r]);
-        for (std::size_t a = 0; a < input.heads; ++a) kept[a] = selection.kept(a);
+        selection.select(removed_fraction(r, input.tokens));
+        const KeptSets kept = cut_by(run.scorer(), [&] { return selection.kept(shape()); });
         longest = std::max(longest, watch.lap());
         judge(kept, r, task, row);
     }
@@ -118,21 +122,17 @@ void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) cons
 }
 
 void Prefill::run_bound(std::size_t bound, Task& task, RowFigures& row) const {
-    if (bound == 2) return static_cast<ModelRows*>(task.waiting)->add_attention(task.view.layer, task.damage);
+    if (bound == 2 || one_set())
+        return static_cast<ModelRows*>(task.waiting)->add_attention(task.view.layer, task.damage);
     const std::size_t n = task.damage.prompt(), heads = task.damage.kv_heads();
+    std::vector<double> all;
+    for (std::size_t a = 0; a < heads; ++a)
+        all.insert(all.end(), task.damage.mean_attention(a).begin(), task.damage.mean_attention(a).end());
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
-        const std::size_t budget = kept_count_for_removed(n, 1.0 - retentions_[r]);
-        KeptSets kept(heads);
-        if (bound == 0) {
-            for (std::size_t a = 0; a < heads; ++a) kept[a] = top_k(task.damage.mean_attention(a), budget);
-        } else {
-            std::vector<double> all;
-            for (std::size_t a = 0; a < heads; ++a)
-                all.insert(all.end(), task.damage.mean_attention(a).begin(), task.damage.mean_attention(a).end());
-            for (const std::uint32_t i : top_k(all, heads * budget))
-                kept[i / n].push_back(i % static_cast<std::uint32_t>(n));
-        }
-        judge(kept, r, task, row);
+        const std::size_t budget = kept_count_for_removed(n, removed_fraction(r, n));
+        const std::vector<std::size_t> of_heads(heads, budget);
+        judge(bound == 0 ? layer_cut(all, of_heads, bound_shape()) : shaped_cut_together(all, n, budget, bound_shape()),
+              r, task, row);
     }
 }
 
@@ -142,7 +142,7 @@ void Prefill::ModelRows::divide(const ScorerHooks& hooks) {
         auto& [s, selection] = *at;
         bool judged = !hooks.skip(s) && selection.size() == layers_.size();
         try {
-            if (judged) selection.divide(*protocol_.scorers_.run(s));
+            if (judged) cut_by(protocol_.scorers_[s], [&] { selection.divide(*protocol_.scorers_.run(s)); });
         } catch (const PluginError& error) {
             hooks.failed(s, at_place(error, "trace " + trace_.name()));
             judged = false;
@@ -158,10 +158,18 @@ void Prefill::ModelRows::divide_attention() {
     for (const std::vector<double>& of_layer : attention_) all.insert(all.end(), of_layer.begin(), of_layer.end());
     const std::size_t heads = all.size() / n / layers_.size();
     for (std::size_t r = 0; r < protocol_.retentions_.size(); ++r) {
-        for (auto& of_place : kept_by_bound_) of_place.emplace_back(heads);
-        const std::size_t budget = kept_count_for_removed(n, 1.0 - protocol_.retentions_[r]);
-        for (const std::uint32_t i : top_k(all, heads * layers_.size() * budget))
-            kept_by_bound_[i / (heads * n)][r][i / n % heads].push_back(i % static_cast<std::uint32_t>(n));
+        const std::size_t budget = kept_count_for_removed(n, protocol_.removed_fraction(r, n));
+        KeptSets sets;
+        if (protocol_.one_set()) {
+            const std::vector<std::span<const double>> layers(attention_.begin(), attention_.end());
+            sets.assign(heads * layers_.size(), model_cut(layers, n, budget, protocol_.bound_shape()));
+        } else {
+            sets = shaped_cut_together(all, n, budget, protocol_.bound_shape());
+        }
+        for (std::size_t row = 0; row < sets.size(); ++row) {
+            if (row % heads == 0) kept_by_bound_[row / heads].emplace_back();
+            kept_by_bound_[row / heads][r].push_back(std::move(sets[row]));
+        }
     }
 }
 
@@ -173,12 +181,14 @@ void Prefill::ModelRows::judge(std::size_t layer, const ScorerHooks& hooks, Laye
     const ContinuationDamage damage = protocol_.damage_of(trace_, view, rows);
     Judge judge{damage};
     const std::size_t place = place_of(layer), count = protocol_.retentions_.size();
-    KeptSets kept(damage.kv_heads());
     for (const auto& [s, selection] : rows_) {
         heed_stop(hooks);
-        for (std::size_t r = 0; r < count; ++r) {
-            for (std::size_t a = 0; a < kept.size(); ++a) kept[a] = selection.kept(r, layer, a);
-            protocol_.judge(kept, r, judge, figures[s]);
+        try {
+            for (std::size_t r = 0; r < count; ++r)
+                protocol_.judge(cut_by(protocol_.scorers_[s], [&] { return selection.kept(r, layer); }), r, judge,
+                                figures[s]);
+        } catch (const PluginError& error) {
+            hooks.failed(s, at_place(error, "trace " + trace_.name()));
         }
     }
     for (std::size_t r = 0; r < count; ++r) protocol_.judge(kept_by_bound_[place][r], r, judge, figures.back());

@@ -11,6 +11,7 @@
 #include "framework/protocols/decode.hpp"
 #include "framework/protocols/prefill.hpp"
 #include "framework/protocols/rescore.hpp"
+#include "framework/scorers/shape_refusal.hpp"
 
 namespace evictlab {
 namespace {
@@ -140,26 +141,36 @@ void check_protocol(std::string_view protocol, const Suite& suite) {
         suite.name(), protocol, usual_protocol(suite)));
 }
 
-std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol) {
+void check_shape(std::string_view protocol, const Shape& shape, bool numbers) {
+    check_shape(shape);
+    const ProtocolInfo& info = protocol_info(protocol);
+    if (!info.refuses_shape) return;
+    if (const std::string why = info.refuses_shape(shape, numbers); !why.empty())
+        throw UsageError(fmt::format("the protocol {} {}", protocol, why));
+}
+
+std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol, const Shape& shape) {
     const ProtocolInfo& info = protocol_info(protocol);
     for (const ColumnId id : scorer.columns())
         if (std::string missing = missing_column(id, suite, info); !missing.empty()) return missing;
     for (const std::string& name : scorer.tables())
         if (std::string missing = missing_table(name, suite, info); !missing.empty()) return missing;
-    return info.refuses(scorer);
+    const std::string why = info.refuses(scorer);
+    return why.empty() ? shape_refusal(class_of(scorer), shape) : why;
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions, std::size_t interval,
-                                        std::optional<Measure> only, bool measure_time) {
+                                        std::span<const double> retentions, const ProtocolOptions& options) {
     check_protocol(name, suite);
+    check_shape(name, options.shape, !options.keep.empty());
     for (const Scorer& scorer : scorers)
-        if (const std::string why = refusal(scorer, suite, name); !why.empty())
+        if (const std::string why = refusal(scorer, suite, name, options.shape); !why.empty())
             throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
-    const auto wanted = [only](Measure measure) { return !only || *only == measure; };
+    const auto wanted = [&](Measure measure) { return !options.only || *options.only == measure; };
     const CapturedMeasures measured{suite.has_output_projections() && wanted(Measure::output_error),
                                     suite.has_sensitivities() && wanted(Measure::predicted_kl)};
-    return protocol_info(name).make({scorers, retentions, measured, interval, measure_time});
+    return protocol_info(name).make(
+        {scorers, retentions, measured, options.interval, options.measure_time, options.shape, options.keep});
 }
 
 } // namespace evictlab

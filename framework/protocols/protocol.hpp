@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "framework/cut/shape.hpp"
 #include "framework/damage/measure.hpp"
 #include "framework/scorers/published.hpp"
 #include "framework/scorers/scorer_class.hpp"
@@ -68,6 +69,8 @@ public:
     /// Responses of one row at one retention; 0 where the protocol does not measure predicted_kl.
     virtual std::size_t responses(const Trace&) const { return 0; }
     virtual BudgetKind budgets(std::size_t row) const = 0;
+    /// Throws UsageError where the shape cannot be had of the trace at some budget.
+    virtual void check(const Trace&) const {}
     /// What figures() of a trace's layers gather for rows that wait for all of them; null where no row does. Refers to
     /// the protocol and the trace.
     virtual std::unique_ptr<WaitingRows> waiting_rows(const Trace&) const { return nullptr; }
@@ -104,8 +107,10 @@ struct ProtocolSetup {
     std::span<const Scorer> scorers;
     std::span<const double> retentions;
     CapturedMeasures measured{};
-    std::size_t interval = 1;  ///< queries between cuts, where the cache is cut more than once
-    bool measure_time = false; ///< of scorers, where the protocol can tell
+    std::size_t interval = 1;            ///< queries between cuts, where the cache is cut more than once
+    bool measure_time = false;           ///< of scorers, where the protocol can tell
+    Shape shape{};                       ///< of every cut
+    std::span<const std::size_t> keep{}; ///< in place of each retention: tokens of a set; none where those count
 };
 
 /// A row of the table of protocols: all that the rest of the program knows of one.
@@ -119,6 +124,8 @@ struct ProtocolInfo {
     ScorerRules rules = ScorerRules::published;
     /// Why it cannot run the scorer on any suite, or "".
     std::string (*refuses)(const Scorer&) = nullptr;
+    /// Why it cannot cut by the shape, or to numbers of tokens in place of shares, or ""; null where it can.
+    std::string (*refuses_shape)(const Shape&, bool numbers) = nullptr;
     std::unique_ptr<Protocol> (*make)(const ProtocolSetup&) = nullptr;
 };
 
@@ -137,13 +144,21 @@ std::string_view usual_protocol(const Suite& suite);
 std::vector<double> usual_retentions(std::string_view protocol);
 /// Throws UsageError for an unknown name, or one that the suite cannot be run by.
 void check_protocol(std::string_view protocol, const Suite& suite);
-/// Why the scorer cannot be run on the suite by the protocol ("asks for column ..."), or "".
-std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol);
+/// Throws UsageError for a shape, or numbers of tokens in place of retentions, that the protocol cannot cut by.
+void check_shape(std::string_view protocol, const Shape& shape, bool numbers);
+/// Why the scorer cannot be run on the suite by the protocol and shape ("asks for column ..."), or "".
+std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol, const Shape& shape = {});
 
-/// `interval`: queries between cuts, for decode. `only`: leave out the work for all measures but this one and attention
-/// loss. Throws UsageError.
+struct ProtocolOptions {
+    std::size_t interval = 1;      ///< queries between cuts, for decode
+    std::optional<Measure> only{}; ///< leave out the work for all measures but this one and attention loss
+    bool measure_time = false;
+    Shape shape{};
+    std::span<const std::size_t> keep{}; ///< as ProtocolSetup::keep
+};
+
+/// Throws UsageError.
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
-                                        std::span<const double> retentions, std::size_t interval = 1,
-                                        std::optional<Measure> only = std::nullopt, bool measure_time = false);
+                                        std::span<const double> retentions, const ProtocolOptions& options = {});
 
 } // namespace evictlab

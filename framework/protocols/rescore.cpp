@@ -223,6 +223,11 @@ ProtocolInfo describe_rescore() {
     info.usual_retentions = retentions;
     info.rules = ScorerRules::seed;
     info.refuses = refusal_by_rescore;
+    info.refuses_shape = [](const Shape& shape, bool numbers) -> std::string {
+        if (shape.usual() && !numbers) return "";
+        return "is the original benchmark's, where each head keeps a share of its tokens, one by one: it has no other "
+               "shapes and no numbers of tokens; prefill has, on captured suites";
+    };
     info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> {
         return std::make_unique<Rescore>(setup);
     };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "framework/scoring/model_selection.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace evictlab {
@@ -27,9 +29,24 @@ void ModelSelection::add(const ScorerRun& run, const LayerInput& layer) {
 }
 
 void ModelSelection::divide(const ScorerRun& run) {
-    if (!run.scorer().budgets_model()) return;
-    for (std::size_t budget = 0; budget < removed_.size(); ++budget)
-        if (removed_[budget] > 0) divide(*run.instance(), budget);
+    if (run.scorer().budgets_model())
+        for (std::size_t budget = 0; budget < removed_.size(); ++budget)
+            if (removed_[budget] > 0) divide(*run.instance(), budget);
+    if (shape_.granularity != Granularity::model || layers_.empty()) return;
+    for (std::size_t budget = 0; budget < removed_.size(); ++budget) shared_.push_back(shared_set(budget));
+}
+
+std::vector<std::uint32_t> ModelSelection::shared_set(std::size_t budget) const {
+    const auto& [first, of_first] = *layers_.begin();
+    std::vector<std::span<const double>> scores;
+    for (const auto& [number, layer] : layers_) {
+        if (layer.tokens != of_first.tokens)
+            throw UsageError(fmt::format("layer {} has {} tokens and layer {} has {}, and layers that share one set of "
+                                         "tokens must have the same",
+                                         first, of_first.tokens, number, layer.tokens));
+        scores.emplace_back(*layer.budgets[budget].scores);
+    }
+    return model_cut(scores, of_first.tokens, of_first.budgets[budget].kept.front(), shape_);
 }
 
 void ModelSelection::divide(const ScorerInstance& instance, std::size_t budget) {
@@ -60,9 +77,9 @@ std::span<const std::size_t> ModelSelection::kept_per_head(std::size_t budget, s
     return layers_.at(layer).budgets[budget].kept;
 }
 
-std::vector<std::uint32_t> ModelSelection::kept(std::size_t budget, std::size_t layer, std::size_t head) const {
-    const std::size_t tokens = layers_.at(layer).tokens;
-    return top_k(scores(budget, layer).subspan(head * tokens, tokens), kept_per_head(budget, layer)[head]);
+KeptSets ModelSelection::kept(std::size_t budget, std::size_t layer) const {
+    if (shape_.granularity == Granularity::model) return {layers_.at(layer).heads, shared_[budget]};
+    return layer_cut(scores(budget, layer), kept_per_head(budget, layer), shape_);
 }
 
 } // namespace evictlab

@@ -1,6 +1,6 @@
-// Which tokens a scorer keeps whose budget is divided over the whole model: its scores of every layer, then its counts,
-// then the cut. Other scorers go through it with the budgets that they have layer by layer.
-// SPDX-License-Identifier: MIT
+// Which tokens a scorer keeps where that is known once all layers are scored: its budget is divided over the whole
+// model, or all layers share one set. Its scores of every layer, then its counts, then the cut. Other scorers go
+// through it with the budgets that they have layer by layer. SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "framework/cut/shaped_cut.hpp"
 #include "framework/scoring/scorer_run.hpp"
 
 namespace evictlab {
@@ -18,18 +19,21 @@ namespace evictlab {
 /// from any threads, then divide() once, then the rest from any threads. `layer` is one that was added.
 class ModelSelection {
 public:
-    explicit ModelSelection(std::vector<double> removed_fractions) : removed_(std::move(removed_fractions)) {}
+    /// A scorer that the shape refuses (shape_refusal) is not asked for.
+    explicit ModelSelection(std::vector<double> removed_fractions, const Shape& shape = {})
+        : removed_(std::move(removed_fractions)), shape_(shape) {}
 
     /// Scores a layer at each removed fraction. Throws PluginError.
     void add(const ScorerRun& run, const LayerInput& layer);
     std::size_t size() const { return layers_.size(); } ///< layers that were added; not while others add
-    /// Asks the scorer for its counts. Throws PluginError.
+    /// Asks the scorer for its counts, and cuts what all layers share. Throws PluginError; UsageError where layers that
+    /// share a set have other numbers of tokens, or more is protected than they keep.
     void divide(const ScorerRun& run);
 
     std::span<const double> scores(std::size_t budget, std::size_t layer) const; ///< [heads][tokens]
     std::span<const std::size_t> kept_per_head(std::size_t budget, std::size_t layer) const;
-    /// Positions that a KV head keeps, ascending.
-    std::vector<std::uint32_t> kept(std::size_t budget, std::size_t layer, std::size_t head) const;
+    /// Ascending positions that each KV head keeps. Throws UsageError where more is protected than it keeps.
+    KeptSets kept(std::size_t budget, std::size_t layer) const;
 
 private:
     struct OfBudget {
@@ -42,8 +46,11 @@ private:
         std::vector<OfBudget> budgets;
     };
     void divide(const ScorerInstance& instance, std::size_t budget);
+    std::vector<std::uint32_t> shared_set(std::size_t budget) const;
 
     std::vector<double> removed_;
+    Shape shape_;
+    KeptSets shared_;                       ///< [budget]: what all heads of all layers keep, by Granularity::model
     std::mutex mutex_;                      ///< of add()
     std::map<std::size_t, OfLayer> layers_; ///< by number
 };

@@ -117,10 +117,6 @@ void LayerSelection::select(double removed_fraction) {
     allocate(budget_);
 }
 
-std::vector<std::uint32_t> LayerSelection::kept(std::size_t head) const {
-    return top_k(scores().subspan(head * layer_.tokens, layer_.tokens), kept_[head]);
-}
-
 std::vector<double> LayerSelection::facts() {
     std::vector<double> told(run_.instance()->plugin().model_facts());
     if (told.empty()) return told;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "framework/cut/budget.hpp"
-#include "framework/cut/top_k.hpp"
+#include "framework/cut/shaped_cut.hpp"
 #include "framework/scorers/scorer.hpp"
 #include "framework/scoring/layer_input.hpp"
 
@@ -85,8 +85,9 @@ public:
     void select(double removed_fraction);
     std::span<const double> scores() const { return {scores_.data(), layer_.heads * layer_.tokens}; }
     std::span<const std::size_t> kept_per_head() const { return kept_; }
-    /// Positions that a KV head keeps by them, ascending.
-    std::vector<std::uint32_t> kept(std::size_t head) const;
+    /// Ascending positions that each KV head keeps by them; not by Granularity::model. Throws UsageError where more is
+    /// protected than a head keeps.
+    KeptSets kept(const Shape& shape) const { return layer_cut(scores(), kept_, shape); }
     /// Of a scorer with budgets_model(): what its plugin tells of the layer beside the scores. Throws PluginError.
     std::vector<double> facts();
 

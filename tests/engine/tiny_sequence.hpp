@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "engine/eviction.hpp"
+#include "framework/cut/top_k.hpp"
 #include "tests/engine/tiny_llama.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -27,7 +28,7 @@ inline engine::KeptCells drawn_cells(const TinyShape& shape, std::size_t n, std:
         for (auto& head : layer) {
             std::vector<double> scores(n);
             for (double& score : scores) score = static_cast<double>((seed = seed * 1664525U + 1013904223U) >> 8);
-            head = engine::highest(scores, count);
+            head = top_k(scores, count);
         }
     return kept;
 }

@@ -9,6 +9,7 @@
 
 #include "framework/attention/wov_norms.hpp"
 #include "framework/columns/column.hpp"
+#include "framework/cut/top_k.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
 #include "framework/suite/trace.hpp"
