@@ -151,4 +151,9 @@ const nlohmann::json& threshold_runs() {
     return runs;
 }
 
+const nlohmann::json& openvino_fixture() {
+    static const auto fixture = nlohmann::json::parse(content_of(later + "openvino.json"));
+    return fixture;
+}
+
 } // namespace evictlab::test

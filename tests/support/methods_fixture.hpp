@@ -47,5 +47,7 @@ const nlohmann::json& calibrated_methods_kept();
 const Calibration& methods_calibration();
 /// Of kvpress's DMSPress: {"run": {"threshold", "window", "kept": {"layer": [head][position]}}}.
 const nlohmann::json& threshold_runs();
+/// Of OpenVINO GenAI: {"runs": {"setting": {"params", "one_shot", "decode_layer14", "scores"}}, "unit_tests"}.
+const nlohmann::json& openvino_fixture();
 
 } // namespace evictlab::test

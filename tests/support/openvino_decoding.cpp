@@ -2,6 +2,8 @@
 #include "tests/support/openvino_decoding.hpp"
 
 #include <algorithm>
+#include <array>
+#include <stdexcept>
 
 namespace evictlab::test {
 
@@ -22,6 +24,13 @@ void erase_block(std::vector<Value>& values, std::size_t block, std::size_t leng
 }
 
 } // namespace
+
+OpenVinoAnchor openvino_anchor_named(std::string_view name) {
+    constexpr std::array<std::string_view, 4> names{"ZEROS", "ONES", "ALTERNATING", "MEAN"};
+    const auto at = std::ranges::find(names, name);
+    if (at == names.end()) throw std::invalid_argument("no such anchor");
+    return static_cast<OpenVinoAnchor>(at - names.begin());
+}
 
 void OpenVinoDecoding::add(std::span<const double> received, std::size_t counted) {
     if (registered_ < options_.snapkv) registered_ += counted;

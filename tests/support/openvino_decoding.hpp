@@ -3,11 +3,15 @@
 #pragma once
 #include <deque>
 #include <functional>
+#include <string_view>
 
 #include "plugins/openvino_adaptive.hpp"
 #include "plugins/openvino_kvcrush.hpp"
 
 namespace evictlab::test {
+
+/// As the original names it: "MEAN".
+OpenVinoAnchor openvino_anchor_named(std::string_view name);
 
 /// One object a layer. Not thread-safe.
 class OpenVinoDecoding {
