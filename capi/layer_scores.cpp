@@ -19,26 +19,44 @@ using namespace evictlab;
 
 namespace {
 
+/// Values of a type, wherever they lie.
+struct Values {
+    const float* data = nullptr; ///< of EVL_F32, else of that type
+    std::uint32_t type = EVL_F32;
+
+    Values operator+(std::ptrdiff_t count) const {
+        const std::ptrdiff_t size = type == EVL_F32 ? 4 : 2;
+        return {reinterpret_cast<const float*>(reinterpret_cast<const std::byte*>(data) + count * size), type};
+    }
+    void read(std::size_t n, float* to) const {
+        const auto* const from = reinterpret_cast<const std::byte*>(data);
+        type == EVL_F16    ? floats_from_f16(from, n, to)
+        : type == EVL_BF16 ? floats_from_bf16(from, n, to)
+                           : floats_from_f32(from, n, to);
+    }
+};
+
 /// One of q, k and v: `rows` vectors of `dim` a head, read where they lie or packed.
 struct HeadRows {
     const float* data = nullptr;
     std::size_t stride = 0; ///< floats from one head to the next
     AlignedFloats packed;
 
-    HeadRows(const char* name, const float* from, std::size_t heads, std::size_t rows, std::size_t dim,
+    HeadRows(const char* name, Values from, std::size_t heads, std::size_t rows, std::size_t dim,
              std::ptrdiff_t head_stride, std::ptrdiff_t token_stride) {
-        if (!from) throw UsageError(fmt::format("{} is NULL", name));
-        const bool dense = token_stride == static_cast<std::ptrdiff_t>(dim) && head_stride >= 0;
+        if (!from.data) throw UsageError(fmt::format("{} is NULL", name));
+        const bool dense = from.type == EVL_F32 && token_stride == static_cast<std::ptrdiff_t>(dim) && head_stride >= 0;
         if (!dense) packed.resize(heads * rows * dim);
         for (std::size_t h = 0; h < heads; ++h)
             for (std::size_t i = 0; i < rows; ++i) {
-                const float* row =
-                    from + static_cast<std::ptrdiff_t>(h) * head_stride + static_cast<std::ptrdiff_t>(i) * token_stride;
-                if (!all_finite(row, dim))
+                const Values there = from + (static_cast<std::ptrdiff_t>(h) * head_stride +
+                                             static_cast<std::ptrdiff_t>(i) * token_stride);
+                float* const to = dense ? nullptr : packed.data() + (h * rows + i) * dim;
+                if (to) there.read(dim, to);
+                if (!all_finite(to ? to : there.data, dim))
                     throw Error(fmt::format("{} has a value that is not finite at head {}, row {}", name, h, i));
-                if (!dense) std::copy_n(row, dim, packed.data() + (h * rows + i) * dim);
             }
-        data = dense ? from : packed.data();
+        data = dense ? from.data : packed.data();
         stride = dense ? static_cast<std::size_t>(head_stride) : rows * dim;
     }
 };
@@ -61,6 +79,8 @@ evl_layer checked(const evl_layer* given) {
     if (!std::isfinite(layer.softmax_scale) || layer.softmax_scale <= 0 || !std::isfinite(layer.rope_scale) ||
         layer.rope_scale <= 0)
         throw UsageError("layer.softmax_scale and layer.rope_scale must be positive numbers");
+    if (layer.value_type > EVL_BF16)
+        throw UsageError(fmt::format("layer.value_type is {}, but must be from 0 to {}", layer.value_type, EVL_BF16));
     return layer;
 }
 
@@ -68,8 +88,10 @@ evl_layer checked(const evl_layer* given) {
 class GivenLayer {
 public:
     GivenLayer(const evl_scorer& scorer, const evl_layer& layer)
-        : keys_("k", layer.k, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride, layer.k_token_stride),
-          values_("v", layer.v, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride, layer.v_token_stride) {
+        : keys_("k", {layer.k, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride,
+                layer.k_token_stride),
+          values_("v", {layer.v, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride,
+                  layer.v_token_stride) {
         view_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
         view_.k = keys_.data;
         view_.v = values_.data;
@@ -106,8 +128,10 @@ private:
             throw UsageError(fmt::format("scorer '{}' needs the queries from position {} on, and layer.q begins at {}",
                                          label, needed, layer.first_query));
         const std::size_t skipped = needed - layer.first_query;
-        queries_.emplace("q", layer.q + static_cast<std::ptrdiff_t>(skipped) * layer.q_token_stride, layer.query_heads,
-                         n - needed, layer.dim, layer.q_head_stride, layer.q_token_stride);
+        const Values rows =
+            Values{layer.q, layer.value_type} + static_cast<std::ptrdiff_t>(skipped) * layer.q_token_stride;
+        queries_.emplace("q", rows, layer.query_heads, n - needed, layer.dim, layer.q_head_stride,
+                         layer.q_token_stride);
         view_.q = queries_->data;
         view_.q_stride = queries_->stride;
         view_.first_query = needed;

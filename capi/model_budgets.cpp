@@ -4,17 +4,23 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "capi/guard.hpp"
 #include "capi/layer_scores.hpp"
+#include "capi/selection.hpp"
+#include "framework/cut/budget.hpp"
 #include "framework/scoring/model_selection.hpp"
 
 using namespace evictlab;
 
 struct evl_model {
-    evl_model(const evl_scorer& of, std::vector<double> fractions)
-        : scorer(of), budgets(fractions.size()), selection(std::move(fractions)) {}
+    /// `keep` in place of `fractions`, where there are any.
+    evl_model(const evl_scorer& of, std::vector<double> fractions, std::vector<std::uint64_t> keep, const Shape& at)
+        : scorer(of), budgets(keep.empty() ? fractions.size() : keep.size()), kept_numbers(std::move(keep)), shape(at) {
+        if (kept_numbers.empty()) selection.emplace(std::move(fractions), shape);
+    }
 
     /// Claims the layer, so that nobody else scores it too.
     void claim(const evl_layer& layer) {
@@ -23,36 +29,53 @@ struct evl_model {
             throw UsageError(fmt::format("layer {} comes after evl_model_keep, which divided the budget among those "
                                          "that were there",
                                          layer.layer));
-        if (!shapes.empty() && shapes.begin()->second.num_layers != layer.num_layers)
+        if (!sizes.empty() && sizes.begin()->second.num_layers != layer.num_layers)
             throw UsageError(fmt::format("layer {} is of a model with {} layers, and layer {} of one with {}",
-                                         layer.layer, layer.num_layers, shapes.begin()->first,
-                                         shapes.begin()->second.num_layers));
-        if (!shapes.emplace(layer.layer, Shape{layer.num_layers, layer.kv_heads, layer.tokens}).second)
+                                         layer.layer, layer.num_layers, sizes.begin()->first,
+                                         sizes.begin()->second.num_layers));
+        check_tokens(layer);
+        if (!sizes.emplace(layer.layer, Size{layer.num_layers, layer.kv_heads, layer.tokens}).second)
             throw UsageError(fmt::format("layer {} was added before", layer.layer));
         ++adding;
     }
+    /// Numbers of tokens are shares of as many as the first layer has.
+    void check_tokens(const evl_layer& layer) {
+        if (layer.tokens == 0) throw UsageError("layer.tokens is 0");
+        if (sizes.empty() && !kept_numbers.empty()) { // the first one, or the first ones failed
+            std::vector<double> fractions;
+            for (const std::uint64_t count : kept_numbers)
+                fractions.push_back(removed_fraction_for_kept(layer.tokens, count));
+            selection.emplace(std::move(fractions), shape);
+        }
+        const bool alike = shape.granularity == Granularity::model || !kept_numbers.empty();
+        if (alike && !sizes.empty() && sizes.begin()->second.tokens != layer.tokens)
+            throw UsageError(
+                fmt::format("layer {} has {} tokens and layer {} has {}: layers that share one set, or keep "
+                            "numbers of tokens, must have as many",
+                            layer.layer, layer.tokens, sizes.begin()->first, sizes.begin()->second.tokens));
+    }
     void disclaim(std::uint32_t layer) {
         const std::lock_guard lock(mutex);
-        shapes.erase(layer);
+        sizes.erase(layer);
     }
     void added() {
         const std::lock_guard lock(mutex);
         --adding;
     }
-    struct Shape {
+    struct Size {
         std::uint32_t num_layers, heads, tokens;
     };
     /// Divides the budget when first asked.
-    Shape kept_layer(std::uint32_t layer) {
+    Size kept_layer(std::uint32_t layer) {
         const std::lock_guard lock(mutex);
-        const auto at = shapes.find(layer);
-        if (at == shapes.end()) throw UsageError(fmt::format("layer {} was not added", layer));
+        const auto at = sizes.find(layer);
+        if (at == sizes.end()) throw UsageError(fmt::format("layer {} was not added", layer));
         if (adding > 0) throw UsageError("evl_model_keep is called while a layer is still being added");
         if (!divided) {
             if (scorer.shared)
-                selection.divide(*scorer.shared);
+                selection->divide(*scorer.shared);
             else
-                selection.divide(ScorerRun(scorer.scorer));
+                selection->divide(ScorerRun(scorer.scorer));
         }
         divided = true;
         return at->second;
@@ -60,9 +83,11 @@ struct evl_model {
 
     const evl_scorer& scorer;
     std::size_t budgets;
-    ModelSelection selection;
+    std::vector<std::uint64_t> kept_numbers;
+    Shape shape;
+    std::optional<ModelSelection> selection; ///< from the first layer on, at least
     std::mutex mutex;
-    std::map<std::uint32_t, Shape> shapes;
+    std::map<std::uint32_t, Size> sizes;
     std::size_t adding = 0;
     bool divided = false;
 };
@@ -98,7 +123,21 @@ evl_status evl_model_open(const evl_scorer* scorer, const double* removed, uint6
         capi::require(model, "model");
         std::vector<double> fractions(removed, removed + budgets);
         std::ranges::for_each(fractions, capi::check_removed);
-        *model = new evl_model(*scorer, std::move(fractions));
+        *model = new evl_model(*scorer, std::move(fractions), {}, {});
+    });
+}
+
+evl_status evl_model_open_shape(const evl_scorer* scorer, const evl_selection* asked, evl_model** model,
+                                evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(scorer, "scorer");
+        capi::require(model, "model");
+        const evl_selection selection = capi::checked(asked, "asked");
+        const Shape shape = capi::shape_of(selection, *scorer);
+        std::vector<double> fractions = capi::removed_fractions(selection, 1);
+        std::vector<std::uint64_t> keep;
+        if (!selection.removed && selection.keep) keep.assign(selection.keep, selection.keep + selection.budgets);
+        *model = new evl_model(*scorer, std::move(fractions), std::move(keep), shape);
     });
 }
 
@@ -110,27 +149,33 @@ evl_status evl_model_add(evl_model* model, const evl_layer* layer, evl_failure* 
         capi::require(layer, "layer");
         Claim claim(*model, *layer);
         capi::with_input(model->scorer, layer,
-                         [&](const ScorerRun& run, const LayerInput& input) { model->selection.add(run, input); });
+                         [&](const ScorerRun& run, const LayerInput& input) { model->selection->add(run, input); });
         claim.done = true;
+    });
+}
+
+evl_status evl_model_select(evl_model* model, uint32_t layer, const evl_selection* into, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(model, "model");
+        const evl_selection given = capi::checked(into, "into");
+        capi::Selected::check(given);
+        const auto [num_layers, heads, tokens] = model->kept_layer(layer);
+        capi::Selected selected;
+        for (std::size_t b = 0; b < model->budgets; ++b)
+            selected.add(model->selection->kept(b, layer), model->selection->scores(b, layer));
+        selected.write(given, tokens);
     });
 }
 
 evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* kept, uint64_t* counts, double* scores,
                           evl_failure* failure) {
-    return capi::guarded(failure, [&] {
-        capi::require(model, "model");
-        capi::require(kept, "kept");
-        const auto [num_layers, heads, tokens] = model->kept_layer(layer);
-        const std::size_t size = std::size_t{heads} * tokens;
-        std::fill_n(kept, model->budgets * size, std::uint8_t{0});
-        for (std::size_t b = 0; b < model->budgets; ++b) {
-            const KeptSets sets = model->selection.kept(b, layer);
-            for (std::size_t h = 0; h < heads; ++h)
-                for (const std::uint32_t i : sets[h]) kept[b * size + h * tokens + i] = 1;
-            if (counts) counts = std::ranges::copy(model->selection.kept_per_head(b, layer), counts).out;
-            if (scores) scores = std::ranges::copy(model->selection.scores(b, layer), scores).out;
-        }
-    });
+    if (model && !kept) return capi::guarded(failure, [&] { capi::require(kept, "kept"); });
+    evl_selection into{};
+    into.struct_size = sizeof into;
+    into.kept = kept;
+    into.counts = counts;
+    into.scores = scores;
+    return evl_model_select(model, layer, &into, failure);
 }
 
 } // extern "C"

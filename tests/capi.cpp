@@ -10,10 +10,14 @@
 #include "framework/attention/wo_grams.hpp"
 #include "framework/attention/wov_norms.hpp"
 #include "framework/capture/captured_suite.hpp"
+#include "framework/cut/budget.hpp"
+#include "framework/cut/join.hpp"
+#include "framework/cut/shaped_cut.hpp"
 #include "framework/cut/top_k.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/trace_writer.hpp"
 
 using namespace evictlab;
 
@@ -95,7 +99,9 @@ struct PromptLayer {
                  nullptr,
                  gram.data(),
                  {},
-                 static_cast<std::ptrdiff_t>(n)};
+                 static_cast<std::ptrdiff_t>(n),
+                 EVL_F32,
+                 0};
         for (std::size_t kind = 0; kind < 3; ++kind)
             layer.reconstruction[kind] = tensors.reconstruction.data() + kind * s.kv_heads * n;
     }
@@ -332,6 +338,188 @@ TEST_CASE("a model's layers are scored by several threads, and a scorer of anoth
         CHECK(mask == keep(opened, prompt.layer, removed).mask);
     }
     evl_model_close(model);
+}
+
+TEST_CASE("at a shape a layer keeps what the cut of its scores keeps, as masks, places and counts") {
+    const Lab lab;
+    const Opened opened(lab, "knorm@kvpress");
+    const PromptLayer prompt;
+    const std::size_t n = prompt.layer.tokens, heads = prompt.layer.kv_heads;
+    const Kept plain = keep(opened, prompt.layer, {0.5});
+    const std::vector<double> removed{0.75, 0.9, 0};
+    Shape wanted;
+    wanted.granularity = Granularity::layer;
+    wanted.join = Join::rank;
+    wanted.block = 16;
+    wanted.sinks = 4;
+    wanted.recent = 20;
+    const evl_shape shape{sizeof(evl_shape), EVL_LAYER, EVL_JOIN_RANK, 16, EVL_BLOCK_MEAN, 4, 20};
+    std::vector<std::uint8_t> mask(removed.size() * heads * n, 7);
+    std::vector<std::uint32_t> places(mask.size());
+    std::vector<std::uint64_t> counts(removed.size() * heads);
+    std::vector<double> scores(mask.size());
+    evl_selection selection{sizeof(evl_selection), &shape,        removed.size(), removed.data(), nullptr,
+                            mask.data(),           places.data(), counts.data(),  scores.data()};
+    evl_failure failure{};
+    REQUIRE(evl_scorer_select(opened.scorer, &prompt.layer, &selection, &failure) == EVL_OK);
+    for (std::size_t b = 0; b < removed.size(); ++b) {
+        const std::size_t kept = removed[b] > 0 ? kept_count_for_removed(n, removed[b]) : n;
+        const auto expected = shaped_cut(joined(plain.scores, n, Join::rank), kept, wanted);
+        for (std::size_t h = 0; h < heads; ++h) {
+            const std::size_t row = (b * heads + h) * n;
+            REQUIRE(counts[b * heads + h] == expected.size());
+            CHECK(std::ranges::equal(std::span(places).subspan(row, expected.size()), expected));
+            for (std::size_t i = 0; i < n; ++i)
+                REQUIRE(mask[row + i] == (std::ranges::binary_search(expected, i) ? 1 : 0));
+        }
+    }
+    CHECK(std::ranges::equal(std::span(scores).first(heads * n), plain.scores));
+
+    const std::uint64_t numbers[] = {200, n + 5};
+    evl_selection by_number{sizeof(evl_selection), nullptr, 2, nullptr, numbers, nullptr, nullptr,
+                            counts.data(),         nullptr};
+    REQUIRE(evl_scorer_select(opened.scorer, &prompt.layer, &by_number, &failure) == EVL_OK);
+    CHECK((counts[0] == 200 && counts[heads - 1] == 200 && counts[heads] == n));
+}
+
+TEST_CASE("a batch of layers is each of them, and fails as a whole") {
+    const Lab lab;
+    const Opened opened(lab, "snapkv@kvpress");
+    const PromptLayer prompts[] = {PromptLayer(0), PromptLayer(1), PromptLayer(2)};
+    const double removed = 0.75;
+    std::vector<std::vector<std::uint8_t>> masks;
+    std::vector<evl_selection> selections;
+    for (const PromptLayer& prompt : prompts) masks.emplace_back(prompt.cells(), 7);
+    for (auto& mask : masks)
+        selections.push_back(
+            {sizeof(evl_selection), nullptr, 1, &removed, nullptr, mask.data(), nullptr, nullptr, nullptr});
+    evl_layer wrong = prompts[1].layer;
+    const evl_layer* layers[] = {&prompts[0].layer, &wrong, &prompts[2].layer};
+    const evl_selection* into[] = {&selections[0], &selections[1], &selections[2]};
+    wrong.q = nullptr;
+    evl_failure failure{};
+    CHECK(evl_scorer_select_batch(opened.scorer, layers, into, 3, &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("layer.q is NULL"));
+    CHECK(masks[0][0] == 7);
+    layers[1] = &prompts[1].layer;
+    REQUIRE(evl_scorer_select_batch(opened.scorer, layers, into, 3, &failure) == EVL_OK);
+    for (std::size_t l = 0; l < 3; ++l) CHECK(masks[l] == keep(opened, prompts[l].layer, {removed}).mask);
+}
+
+TEST_CASE("one set for the model is that of the joined scores of all its layers, in whatever order they come") {
+    const Lab lab;
+    const Opened opened(lab, "knorm@kvpress");
+    const PromptLayer prompts[] = {PromptLayer(0), PromptLayer(1), PromptLayer(2)};
+    const std::size_t n = prompts[0].layer.tokens, heads = prompts[0].layer.kv_heads;
+    std::vector<double> all;
+    for (const PromptLayer& prompt : prompts) {
+        const Kept plain = keep(opened, prompt.layer, {0.5});
+        all.insert(all.end(), plain.scores.begin(), plain.scores.end());
+    }
+    const evl_shape shape{sizeof(evl_shape), EVL_MODEL, EVL_JOIN_SHARE, 0, 0, 0, 0};
+    const std::uint64_t keep_of[] = {100};
+    evl_selection asked{sizeof(evl_selection), &shape, 1, nullptr, keep_of, nullptr, nullptr, nullptr, nullptr};
+    evl_failure failure{};
+    evl_model* model = nullptr;
+    REQUIRE(evl_model_open_shape(opened.scorer, &asked, &model, &failure) == EVL_OK);
+    for (const std::size_t which : {2, 0, 1}) REQUIRE(evl_model_add(model, &prompts[which].layer, &failure) == EVL_OK);
+    const auto expected = top_k(joined(all, n, Join::share), 100);
+    for (const PromptLayer& prompt : prompts) {
+        std::vector<std::uint32_t> places(heads * n);
+        std::vector<std::uint64_t> counts(heads);
+        evl_selection into{sizeof(evl_selection), nullptr,       0,      nullptr, nullptr, nullptr,
+                           places.data(),         counts.data(), nullptr};
+        REQUIRE(evl_model_select(model, prompt.layer.layer, &into, &failure) == EVL_OK);
+        for (std::size_t h = 0; h < heads; ++h) {
+            REQUIRE(counts[h] == 100);
+            CHECK(std::ranges::equal(std::span(places).subspan(h * n, 100), expected));
+        }
+    }
+    evl_model_close(model);
+    REQUIRE(evl_model_open_shape(opened.scorer, &asked, &model, &failure) == EVL_OK);
+    REQUIRE(evl_model_add(model, &prompts[0].layer, &failure) == EVL_OK);
+    evl_layer shorter = prompts[1].layer;
+    shorter.tokens -= 1;
+    shorter.q_head_stride = shorter.k_head_stride;
+    CHECK(evl_model_add(model, &shorter, &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("must have as many"));
+    evl_model_close(model);
+}
+
+TEST_CASE(
+    "a shape that cannot be had is refused, and a structure of another library's size is read as far as it goes") {
+    const Lab lab;
+    const Opened knorm(lab, "knorm@kvpress"), adakv(lab, "adakv@kvpress(knorm@kvpress)"),
+        global(lab, "global@kvpress(knorm@kvpress)");
+    const PromptLayer prompt;
+    std::vector<std::uint8_t> mask(prompt.cells(), 7);
+    const double removed = 0.9;
+    const auto refused_at = [&](const Opened& opened, evl_shape shape, const char* part,
+                                std::uint32_t* places = nullptr) {
+        evl_selection selection{sizeof(evl_selection), &shape, 1,       &removed, nullptr,
+                                mask.data(),           places, nullptr, nullptr};
+        evl_failure failure{};
+        CHECK(evl_scorer_select(opened.scorer, &prompt.layer, &selection, &failure) == EVL_USAGE);
+        CHECK_THAT(failure.text, ContainsSubstring(part));
+        CHECK(mask[0] == 7);
+    };
+    const std::uint64_t size = sizeof(evl_shape);
+    refused_at(knorm, {size, 3, 0, 0, 0, 0, 0}, "shape.granularity is 3, but must be from 0 to 2");
+    refused_at(knorm, {size, EVL_LAYER, 4, 0, 0, 0, 0}, "shape.join is 4");
+    refused_at(knorm, {size, EVL_HEAD, 0, 70000, 0, 0, 0}, "block is 70000, but must be from 1 to 65536");
+    refused_at(knorm, {size, EVL_HEAD, 0, 0, 0, 50, 50}, "the first 50 and the last 50 of");
+    refused_at(knorm, {size, EVL_MODEL, 0, 0, 0, 0, 0}, "by evl_model_open_shape");
+    refused_at(knorm, {3, 0, 0, 0, 0, 0, 0}, "shape.struct_size is 3");
+    refused_at(adakv, {size, EVL_LAYER, 0, 0, 0, 0, 0}, "gives heads different numbers of tokens");
+    refused_at(global, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "by evl_model_open_shape");
+    std::uint32_t place = 0;
+    refused_at(knorm, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "selection.counts is NULL", &place);
+    evl_selection asked{};
+    asked.struct_size = sizeof asked;
+    asked.budgets = 1;
+    evl_failure failure{};
+    CHECK(evl_scorer_select(knorm.scorer, &prompt.layer, &asked, &failure) == EVL_USAGE);
+    CHECK_THAT(failure.text, ContainsSubstring("neither selection.removed nor selection.keep"));
+    CHECK(evl_scorer_select(knorm.scorer, &prompt.layer, nullptr, &failure) == EVL_USAGE);
+    CHECK(evl_model_open_shape(knorm.scorer, nullptr, nullptr, &failure) == EVL_USAGE);
+
+    const evl_shape known{offsetof(evl_shape, sinks), EVL_LAYER, EVL_JOIN_MEAN, 0, 0, 1000000000, 0};
+    evl_selection old{sizeof(evl_selection), &known, 1, &removed, nullptr, mask.data(), nullptr, nullptr, nullptr};
+    CHECK(evl_scorer_select(knorm.scorer, &prompt.layer, &old, &failure) == EVL_OK);
+}
+
+TEST_CASE("F16 and BF16 values are read as they are stored") {
+    const Lab lab;
+    const Opened opened(lab, "snapkv@kvpress");
+    const PromptLayer prompt;
+    const std::size_t dim = prompt.layer.dim;
+    for (const auto& [type, name] : {std::pair{EVL_F16, "F16"}, std::pair{EVL_BF16, "BF16"}}) {
+        const auto store = [&](const AlignedFloats& from) {
+            return test::stored(name, std::vector<double>(from.begin(), from.end()));
+        };
+        const test::Stored q = store(prompt.tensors.q), k = store(prompt.tensors.k), v = store(prompt.tensors.v);
+        const auto floats = [](const test::Stored& of) {
+            return std::vector<float>(of.values.begin(), of.values.end());
+        };
+        const std::vector<float> exact_q = floats(q), exact_k = floats(k), exact_v = floats(v);
+        evl_layer exact = prompt.layer, half = prompt.layer;
+        exact.q = exact_q.data();
+        exact.k = exact_k.data();
+        exact.v = exact_v.data();
+        half.q = reinterpret_cast<const float*>(q.bytes.data());
+        half.k = reinterpret_cast<const float*>(k.bytes.data());
+        half.v = reinterpret_cast<const float*>(v.bytes.data());
+        half.value_type = static_cast<std::uint32_t>(type);
+        const Kept expected = keep(opened, exact, {0.5}), found = keep(opened, half, {0.5});
+        CHECK(found.mask == expected.mask);
+        CHECK(found.scores == expected.scores);
+        half.first_query = 100; // and rows that are skipped count in values of the type
+        half.q = reinterpret_cast<const float*>(q.bytes.data() + 100 * dim * 2);
+        CHECK(keep(opened, half, {0.5}).scores == expected.scores);
+    }
+    evl_layer unknown = prompt.layer;
+    unknown.value_type = 3;
+    CHECK_THAT(refused(opened, unknown).text, ContainsSubstring("layer.value_type is 3"));
 }
 
 TEST_CASE("tokens before heads, as models often have it, give the same") {

@@ -33,7 +33,9 @@ void ModelSelection::divide(const ScorerRun& run) {
         for (std::size_t budget = 0; budget < removed_.size(); ++budget)
             if (removed_[budget] > 0) divide(*run.instance(), budget);
     if (shape_.granularity != Granularity::model || layers_.empty()) return;
-    for (std::size_t budget = 0; budget < removed_.size(); ++budget) shared_.push_back(shared_set(budget));
+    KeptSets shared;
+    for (std::size_t budget = 0; budget < removed_.size(); ++budget) shared.push_back(shared_set(budget));
+    shared_ = std::move(shared);
 }
 
 std::vector<std::uint32_t> ModelSelection::shared_set(std::size_t budget) const {

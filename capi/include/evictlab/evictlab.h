@@ -15,7 +15,8 @@
  * end an object: no other call on it may run or follow. An open scorer does not need its lab any more.
  * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are
  * returned belong to the object that was asked and live as long as it. Units: strides count floats. A score has no
- * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1.
+ * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1. What can be left 0 at the end of a
+ * structure may be left out by a smaller struct_size: structures only grow.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef EVICTLAB_EVICTLAB_H
@@ -135,7 +136,14 @@ typedef struct evl_layer {
      * NULL. Element i of head h is at [h * reconstruction_stride + i]. */
     const float* reconstruction[3];
     ptrdiff_t reconstruction_stride;
+    uint32_t value_type; /* of q, k and v: EVL_F32 (0), or EVL_F16 or EVL_BF16 behind pointers that are cast; strides
+                          * count these values, which are copied for the call */
+    uint32_t reserved;   /* 0 */
 } evl_layer;
+
+#define EVL_F32 0
+#define EVL_F16 1
+#define EVL_BF16 2
 
 /* [thread-safe] Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes,
  * [kv_heads] (may be NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */
@@ -150,6 +158,50 @@ EVL_EXPORT evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer*
                                       uint64_t budgets, uint8_t* kept, uint64_t* counts, double* scores,
                                       evl_failure* failure);
 
+#define EVL_HEAD 0      /* evl_shape.granularity: each KV head keeps its own tokens */
+#define EVL_LAYER 1     /* all heads of a layer keep the same */
+#define EVL_MODEL 2     /* all layers and heads keep the same: by evl_model_open_shape */
+#define EVL_JOIN_MEAN 0 /* evl_shape.join: how their scores become one */
+#define EVL_JOIN_MAX 1
+#define EVL_JOIN_RANK 2
+#define EVL_JOIN_SHARE 3
+#define EVL_BLOCK_MEAN 0 /* evl_shape.block_score: a block's score from its tokens' */
+#define EVL_BLOCK_MAX 1
+
+/* The grain at which tokens go; docs/shapes.md defines every part. With zeros each KV head keeps its own tokens, one by
+ * one. Scorers with budgets of their own for those who share a set are refused (EVL_USAGE). */
+typedef struct evl_shape {
+    uint64_t struct_size; /* sizeof(evl_shape) as the caller knows it */
+    uint32_t granularity, join;
+    uint32_t block; /* tokens that go together, up to 65536, aligned at multiples; 0 is 1 */
+    uint32_t block_score;
+    uint64_t sinks, recent; /* the first and last tokens, which stay; EVL_USAGE where K is less */
+} evl_shape;
+
+/* What is asked for, and where the answers go. */
+typedef struct evl_selection {
+    uint64_t struct_size;   /* sizeof(evl_selection) as the caller knows it */
+    const evl_shape* shape; /* NULL: as zeros */
+    uint64_t budgets;
+    const double* removed; /* [budgets] shares that go, in [0, 1]; or NULL, and then */
+    const uint64_t* keep;  /* [budgets] tokens that a set keeps, above 0; all of fewer */
+    uint8_t* kept;         /* [budgets][kv_heads][n] as evl_scorer_keep writes them; or NULL */
+    uint32_t* places; /* [budgets][kv_heads][n]: of each row the first counts[b][h] become the places of the tokens that
+                       * are kept, ascending, and the rest stays as it was; or NULL */
+    uint64_t* counts; /* [budgets][kv_heads]: tokens that are kept; may be NULL without `places` */
+    double* scores;   /* [budgets][kv_heads][n]: as the scorer gives them, neither joined nor in blocks; or NULL */
+} evl_selection;
+
+/* [thread-safe] What is kept of a layer at a shape. EVL_MODEL is refused, as are scorers with evl_needs.model_budgets.
+ */
+EVL_EXPORT evl_status evl_scorer_select(const evl_scorer* scorer, const evl_layer* layer,
+                                        const evl_selection* selection, evl_failure* failure);
+/* [thread-safe] The same of `count` layers, of a batch of sequences say, several at once on the library's own threads:
+ * selections[i] is that of layers[i]. Where one fails nothing is written for any, and the failure is the first's. */
+EVL_EXPORT evl_status evl_scorer_select_batch(const evl_scorer* scorer, const evl_layer* const* layers,
+                                              const evl_selection* const* selections, uint64_t count,
+                                              evl_failure* failure);
+
 /* What a scorer keeps in all layers of a model for one sequence, at `budgets` removed fractions: for scorers that
  * divide the budget of the whole model. Others can be asked so, too, and keep what evl_scorer_keep says. Each layer is
  * scored as it comes; of it the scores are held, 8 bytes a KV head and token (where evl_needs.budgeted, for each
@@ -160,6 +212,10 @@ typedef struct evl_model evl_model;
 EVL_EXPORT evl_status evl_model_open(const evl_scorer* scorer, const double* removed, uint64_t budgets,
                                      evl_model** model, evl_failure* failure);
 EVL_EXPORT void evl_model_close(evl_model* model); /* [last] NULL is nothing to do */
+/* [thread-safe] The same at a shape: of `asked` the shape and the budgets are read. With EVL_MODEL one set is kept by
+ * all layers that are added, which must have as many tokens each; so must they with `keep`. */
+EVL_EXPORT evl_status evl_model_open_shape(const evl_scorer* scorer, const evl_selection* asked, evl_model** model,
+                                           evl_failure* failure);
 /* [thread-safe] Scores a layer. EVL_USAGE where it was added before, and after evl_model_keep. A layer that fails is as
  * if it had not come. */
 EVL_EXPORT evl_status evl_model_add(evl_model* model, const evl_layer* layer, evl_failure* failure);
@@ -167,6 +223,11 @@ EVL_EXPORT evl_status evl_model_add(evl_model* model, const evl_layer* layer, ev
  * call divides the budget among the layers that are there; none may still be being added. */
 EVL_EXPORT evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* kept, uint64_t* counts, double* scores,
                                      evl_failure* failure);
+
+/* [thread-safe] The same, into what `into` has of kept, places, counts and scores: its shape and budgets are not read.
+ */
+EVL_EXPORT evl_status evl_model_select(evl_model* model, uint32_t layer, const evl_selection* into,
+                                       evl_failure* failure);
 
 /* [thread-safe] The hash of a captured suite, by name or folder, as benches have it: "sha256:" and 64 digits. */
 EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);
