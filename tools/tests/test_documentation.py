@@ -14,6 +14,7 @@ import pytest
 from evictlab_tools import ablation, capture_options
 from evictlab_tools.calibrate import command as calibrate
 from evictlab_tools.corpus import command as corpus
+from evictlab_tools.farm import options as farm
 from evictlab_tools.propose import command as propose
 from evictlab_tools.tuning import options as tuning
 from evictlab_tools.verdict import options as verdict
@@ -24,6 +25,7 @@ PARSERS: dict[str, ArgumentParser] = {
     "evictlab-calibrate": calibrate.parser(),
     "evictlab-capture": capture_options.parser(),
     "evictlab-corpus": corpus.parser(),
+    "evictlab-farm": farm.parser(),
     "evictlab-propose": propose.parser(),
     "evictlab-tune": tuning.parser(),
     "evictlab-verdict": verdict.parser(),

@@ -30,7 +30,7 @@ class LineWriter:
     """One JSON object a line, to a file descriptor. Threads may share it."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._lock = Lock()
 
     def write(self, value: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ class LineWriter:
         with self._lock:
             try:
                 while data:
-                    data = data[os.write(self._descriptor, data) :]
+                    data = data[os.write(self.descriptor, data) :]
             except BrokenPipeError:
                 pass
 
@@ -47,7 +47,7 @@ class LineWriter:
     def closed(self) -> bool:
         """Whether the reader of a pipe is gone."""
         poll = select.poll()
-        poll.register(self._descriptor, 0)
+        poll.register(self.descriptor, 0)
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 

@@ -1,0 +1,2 @@
+"""Many judges behind one: evictlab-farm."""
+# SPDX-License-Identifier: MIT
