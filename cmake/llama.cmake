@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# engine/: evictlab-llama, where llama.cpp is there (scripts/llama builds it). It is not installed: it runs from the build.
+# engine/: evictlab-llama and libevictlab_llama, where llama.cpp is there (scripts/llama builds it).
 set(EVICTLAB_LLAMA AUTO CACHE STRING "Build evictlab-llama: AUTO (where llama.cpp is found), ON or OFF")
 set_property(CACHE EVICTLAB_LLAMA PROPERTY STRINGS AUTO ON OFF)
 if(NOT EVICTLAB_LLAMA MATCHES "^(AUTO|ON|OFF)$")
@@ -19,12 +19,5 @@ elseif(NOT llama_FOUND)
   message(STATUS "evictlab-llama: left out, as llama.cpp is not found (scripts/llama builds it in build/llama)")
 else()
   message(STATUS "evictlab-llama: with llama.cpp ${LLAMA_VERSION} in ${llama_DIR}")
-  file(GLOB engine_sources CONFIGURE_DEPENDS engine/*.cpp)
-  list(REMOVE_ITEM engine_sources ${PROJECT_SOURCE_DIR}/engine/main.cpp)
-  add_library(evictlab_engine STATIC ${engine_sources}) # all but main(), for the tests
-  target_include_directories(evictlab_engine PUBLIC ${UTF8PROC_INCLUDE_DIR})
-  target_link_libraries(evictlab_engine PUBLIC evictlab_cli evictlab_library evictlab_framework llama
-    PRIVATE ${UTF8PROC_LIBRARY} evictlab_warnings)
-  add_executable(evictlab-llama engine/main.cpp)
-  target_link_libraries(evictlab-llama PRIVATE evictlab_engine evictlab_warnings)
+  include(cmake/llama_targets.cmake)
 endif()

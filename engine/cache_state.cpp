@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -18,35 +19,6 @@ constexpr std::uint32_t magic = 0xaf143cd8;
     throw Error("the state of llama.cpp's cache is not as this adapter knows it: " + what +
                 "; it knows the llama.cpp that scripts/llama builds");
 }
-
-/// Takes the state apart from its front.
-class Reader {
-public:
-    explicit Reader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-
-    template <class Number>
-    Number number() {
-        Number value{};
-        std::memcpy(&value, bytes_.data() + skip(sizeof value), sizeof value);
-        return value;
-    }
-    template <class Number>
-    void expect(Number wanted, const char* what) {
-        if (const Number found = number<Number>(); found != wanted)
-            fail(fmt::format("{} is {}, not {}", what, found, wanted));
-    }
-    /// Where the next `count` bytes begin.
-    std::size_t skip(std::size_t count) {
-        if (count > bytes_.size() - at_)
-            fail(fmt::format("it ends after {} bytes, within what it should hold", bytes_.size()));
-        return std::exchange(at_, at_ + count);
-    }
-    std::size_t left() const { return bytes_.size() - at_; }
-
-private:
-    std::span<const std::uint8_t> bytes_;
-    std::size_t at_ = 0;
-};
 
 class Writer {
 public:
@@ -81,28 +53,69 @@ std::vector<std::uint8_t> state_of(llama_context* context) {
 
 } // namespace
 
-CacheState::CacheState(llama_context* context, std::size_t layers, std::size_t kv_heads)
-    : CacheState(state_of(context), layers, kv_heads) {}
+/// Takes the state apart from its front.
+class CacheState::Reader {
+public:
+    explicit Reader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
 
-CacheState::CacheState(std::vector<std::uint8_t> bytes, std::size_t layers, std::size_t kv_heads)
-    : bytes_(std::move(bytes)), kv_heads_(kv_heads) {
-    parse(layers);
-}
+    template <class Number>
+    Number number() {
+        Number value{};
+        std::memcpy(&value, bytes_.data() + skip(sizeof value), sizeof value);
+        return value;
+    }
+    /// Of a cache's cells, each of sequence 0 alone.
+    std::vector<std::int32_t> positions() {
+        expect<std::uint32_t>(1, "its number of streams");
+        std::vector<std::int32_t> all;
+        const auto count = number<std::uint32_t>();
+        for (std::uint32_t i = 0; i < count; ++i) {
+            all.push_back(number<std::int32_t>());
+            expect<std::uint32_t>(1, "the number of a cell's sequences");
+            expect<std::int32_t>(0, "a cell's sequence");
+        }
+        return all;
+    }
+    void expect_layers(std::size_t layers) {
+        expect<std::uint32_t>(0, "whether values are transposed");
+        expect<std::uint32_t>(static_cast<std::uint32_t>(layers), "its number of layers");
+    }
+    template <class Number>
+    void expect(Number wanted, const char* what) {
+        if (const Number found = number<Number>(); found != wanted)
+            fail(fmt::format("{} is {}, not {}", what, found, wanted));
+    }
+    /// Where the next `count` bytes begin.
+    std::size_t skip(std::size_t count) {
+        if (count > bytes_.size() - at_)
+            fail(fmt::format("it ends after {} bytes, within what it should hold", bytes_.size()));
+        return std::exchange(at_, at_ + count);
+    }
+    std::size_t at() const { return at_; }
+    std::size_t left() const { return bytes_.size() - at_; }
 
-void CacheState::parse(std::size_t layers) {
+private:
+    std::span<const std::uint8_t> bytes_;
+    std::size_t at_ = 0;
+};
+
+CacheState::CacheState(llama_context* context, const CacheLayout& layout) : CacheState(state_of(context), layout) {}
+
+CacheState::CacheState(std::vector<std::uint8_t> bytes, const CacheLayout& layout)
+    : bytes_(std::move(bytes)), kv_heads_(layout.kv_heads) {
     Reader in(bytes_);
     in.expect<std::uint32_t>(magic, "its first number");
     in.expect<std::int32_t>(0, "its sequence");
-    in.expect<std::uint32_t>(1, "its number of streams");
-    const auto count = in.number<std::uint32_t>();
-    if (count == 0) fail("it has no cells");
-    for (std::uint32_t i = 0; i < count; ++i) {
-        positions_.push_back(in.number<std::int32_t>());
-        in.expect<std::uint32_t>(1, "the number of a cell's sequences");
-        in.expect<std::int32_t>(0, "a cell's sequence");
-    }
-    in.expect<std::uint32_t>(0, "whether values are transposed");
-    in.expect<std::uint32_t>(static_cast<std::uint32_t>(layers), "its number of layers");
+    parse_full(in, layout.full.size());
+    sliding_at_ = in.at();
+    if (!layout.sliding.empty()) parse_sliding(in, layout.sliding.size());
+    if (in.left() != 0) fail(fmt::format("{} bytes are left behind what is known", in.left()));
+}
+
+void CacheState::parse_full(Reader& in, std::size_t layers) {
+    positions_ = in.positions();
+    if (positions_.empty()) fail("it has no cells");
+    in.expect_layers(layers);
     for (auto* all : {&keys_, &values_})
         for (std::size_t l = 0; l < layers; ++l) {
             Rows rows;
@@ -113,12 +126,27 @@ void CacheState::parse(std::size_t layers) {
             const std::size_t floats = rows.row_bytes / ggml_type_size(rows.type);
             if (dim_ == 0) dim_ = floats / kv_heads_;
             if (floats == 0 || floats != dim_ * kv_heads_ || rows.row_bytes % ggml_type_size(rows.type) != 0)
-                fail(fmt::format("a cell's row has {} bytes, not {} heads of {}, in layer {}", rows.row_bytes,
-                                 kv_heads_, dim_, l));
-            rows.at = in.skip(rows.row_bytes * count);
+                fail(fmt::format("a cell's row has {} bytes, not {} heads of {}, in layer {} of those that are whole",
+                                 rows.row_bytes, kv_heads_, dim_, l));
+            rows.at = in.skip(rows.row_bytes * positions_.size());
             all->push_back(rows);
         }
-    if (in.left() != 0) fail(fmt::format("{} bytes are left behind what is known", in.left()));
+}
+
+void CacheState::parse_sliding(Reader& in, std::size_t layers) {
+    const std::vector<std::int32_t> positions = in.positions();
+    sliding_cells_ = positions.size();
+    if (sliding_cells_ == 0 || *std::ranges::max_element(positions) != *std::ranges::max_element(positions_))
+        fail("its two caches do not end at the same position");
+    in.expect_layers(layers);
+    for (std::size_t l = 0; l < 2 * layers; ++l) {
+        in.number<std::int32_t>(); // type
+        const auto row_bytes = in.number<std::uint64_t>();
+        if (row_bytes == 0 || row_bytes > in.left())
+            fail(fmt::format("a row of its second cache has {} bytes", row_bytes));
+        in.skip(row_bytes * sliding_cells_);
+        sliding_row_bytes_ += row_bytes;
+    }
 }
 
 std::size_t CacheState::bytes_of_cell() const {
@@ -147,7 +175,7 @@ std::vector<float> CacheState::floats(const Rows& rows) const {
 std::vector<std::uint8_t> CacheState::with_cells(const KeptCells& kept, std::span<const std::int32_t> positions) const {
     Writer out;
     const std::size_t count = positions.size();
-    out.bytes.reserve(64 + count * (12 + bytes_of_cell()) + 24 * keys_.size());
+    out.bytes.reserve(64 + count * (12 + bytes_of_cell()) + 24 * keys_.size() + bytes_.size() - sliding_at_);
     begin(out, positions, keys_.size());
     for (const auto* all : {&keys_, &values_})
         for (std::size_t l = 0; l < all->size(); ++l) {
@@ -161,13 +189,14 @@ std::vector<std::uint8_t> CacheState::with_cells(const KeptCells& kept, std::spa
                     std::memcpy(out.bytes.data() + at + j * rows.row_bytes + h * head_bytes,
                                 bytes_.data() + rows.at + kept[l][h][j] * rows.row_bytes + h * head_bytes, head_bytes);
         }
+    out.bytes.insert(out.bytes.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(sliding_at_), bytes_.end());
     return std::move(out.bytes);
 }
 
 void restore(llama_context* context, std::span<const std::uint8_t> bytes) {
     llama_memory_clear(llama_get_memory(context), true);
     if (llama_state_seq_set_data(context, bytes.data(), bytes.size(), 0) != bytes.size())
-        throw Error("llama.cpp does not take the cache back" + why_llama_failed());
+        throw Error("llama.cpp does not take the cache back, and nothing is cached any more" + why_llama_failed());
 }
 
 } // namespace evictlab::engine

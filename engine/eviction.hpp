@@ -2,6 +2,9 @@
 // for. SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
+#include <mutex>
+#include <span>
+#include <vector>
 
 #include "engine/scorer.hpp"
 #include "engine/sequence.hpp"
@@ -20,17 +23,35 @@ struct Budget {
 
 struct Cut {
     Granularity granularity = Granularity::head;
-    Join join = Join::mean; ///< of heads and layers, where the granularity is the model
-    Budget budget;
+    Join join = Join::mean; ///< of those that share a set
     int threads = 1;
+};
+
+/// What was computed of one cache's layers, and may be used again for the same cache with other scorers. Threads may
+/// share it.
+class Notes {
+public:
+    explicit Notes(std::size_t layers) : layers_(layers) {}
+
+    struct Layer {
+        Memory columns;
+        std::mutex lock; ///< of the norms
+        std::vector<float> wov_norms;
+    };
+    Layer& layer(std::size_t at) { return layers_[at]; } ///< CacheLayout::full's place
+
+private:
+    std::vector<Layer> layers_;
 };
 
 /// UsageError where the scorer cannot be had in a cache whose heads keep as many tokens each: by name, with the reason.
 /// `again`: whether it is to be asked anew when tokens are gone already.
 void check_scorer(const Scorer& scorer, Granularity granularity, bool again);
 
-/// What stays of the sequence's cache, which is `state`. The sequence has recorded the queries that the scorer needs.
-/// Throws what libevictlab says; Error where a scorer's heads keep different counts.
-KeptCells choose(const Scorer& scorer, const Sequence& sequence, const CacheState& state, const Cut& cut);
+/// What stays of what is cached at each budget. The queries that the scorer needs are among it. Throws what libevictlab
+/// says; Error where a scorer's heads keep different counts.
+std::vector<KeptCells> choose(const Scorer& scorer, const Cached& cached, const Cut& cut,
+                              std::span<const Budget> budgets, Notes* notes = nullptr);
+KeptCells choose(const Scorer& scorer, const Cached& cached, const Cut& cut, const Budget& budget);
 
 } // namespace evictlab::engine

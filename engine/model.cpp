@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -38,9 +39,6 @@ std::string refusal(const llama_model* model) {
         return "it carries a recurrent state along, from which no token can be taken out";
     if (llama_model_has_encoder(model) || !llama_model_has_decoder(model)) return "it is not a decoder alone";
     if (llama_model_is_diffusion(model)) return "it predicts by diffusion, not one token after another";
-    if (llama_model_n_swa(model) > 0)
-        return "some of its layers have a sliding window, and the second cache that llama.cpp keeps for them is not "
-               "handled";
     const llama_rope_type rope = llama_model_rope_type(model);
     if (rope != LLAMA_ROPE_TYPE_NORM && rope != LLAMA_ROPE_TYPE_NEOX)
         return "its positions are not RoPE of one number a token";
@@ -70,9 +68,22 @@ Model::Model(const std::filesystem::path& gguf) : file_(gguf) {
     if (!model_)
         throw Error(fmt::format("llama.cpp cannot open {}: is it a GGUF model that this version knows?{}",
                                 text::named(gguf.string(), 200), why_llama_failed()));
-    if (const std::string why = refusal(get()); !why.empty())
+    check();
+}
+
+Model::Model(llama_model* model, const std::filesystem::path& gguf) : file_(gguf), model_(model, FreeModel{false}) {
+    check();
+}
+
+void Model::check() {
+    std::string why = refusal(get());
+    if (why.empty()) {
+        layout_ = layout_of(get());
+        why = layout_.refusal;
+    }
+    if (!why.empty())
         throw Error(fmt::format("{} is refused: {} (docs/llama.md says which models are taken)",
-                                text::named(gguf.string(), 200), why));
+                                file_.empty() ? "the model" : text::named(file_.string(), 200), why));
 }
 
 std::size_t Model::vocabulary() const {
@@ -117,43 +128,55 @@ std::string Model::text(std::span<const llama_token> tokens) const {
     return all;
 }
 
-Context Model::context(const ContextOptions& options) const {
+llama_context_params cpu_context_params() {
     llama_context_params params = llama_context_default_params();
-    params.n_ctx = options.cells;
     params.n_batch = params.n_ubatch = batch_tokens;
     params.n_seq_max = 1;
-    params.n_threads = params.n_threads_batch = options.threads;
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    params.type_k = params.type_v = options.cache_type;
     params.offload_kqv = params.op_offload = false;
-    if (options.tap) {
+    return params;
+}
+
+Context Model::context(const ContextOptions& options, QueryTap* tap) const {
+    llama_context_params params = cpu_context_params();
+    if (options.others != nullptr) {
+        params.rope_scaling_type = options.others->rope_scaling_type;
+        params.rope_freq_base = options.others->rope_freq_base;
+        params.rope_freq_scale = options.others->rope_freq_scale;
+        params.yarn_orig_ctx = options.others->yarn_orig_ctx;
+        params.no_perf = options.others->no_perf;
+    }
+    // A state has the window's tokens for the layers that slide, however few are left of the others.
+    const std::size_t least = layout_.sliding.empty() ? 0 : layout_.window + batch_tokens;
+    params.n_ctx = std::max(options.cells, static_cast<std::uint32_t>(least));
+    params.n_threads = params.n_threads_batch = options.threads;
+    params.type_k = params.type_v = options.cache_type;
+    if (tap != nullptr) {
         params.cb_eval = QueryTap::on_eval;
-        params.cb_eval_user_data = options.tap;
+        params.cb_eval_user_data = tap;
     }
     Context context(llama_init_from_model(get(), params));
     if (!context)
-        throw Error(fmt::format("llama.cpp cannot make a context of {} tokens{}", options.cells, why_llama_failed()));
+        throw Error(fmt::format("llama.cpp cannot make a context of {} tokens{}", params.n_ctx, why_llama_failed()));
     return context;
 }
 
-std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first) {
-    for (std::size_t at = 0; at < tokens.size(); at += batch_tokens) {
-        const std::size_t count = std::min<std::size_t>(batch_tokens, tokens.size() - at);
-        llama_batch batch = llama_batch_init(static_cast<std::int32_t>(count), 0, 1);
-        batch.n_tokens = static_cast<std::int32_t>(count);
-        for (std::size_t i = 0; i < count; ++i) {
-            batch.token[i] = tokens[at + i];
-            batch.pos[i] = static_cast<llama_pos>(first + at + i);
-            batch.n_seq_id[i] = 1;
-            batch.seq_id[i][0] = 0;
-            batch.logits[i] = at + i + 1 == tokens.size() ? 1 : 0;
-        }
-        const int code = llama_decode(context, batch);
-        llama_batch_free(batch);
-        if (code != 0)
-            throw Error(fmt::format("llama.cpp cannot run {} tokens at position {} (code {}){}", count, first + at,
-                                    code, why_llama_failed()));
+std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first,
+                              bool all) {
+    llama_batch batch = llama_batch_init(static_cast<std::int32_t>(tokens.size()), 0, 1);
+    batch.n_tokens = static_cast<std::int32_t>(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        batch.token[i] = tokens[i];
+        batch.pos[i] = static_cast<llama_pos>(first + i);
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = 0;
+        batch.logits[i] = all || i + 1 == tokens.size() ? 1 : 0;
     }
+    const int code = llama_decode(context, batch);
+    llama_batch_free(batch);
+    if (code != 0)
+        throw Error(fmt::format("llama.cpp cannot run {} tokens at position {} (code {}){}", tokens.size(), first, code,
+                                why_llama_failed()));
     const auto vocabulary =
         static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context))));
     return {llama_get_logits_ith(context, -1), vocabulary};

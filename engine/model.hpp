@@ -10,12 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "engine/cache_layout.hpp"
+
 namespace evictlab::engine {
 
 class QueryTap;
 
 struct FreeModel {
-    void operator()(llama_model* model) const { llama_model_free(model); }
+    bool owned = true;
+    void operator()(llama_model* model) const {
+        if (owned) llama_model_free(model);
+    }
 };
 struct FreeContext {
     void operator()(llama_context* context) const { llama_free(context); }
@@ -23,11 +28,14 @@ struct FreeContext {
 using Context = std::unique_ptr<llama_context, FreeContext>;
 
 struct ContextOptions {
-    std::uint32_t cells = 0; ///< tokens that it holds; llama.cpp rounds them up to a multiple of 256
+    std::uint32_t cells = 0; ///< tokens that it holds at least; llama.cpp rounds them up to a multiple of 256
     int threads = 1;
-    ggml_type cache_type = GGML_TYPE_F16; ///< of keys and values: F16, BF16 or F32
-    QueryTap* tap = nullptr;              ///< sees what is computed; must outlive the context
+    ggml_type cache_type = GGML_TYPE_F16;         ///< of keys and values: F16, BF16 or F32
+    const llama_context_params* others = nullptr; ///< what else the context is to be, of which only numbers are read
 };
+
+/// For one sequence, with flash attention, on the CPU.
+llama_context_params cpu_context_params();
 
 constexpr std::uint32_t batch_tokens = 512; ///< at most so many go through the model at once
 
@@ -35,14 +43,17 @@ constexpr std::uint32_t batch_tokens = 512; ///< at most so many go through the 
 class Model {
 public:
     /// Throws Error where llama.cpp does not take the file, or its model is one that is refused by name: with a
-    /// recurrent state, sliding windows, an encoder, or RoPE other than of pairs of a whole head.
+    /// recurrent state, an encoder, no cache of all tokens, or RoPE other than of pairs of a whole head.
     explicit Model(const std::filesystem::path& gguf);
+    /// A model that somebody else opened, from `gguf` ("" where nobody says), and keeps open for as long as this is.
+    Model(llama_model* model, const std::filesystem::path& gguf);
 
     const std::filesystem::path& file() const { return file_; }
     llama_model* get() const { return model_.get(); }
     std::size_t layers() const { return static_cast<std::size_t>(llama_model_n_layer(get())); }
     std::size_t query_heads() const { return static_cast<std::size_t>(llama_model_n_head(get())); }
-    std::size_t kv_heads() const { return static_cast<std::size_t>(llama_model_n_head_kv(get())); }
+    std::size_t kv_heads() const { return layout_.kv_heads; }
+    const CacheLayout& layout() const { return layout_; }
     std::size_t vocabulary() const;
     bool interleaved_rope() const { return llama_model_rope_type(get()) == LLAMA_ROPE_TYPE_NORM; }
 
@@ -50,16 +61,22 @@ public:
     std::string text(llama_token token, bool special = false) const;
     std::string text(std::span<const llama_token> tokens) const;
 
-    Context context(const ContextOptions& options) const; ///< with flash attention, on the CPU; throws Error
+    /// `tap` sees what is computed, and must outlive the context. Throws Error.
+    Context context(const ContextOptions& options, QueryTap* tap = nullptr) const;
 
 private:
+    void check();
+
     std::filesystem::path file_;
     std::unique_ptr<llama_model, FreeModel> model_;
+    CacheLayout layout_;
 };
 
-/// Runs tokens at positions `first`, `first` + 1, ... behind what is cached. Logits of the last one, which stay until
-/// the context runs again. Throws Error.
-std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first);
+/// Runs up to batch_tokens tokens at positions `first`, `first` + 1, ... behind what is cached. Logits of the last one,
+/// which stay until the context runs again; those of all are llama_get_logits_ith()'s where `all` asks for them. Throws
+/// Error.
+std::span<const float> decode(llama_context* context, std::span<const llama_token> tokens, std::size_t first,
+                              bool all = false);
 
 /// What llama.cpp said was wrong since this was last asked, to stand behind a message: " (llama.cpp: ...)", or "".
 std::string why_llama_failed();

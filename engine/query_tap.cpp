@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace evictlab::engine {
 namespace {
@@ -17,8 +18,8 @@ float float_param(const ggml_tensor* tensor, std::size_t index) {
     return value;
 }
 
-/// The RoPE that made the queries, behind which there are only views and a factor; null where there is something else.
-const ggml_tensor* rope_of(const ggml_tensor* queries) {
+/// The RoPE that made the queries, behind which there are only views and factors; null where there is something else.
+const ggml_tensor* rope_of(const ggml_tensor* queries, float& factor) {
     for (const ggml_tensor* at = queries; at != nullptr; at = at->src[0]) switch (at->op) {
         case GGML_OP_ROPE:
             return at;
@@ -26,7 +27,10 @@ const ggml_tensor* rope_of(const ggml_tensor* queries) {
         case GGML_OP_PERMUTE:
         case GGML_OP_RESHAPE:
         case GGML_OP_CONT:
+            continue;
         case GGML_OP_SCALE:
+            if (float_param(at, 1) != 0.0F) return nullptr; // something is added
+            factor *= float_param(at, 0);
             continue;
         default:
             return nullptr;
@@ -58,28 +62,35 @@ void to_half_split(std::span<float> vector) {
     std::copy_n(odd.begin(), half, vector.begin() + static_cast<std::ptrdiff_t>(half));
 }
 
+QueryTap::QueryTap(std::size_t layers, std::vector<std::size_t> seen, bool interleaved)
+    : interleaved_(interleaved), seen_(std::move(seen)), layers_(layers) {
+    for (const std::size_t number : seen_) layers_[number].seen = true;
+}
+
 void QueryTap::record(std::size_t skip) {
     recording_ = true;
     for (Layer& layer : layers_) layer.skip = skip;
 }
 
-std::size_t QueryTap::rows() const { return heads_ == 0 ? 0 : layers_.front().queries.size() / (heads_ * dim_); }
+std::size_t QueryTap::rows() const { return heads_ == 0 ? 0 : layers_[seen_.front()].queries.size() / (heads_ * dim_); }
 
 void QueryTap::take_over(const QueryTap& from, const std::vector<std::vector<std::vector<std::uint32_t>>>& kept) {
     heads_ = from.heads_;
     dim_ = from.dim_;
-    for (std::size_t l = 0; l < layers_.size(); ++l) {
-        layers_[l].attention = from.layers_[l].attention;
+    for (std::size_t at = 0; at < seen_.size(); ++at) {
+        const Layer& source = from.layers_[seen_[at]];
+        Layer& layer = layers_[seen_[at]];
+        layer.attention = source.attention;
         std::vector<float> taken;
         if (!kept.empty()) {
-            const std::size_t rows = kept[l].front().size(), group = heads_ / kept[l].size();
+            const std::size_t rows = kept[at].front().size(), group = heads_ / kept[at].size();
             taken.resize(rows * heads_ * dim_);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t h = 0; h < heads_; ++h)
-                    std::copy_n(from.layers_[l].queries.data() + (kept[l][h / group][j] * heads_ + h) * dim_, dim_,
+                    std::copy_n(source.queries.data() + (kept[at][h / group][j] * heads_ + h) * dim_, dim_,
                                 taken.data() + (j * heads_ + h) * dim_);
         }
-        layers_[l].queries = std::move(taken);
+        layer.queries = std::move(taken);
     }
 }
 
@@ -96,12 +107,14 @@ void QueryTap::note(const ggml_tensor* attention, Layer& layer) {
     if (dim_ != 0 && (dim != dim_ || heads != heads_)) return refuse("its layers have heads of different shapes");
     dim_ = dim;
     heads_ = heads;
-    const ggml_tensor* rope = rope_of(queries);
+    layer.query_factor = 1;
+    const ggml_tensor* rope = rope_of(queries, layer.query_factor);
     if (const char* why = refused_rope(rope, queries->ne[0])) return refuse(why);
+    if (!(layer.query_factor > 0)) return refuse("its queries are multiplied by no positive number");
     if (float_param(attention, 1) != 0.0F) return refuse("its attention has ALiBi");
     if (float_param(attention, 2) != 0.0F) return refuse("its attention's logits are capped");
     if (attention->src[4] != nullptr) return refuse("its attention has learned sinks");
-    layer.attention = {float_param(rope, 5), float_param(rope, 6), float_param(attention, 0)};
+    layer.attention = {float_param(rope, 5), float_param(rope, 6), layer.query_factor * float_param(attention, 0)};
 }
 
 void QueryTap::take(const ggml_tensor* queries, Layer& layer) {
@@ -117,6 +130,8 @@ void QueryTap::take(const ggml_tensor* queries, Layer& layer) {
         for (std::size_t h = 0; h < heads_; ++h, to += dim_) {
             const char* from = static_cast<const char*>(queries->data) + i * queries->nb[1] + h * queries->nb[2];
             std::memcpy(to, from, dim_ * sizeof(float));
+            if (layer.query_factor != 1.0F)
+                for (std::size_t x = 0; x < dim_; ++x) to[x] /= layer.query_factor;
             if (interleaved_) to_half_split({to, dim_});
         }
 }
@@ -126,10 +141,10 @@ bool QueryTap::on_eval(ggml_tensor* tensor, bool ask, void* tap) {
     if (tensor->op != GGML_OP_FLASH_ATTN_EXT || !self.recording_) return !ask;
     Layer& layer = self.layers_[self.next_]; // layers follow one another: each needs what the one before put out
     if (ask) {
-        self.note(tensor, layer);
+        if (layer.seen) self.note(tensor, layer);
         return true;
     }
-    if (self.refusal_.empty()) self.take(tensor->src[0], layer);
+    if (layer.seen && self.refusal_.empty()) self.take(tensor->src[0], layer);
     self.next_ = (self.next_ + 1) % self.layers_.size();
     if (self.next_ == 0) self.complete_ = true;
     return true;

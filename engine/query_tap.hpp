@@ -1,6 +1,6 @@
 // Queries as attention uses them, taken from llama.cpp while it computes: the input of each layer's flash attention,
-// behind RoPE and any norm or factor. With them what else attention is told: its scale, and how RoPE turned them.
-// SPDX-License-Identifier: MIT
+// behind RoPE and any norm; a factor behind RoPE counts to the scale of products. With them what else attention is
+// told: its scale, and how RoPE turned them. SPDX-License-Identifier: MIT
 #pragma once
 #include <ggml.h>
 
@@ -23,8 +23,8 @@ struct LayerAttention {
 /// half-split RoPE (pairs t and t + dim / 2), whatever the model's is.
 class QueryTap {
 public:
-    /// `interleaved`: the model's RoPE turns pairs 2t and 2t + 1.
-    QueryTap(std::size_t layers, bool interleaved) : interleaved_(interleaved), layers_(layers) {}
+    /// Of `layers` layers those in `seen` are recorded. `interleaved`: the model's RoPE turns pairs 2t and 2t + 1.
+    QueryTap(std::size_t layers, std::vector<std::size_t> seen, bool interleaved);
 
     /// Queries are wanted from here on; those from before the next `skip` tokens are not. Tokens in the order of
     /// decoding.
@@ -38,8 +38,8 @@ public:
     /// [rows][query_heads][dim].
     const std::vector<float>& queries(std::size_t layer) const { return layers_[layer].queries; }
 
-    /// Holds from now on the queries of `from` (it may be this one) at kept[layer][KV head][row]; none where `kept` is
-    /// empty. Query heads follow one another in groups, one a KV head.
+    /// Holds from now on the queries of `from` (it may be this one) at kept[place in `seen`][KV head][row]; none where
+    /// `kept` is empty. Query heads follow one another in groups, one a KV head.
     void take_over(const QueryTap& from, const std::vector<std::vector<std::vector<std::uint32_t>>>& kept);
 
     /// Why what was seen is no attention that scorers can be asked about; "" where it is. After a batch was decoded.
@@ -49,7 +49,9 @@ public:
 
 private:
     struct Layer {
+        bool seen = false;
         LayerAttention attention;
+        float query_factor = 1; ///< of queries, before softmax_scale's
         std::vector<float> queries;
         std::size_t skip = 0;
     };
@@ -61,6 +63,7 @@ private:
 
     bool interleaved_, recording_ = true, complete_ = false;
     std::size_t heads_ = 0, dim_ = 0, next_ = 0;
+    std::vector<std::size_t> seen_;
     std::vector<Layer> layers_;
     std::string refusal_;
 };

@@ -39,20 +39,43 @@ std::vector<std::string> Lab::problems() const {
     return all;
 }
 
+void Lab::calibrate(const std::filesystem::path& file) const {
+    evl_failure failure{};
+    check(evl_lab_calibration(get(), file.c_str(), &failure), failure);
+}
+
+Memory::Memory() {
+    evl_memory* memory = nullptr;
+    evl_failure failure{};
+    check(evl_memory_open(&memory, &failure), failure);
+    memory_.reset(memory);
+}
+
 Scorer::Scorer(const Lab& lab, const std::string& text) : text_(text) {
     evl_scorer* scorer = nullptr;
     evl_failure failure{};
     check(evl_scorer_open(lab.get(), text.c_str(), &scorer, &failure), failure);
-    scorer_.reset(scorer);
+    owned_.reset(scorer);
+    scorer_ = scorer;
+    ask_needs();
+}
+
+Scorer::Scorer(const evl_scorer* scorer) : scorer_(scorer) {
+    const char* plugin = evl_scorer_plugin(scorer);
+    text_ = plugin != nullptr ? plugin : "the formula";
+    ask_needs();
+}
+
+void Scorer::ask_needs() {
     needs_.struct_size = sizeof needs_;
-    evl_scorer_needs(scorer, &needs_);
+    evl_scorer_needs(scorer_, &needs_);
 }
 
 std::string Scorer::refusal_when_evicted() const {
     // These turn keys or queries to other positions.
     constexpr std::array<std::string_view, 4> turning{"expected_attn", "key_leverage", "replayed_attn", "capacity"};
-    for (std::uint64_t i = 0; i < evl_scorer_column_count(scorer_.get()); ++i) {
-        const std::string_view column = evl_scorer_column(scorer_.get(), i);
+    for (std::uint64_t i = 0; i < evl_scorer_column_count(scorer_); ++i) {
+        const std::string_view column = evl_scorer_column(scorer_, i);
         for (const std::string_view name : turning)
             if (column.find(name) != std::string_view::npos)
                 return "its column " + std::string(column) +
@@ -63,17 +86,18 @@ std::string Scorer::refusal_when_evicted() const {
     return "";
 }
 
-std::vector<std::uint8_t> Scorer::keep(const evl_layer& layer, double removed) const {
-    std::vector<std::uint8_t> kept(std::size_t{layer.kv_heads} * layer.tokens);
+std::vector<std::uint8_t> Scorer::keep(const evl_layer& layer, std::span<const double> removed) const {
+    std::vector<std::uint8_t> kept(removed.size() * layer.kv_heads * layer.tokens);
     evl_failure failure{};
-    check(evl_scorer_keep(scorer_.get(), &layer, &removed, 1, kept.data(), nullptr, nullptr, &failure), failure);
+    check(evl_scorer_keep(scorer_, &layer, removed.data(), removed.size(), kept.data(), nullptr, nullptr, &failure),
+          failure);
     return kept;
 }
 
 std::vector<double> Scorer::scores(const evl_layer& layer, double removed) const {
     std::vector<double> scores(std::size_t{layer.kv_heads} * layer.tokens);
     evl_failure failure{};
-    check(evl_scorer_score(scorer_.get(), &layer, removed, scores.data(), nullptr, &failure), failure);
+    check(evl_scorer_score(scorer_, &layer, removed, scores.data(), nullptr, &failure), failure);
     return scores;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -12,66 +13,124 @@
 
 namespace evictlab::engine {
 
-Sequence::Sequence(const Model& model, std::uint32_t cells, int threads, ggml_type cache_type)
-    : model_(&model), tap_(model.layers(), model.interleaved_rope()),
-      context_(model.context({cells, threads, cache_type, &tap_})) {
+Sequence::Sequence(const Model& model, const ContextOptions& options)
+    : model_(&model), tap_(model.layers(), model.layout().full, model.interleaved_rope()),
+      context_(model.context(options, &tap_)) {
     tap_.stop();
 }
 
 void Sequence::record_queries(std::size_t skip) { tap_.record(skip); }
 
-std::span<const float> Sequence::feed(std::span<const llama_token> tokens) {
-    const std::span<const float> logits = decode(context_.get(), tokens, next_);
+void Sequence::feed_batch(std::span<const llama_token> tokens, bool all) {
+    decode(context_.get(), tokens, next_, all);
     next_ += tokens.size();
     cells_ += tokens.size();
     if (!evicted_ || !types_.empty()) {
         const std::vector<std::uint8_t> added = engine::token_types(*model_, tokens);
         types_.insert(types_.end(), added.begin(), added.end());
     }
-    return logits;
 }
 
-void Sequence::rewind(std::size_t tokens) {
-    next_ -= tokens;
-    cells_ -= tokens;
-    types_.resize(cells_);
-    if (!llama_memory_seq_rm(llama_get_memory(context_.get()), 0, static_cast<llama_pos>(next_), -1))
-        throw Error("llama.cpp cannot forget the latest tokens" + why_llama_failed());
+std::span<const float> Sequence::feed(std::span<const llama_token> tokens) {
+    for (std::size_t at = 0; at < tokens.size(); at += batch_tokens)
+        feed_batch(tokens.subspan(at, std::min<std::size_t>(batch_tokens, tokens.size() - at)), false);
+    return {llama_get_logits_ith(context_.get(), -1), model_->vocabulary()};
 }
 
-void Sequence::become(const Sequence& from, const CacheState& state, const KeptCells& kept, Granularity granularity) {
+std::vector<std::vector<float>> Sequence::feed_for_all(std::span<const llama_token> tokens) {
+    constexpr std::size_t at_once = 128; // llama.cpp holds the logits of a batch
+    std::vector<std::vector<float>> out;
+    for (std::size_t at = 0; at < tokens.size(); at += at_once) {
+        const std::size_t count = std::min(at_once, tokens.size() - at);
+        feed_batch(tokens.subspan(at, count), true);
+        for (std::size_t i = 0; i < count; ++i) {
+            const float* logits = llama_get_logits_ith(context_.get(), static_cast<std::int32_t>(i));
+            out.emplace_back(logits, logits + model_->vocabulary());
+        }
+    }
+    return out;
+}
+
+void Sequence::hold(std::span<const std::uint8_t> state) {
+    try {
+        restore(context_.get(), state);
+    } catch (const Error&) {
+        clear();
+        throw;
+    }
+}
+
+void Sequence::become(const Cached& from, const KeptCells& kept, Granularity granularity) {
     const std::vector<std::uint32_t>& first = kept.front().front();
     std::vector<std::int32_t> positions(first.size());
     std::vector<std::uint8_t> types;
     if (granularity == Granularity::model)
         for (std::size_t j = 0; j < first.size(); ++j) {
-            positions[j] = state.positions()[first[j]];
-            if (!from.types_.empty()) types.push_back(from.types_[first[j]]);
+            positions[j] = from.state.positions()[first[j]];
+            if (!from.token_types.empty()) types.push_back(from.token_types[first[j]]);
         }
     else
-        std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(from.next_ - first.size()));
-    positions.back() = static_cast<std::int32_t>(from.next_ - 1); // llama.cpp takes no gap before the next token
-    restore(context_.get(), state.with_cells(kept, positions));
-    const bool all = first.size() == state.cells();
-    tap_.take_over(from.tap_, from.tap_.rows() == state.cells() ? kept : KeptCells{});
-    types_ = all ? from.types_ : types;
-    evicted_ = from.evicted_ || !all;
-    next_ = from.next_;
+        std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(from.next - first.size()));
+    positions.back() = static_cast<std::int32_t>(from.next - 1); // llama.cpp takes no gap before the next token
+    const bool all = first.size() == from.state.cells();
+    if (all) types.assign(from.token_types.begin(), from.token_types.end());
+    hold(from.state.with_cells(kept, positions));
+    tap_.take_over(from.tap, from.tap.rows() == from.state.cells() ? kept : KeptCells{});
+    next_ = from.next;
+    evicted_ = from.evicted || !all;
     cells_ = first.size();
+    types_ = std::move(types);
 }
 
-KeptCells all_cells(std::size_t layers, std::size_t kv_heads, std::size_t cells) {
-    std::vector<std::uint32_t> all(cells);
+void Sequence::become(const Snapshot& from) {
+    hold(from.state.bytes());
+    tap_.take_over(from.tap, from.tap.rows() == from.state.cells() ? all_cells(from.state, model_->layout().full.size())
+                                                                   : KeptCells{});
+    next_ = from.next;
+    evicted_ = from.evicted;
+    cells_ = from.state.cells();
+    types_ = from.token_types;
+}
+
+void Sequence::shift(std::size_t keep, std::size_t count) {
+    const auto from = static_cast<llama_pos>(keep), to = static_cast<llama_pos>(keep + count);
+    if (!llama_memory_seq_rm(llama_get_memory(context_.get()), 0, from, to))
+        throw Error("llama.cpp cannot forget the oldest tokens" + why_llama_failed());
+    cells_ -= count;
+    close_gap(keep, count);
+}
+
+void Sequence::close_gap(std::size_t keep, std::size_t count) {
+    llama_memory_t memory = llama_get_memory(context_.get());
+    if (!llama_memory_can_shift(memory)) throw Error("llama.cpp cannot shift the context of this model");
+    llama_memory_seq_add(memory, 0, static_cast<llama_pos>(keep + count), -1, -static_cast<llama_pos>(count));
+    next_ -= count;
+    evicted_ = true;
+    types_.clear();
+    tap_.take_over(tap_, {});
+}
+
+void Sequence::clear() {
+    llama_memory_clear(llama_get_memory(context_.get()), true);
+    tap_.take_over(tap_, {});
+    cells_ = next_ = 0;
+    evicted_ = false;
+    types_.clear();
+}
+
+KeptCells all_cells(const CacheState& state, std::size_t layers) {
+    std::vector<std::uint32_t> all(state.cells());
     std::iota(all.begin(), all.end(), 0U);
-    return KeptCells(layers, std::vector<std::vector<std::uint32_t>>(kv_heads, all));
+    return KeptCells(layers, std::vector<std::vector<std::uint32_t>>(state.kv_heads(), all));
 }
 
-void prove_round_trip(const Model& model, std::span<const llama_token> text, int threads, ggml_type cache_type) {
+void prove_round_trip(const Model& model, std::span<const llama_token> text, const ContextOptions& options) {
     constexpr std::size_t enough = 64;
     const std::span<const llama_token> some = text.first(std::min(enough, text.size()));
-    const auto cells = static_cast<std::uint32_t>(some.size() + 1);
-    const std::string named = text::named(model.file().string(), 200);
-    Sequence original(model, cells, threads, cache_type), copy(model, cells, threads, cache_type);
+    ContextOptions small = options;
+    small.cells = static_cast<std::uint32_t>(some.size() + 1);
+    const std::string named = model.file().empty() ? "the model" : text::named(model.file().string(), 200);
+    Sequence original(model, small), copy(model, small);
     original.record_queries(some.size());
     original.feed(some);
     if (const std::string why = original.tap().refusal(); !why.empty())
@@ -82,7 +141,7 @@ void prove_round_trip(const Model& model, std::span<const llama_token> text, int
         throw Error(fmt::format("{} is refused: its queries are {} heads of {}, not {} of {} as its keys would have it",
                                 named, original.tap().query_heads(), original.tap().dim(), model.query_heads(),
                                 state.dim()));
-    copy.become(original, state, all_cells(model.layers(), model.kv_heads(), state.cells()), Granularity::head);
+    copy.become(original.cached(state), all_cells(state, model.layout().full.size()), Granularity::head);
     const auto fail = [&](const char* what) {
         throw Error(
             fmt::format("{} is refused: a cache that is read from llama.cpp and written back whole {}", named, what));

@@ -13,39 +13,77 @@
 
 namespace evictlab::engine {
 
+/// What is cached of a text, as scorers are shown it. Refers to its parts.
+struct Cached {
+    const Model& model;
+    const CacheState& state;
+    const QueryTap& tap;
+    std::span<const std::uint8_t> token_types; ///< [cells]; empty where heads have different tokens in a cell
+    std::size_t next;                          ///< position of the next token
+    bool evicted;                              ///< places of cached tokens are not their positions any more
+};
+
+/// A copy of what is cached of a text, from which sequences can go on.
+struct Snapshot {
+    const Model* model;
+    CacheState state;
+    QueryTap tap;
+    std::vector<std::uint8_t> token_types;
+    std::size_t next;
+    bool evicted;
+    Cached cached() const { return {*model, state, tap, token_types, next, evicted}; }
+};
+
 /// Its model must outlive it. One thread at a time.
 class Sequence {
 public:
-    Sequence(const Model& model, std::uint32_t cells, int threads, ggml_type cache_type);
+    Sequence(const Model& model, const ContextOptions& options);
     Sequence(const Sequence&) = delete; // the context refers to the tap
 
-    /// From here on queries are recorded, but of the next `skip` tokens.
+    /// From here on queries are recorded, but of the next `skip` tokens; and, even where that is `skip_all`, what else
+    /// scorers are told of the layers' attention.
     void record_queries(std::size_t skip);
+    static constexpr auto skip_all = static_cast<std::size_t>(-1);
     void record_no_queries() { tap_.stop(); }
 
-    /// Runs tokens at the next positions; logits behind the last, until it runs again.
+    /// Runs tokens at the next positions; logits behind the last, until it runs again. Throws Error; what was run until
+    /// then is cached.
     std::span<const float> feed(std::span<const llama_token> tokens);
-
-    /// Forgets the latest tokens, none of which was recorded. Not of an evicted one.
-    void rewind(std::size_t tokens);
+    /// The same, and the logits behind each of them.
+    std::vector<std::vector<float>> feed_for_all(std::span<const llama_token> tokens);
 
     std::size_t cells() const { return cells_; } ///< cached tokens
     std::size_t capacity() const { return llama_n_ctx(context_.get()); }
     std::size_t next_position() const { return next_; } ///< of the text, whatever is gone of it
-    bool evicted() const { return evicted_; }           ///< places of cached tokens are not their positions any more
-    /// [cells]; empty where heads have different tokens in a cell.
-    const std::vector<std::uint8_t>& token_types() const { return types_; }
     const QueryTap& tap() const { return tap_; }
     const Model& model() const { return *model_; }
-    CacheState state() const { return {context_.get(), model_->layers(), model_->kv_heads()}; }
+    llama_context* context() const { return context_.get(); }
 
-    /// Becomes `from`, whose state is `state`, with the kept cells alone; the same positions follow. `from` may be this
-    /// one. Queries of cached tokens are taken over where `from` has them all. With `head` the cells' positions become
+    CacheState state() const { return {context_.get(), model_->layout()}; }
+    Cached cached(const CacheState& state) const { return {*model_, state, tap_, types_, next_, evicted_}; }
+    Snapshot snapshot() const { return {model_, state(), tap_, types_, next_, evicted_}; }
+
+    /// Becomes `from`, which may be this one's, with the kept cells alone; the same positions follow. Queries of cached
+    /// tokens are taken over where `from` has them all. Where sets differ (head, layer) the cells' positions become
     /// those right before the next, for they serve the causal mask alone, as keys are stored turned; with `model` they
-    /// stay, but for the last one's, as llama.cpp takes no gap before the next token.
-    void become(const Sequence& from, const CacheState& state, const KeptCells& kept, Granularity granularity);
+    /// stay, but for the last one's, as llama.cpp takes no gap before the next token. Throws Error; then this sequence
+    /// holds nothing.
+    void become(const Cached& from, const KeptCells& kept, Granularity granularity);
+    /// Becomes the snapshot as it is.
+    void become(const Snapshot& from);
+
+    /// Forgets the `count` oldest tokens behind the first `keep` and moves those behind them, and the next position,
+    /// to where these were: llama.cpp's context shift, by its own functions. Queries are not kept. Throws Error.
+    void shift(std::size_t keep, std::size_t count);
+    /// The second half of it, where the tokens are gone already.
+    void close_gap(std::size_t keep, std::size_t count);
+
+    void clear(); ///< forgets all
 
 private:
+    void hold(std::span<const std::uint8_t> state);
+    void feed_batch(std::span<const llama_token> tokens, bool all);
+
     const Model* model_;
     QueryTap tap_;
     Context context_;
@@ -55,11 +93,11 @@ private:
 };
 
 /// All cells of all heads.
-KeptCells all_cells(std::size_t layers, std::size_t kv_heads, std::size_t cells);
+KeptCells all_cells(const CacheState& state, std::size_t layers);
 
 /// Proves on the first tokens of a text that this llama.cpp's states are understood: read, written and given to another
 /// context, they are the same bytes, and the same logits follow. Error that says what differs, or that the model's
 /// attention is of a kind that is not handled.
-void prove_round_trip(const Model& model, std::span<const llama_token> text, int threads, ggml_type cache_type);
+void prove_round_trip(const Model& model, std::span<const llama_token> text, const ContextOptions& options);
 
 } // namespace evictlab::engine

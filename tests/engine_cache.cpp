@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
-#include "engine/continuation.hpp"
+#include "engine/program/continuation.hpp"
 #include "tests/engine/tiny_sequence.hpp"
 #include "tests/support/catch.hpp"
 
@@ -18,7 +18,7 @@ using Logits = std::vector<std::vector<float>>;
 
 /// What is predicted behind each of the tokens.
 Logits predictions(Sequence& sequence, const std::vector<llama_token>& tokens) {
-    return follow(sequence, tokens).logits;
+    return follow([&](std::span<const llama_token> some) { return sequence.feed(some); }, tokens).logits;
 }
 
 double furthest(const Logits& a, const std::vector<std::vector<double>>& b, std::size_t from) {
@@ -47,7 +47,7 @@ struct Text {
 Logits evicted(const OpenTiny& open, const Text& text, const KeptCells& kept, Granularity granularity) {
     Sequence full = open.sequence(), small = open.sequence();
     full.feed(text.prompt);
-    small.become(full, full.state(), kept, granularity);
+    small.become(full.snapshot().cached(), kept, granularity);
     return predictions(small, text.rest);
 }
 
@@ -72,10 +72,10 @@ TEST_CASE("A cache that is written back whole gives exactly the same predictions
         const Text text(300, 20);
         Sequence full = open.sequence();
         full.feed(text.prompt);
-        const Logits back = evicted(open, text, all_cells(3, 2, 300), Granularity::head);
+        const Logits back = evicted(open, text, all_cells(full.state(), 3), Granularity::head);
         CHECK(back == predictions(full, text.rest));
-        CHECK_NOTHROW(prove_round_trip(*open.model, text.prompt, 1, GGML_TYPE_F16));
-        CHECK_NOTHROW(prove_round_trip(*open.model, text.prompt, 2, GGML_TYPE_F32));
+        CHECK_NOTHROW(prove_round_trip(*open.model, text.prompt, {0, 1, GGML_TYPE_F16}));
+        CHECK_NOTHROW(prove_round_trip(*open.model, text.prompt, {0, 2, GGML_TYPE_F32}));
     }
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("Whole tokens that go predict as llama.cpp's own removal of them") {
     std::vector<std::uint32_t> stay = drawn_cells({}, 59, 20, 3)[0][0];
     stay.push_back(59); // llama.cpp goes on from nothing else
     const KeptCells kept(3, std::vector<std::vector<std::uint32_t>>(2, stay));
-    const Context context = open.model->context({256, 1, GGML_TYPE_F16, nullptr});
+    const Context context = open.model->context({256, 1, GGML_TYPE_F16});
     decode(context.get(), text.prompt, 0);
     for (llama_pos i = 0; i < 60; ++i)
         if (!std::ranges::binary_search(stay, static_cast<std::uint32_t>(i)))
@@ -123,7 +123,7 @@ TEST_CASE(
     const KeptCells kept(3, std::vector<std::vector<std::uint32_t>>(2, {0, 7, 31}));
     const auto positions = [&](Granularity granularity) {
         Sequence small = open.sequence();
-        small.become(full, state, kept, granularity);
+        small.become(full.cached(state), kept, granularity);
         CHECK(small.next_position() == 40);
         CHECK(small.cells() == 3);
         small.feed(text.rest);
@@ -142,10 +142,10 @@ TEST_CASE("Tokens can go twice, in the same context") {
     const KeptCells first = drawn_cells({}, 60, 30, 1), second = drawn_cells({}, 50, 15, 2);
     Sequence full = open.sequence(), small = open.sequence(60);
     full.feed(text.prompt);
-    small.become(full, full.state(), first, Granularity::head);
+    small.become(full.snapshot().cached(), first, Granularity::head);
     small.feed(middle);
     const CacheState between = small.state();
-    small.become(small, between, second, Granularity::head);
+    small.become(small.cached(between), second, Granularity::head);
     CHECK(small.next_position() == 80);
 
     // Layer 0 knows nothing of what is gone, so its keys and values are those of the text.
@@ -175,7 +175,10 @@ TEST_CASE("A state of another form is refused") {
     const auto changed = [&](auto change, std::size_t layers = 3, std::size_t heads = 2) {
         std::vector<std::uint8_t> bytes = state.bytes();
         change(bytes);
-        return [=] { return CacheState(bytes, layers, heads); };
+        CacheLayout layout;
+        layout.full.resize(layers);
+        layout.kv_heads = heads;
+        return [=] { return CacheState(bytes, layout); };
     };
     const auto nothing = [](auto&) {};
     CHECK_NOTHROW(changed(nothing)());
@@ -192,9 +195,10 @@ TEST_CASE("A state of another form is refused") {
 
 TEST_CASE("A quantised cache, and what llama.cpp cannot open, are refused") {
     const OpenTiny open;
-    const Context quantised = open.model->context({256, 1, GGML_TYPE_Q8_0, nullptr});
+    const Context quantised = open.model->context({256, 1, GGML_TYPE_Q8_0});
     decode(quantised.get(), TinyLlama::tokens(text_of(20)), 0);
-    CHECK_THROWS_WITH(CacheState(quantised.get(), 3, 2), ContainsSubstring("a quantised cache is not handled"));
+    CHECK_THROWS_WITH(CacheState(quantised.get(), open.model->layout()),
+                      ContainsSubstring("a quantised cache is not handled"));
     put(open.folder / "no.gguf", "GGUF and nothing more");
     CHECK_THROWS_WITH(Model(open.folder / "no.gguf"), ContainsSubstring("llama.cpp cannot open"));
     CHECK_THROWS_AS(Model(open.folder / "missing.gguf"), UsageError);
@@ -204,7 +208,7 @@ TEST_CASE("RoPE that is not handled is refused by name") {
     const auto why = [](const TinyLlama::File& how) {
         const OpenTiny open({}, how);
         try {
-            prove_round_trip(*open.model, TinyLlama::tokens(text_of(20)), 1, GGML_TYPE_F16);
+            prove_round_trip(*open.model, TinyLlama::tokens(text_of(20)), {0, 1, GGML_TYPE_F16});
         } catch (const Error& error) {
             return std::string(error.what());
         }

@@ -66,7 +66,7 @@ TEST_CASE("What is said without eviction is said with everything kept, and the t
 
 TEST_CASE("The cache stays as small as it was made where tokens go again and again") {
     const Place place;
-    for (const char* granularity : {"head", "model"}) {
+    for (const char* granularity : {"head", "layer", "model"}) {
         const Json json =
             place.figures(std::string("--scorer observed_attention@kvpress --keep 40 --every 8 --continuation 50 "
                                       "--granularity ") +
@@ -140,7 +140,7 @@ TEST_CASE("Wrong use of evictlab-llama exits with 2, what fails with 1") {
         CHECK_THAT(outcome.err, ContainsSubstring("evictlab-llama: "));
         CHECK_THAT(outcome.err, ContainsSubstring(message));
     };
-    const char *good = "tiny.gguf --prompt text ", *none = "";
+    const char *good = "tiny.gguf --prompt text --threads 1 ", *none = "";
     check(2, "", "give one model", none);
     check(2, "tiny.gguf", "no prompt given", none);
     check(2, "", "no scorer given", good);
@@ -154,16 +154,16 @@ TEST_CASE("Wrong use of evictlab-llama exits with 2, what fails with 1") {
     check(2, "--scorer snapkw --keep 3", "did you mean 'snapkv'?", good);
     check(2, "--scoerr snapkv --keep 3", "did you mean '--scorer'?", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --granularity heads", "did you mean 'head'?", good);
-    check(2, "--scorer snapkv@kvpress --keep 3 --join rank", "--join is for --granularity model", good);
+    check(2, "--scorer snapkv@kvpress --keep 3 --join rank", "--join is for --granularity layer and model", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --cache-type q8_0", "--cache-type is 'q8_0'", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --generate 0", "nothing follows the prompt", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --tokens 999", "--tokens is 999, but 'text' has only 200", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --continuation 200", "leave no prompt", good);
     check(2, "--scorer snapkv@kvpress --keep 3 --generate 9999", "the model was made for 4096", good);
     check(2, "--scorer 'adakv@kvpress(snapkv@kvpress)' --keep 3", "heads keep different counts", good);
-    check(2, "--scorer snapkv@kvpress --keep 3", "prompt 'none'", "tiny.gguf --prompt none ");
-    check(2, "--scorer snapkv@kvpress --keep 3", "model 'none.gguf'", "none.gguf --prompt text ");
-    check(1, "--scorer snapkv@kvpress --keep 3", "llama.cpp cannot open 'text'", "text --prompt text ");
+    check(2, "--scorer snapkv@kvpress --keep 3", "prompt 'none'", "tiny.gguf --prompt none --threads 1 ");
+    check(2, "--scorer snapkv@kvpress --keep 3", "model 'none.gguf'", "none.gguf --prompt text --threads 1 ");
+    check(1, "--scorer snapkv@kvpress --keep 3", "llama.cpp cannot open 'text'", "text --prompt text --threads 1 ");
     check(1, "--scorer snapkv@kvpress --keep 3 --json nowhere/x.json", "nowhere", good);
     CHECK_THAT(place.run("--help", "").out, ContainsSubstring("Examples:\n  evictlab-llama"));
     CHECK_THAT(place.run("--version", "").out, ContainsSubstring("evictlab-llama 1."));

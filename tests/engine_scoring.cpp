@@ -57,7 +57,7 @@ std::vector<std::uint8_t> kept_by_library(const Scorer& scorer, const TinyLlama&
     given.token_type = types.data();
     given.wov_norm = norms.data();
     given.wov_norm_stride = n;
-    return scorer.keep(given, removed);
+    return scorer.keep(given, std::span(&removed, 1));
 }
 
 KeptCells kept_in_llama(const OpenTiny& open, const Scorer& scorer, Granularity granularity, Budget budget,
@@ -66,7 +66,7 @@ KeptCells kept_in_llama(const OpenTiny& open, const Scorer& scorer, Granularity 
     const auto queries = std::min<std::uint64_t>(n, scorer.needs().queries);
     sequence.record_queries(n - queries);
     sequence.feed(TinyLlama::tokens(text_of(n)));
-    return choose(scorer, sequence, sequence.state(), {granularity, join, budget, 2});
+    return choose(scorer, sequence.snapshot().cached(), {granularity, join, 2}, budget);
 }
 
 /// How many places two kept sets differ in: rounding to F16 may turn near ties around.

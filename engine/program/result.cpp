@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "engine/result.hpp"
+#include "engine/program/result.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +19,13 @@ double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / mebiby
 /// How many a second, of what takes so many seconds; 0 of nothing.
 double rate(double seconds, double count = 1) { return seconds > 0 ? count / seconds : 0; }
 
+std::string in_words(const Cut& cut) {
+    if (cut.granularity == Granularity::head) return "each KV head keeps its own tokens";
+    return fmt::format("{} keep the same tokens, by {} of their scores",
+                       cut.granularity == Granularity::layer ? "the heads of a layer" : "all heads and layers",
+                       to_string(cut.join));
+}
+
 std::string row_of(const Evicted& row, std::size_t width) {
     const Spent token = median(row.times);
     const std::string name = text::line(row.scorer);
@@ -26,7 +33,7 @@ std::string row_of(const Evicted& row, std::size_t width) {
         "{}{}  {:>6}  {:>7.2f}  {:>7.2f}  {:>9.6f}  {:>8.4f}  {:>6.1f} %  {:>6.1f}  {:>6.1f}  {:>7.3f}  {:>7.3f}\n",
         name, std::string(width - text::width(name), ' '), row.cache.cells, mebibytes(row.cache.bytes()),
         mebibytes(row.cache.allocated()), row.difference.kl, row.difference.perplexity, 100 * row.difference.agreement,
-        rate(token.wall), rate(token.cpu), row.scoring.wall, row.rewriting.wall);
+        rate(token.wall), rate(token.cpu), row.costs.scoring.wall, row.costs.rewriting.wall);
 }
 
 std::string table_of(const Result& result) {
@@ -48,10 +55,15 @@ std::string table_of(const Result& result) {
 Json to_json(const Spent& spent) { return {{"wall_seconds", spent.wall}, {"cpu_seconds", spent.cpu}}; }
 
 Json to_json(const Cache& cache) {
-    return {{"cells", cache.cells},
-            {"bytes", cache.bytes()},
-            {"capacity", cache.capacity},
-            {"allocated_bytes", cache.allocated()}};
+    Json json{{"cells", cache.cells},
+              {"bytes", cache.bytes()},
+              {"capacity", cache.capacity},
+              {"allocated_bytes", cache.allocated()}};
+    if (cache.sliding_cells > 0) {
+        json["sliding_cells"] = cache.sliding_cells;
+        json["sliding_bytes"] = cache.sliding_cells * cache.bytes_of_sliding_cell;
+    }
+    return json;
 }
 
 Json to_json(const Evicted& row) {
@@ -59,13 +71,13 @@ Json to_json(const Evicted& row) {
     Json json{{"scorer", row.scorer},
               {"hash", row.hash},
               {"cache", to_json(row.cache)},
-              {"evictions", row.evictions},
+              {"evictions", row.costs.evictions},
               {"kl", difference.kl},
               {"perplexity", difference.perplexity},
               {"top1_agreement", difference.agreement},
               {"token_median", to_json(median(row.times))},
-              {"scoring", to_json(row.scoring)},
-              {"rewriting", to_json(row.rewriting)}};
+              {"scoring", to_json(row.costs.scoring)},
+              {"rewriting", to_json(row.costs.rewriting)}};
     if (!row.text.empty()) json["text"] = text::lines(row.text);
     return json;
 }
@@ -94,10 +106,7 @@ std::string to_text(const Result& result) {
         rate(result.full.prompt.wall, static_cast<double>(result.prompt)),
         rate(result.full.prompt.cpu, static_cast<double>(result.prompt)), result.full.continuation.tokens.size(),
         result.options.continuation > 0 ? "of the text" : "that the model says without eviction");
-    out += plan.cut.granularity == Granularity::head
-               ? "granularity head: each KV head keeps its own tokens\n"
-               : fmt::format("granularity model: all heads and layers keep the same tokens, by {} of their scores\n",
-                             to_string(plan.cut.join));
+    out += fmt::format("granularity {}: {}\n", to_string(plan.cut.granularity), in_words(plan.cut));
     if (plan.cache > 0)
         out += fmt::format("all of it goes through {} cells, and {} tokens go when they are full\n", plan.cache,
                            plan.every);
@@ -125,7 +134,7 @@ Json to_json(const Result& result) {
               {"continuation_tokens", result.full.continuation.tokens.size()},
               {"continuation", result.options.continuation > 0 ? "text" : "generated"},
               {"threads", plan.threads}};
-    if (plan.cut.granularity == Granularity::model) json["join"] = to_string(plan.cut.join);
+    if (plan.cut.granularity != Granularity::head) json["join"] = to_string(plan.cut.join);
     if (plan.every > 0) json["every"] = plan.every;
     if (plan.cache > 0) json["cache"] = plan.cache;
     json["full"] = {{"cache", to_json(result.full.cache)},

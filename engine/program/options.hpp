@@ -5,12 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "engine/experiment.hpp"
+#include "engine/program/experiment.hpp"
 
 namespace evictlab::engine {
 
 struct Options {
     std::filesystem::path model, prompt;
+    bool serve = false;
+    std::string suite;       ///< with serve: a captured suite, or a manifest
+    std::size_t workers = 1; ///< with serve
+    std::optional<std::filesystem::path> calibration;
     std::vector<std::string> scorers; ///< lists
     std::vector<std::filesystem::path> plugin_folders;
     std::optional<std::filesystem::path> json;

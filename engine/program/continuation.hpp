@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/sequence.hpp"
+#include "engine/model.hpp"
 #include "engine/spent.hpp"
 
 namespace evictlab::engine {
@@ -17,13 +17,13 @@ struct Continuation {
     std::vector<Spent> times;               ///< of each
 };
 
-/// Called before each token.
-using Between = std::function<void()>;
+/// Runs tokens behind what is cached, and gives the logits behind the last.
+using Feed = std::function<std::span<const float>(std::span<const llama_token>)>;
 
-/// Feeds the tokens, whatever the model would say.
-Continuation follow(Sequence& sequence, std::span<const llama_token> tokens, const Between& between = {});
+/// Feeds the tokens one by one, whatever the model would say.
+Continuation follow(const Feed& feed, std::span<const llama_token> tokens);
 /// Feeds what the model finds likeliest, beginning with `first`, up to `count` tokens; an end of text is the last.
-Continuation generate(Sequence& sequence, llama_token first, std::size_t count, const Between& between = {});
+Continuation generate(const Feed& feed, const Model& model, llama_token first, std::size_t count);
 
 llama_token likeliest(std::span<const float> logits);
 

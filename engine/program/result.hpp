@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/json/json.hpp"
-#include "engine/experiment.hpp"
-#include "engine/options.hpp"
+#include "engine/program/experiment.hpp"
+#include "engine/program/options.hpp"
 
 namespace evictlab::engine {
 

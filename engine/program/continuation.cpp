@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "engine/continuation.hpp"
+#include "engine/program/continuation.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 namespace evictlab::engine {
 namespace {
 
-std::span<const float> feed_one(Sequence& sequence, llama_token token, Continuation& to) {
+std::span<const float> feed_one(const Feed& feed, llama_token token, Continuation& to) {
     const Stopwatch watch;
-    const std::span<const float> logits = sequence.feed({&token, 1});
+    const std::span<const float> logits = feed({&token, 1});
     to.times.push_back(watch.spent());
     to.tokens.push_back(token);
     to.logits.emplace_back(logits.begin(), logits.end());
@@ -29,22 +29,18 @@ llama_token likeliest(std::span<const float> logits) {
     return static_cast<llama_token>(std::ranges::max_element(logits) - logits.begin());
 }
 
-Continuation follow(Sequence& sequence, std::span<const llama_token> tokens, const Between& between) {
+Continuation follow(const Feed& feed, std::span<const llama_token> tokens) {
     Continuation out;
-    for (const llama_token token : tokens) {
-        if (between) between();
-        feed_one(sequence, token, out);
-    }
+    for (const llama_token token : tokens) feed_one(feed, token, out);
     return out;
 }
 
-Continuation generate(Sequence& sequence, llama_token first, std::size_t count, const Between& between) {
-    const llama_vocab* vocab = llama_model_get_vocab(sequence.model().get());
+Continuation generate(const Feed& feed, const Model& model, llama_token first, std::size_t count) {
+    const llama_vocab* vocab = llama_model_get_vocab(model.get());
     Continuation out;
     llama_token next = first;
     while (out.tokens.size() < count) {
-        if (between) between();
-        const std::span<const float> logits = feed_one(sequence, next, out);
+        const std::span<const float> logits = feed_one(feed, next, out);
         if (llama_vocab_is_eog(vocab, next)) break;
         next = likeliest(logits);
     }

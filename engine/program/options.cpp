@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "engine/options.hpp"
+#include "engine/program/options.hpp"
 
 #include <fmt/format.h>
 
@@ -11,6 +11,7 @@
 #include "base/text/number.hpp"
 #include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
+#include "engine/program/documents.hpp"
 
 namespace evictlab::engine {
 namespace {
@@ -18,10 +19,13 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* usage =
-    "Usage: evictlab-llama MODEL.gguf --prompt FILE --scorer S (--retention R | --keep K | --cache C) [OPTION...]\n\n"
+    "Usage: evictlab-llama MODEL.gguf --prompt FILE --scorer S (--retention R | --keep K | --cache C) [OPTION...]\n"
+    "       evictlab-llama MODEL.gguf SUITE_OR_MANIFEST --serve [OPTION...]\n\n"
     "Evicts inside an unmodified llama.cpp: runs the prompt, drops the cached tokens that a scorer ranks lowest, and "
     "goes\n"
-    "on from a smaller cache. Says how far that is from the run without eviction, and what it saves.";
+    "on from a smaller cache. Says how far that is from the run without eviction, and what it saves. With --serve it "
+    "is a\n"
+    "judge for searches: it answers on standard output what is asked on standard input.";
 
 constexpr const char* examples =
     "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.25\n"
@@ -29,20 +33,25 @@ constexpr const char* examples =
     "    --compare snapkv@kvpress,streaming_llm@kvpress,random --json figures.json\n"
     "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --keep 512 --every 64 --generate 512\n"
     "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --retention 0.5 --granularity model\n"
-    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --cache 2048 --every 512\n";
+    "  evictlab-llama SmolLM2.gguf --prompt book.txt --scorer snapkv@kvpress --cache 2048 --every 512\n"
+    "  evictlab evolve --suite smollm2-full --verdict 'evictlab-llama SmolLM2.gguf smollm2-full --serve'\n";
 
 po::options_description described() {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
     po::options_description options("Options");
     options.add_options()("prompt", text("FILE"), "the text that is read")(
         "scorer", text("S"), "what ranks the cached tokens: a plugin, preset, wrapper or formula")(
+        "serve",
+        "answer requests about a suite's train and valid documents, one JSON object a line (evictlab-judge/1)")(
+        "workers", text("N"), "with --serve: documents that are judged at once (default: one a processor)")(
         "compare", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
-        "scorers to compare on the same prompt, in one table")(
+        "scorers to compare on the same prompt, in one table; context_shift is what llama.cpp does by itself")(
         "retention", text("R"), "the share of the prompt's tokens that each head keeps, above 0 and up to 1")(
         "keep", text("K"), "how many tokens each head keeps, instead of a share")(
-        "granularity", text("G"), "head: each KV head keeps its own tokens (default); model: all keep the same")(
+        "granularity", text("G"),
+        "head: each KV head keeps its own tokens (default); layer: the heads of a layer keep the same; model: all do")(
         "join", text("J"),
-        "granularity model: how scores of heads and layers become one: mean (default), max, rank or "
+        "granularity layer and model: how scores of heads and layers become one: mean (default), max, rank or "
         "share")("every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
         "cache", text("C"),
         "instead of a share: C cells in all, through which a prompt of any length goes, too, --every N tokens at a "
@@ -53,11 +62,14 @@ po::options_description described() {
         "says without eviction)")("tokens", text("N"), "read no more than the first N tokens of the file")(
         "cache-type", text("T"), "of keys and values: f16 (default), bf16 or f32")("threads", text("N"),
                                                                                    "default: one a processor")(
+        "calibration", text("FILE"), "what evictlab-calibrate learned of the model, for scorers that read it")(
         "plugin-dir", po::value<std::vector<std::string>>()->composing()->value_name("DIR"),
         "where to look for plugins, too")("json", text("FILE"), "write the figures there")("version,V",
                                                                                            "show the version");
     return options;
 }
+
+std::size_t processors() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 std::size_t size_from(const po::variables_map& values, const char* option, std::size_t otherwise, std::size_t least) {
     if (!values.contains(option)) return otherwise;
@@ -90,14 +102,25 @@ std::size_t choice_from(const po::variables_map& values, const char* option, con
     return static_cast<std::size_t>(at - names.begin());
 }
 
-Plan plan_from(const po::variables_map& values, std::size_t continuation) {
+/// What the run with a prompt and the service have in common.
+Plan common_plan_from(const po::variables_map& values, std::size_t threads) {
     Plan plan;
-    constexpr std::array granularities{Granularity::head, Granularity::model};
-    plan.cut.granularity = granularities[choice_from(values, "granularity", {"head", "model"}, "granularity")];
-    plan.cut.join = values.contains("join") ? join_named(values["join"].as<std::string>()) : Join::mean;
-    if (values.contains("join") && plan.cut.granularity != Granularity::model)
-        throw UsageError("--join is for --granularity model: with head no scores are joined");
-    plan.cut.budget = budget_from(values);
+    if (values.contains("granularity"))
+        plan.cut.granularity = granularity_named(values["granularity"].as<std::string>());
+    if (values.contains("join")) plan.cut.join = join_named(values["join"].as<std::string>());
+    if (values.contains("join") && plan.cut.granularity == Granularity::head)
+        throw UsageError("--join is for --granularity layer and model: with head no scores are joined");
+    constexpr std::array types{GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_F32};
+    plan.cache_type = types[choice_from(values, "cache-type", {"f16", "bf16", "f32"}, "type of caches")];
+    plan.threads = static_cast<int>(size_from(values, "threads", threads, 1));
+    if (plan.threads > 512) throw OptionError("threads", "must be from 1 to 512");
+    plan.cut.threads = plan.threads;
+    return plan;
+}
+
+Plan plan_from(const po::variables_map& values, std::size_t continuation) {
+    Plan plan = common_plan_from(values, processors());
+    plan.budget = budget_from(values);
     plan.every = size_from(values, "every", 0, 1);
     plan.cache = size_from(values, "cache", 0, 2);
     if (plan.cache > 0 && (plan.every == 0 || plan.every >= plan.cache))
@@ -105,12 +128,41 @@ Plan plan_from(const po::variables_map& values, std::size_t continuation) {
     plan.generate = size_from(values, "generate", continuation > 0 ? 0 : 64, 0);
     if (plan.generate == 0 && continuation == 0)
         throw UsageError("nothing follows the prompt: give --generate N or --continuation N");
-    constexpr std::array types{GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_F32};
-    plan.cache_type = types[choice_from(values, "cache-type", {"f16", "bf16", "f32"}, "type of caches")];
-    plan.threads = static_cast<int>(size_from(values, "threads", std::max(1U, std::thread::hardware_concurrency()), 1));
-    if (plan.threads > 512) throw OptionError("threads", "must be from 1 to 512");
-    plan.cut.threads = plan.threads;
     return plan;
+}
+
+void read_service(const po::variables_map& values, Options& options) {
+    const auto& typed = values["model"].as<std::vector<std::string>>();
+    if (typed.size() != 2) throw UsageError("--serve needs a model and a suite or manifest of documents; see --help");
+    for (const char* other : {"prompt", "scorer", "compare", "retention", "keep", "cache", "every", "generate", "json"})
+        if (values.contains(other))
+            throw UsageError(fmt::format("--{} is not for --serve, where each request says what is asked", other));
+    options.serve = true;
+    options.suite = typed[1];
+    options.plan = common_plan_from(values, 1);
+    options.workers = size_from(
+        values, "workers", std::max<std::size_t>(1, processors() / static_cast<std::size_t>(options.plan.threads)), 1);
+    if (options.workers > 512) throw OptionError("workers", "must be from 1 to 512");
+    const TextSizes usual;
+    options.continuation = size_from(values, "continuation", usual.continuation, 1);
+    options.tokens = size_from(values, "tokens", usual.prompt + options.continuation, options.continuation + 1);
+}
+
+void read_run(const po::variables_map& values, Options& options) {
+    if (values["model"].as<std::vector<std::string>>().size() != 1)
+        throw UsageError("give one model, a GGUF file; see --help");
+    if (values.contains("workers")) throw UsageError("--workers is for --serve");
+    if (!values.contains("prompt")) throw UsageError("no prompt given: add --prompt FILE");
+    options.prompt = values["prompt"].as<std::string>();
+    if (values.contains("scorer")) options.scorers.push_back(values["scorer"].as<std::string>());
+    if (values.contains("compare"))
+        for (const std::string& list : values["compare"].as<std::vector<std::string>>())
+            options.scorers.push_back(list);
+    if (options.scorers.empty()) throw UsageError("no scorer given: add --scorer S, or --compare A,B,...");
+    if (values.contains("json")) options.json = values["json"].as<std::string>();
+    options.tokens = size_from(values, "tokens", 0, 1);
+    options.continuation = size_from(values, "continuation", 0, 0);
+    options.plan = plan_from(values, options.continuation);
 }
 
 } // namespace
@@ -119,24 +171,18 @@ std::optional<Options> options_from(const std::vector<std::string>& arguments) {
     const auto parsed = cli::parse_options(arguments, described(), "model", usage, examples);
     if (!parsed) return std::nullopt;
     const po::variables_map& values = *parsed;
-    const auto& models = values["model"].as<std::vector<std::string>>();
-    if (models.size() != 1) throw UsageError("give one model, a GGUF file; see --help");
-    if (!values.contains("prompt")) throw UsageError("no prompt given: add --prompt FILE");
+    if (values["model"].as<std::vector<std::string>>().empty())
+        throw UsageError("give one model, a GGUF file; see --help");
     Options options;
-    options.model = models.front();
-    options.prompt = values["prompt"].as<std::string>();
-    if (values.contains("scorer")) options.scorers.push_back(values["scorer"].as<std::string>());
-    if (values.contains("compare"))
-        for (const std::string& list : values["compare"].as<std::vector<std::string>>())
-            options.scorers.push_back(list);
-    if (options.scorers.empty()) throw UsageError("no scorer given: add --scorer S, or --compare A,B,...");
+    options.model = values["model"].as<std::vector<std::string>>().front();
     if (values.contains("plugin-dir"))
         for (const std::string& folder : values["plugin-dir"].as<std::vector<std::string>>())
             options.plugin_folders.emplace_back(folder);
-    if (values.contains("json")) options.json = values["json"].as<std::string>();
-    options.tokens = size_from(values, "tokens", 0, 1);
-    options.continuation = size_from(values, "continuation", 0, 0);
-    options.plan = plan_from(values, options.continuation);
+    if (values.contains("calibration")) options.calibration = values["calibration"].as<std::string>();
+    if (values.contains("serve"))
+        read_service(values, options);
+    else
+        read_run(values, options);
     return options;
 }
 

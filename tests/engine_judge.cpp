@@ -1,0 +1,253 @@
+// evictlab-llama --serve: the figures of a judge are those of the model, and its protocol is that of evictlab-verdict.
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/program/judge.hpp"
+#include "tests/engine/tiny_sequence.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/process.hpp"
+
+using namespace evictlab;
+using namespace evictlab::engine;
+using namespace evictlab::test;
+using json = nlohmann::json;
+
+namespace {
+
+constexpr std::size_t prompt = 60, behind = 20;
+
+DocumentSet two_documents() {
+    const std::vector<llama_token> tokens = TinyLlama::tokens(text_of(2 * (prompt + behind)));
+    const auto part = [&](std::size_t from) {
+        const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(from);
+        return std::vector<llama_token>(begin, begin + static_cast<std::ptrdiff_t>(prompt + behind));
+    };
+    return {
+        "tiny", "sha256:0", {{"one", "prose", "train", part(0), prompt}, {"two", "code", "valid", part(80), prompt}}};
+}
+
+double log_sum_exp(const std::vector<double>& logits) {
+    double sum = 0;
+    for (const double logit : logits) sum += std::exp(logit);
+    return std::log(sum);
+}
+
+/// KL(full || evicted) by the slow computation, which knows nothing of llama.cpp, in doubles.
+double divergence(const TinyLlama& tiny, const Document& document, const KeptCells& kept) {
+    const auto full = tiny.run(document.tokens).logits, evicted = tiny.run(document.tokens, prompt, kept).logits;
+    double sum = 0;
+    for (std::size_t i = prompt; i < full.size(); ++i) {
+        const double p_all = log_sum_exp(full[i]), q_all = log_sum_exp(evicted[i]);
+        for (std::size_t t = 0; t < full[i].size(); ++t)
+            sum += std::exp(full[i][t] - p_all) * (full[i][t] - p_all - evicted[i][t] + q_all);
+    }
+    return sum / static_cast<double>(behind);
+}
+
+/// By the key's norm, plain arithmetic that leaves no near ties: the lowest half goes.
+KeptCells smallest_keys_go(const TinyLlama& tiny, const Document& document, std::size_t count) {
+    const TinyLlama::Run run = tiny.run(document.tokens);
+    const std::size_t dim = tiny.shape().dim, n = document.tokens.size();
+    KeptCells kept;
+    for (const TinyLlama::Layer& layer : run.layers) {
+        kept.emplace_back();
+        for (std::size_t h = 0; h < tiny.shape().kv_heads; ++h) {
+            std::vector<double> norms;
+            for (std::size_t i = 0; i < prompt; ++i) {
+                double squares = 0;
+                for (std::size_t x = 0; x < dim; ++x)
+                    squares += std::pow(static_cast<double>(layer.k[(h * n + i) * dim + x]), 2);
+                norms.push_back(squares);
+            }
+            std::vector<std::uint32_t> places(prompt);
+            for (std::uint32_t i = 0; i < prompt; ++i) places[i] = i;
+            std::ranges::sort(places, std::ranges::greater{}, [&](std::uint32_t i) { return norms[i]; });
+            places.resize(count);
+            std::ranges::sort(places);
+            kept.back().push_back(places);
+        }
+    }
+    return kept;
+}
+
+struct Service {
+    TemporaryFolder folder;
+    Service() {
+        TinyLlama().write(folder / "tiny.gguf");
+        json documents = json::array();
+        for (const char* split : {"train", "valid", "test"}) {
+            const std::string file = std::string(split) + ".txt";
+            put(folder.path / file, std::string(split) + " " + text_of(100));
+            documents.push_back({{"document", split}, {"kind", "prose"}, {"split", split}, {"file", file}});
+        }
+        put(folder / "documents.json", json{{"format", "evictlab-documents/1"}, {"documents", documents}}.dump());
+    }
+    /// What a service says to these lines.
+    std::vector<json> answers(const std::string& lines, const std::string& options = "--workers 2") const {
+        put(folder / "requests", lines);
+        const Outcome outcome =
+            shell("'" EVICTLAB_LLAMA_BINARY "' tiny.gguf documents.json --serve --tokens 80 --continuation 20 " +
+                      options + " <requests",
+                  folder.path.string());
+        INFO(outcome.err);
+        REQUIRE(outcome.code == 0);
+        std::vector<json> all;
+        std::istringstream out(outcome.out);
+        for (std::string line; std::getline(out, line);) all.push_back(json::parse(line));
+        return all;
+    }
+};
+
+std::string request(int id, const std::string& scorer, const json& documents = {"train", "valid"},
+                    const json& retentions = {0.25, 1.0}) {
+    return json{{"id", id}, {"scorer", scorer}, {"documents", documents}, {"retentions", retentions}}.dump() + "\n";
+}
+
+} // namespace
+
+TEST_CASE("A judge's divergence is that of the model, to what an F16 cache rounds") {
+    for (const bool half_split : {false, true}) {
+        TinyLlama::File how;
+        how.half_split = half_split;
+        const OpenTiny open({}, how);
+        const Lab lab(std::span<const std::filesystem::path>{});
+        for (const ggml_type type : {GGML_TYPE_F16, GGML_TYPE_F32}) {
+            Judge judge(*open.model, two_documents(), {}, 1, type);
+            const auto worker = judge.worker();
+            const std::vector<double> retentions{0.25, 0.5, 1};
+            for (const std::size_t number : {std::size_t{1}, std::size_t{0}, std::size_t{1}}) {
+                const Document& document = judge.documents().documents[number];
+                const auto found = judge.divergences(*worker, Scorer(lab, "=key_norm"), number, retentions);
+                REQUIRE(found.size() == 3);
+                for (std::size_t r = 0; r < 2; ++r) {
+                    const auto count = static_cast<std::size_t>(prompt * retentions[r]);
+                    // Flash attention reads keys and values in F16, whatever the cache has: 2^-11 of each, which moves
+                    // logits of about 3 by some 0.003 and a divergence, quadratic in what eviction moves, by 1 %.
+                    const double expected =
+                        divergence(open.tiny, document, smallest_keys_go(open.tiny, document, count));
+                    INFO(document.name << " at " << retentions[r] << ": " << found[r] << ", not " << expected);
+                    CHECK(expected > 0.05);
+                    CHECK(found[r] == Approx(expected).epsilon(0.01));
+                }
+                CHECK(found[2] == 0);
+            }
+        }
+    }
+}
+
+TEST_CASE("A figure does not depend on what was asked before, nor on how many workers answer") {
+    const Service service;
+    std::string all;
+    const std::vector<std::string> scorers{"snapkv@kvpress:window=8", "=key_norm", "observed_attention@kvpress"};
+    for (std::size_t i = 0; i < 3; ++i) all += request(static_cast<int>(i), scorers[i]);
+    std::map<int, json> by_one, by_three;
+    for (const json& answer : service.answers(all, "--workers 1"))
+        if (answer.contains("id")) by_one[answer["id"]] = answer["kl"];
+    for (const json& answer : service.answers(all, "--workers 3"))
+        if (answer.contains("id")) by_three[answer["id"]] = answer["kl"];
+    REQUIRE(by_one.size() == 3);
+    for (const auto& [id, kl] : by_one) CHECK(kl[0][0] > 0);
+    CHECK(by_one == by_three);
+    const auto alone = service.answers(request(7, scorers[2], {"valid", "train"}, {1.0, 0.25}));
+    REQUIRE(alone.size() == 2);
+    CHECK(alone[1]["kl"][0][1] == by_one[2][1][0]);
+    CHECK(alone[1]["kl"][1][1] == by_one[2][0][0]);
+    CHECK(alone[1]["kl"][1][0] == 0.0);
+}
+
+TEST_CASE("The service introduces itself with the model, its hash and the documents that a search may see") {
+    const Service service;
+    const json first = service.answers("", "--workers 3 --cache-type f32").at(0);
+    CHECK(first["protocol"] == "evictlab-judge/1");
+    CHECK(first["parallel"] == 3);
+    CHECK(first["documents"] == json::array({{{"name", "train"}, {"kind", "prose"}, {"split", "train"}},
+                                             {{"name", "valid"}, {"kind", "prose"}, {"split", "valid"}}}));
+    const std::string judge = first["judge"];
+    for (const char* part : {"tiny.gguf (sha256 ", "llama.cpp ", "cache f32", "suite documents sha256:"})
+        CHECK_THAT(judge, ContainsSubstring(part));
+    CHECK_THAT(service.answers("", "--granularity model").at(0)["judge"].get<std::string>(),
+               ContainsSubstring("granularity model joined by mean"));
+}
+
+TEST_CASE("A wrong request is one error, and the next is answered") {
+    const Service service;
+    const std::vector<std::pair<std::string, std::string>> wrong{
+        {"{nonsense\n", "not a line of JSON"},
+        {"\"\xff\"\n", "not a line of JSON"},
+        {std::string(100, '[') + "\n", "not a line of JSON"},
+        {"[1,2]\n", "a request is a JSON object"},
+        {R"({"scorer": "=key_norm"})"
+         "\n",
+         "has no \"id\""},
+        {R"({"id": 1, "documents": ["train"], "retentions": [0.5]})"
+         "\n",
+         "\"scorer\" is not a text"},
+        {request(1, "=no_such_column"), "no_such_column"},
+        {request(1, "adakv@kvpress(snapkv@kvpress)"), "heads keep different counts"},
+        {request(1, "snapkv@kvpress:window=70"), "window=70 on train: "},
+        {request(1, "=key_norm", json::array()), "\"documents\" is not a list"},
+        {request(1, "=key_norm", {"test"}), "no document \"test\" is served"},
+        {request(1, "=key_norm", {"train"}, 0.5), "\"retentions\" is not a list"},
+        {request(1, "=key_norm", {"train"}, {0.5, 0}), "\"retentions\" has 0;"},
+        {request(1, "=key_norm", {"train"}, json::array({true})), "\"retentions\" has true;"},
+        {request(1, "=key_norm", {"train"}, {1e-17}), "no token is kept"}};
+    for (const auto& [line, why] : wrong) {
+        const auto answers = service.answers(line + " \n" + request(7, "=key_norm"));
+        INFO(line);
+        REQUIRE(answers.size() == 3);
+        const json& error = answers[1].contains("error") ? answers[1] : answers[2];
+        const json& good = answers[1].contains("error") ? answers[2] : answers[1];
+        CHECK_THAT(error.value("error", ""), ContainsSubstring(why));
+        CHECK(good["id"] == 7);
+        CHECK(good["kl"].size() == 2);
+    }
+}
+
+TEST_CASE("A service that is wrong exits, and says nothing on standard output") {
+    const Service service;
+    const auto check = [&](int code, const std::string& arguments, const std::string& message) {
+        const Outcome outcome = shell("'" EVICTLAB_LLAMA_BINARY "' " + arguments, service.folder.path.string());
+        INFO(arguments);
+        CHECK(outcome.code == code);
+        CHECK(outcome.out.empty());
+        CHECK_THAT(outcome.err, ContainsSubstring(message));
+    };
+    check(2, "tiny.gguf --serve", "--serve needs a model and a suite");
+    check(2, "tiny.gguf documents.json --serve --scorer snapkv", "--scorer is not for --serve");
+    check(2, "tiny.gguf documents.json --serve --workers 0", "--workers is 0");
+    check(2, "tiny.gguf documents.json --prompt documents.json", "give one model");
+    check(2, "tiny.gguf no_such_suite --serve", "is no captured suite and no manifest");
+    check(1, "tiny.gguf smollm2 --serve", "was captured from other weights");
+    check(1, "tiny.gguf documents.json --serve", "106 tokens, but 1152 are needed");
+    put(service.folder / "none.json", R"({"format": "evictlab-documents/1", "documents": [
+        {"document": "x", "kind": "k", "split": "test", "file": "test.txt"}]})");
+    check(1, "tiny.gguf none.json --serve", "no document of the split train or valid");
+    put(service.folder / "other.json", R"({"format": "other"})");
+    check(1, "tiny.gguf other.json --serve", "expected \"evictlab-documents/1\"");
+}
+
+TEST_CASE("Nobody is judged for once the reader is gone") {
+    const Service service;
+    put(service.folder / "requests", request(1, "=key_norm") + request(2, "=key_norm"));
+    const Outcome outcome = shell("'" EVICTLAB_LLAMA_BINARY
+                                  "' tiny.gguf documents.json --serve --tokens 80 --continuation 20 <requests | true",
+                                  service.folder.path.string());
+    CHECK(outcome.err.empty());
+}
+
+TEST_CASE("A search takes it as its judge") {
+    const Service service;
+    const Outcome outcome =
+        shell("evictlab evolve --suite micro --state run.json --generations 2 --population 8 --seed 3 --verdict "
+              "'" EVICTLAB_LLAMA_BINARY " tiny.gguf documents.json --serve --tokens 80 --continuation 20'",
+              service.folder.path.string());
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.code == 0);
+    const std::string journal = bytes_of(service.folder / "run.json.verdicts");
+    CHECK_THAT(journal, ContainsSubstring("tiny.gguf (sha256"));
+    CHECK_THAT(journal, ContainsSubstring("\"kl\""));
+}
