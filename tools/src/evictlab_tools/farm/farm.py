@@ -148,6 +148,7 @@ class Farm:
             self._dispatch = Dispatch(self._workers, own.documents, self._likeness.kinds)
             self._served = {document.name for document in own.documents}
             self._out.add({"protocol": PROTOCOLS[0], **own.words, "parallel": min(own.parallel, MOST_PARALLEL)})
+            self._reported_at = time.monotonic()
             tell(f"{own.judge}; {counted(len(own.documents), 'document')}, {counted(len(left), 'worker')}")
         if self._dispatch is not None and (kind := self._likeness.missing_kind(self._workers)) is not None:
             self._give_up(f"no worker of kind {kind} is left, and others answer otherwise")

@@ -53,7 +53,7 @@ class Worker:
 
     def __init__(self, place: int, command: str, settings: Settings, guard: Guard, tell: Callable[[str], None]) -> None:
         self.place, self.command = place, command
-        self.name = f"worker {place + 1} ({excerpt(command, 60)})"
+        self.name = f"worker {place + 1} ({excerpt(command, 100)})"
         self._settings, self._guard = settings, guard
         self._tell = tell
         self.process: WorkerProcess | None = None
