@@ -29,9 +29,21 @@ export(EXPORT evictlabTargets NAMESPACE evictlab:: FILE ${PROJECT_BINARY_DIR}/${
 
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlabConfig.cmake @ONLY CONTENT
 "# evictlab::sdk (the headers of a scorer plugin), evictlab_add_scorer(NAME SOURCE...) and evictlab::library (libevictlab
-# and its header evictlab/evictlab.h).
+# and its header evictlab/evictlab.h). With COMPONENTS llama also evictlab::llama (libevictlab_llama and its header
+# evictlab/evictlab_llama.h), where Evictlab was built with llama.cpp.
 include(\"\${CMAKE_CURRENT_LIST_DIR}/evictlabTargets.cmake\")
 include(\"\${CMAKE_CURRENT_LIST_DIR}/scorers.cmake\")
+foreach(component IN LISTS evictlab_FIND_COMPONENTS)
+  if(component STREQUAL llama AND EXISTS \"\${CMAKE_CURRENT_LIST_DIR}/evictlabLlamaTargets.cmake\")
+    include(CMakeFindDependencyMacro)
+    find_dependency(llama CONFIG HINTS \"\${CMAKE_CURRENT_LIST_DIR}/../../evictlab/llama\")
+    include(\"\${CMAKE_CURRENT_LIST_DIR}/evictlabLlamaTargets.cmake\")
+    set(evictlab_llama_FOUND TRUE)
+  elseif(evictlab_FIND_REQUIRED_\${component})
+    set(evictlab_FOUND FALSE)
+    set(evictlab_NOT_FOUND_MESSAGE \"this Evictlab has no component \${component}: llama is there where it was built with llama.cpp\")
+  endif()
+endforeach()
 ")
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlab.pc @ONLY CONTENT
 "prefix=\${pcfiledir}/../..

@@ -23,3 +23,43 @@ target_link_libraries(evictlab_llama_program PUBLIC evictlab_cli evictlab_engine
 add_executable(evictlab-llama engine/program/main.cpp)
 target_link_libraries(evictlab-llama PRIVATE evictlab_llama_program evictlab_warnings)
 add_dependencies(product evictlab-llama)
+
+# Installed as a component. The llama.cpp that scripts/llama built goes with it, so that the prefix can be moved; one of
+# somebody else's stays where it is. The build folder has it at the same place, for find_package.
+set(llama_place lib/evictlab/llama)
+get_filename_component(llama_prefix ${LLAMA_LIB_DIR} DIRECTORY)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/lib/evictlab)
+file(CREATE_LINK ${llama_prefix} ${PROJECT_BINARY_DIR}/${llama_place} SYMBOLIC)
+string(FIND ${llama_prefix} ${PROJECT_SOURCE_DIR}/build/llama llama_is_ours)
+if(llama_is_ours EQUAL 0)
+  install(DIRECTORY ${llama_prefix}/ DESTINATION ${llama_place} COMPONENT llama PATTERN pkgconfig EXCLUDE)
+  set(llama_of_library "\$ORIGIN/evictlab/llama/lib")
+  set(llama_of_program "\$ORIGIN/../${llama_place}/lib")
+  set(llama_flags "-I\${prefix}/${llama_place}/include")
+  set(llama_libraries "-L\${prefix}/${llama_place}/lib -lllama -lggml -lggml-base")
+  set(llama_package "")
+else()
+  set(llama_of_library ${LLAMA_LIB_DIR})
+  set(llama_of_program ${LLAMA_LIB_DIR})
+  set(llama_package " llama")
+endif()
+set_target_properties(evictlab_llama_library PROPERTIES INSTALL_RPATH "\$ORIGIN;${llama_of_library}")
+set_target_properties(evictlab-llama PROPERTIES INSTALL_RPATH "\$ORIGIN/../lib;${llama_of_program}")
+set(package_folder lib/cmake/evictlab)
+install(TARGETS evictlab-llama RUNTIME DESTINATION bin COMPONENT llama)
+install(DIRECTORY engine/include/evictlab DESTINATION include COMPONENT llama)
+install(DIRECTORY engine/example/ DESTINATION share/doc/evictlab/llama_example COMPONENT llama)
+install(TARGETS evictlab_llama_library EXPORT evictlabLlamaTargets LIBRARY DESTINATION lib COMPONENT llama)
+install(EXPORT evictlabLlamaTargets NAMESPACE evictlab:: DESTINATION ${package_folder} COMPONENT llama)
+export(EXPORT evictlabLlamaTargets NAMESPACE evictlab:: FILE ${PROJECT_BINARY_DIR}/${package_folder}/evictlabLlamaTargets.cmake)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${package_folder}/evictlab-llama.pc @ONLY CONTENT
+"prefix=\${pcfiledir}/../..
+
+Name: evictlab-llama
+Description: evicts tokens from the KV cache of llama.cpp by any of Evictlab's scorers
+Version: ${PROJECT_VERSION}
+Requires: evictlab${llama_package}
+Cflags: -I\${prefix}/include ${llama_flags}
+Libs: -L\${prefix}/lib -levictlab_llama ${llama_libraries}
+")
+install(FILES ${PROJECT_BINARY_DIR}/${package_folder}/evictlab-llama.pc DESTINATION lib/pkgconfig COMPONENT llama)

@@ -106,7 +106,7 @@ private:
 /// Layers that are evicted from side by side, on so many threads: by their place among these.
 template <class Action>
 void for_each_layer(const Cached& cached, int threads, Action action) {
-    tbb::task_arena arena(threads);
+    tbb::task_arena arena(std::min(threads, tbb::this_task_arena::max_concurrency()));
     arena.execute([&] {
         tbb::parallel_for(std::size_t{0}, cached.model.layout().full.size(), [&](std::size_t at) { action(at); });
     });
