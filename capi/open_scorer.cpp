@@ -11,6 +11,7 @@
 #include "capi/lab.hpp"
 #include "framework/columns/column.hpp"
 #include "framework/scorers/calibration_needs.hpp"
+#include "framework/scorers/class_json.hpp"
 #include "framework/scorers/published.hpp"
 
 using namespace evictlab;
@@ -56,6 +57,7 @@ evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Cal
         content += " calibration " + calibration->sha256;
     }
     hash = sha256_hex(content);
+    class_json = to_json(class_of(scorer)).dump();
 }
 
 extern "C" {
@@ -105,6 +107,8 @@ const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer ? scorer->
 const char* evl_scorer_plugin(const evl_scorer* scorer) {
     return scorer && scorer->scorer.plugin() ? scorer->scorer.plugin()->id().c_str() : nullptr;
 }
+
+const char* evl_scorer_class(const evl_scorer* scorer) { return scorer ? scorer->class_json.c_str() : nullptr; }
 
 uint32_t evl_scorer_published(const evl_scorer* scorer) { return scorer && scorer->published ? 1 : 0; }
 

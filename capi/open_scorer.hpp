@@ -18,6 +18,6 @@ struct evl_scorer {
     bool token_type = false, wov_norm = false, wo_gram = false;
     std::uint32_t reconstruction = 0; ///< bits of evl_needs.reconstruction
     bool published = false;           ///< as it was published
-    std::string hash;
+    std::string hash, class_json;
     std::shared_ptr<const evictlab::Calibration> calibration; ///< null where it reads none
 };

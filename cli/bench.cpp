@@ -123,10 +123,10 @@ std::string left_out_text(const po::variables_map& values, PluginHost& host, con
     if (values.contains("scorers") &&
         std::ranges::none_of(values["scorers"].as<std::vector<std::string>>(), asks_for_all))
         return "";
-    const auto labels = all_that_lack_calibration(host, suite, protocol);
-    if (labels.empty()) return "";
-    const std::string why = suite.calibration() ? suite.uncalibrated() : "the suite has no calibration";
-    return fmt::format("Left out, for {}: {}. See `evictlab-calibrate --help`.\n", why, fmt::join(labels, ", "));
+    std::string text;
+    for (const LackingScorers& lacking : left_out_of_all(host, suite, protocol))
+        text += fmt::format("Left out, for {}: {}. {}\n", lacking.why, fmt::join(lacking.labels, ", "), lacking.remedy);
+    return text;
 }
 
 int run(const std::vector<std::string>& arguments) {

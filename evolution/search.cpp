@@ -114,6 +114,15 @@ SearchSuites resumed_search(SearchRequest request, const RunIdentity& identity, 
     return search;
 }
 
+std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite) {
+    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
+    std::erase_if(scorers, [&](const Scorer& scorer) {
+        return scorer.allocates() || class_of(scorer).passes > 1 ||
+               !is_published(scorer.label(), protocol_info(usual_protocol(suite)).rules, host);
+    });
+    return scorers;
+}
+
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks) {
     search.references.clear();
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
@@ -128,11 +137,7 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
         options.for_search = true;
         options.stop = hooks.stop;
         if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
-        std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
-        std::erase_if(scorers, [&](const Scorer& scorer) {
-            return scorer.allocates() || class_of(scorer).passes > 1 || // a class of their own, in tables too
-                   !is_published(scorer.label(), protocol_info(usual_protocol(suite)).rules, host);
-        });
+        const std::vector<Scorer> scorers = reference_scorers(host, suite);
         const Bench bench = run_bench(suite, scorers, options);
         throw_if_hindered(bench); // or the run would begin from other figures than it does elsewhere
         search.references.push_back(best_of(bench));
@@ -141,10 +146,11 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
 
 void describe(const SearchSuites& search, RunSetup& setup) {
     RunIdentity& identity = setup.identity;
-    const bool calibrated = setup.config.reads_calibration();
+    const bool calibrated = setup.config.reads_calibration(), twice = setup.config.reads_second_pass();
     const auto calibration_of = [calibrated](const Suite& suite) {
         return calibrated && suite.calibration() ? "sha256:" + suite.calibration()->sha256 : "";
     };
+    const auto second_passes_of = [twice](const Suite& suite) { return twice ? suite.reconstruction() : ""; };
     const Suite& first = search.suites.front();
     identity.suite = first.name();
     identity.suite_hash = first.hash();
@@ -152,11 +158,12 @@ void describe(const SearchSuites& search, RunSetup& setup) {
     identity.measure = search.measures.front();
     identity.reference = search.references.front();
     identity.calibration = calibration_of(first);
+    identity.reconstruction = second_passes_of(first);
     identity.more_suites.clear();
     for (std::size_t s = 1; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
         identity.more_suites.push_back({suite.name(), suite.hash(), suite.parameters_json(), search.measures[s],
-                                        search.references[s], calibration_of(suite)});
+                                        search.references[s], calibration_of(suite), second_passes_of(suite)});
     }
 }
 

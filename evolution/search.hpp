@@ -48,7 +48,10 @@ struct ReferenceHooks {
     std::function<void(const Suite& suite, double fraction)> progress;
 };
 
-/// Measures the published rows on the train and valid splits (the test split stays sealed), where errors are relative.
+/// The published rows that errors are relative to: those with uniform budgets and one pass over the prompt, whatever
+/// the search itself reads.
+std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite);
+/// Measures these on the train and valid splits (the test split stays sealed), where errors are relative.
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks);
 
 /// Into the identity that a state keeps.

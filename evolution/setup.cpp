@@ -10,6 +10,7 @@
 #include "evolution/candidate.hpp"
 #include "evolution/search_options.hpp"
 #include "evolution/variation/operator.hpp"
+#include "framework/scorers/scorer_class.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -44,6 +45,7 @@ Json suite_json(const SearchedSuite& suite) {
     json["parameters"] = Json::parse(suite.parameters_json);
     json["measure"] = suite.measure;
     if (!suite.calibration.empty()) json["calibration"] = suite.calibration;
+    if (!suite.reconstruction.empty()) json["reconstruction"] = suite.reconstruction;
     if (!suite.reference[0].empty()) json["reference"] = {{"train", suite.reference[0]}, {"valid", suite.reference[1]}};
     return json;
 }
@@ -55,6 +57,7 @@ SearchedSuite suite_from_json(const JsonField& field) {
     suite.parameters_json = field.member("parameters").object().dump();
     suite.measure = field.member("measure").text();
     if (const auto calibration = field.optional_member("calibration")) suite.calibration = calibration->text();
+    if (const auto second = field.optional_member("reconstruction")) suite.reconstruction = second->text();
     if (const auto reference = field.optional_member("reference"))
         suite.reference = {reference->member("train").numbers(), reference->member("valid").numbers()};
     return suite;
@@ -63,6 +66,8 @@ SearchedSuite suite_from_json(const JsonField& field) {
 /// What a user can do about a field that differs.
 std::string_view advice(std::string_view section, std::string_view path) {
     if (path.ends_with("/calibration")) return "give the calibration that the run was started with";
+    if (path.ends_with("/reconstruction"))
+        return "put the files of the second passes back that the run was started with";
     if (section == "suite" || section == "more_suites") return "give the suite and sizes that the run was started with";
     if (section == "retentions") return "give the retentions that the run was started with";
     if (section == "config") return "leave the option away: a resumed run keeps its own";
@@ -80,10 +85,22 @@ std::vector<ColumnId> RunConfig::readable() const {
     return found;
 }
 
+namespace {
+
+bool any_needs(const std::vector<ColumnId>& ids, ColumnNeeds what) {
+    return std::ranges::any_of(ids, [what](ColumnId id) { return evictlab::columns::needs(id) == what; });
+}
+
+} // namespace
+
 bool RunConfig::reads_calibration() const {
     if (space) return space->scorer(space->start()).reads_calibration();
-    return std::ranges::any_of(readable(),
-                               [](ColumnId id) { return evictlab::columns::needs(id) == ColumnNeeds::calibration; });
+    return any_needs(readable(), ColumnNeeds::calibration);
+}
+
+bool RunConfig::reads_second_pass() const {
+    if (space) return class_of(space->scorer(space->start())).passes > 1;
+    return any_needs(readable(), ColumnNeeds::reconstruction);
 }
 
 std::string_view to_string(ParentSelection selection) {
@@ -93,8 +110,8 @@ std::string_view to_string(ParentSelection selection) {
 Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     Json json;
     const RunIdentity& id = setup.identity;
-    json["suite"] =
-        suite_json({id.suite, id.suite_hash, id.suite_parameters_json, id.measure, id.reference, id.calibration});
+    json["suite"] = suite_json({id.suite, id.suite_hash, id.suite_parameters_json, id.measure, id.reference,
+                                id.calibration, id.reconstruction});
     json["more_suites"] = Json::array();
     for (const SearchedSuite& suite : id.more_suites) json["more_suites"].push_back(suite_json(suite));
     json["retentions"] = std::vector<double>(retentions.begin(), retentions.end());
@@ -124,6 +141,7 @@ RunSetup saved_setup(const JsonField& content) {
     setup.identity.measure = std::move(suite.measure);
     setup.identity.reference = std::move(suite.reference);
     setup.identity.calibration = std::move(suite.calibration);
+    setup.identity.reconstruction = std::move(suite.reconstruction);
     for (const JsonField& more : content.member("more_suites").elements())
         setup.identity.more_suites.push_back(suite_from_json(more));
     const JsonField external = content.member("outside");

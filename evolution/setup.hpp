@@ -58,6 +58,7 @@ struct RunConfig {
     /// What the run's formulas may read: `columns`, and what the start formula reads; each once.
     std::vector<ColumnId> readable() const;
     bool reads_calibration() const; ///< these, or the scorer that is tuned
+    bool reads_second_pass() const; ///< likewise
 };
 
 /// What new subtrees read on captured suites, where a scorer sees nothing that it is judged on.
@@ -106,7 +107,8 @@ inline const std::vector<std::string> captured_columns = {"position",
 struct SearchedSuite {
     std::string name, hash, parameters_json, measure;
     ReferenceErrors reference;
-    std::string calibration{}; ///< "sha256:..." of the suite's where the run reads it, else ""
+    std::string calibration{};    ///< "sha256:..." of the suite's where the run reads it, else ""
+    std::string reconstruction{}; ///< likewise of its second passes, as Suite::reconstruction()
 };
 
 /// What the run is measured on and made by; the caller knows.
@@ -116,7 +118,7 @@ struct RunIdentity {
     std::string measure;                         ///< what its errors are
     std::vector<SearchedSuite> more_suites;      ///< beside that one
     ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
-    std::string calibration;                     ///< likewise, as SearchedSuite::calibration
+    std::string calibration, reconstruction;     ///< likewise, as SearchedSuite has them
     std::string judge_command, proposer_command; ///< "" for none; may differ on resume
     double judge_timeout = 300;                  ///< seconds of silence after which it is lost; may differ, too
     double proposer_timeout = 120;               ///< for its introduction, and for an answer; may differ, too

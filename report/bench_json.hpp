@@ -40,6 +40,13 @@ Bench read_bench(const std::filesystem::path& file);
 /// A list of different retentions, each above 0 and at most 1, of a bench result or a verdict.
 std::vector<double> read_retentions(const JsonField& field);
 
+/// What rows read beside the suite, as Bench::sources: an object of "sha256:" and 64 digits.
+std::map<std::string, std::string> read_sources(const JsonField& field);
+
+/// [{"layers": 3, "of": 30}], of a bench result or a verdict.
+Json to_json(std::span<const SharingLayers> sharing);
+std::vector<SharingLayers> read_sharing_layers(const JsonField& field);
+
 /// The suite as an object: name, hash, and the parameters that rebuild it.
 Json suite_to_json(const std::string& name, const std::string& hash, const std::string& parameters_json);
 /// Text with what is not UTF-8 replaced, indented, and a line end.

@@ -196,17 +196,6 @@ void read_measures(const JsonField& top, Bench& bench) {
     }
 }
 
-void read_sources(const JsonField& field, Bench& bench) {
-    for (const auto& item : field.object().items()) {
-        const JsonField source = field.member(item.key());
-        const std::string_view hash = source.text();
-        if (!hash.starts_with("sha256:") || hash.size() != 71 ||
-            hash.substr(7).find_first_not_of("0123456789abcdef") != std::string_view::npos)
-            source.fail(fmt::format("expected \"sha256:\" and 64 digits 0-9, a-f, found {}", source.shown()));
-        bench.sources[item.key()] = hash;
-    }
-}
-
 bool has_any_figure(const ScorecardRow& row) {
     const auto any = [](const auto& splits) { return std::ranges::any_of(splits, has_figures); };
     return any(row.splits) || std::ranges::any_of(row.more_splits, any);
@@ -235,12 +224,39 @@ std::vector<double> read_retentions(const JsonField& field) {
     return retentions;
 }
 
+std::map<std::string, std::string> read_sources(const JsonField& field) {
+    std::map<std::string, std::string> sources;
+    for (const auto& item : field.object().items()) {
+        const JsonField source = field.member(item.key());
+        const std::string_view hash = source.text();
+        if (!hash.starts_with("sha256:") || hash.size() != 71 ||
+            hash.substr(7).find_first_not_of("0123456789abcdef") != std::string_view::npos)
+            source.fail(fmt::format("expected \"sha256:\" and 64 digits 0-9, a-f, found {}", source.shown()));
+        sources[item.key()] = hash;
+    }
+    return sources;
+}
+
+std::vector<SharingLayers> read_sharing_layers(const JsonField& field) {
+    constexpr std::uint64_t most_layers = 1'000'000;
+    std::vector<SharingLayers> sharing;
+    for (const auto& element : field.elements()) {
+        const auto layers = element.member("layers").whole_up_to(most_layers);
+        const auto of = element.member("of").whole_up_to(most_layers);
+        if (layers == 0 || layers > of)
+            element.fail(fmt::format("expected from 1 to {} layers of {}, found {}", of, of, layers));
+        sharing.push_back({layers, of});
+    }
+    return sharing;
+}
+
 Bench bench_from_json(const Json& json, const std::string& file) {
     const JsonField top(json, file);
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
     if (!first_schema)
-        known.insert({"measure", "more_measures", "traces", "storage", "sources", "kv_bytes", "shape", "keep"});
+        known.insert({"measure", "more_measures", "traces", "storage", "sources", "sharing_layers", "kv_bytes", "shape",
+                      "keep"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
@@ -251,7 +267,9 @@ Bench bench_from_json(const Json& json, const std::string& file) {
         read_measures(top, bench);
         read_trace_labels(top.member("traces"), bench);
         if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();
-        if (const auto sources = top.optional_member("sources")) read_sources(*sources, bench);
+        if (const auto sources = top.optional_member("sources")) bench.sources = read_sources(*sources);
+        if (const auto sharing = top.optional_member("sharing_layers"))
+            bench.sharing_layers = read_sharing_layers(*sharing);
         if (const auto bytes = top.optional_member("kv_bytes")) bench.kv_bytes = bytes->number_between(0, 1e12);
     }
     const RowReader reader(bench, first_schema);

@@ -6,6 +6,7 @@
 
 #include "base/text/quoting.hpp"
 #include "framework/protocols/protocol.hpp"
+#include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
@@ -101,6 +102,12 @@ Json to_json(const SplitErrors& errors, std::span<const double> retentions, cons
     return json;
 }
 
+Json to_json(std::span<const SharingLayers> sharing) {
+    Json json = Json::array();
+    for (const auto& [layers, of] : sharing) json.push_back({{"layers", layers}, {"of", of}});
+    return json;
+}
+
 Json to_json(const Bench& bench, const BenchJsonOptions& options) {
     const BenchJsonOptions written{.by_trace = options.by_trace || is_captured(bench)};
     Json json{{"schema", bench_schema},
@@ -113,6 +120,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
               {"rows", Json::array()}};
     if (!bench.storage.empty()) json["storage"] = bench.storage;
     if (!bench.sources.empty()) json["sources"] = bench.sources;
+    if (!bench.sharing_layers.empty()) json["sharing_layers"] = to_json(bench.sharing_layers);
     if (bench.kv_bytes > 0) json["kv_bytes"] = bench.kv_bytes;
     write_cut(bench.cut, json);
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));

@@ -10,10 +10,9 @@
 #include "report/bench_json.hpp"
 #include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
+#include "report/captured_legend.hpp"
 #include "report/cells.hpp"
 #include "report/comparison.hpp"
-#include "report/footnotes.hpp"
-#include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
@@ -27,39 +26,12 @@ std::string measure_of(const LeaderboardTable& table, std::size_t m) {
     return measure_title(m == 0 ? table.measure : table.more_measures[m - 1]);
 }
 
-std::string used_text(const LeaderboardTable& table, const ScorecardRow& row) {
-    return retention_used_text(table.retentions, retention_used(row));
-}
-
-bool any_overshoots(const LeaderboardTable& table) {
-    const auto any = [&](const RowGroup& group) {
-        return std::ranges::any_of(group.rows,
-                                   [&](const auto& row) { return overshoots(row.scorecard, table.retentions); });
-    };
-    return std::ranges::any_of(table.groups, any);
-}
-
-bool any_differs(const LeaderboardTable& table, const RowGroup& group) {
-    return std::ranges::any_of(group.rows, [&](const auto& row) { return !used_text(table, row.scorecard).empty(); });
-}
-
-/// Whether a second model's documents stand beside those that judge.
-bool shows_other_model(const LeaderboardTable& table) {
-    return judging_split(table.traces) == Split::test &&
-           !table.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
-}
-
-/// Whether the rows are shown beside the best published one of one pass.
-bool has_from_one_pass(const RowGroup& group) {
-    return std::ranges::any_of(group.rows, [](const auto& row) { return row.from_one_pass.has_value(); });
-}
-
 std::vector<TableColumn> row_columns(const LeaderboardTable& table, const RowGroup& group, bool classes, bool used) {
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
     if (classes) columns.push_back({"reads", CellKind::text});
     columns.push_back({measure_of(table, 0), CellKind::number});
     columns.push_back({"against best published", CellKind::number});
-    if (has_from_one_pass(group)) columns.push_back({"against one pass", CellKind::number});
+    if (shows_one_pass(group)) columns.push_back({"against one pass", CellKind::number});
     for (std::size_t m = 0; m <= table.more_measures.size(); ++m)
         columns.push_back({"gap closed: " + measure_of(table, m), CellKind::number});
     for (const auto& verdict : table.verdicts) columns.push_back({"KL, " + verdict.model, CellKind::number});
@@ -78,7 +50,7 @@ std::vector<TableColumn> row_columns(const LeaderboardTable& table, const RowGro
 }
 
 Table row_table(const LeaderboardTable& table, const RowGroup& group) {
-    const bool classes = any_class(group.rows), used = any_differs(table, group);
+    const bool classes = any_class(group.rows), used = shows_retention_used(table, group);
     Table out(row_columns(table, group, classes, used));
     for (const auto& row : group.rows) {
         std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
@@ -87,7 +59,7 @@ Table row_table(const LeaderboardTable& table, const RowGroup& group) {
         cells.push_back(row.difference ? estimate_text(*row.difference, 4, true) : "n/a");
         if (row.scorecard.scorer == group.best_published) cells.back() = "best published";
         if (row.win) cells.back() += " win";
-        if (has_from_one_pass(group))
+        if (shows_one_pass(group))
             cells.push_back(row.from_one_pass ? estimate_text(*row.from_one_pass, 4, true) : "n/a");
         for (const auto& gap : row.gap_closed) cells.push_back(percent(gap.average, 1));
         for (const auto& verdict : table.verdicts) cells.push_back(verdict_cell(verdict, row.scorecard.scorer));
@@ -158,83 +130,6 @@ Table origin_table(const LeaderboardTable& table) {
     return out;
 }
 
-std::string gap_note(const LeaderboardTable& table) {
-    if (table.uniform().best_published.empty())
-        return "Without a published method among the rows, there is no gap to close.";
-    const std::string best = text::markdown_code(table.uniform().best_published);
-    std::string text =
-        fmt::format("\"against best published\": the row minus {}. \"gap closed\": share of the way from "
-                    "the best published row by that measure to the oracle.",
-                    best);
-    if (std::ranges::any_of(table.groups, has_from_one_pass))
-        text += fmt::format(" \"against one pass\": a row with two passes minus {}, which is no rival of it.", best);
-    return text;
-}
-
-std::vector<ScorecardRow> scorecards(const LeaderboardTable& table) {
-    std::vector<ScorecardRow> rows;
-    for_each_row(table, [&](const LeaderboardRow& row) { rows.push_back(row.scorecard); });
-    return rows;
-}
-
-std::string frozen_of(const LeaderboardTable& table) {
-    return frozen_rows(scorecards(table), table.retentions, text::markdown_code);
-}
-
-std::string cost_of(const LeaderboardTable& table) {
-    return cost_note(places_of(scorecards(table)), table.protocol, table.kv_bytes, table.retentions,
-                     text::markdown_code);
-}
-
-std::string legend(const LeaderboardTable& table) {
-    std::string text =
-        fmt::format("Mean over {} of {}, and over the retentions where none is named; lower is "
-                    "better.",
-                    document_count(judging_traces(table.traces).size()), judging_split_text(table.traces));
-    const auto shown = [&](const std::string& measure) {
-        return table.measure == measure || std::ranges::count(table.more_measures, measure) > 0;
-    };
-    if (shown("output_error")) text += fmt::format(" Output error: {}.", measure_meaning("output_error"));
-    if (shown("attention_loss")) text += fmt::format(" Attention loss: {}.", measure_meaning("attention_loss"));
-    if (shown("predicted_kl")) text += fmt::format(" Predicted KL: the {}.", measure_meaning("predicted_kl"));
-    if (shows_other_model(table))
-        text += fmt::format(" \"other model\": the mean over {} of the split {}, which does not rank.",
-                            document_count(table.traces[static_cast<std::size_t>(Split::test_other_model)].size()),
-                            to_string(Split::test_other_model));
-    if (!table.verdicts.empty())
-        text += " KL: the model's own verdict below, the geometric mean over documents and retentions.";
-    text += "\n\n" + gap_note(table) +
-            " The oracle keeps what has the most attention: no fixed set of that size has a "
-            "lower attention loss.";
-    if (shown("output_error")) text += " It is no bound for the output error, though far ahead in it.";
-    text += ' ';
-    text += has_documents(table)
-                ? uncertainty_note(judging_traces(table.traces).size(), "the interval of the difference lies below 0")
-                : "Errors of single documents are not in the results, so there are no intervals.";
-    if (std::ranges::any_of(table.groups, [&](const RowGroup& group) { return any_differs(table, group); }))
-        text +=
-            fmt::format(" \"retention used\": where the share of tokens really kept is {} or more away from what was "
-                        "asked.",
-                        same_retention);
-    if (std::ranges::any_of(table.groups, [](const RowGroup& group) { return any_class(group.rows); }))
-        text += ' ' + std::string(reads_note);
-    if (any_overshoots(table))
-        text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
-                "yardstick.";
-    if (!table.left_out.empty()) text += "\n\n" + left_out_note(table.left_out, table.no_claims);
-    if (!table.near_ranks.empty())
-        text += fmt::format("\n\nRanks {} are nearer to each other than {:.0f} %, by which figures of traces stored as "
-                            "I8 move against F32: they say nothing of who is ahead.",
-                            table.near_ranks, 100 * i8_resolution);
-    if (const std::string frozen = frozen_of(table); !frozen.empty())
-        text += fmt::format("\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the "
-                            "share of what keeping all tokens alike would hold): {}.",
-                            frozen);
-    if (const std::string cost = cost_of(table); !cost.empty()) text += "\n\n" + cost;
-    if (const std::string bare = bare_names_text(table.bare, text::markdown_code); !bare.empty()) text += "\n\n" + bare;
-    return text + "\n";
-}
-
 std::string_view compared_with(BudgetKind kind) {
     switch (kind) {
     case BudgetKind::uniform:
@@ -287,7 +182,7 @@ std::string captured_tables(const LeaderboardTable& table, Detail detail) {
         text += fmt::format("\nWith {} ({}):\n\n", in_words(each), compared_with(each.budgets));
         text += row_table(table, table.of(each)).markdown();
     }
-    text += "\n" + legend(table);
+    text += "\n" + captured_legend(table);
     for (const auto& verdict : table.verdicts) text += "\n" + verdict_to_markdown(verdict, detail);
     const auto add = [&](std::string title, const Table& more) {
         text += '\n';

@@ -66,6 +66,13 @@ std::string frozen_rows(std::span<const ScorecardRow> rows, std::span<const doub
     return names;
 }
 
+std::string sharing_note(std::span<const SharingLayers> sharing, std::string_view which) {
+    std::string pairs;
+    for (const auto& [layers, of] : sharing)
+        pairs += pairs.empty() ? fmt::format("{} layers of {}", layers, of) : fmt::format(" or {} of {}", layers, of);
+    return pairs.empty() ? "" : fmt::format("Model budgets are divided among the {} that {}.", pairs, which);
+}
+
 std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote) {
     std::string text;
     if (const std::string ranks = near_ranks(bench); !ranks.empty())
@@ -76,6 +83,8 @@ std::string footnotes(const Bench& bench, const std::function<std::string(std::s
         text += fmt::format("Frozen caches, which hardly a token of the continuation survives (share of what keeping "
                             "all alike would hold): {}.\n",
                             frozen);
+    if (const std::string sharing = sharing_note(bench.sharing_layers, "the traces hold"); !sharing.empty())
+        text += sharing + "\n";
     if (const std::string cost =
             cost_note(places_of(bench.rows), bench.protocol, bench.kv_bytes, bench.retentions, quote);
         !cost.empty())

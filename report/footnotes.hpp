@@ -1,5 +1,5 @@
 // What must be said below a table of a captured suite, for its figures alone do not tell: ranks that the storage of the
-// traces does not tell apart, and caches that froze.
+// traces does not tell apart, caches that froze, layers that are not there, and what rows cost.
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <functional>
@@ -27,7 +27,10 @@ std::string frozen_rows(std::span<const ScorecardRow> rows, std::span<const doub
 /// Whether the row's cache froze at one of the retentions.
 bool is_frozen(const ScorecardRow& row, std::size_t retention);
 
-/// Both as sentences, a line each, for a table of a terminal or Markdown; "" where there is nothing to say.
+/// "Model budgets are divided among the 3 layers of 30 that the traces hold."; `which`: behind "that". "" for none.
+std::string sharing_note(std::span<const SharingLayers> sharing, std::string_view which);
+
+/// All as sentences, a line each, for a table of a terminal or Markdown; "" where there is nothing to say.
 std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote);
 
 } // namespace evictlab::report

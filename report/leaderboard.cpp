@@ -129,6 +129,7 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
     if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
     if (table.storage.empty()) table.storage = input.bench.storage;
     if (table.kv_bytes <= 0) table.kv_bytes = input.bench.kv_bytes;
+    if (table.sharing_layers.empty()) table.sharing_layers = input.bench.sharing_layers;
     const bool known =
         std::any_of(table.runs.begin(), table.runs.end(), [&](const auto& run) { return run.file == input.file; });
     if (input.run && !known) table.runs.push_back({input.file, *input.run});

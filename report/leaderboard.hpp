@@ -70,13 +70,14 @@ struct LeaderboardTable {
     std::string suite, suite_hash, suite_parameters_json, protocol, measure;
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
-    BySplit<std::vector<TraceLabel>> traces; ///< by Split; empty where the inputs do not say
-    std::vector<TraceLabel> left_out;        ///< test documents that are in no mean: the model cannot do them
-    bool no_claims = false;                  ///< the model can do none: all are in the means, and nobody wins
-    std::string near_ranks, storage;         ///< report::near_ranks() of its rows; Bench::storage
-    double kv_bytes = 0;                     ///< Bench::kv_bytes
-    BenchCut cut{};                          ///< Bench::cut: rows compete within a shape
-    bool captured = false;                   ///< its traces are documents, captured from a model
+    BySplit<std::vector<TraceLabel>> traces;   ///< by Split; empty where the inputs do not say
+    std::vector<TraceLabel> left_out;          ///< test documents that are in no mean: the model cannot do them
+    bool no_claims = false;                    ///< the model can do none: all are in the means, and nobody wins
+    std::string near_ranks, storage;           ///< report::near_ranks() of its rows; Bench::storage
+    std::vector<SharingLayers> sharing_layers; ///< Bench::sharing_layers
+    double kv_bytes = 0;                       ///< Bench::kv_bytes
+    BenchCut cut{};                            ///< Bench::cut: rows compete within a shape
+    bool captured = false;                     ///< its traces are documents, captured from a model
     std::array<RowGroup, table_classes.size()> groups{}; ///< by TableClass: rows compete within a group
     RowGroup& of(TableClass which) { return groups[which.index()]; }
     const RowGroup& of(TableClass which) const { return groups[which.index()]; }

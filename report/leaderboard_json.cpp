@@ -1,5 +1,6 @@
 // A leaderboard as JSON: the content of its Markdown, in full.
 // SPDX-License-Identifier: MIT
+#include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
 #include "report/captured_text.hpp"
 #include "report/comparison.hpp"
@@ -124,6 +125,7 @@ Json table_to_json(const LeaderboardTable& table) {
     for (const TraceLabel& document : table.left_out)
         json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
     if (table.no_claims) json["no_claims"] = true;
+    if (!table.sharing_layers.empty()) json["sharing_layers"] = to_json(table.sharing_layers);
     if (table.kv_bytes > 0) json["kv_bytes"] = table.kv_bytes;
     if (!table.near_ranks.empty()) json["ranks_nearer_than_storage"] = table.near_ranks;
     for (const auto& kind : document_kinds(table))

@@ -15,9 +15,8 @@ namespace evictlab::report {
 /// they have no such scorer. Opens no file.
 std::optional<ScorerClass> class_of_row(const ScorecardRow& row, const PluginHost& plugins);
 
-/// {"reads": "q64", "query_aware": true, ...}: docs/report.md.
-Json to_json(const ScorerClass& scorer_class);
-/// Error with file, field and what was expected, also where fields contradict each other.
+/// Of what to_json(ScorerClass) writes (framework/scorers/class_json.hpp). Error with file, field and what was
+/// expected, also where fields contradict each other.
 ScorerClass read_class(const JsonField& field);
 
 inline const ScorecardRow& scorecard_of(const ScorecardRow& row) { return row; }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 
 namespace evictlab::report {
@@ -40,6 +41,8 @@ std::string cost_note(std::span<const std::string> places, std::string_view prot
                            protocol == "decode" ? "while decoding" : "a prompt", fmt::join(quoted, "; "));
     }
     if (kv_bytes <= 0) return text;
+    if (const ProtocolInfo* info = find_protocol(protocol); places.empty() && info && !info->measures_time)
+        text = fmt::format("What scoring takes is not measured under {}.", protocol);
     text += fmt::format("{}KV cache, bytes a token of the text and layer: {:.6g}", text.empty() ? "" : " ", kv_bytes);
     for (const double retention : retentions)
         text += fmt::format(", at {} {:.6g}", retention_key(retention), retention * kv_bytes);

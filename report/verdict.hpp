@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,12 +32,16 @@ struct Verdict {
         std::vector<double> retention_used;             ///< [retention]; empty where the file does not say
         bool uneven_budgets = false;
         std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where the file does not say
+        std::optional<ScoringCost> cost{};         ///< likewise
     };
     std::string suite, suite_hash; ///< of the captured suite whose documents were used
     std::string model, protocol;
     std::vector<double> retentions;
     std::vector<Document> documents;
     std::vector<Row> rows;
+    std::map<std::string, std::string> sources{}; ///< as Bench::sources
+    std::vector<SharingLayers> sharing_layers{};  ///< where layers with a sliding window keep all
+    double kv_bytes = 0;                          ///< as Bench::kv_bytes
 };
 
 /// Checks everything that it uses and ignores fields that it does not know. Error with file, field and what was
@@ -72,6 +77,9 @@ struct VerdictTable {
         std::vector<std::size_t> documents; ///< among the test documents
     };
     std::string file, model, protocol;
+    std::map<std::string, std::string> sources; ///< of the verdict, as the next two
+    std::vector<SharingLayers> sharing_layers;
+    double kv_bytes = 0;
     std::vector<double> retentions;
     std::size_t documents = 0;        ///< in the means
     std::vector<TraceLabel> left_out; ///< of the test documents, those that are in none: the model cannot do them

@@ -10,6 +10,7 @@
 #include "framework/suite/suite.hpp"
 #include "report/bench_json.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -69,6 +70,7 @@ Verdict::Row read_row(const JsonField& field, const Verdict& verdict) {
     }
     if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
     if (const auto scorer_class = field.optional_member("class")) row.scorer_class = read_class(*scorer_class);
+    if (const auto cost = field.optional_member("cost")) row.cost = read_cost(*cost);
     return row;
 }
 
@@ -87,6 +89,10 @@ Verdict verdict_from_json(const Json& json, const std::string& file) {
     verdict.protocol = one_of(top.member("protocol"), protocol_names());
     verdict.retentions = read_retentions(top.member("retentions"));
     verdict.documents = read_documents(top.member("documents"));
+    if (const auto sources = top.optional_member("sources")) verdict.sources = read_sources(*sources);
+    if (const auto sharing = top.optional_member("sharing_layers"))
+        verdict.sharing_layers = read_sharing_layers(*sharing);
+    if (const auto bytes = top.optional_member("kv_bytes")) verdict.kv_bytes = bytes->number_between(0, 1e12);
     std::set<std::string> scorers;
     for (const auto& row : top.member("rows").elements()) {
         verdict.rows.push_back(read_row(row, verdict));

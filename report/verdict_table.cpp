@@ -157,6 +157,9 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
     table.file = file;
     table.model = verdict.model;
     table.protocol = verdict.protocol;
+    table.sources = verdict.sources;
+    table.sharing_layers = verdict.sharing_layers;
+    table.kv_bytes = verdict.kv_bytes;
     table.retentions = verdict.retentions;
     table.documents = documents.size();
     table.kinds = kinds_of(verdict, documents);
@@ -167,6 +170,7 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
         VerdictTableRow& shown = table.rows.emplace_back();
         shown.scorecard = known ? *known : nameless_row(row, plugins);
         if (!shown.scorecard.scorer_class) shown.scorecard.scorer_class = row.scorer_class;
+        shown.scorecard.cost = row.cost; // and not the bench's, which is of another run
         shown.published = shown.scorecard.kind == RowKind::plugin &&
                           is_published(row.scorer, protocol_info(verdict.protocol).rules, plugins);
         shown.figures = rows.back().figures();

@@ -6,12 +6,15 @@
 #include <algorithm>
 
 #include "base/text/quoting.hpp"
+#include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/cells.hpp"
+#include "report/footnotes.hpp"
 #include "report/left_out.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
+#include "report/row_cost.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -41,6 +44,8 @@ Table row_table(const VerdictTable& table, bool two_passes) {
         columns.push_back({"ratio " + figure_name(table, f), CellKind::number});
         if (two_passes) columns.push_back({"to one pass " + figure_name(table, f), CellKind::number});
     }
+    const bool costs = any_cost(table.rows);
+    if (costs) columns.push_back({"us", CellKind::number});
     Table out(std::move(columns));
     for (const auto& row : table.rows) {
         if (table_class(row.scorecard).two_passes != two_passes) continue;
@@ -54,6 +59,7 @@ Table row_table(const VerdictTable& table, bool two_passes) {
             const auto& uniform = row.figures[f].uniform_ratio;
             if (two_passes) cells.push_back(uniform ? estimate_text(*uniform, 2) : "n/a");
         }
+        if (costs) cells.push_back(cost_text(row.scorecard));
         out.add(std::move(cells));
     }
     return out;
@@ -112,6 +118,12 @@ std::string best_note(const VerdictTable& table) {
     return text;
 }
 
+std::string cost_of(const VerdictTable& table) {
+    std::vector<ScorecardRow> rows;
+    for (const auto& row : table.rows) rows.push_back(row.scorecard);
+    return cost_note(places_of(rows), table.protocol, table.kv_bytes, table.retentions, text::markdown_code);
+}
+
 std::string legend(const VerdictTable& table) {
     std::string text = fmt::format(
         "KL divergence of the model's next-token distribution from the run without eviction, over the continuation of "
@@ -121,6 +133,8 @@ std::string legend(const VerdictTable& table) {
         document_count(table.documents), best_note(table),
         uncertainty_note(table.documents, "the ratio's interval lies below 1"));
     if (any_class(table.rows)) text += fmt::format("\n{}\n", reads_note);
+    for (const std::string& note : {sharing_note(table.sharing_layers, "have no sliding window"), cost_of(table)})
+        if (!note.empty()) text += "\n" + note + "\n";
     if (!table.left_out.empty()) text += "\n" + left_out_note(table.left_out, table.no_claims) + "\n";
     return text;
 }
@@ -186,6 +200,9 @@ Json verdict_to_json(const VerdictTable& table) {
     for (const TraceLabel& document : table.left_out)
         json["left_out"].push_back({{"name", document.name}, {"kind", document.kind}, {"why", document.left_out}});
     if (table.no_claims) json["no_claims"] = true;
+    if (!table.sources.empty()) json["sources"] = table.sources;
+    if (!table.sharing_layers.empty()) json["sharing_layers"] = to_json(table.sharing_layers);
+    if (table.kv_bytes > 0) json["kv_bytes"] = table.kv_bytes;
     for (const auto& kind : table.kinds) json["kinds"][kind.name] = kind.documents.size();
     for (const auto& row : table.rows) {
         const TableClass own = table_class(row.scorecard);
@@ -196,6 +213,7 @@ Json verdict_to_json(const VerdictTable& table) {
                                                        {"figures", figures_to_json(table, row.figures)}});
         if (has_uneven_budgets(row.scorecard)) written["uneven_budgets"] = true;
         if (row.scorecard.scorer_class) written["class"] = to_json(*row.scorecard.scorer_class);
+        if (row.scorecard.cost) written["cost"] = to_json(*row.scorecard.cost);
         if (!row.retention_used.empty()) written["retention_used"] = row.retention_used;
         for (std::size_t k = 0; k < row.kinds.size(); ++k)
             written["kinds"][table.kinds[k].name] = figures_to_json(table, row.kinds[k]);

@@ -66,6 +66,7 @@ Bench captured() {
     wrapped.uneven_budgets = true;
     wrapped.cost = ScoringCost{0.1 + 0.2, "Processor 3000, 2 threads"};
     bench.kv_bytes = 768;
+    bench.sharing_layers = {{3, 30}, {2, 18}};
     bench.rows = {wrapped};
     return bench;
 }
@@ -186,10 +187,27 @@ TEST_CASE("a captured suite's result reads back to the same bits") {
     CHECK(back.rows[0].retention_used == bench.rows[0].retention_used);
     CHECK(back.rows[0].uneven_budgets);
     CHECK(back.kv_bytes == 768);
+    CHECK(back.sharing_layers == bench.sharing_layers);
     CHECK(back.rows[0].cost->microseconds == 0.1 + 0.2);
     CHECK(back.rows[0].cost->measured_on == "Processor 3000, 2 threads");
     CHECK(std::isnan(back.rows[0].splits[1].average)); // no document, no figure
     CHECK(to_json(back) == to_json(bench));
+}
+
+TEST_CASE(
+    "tables say among which layers model budgets are divided, and whether a protocol measures what scoring takes") {
+    Bench bench = bench_from_json(to_json(captured()), "x");
+    for (const Format format : {Format::table, Format::markdown})
+        CHECK_THAT(
+            render(bench, format),
+            ContainsSubstring("Model budgets are divided among the 3 layers of 30 or 2 of 18 that the traces hold.\n"));
+    bench.sharing_layers.clear();
+    CHECK_FALSE(to_json(bench).contains("sharing_layers"));
+    CHECK_THAT(render(bench, Format::table), !ContainsSubstring("divided") && ContainsSubstring("us: microseconds"));
+    bench.protocol = "rescore";
+    bench.rows[0].cost.reset();
+    CHECK_THAT(render(bench, Format::table),
+               ContainsSubstring("What scoring takes is not measured under rescore. KV cache, bytes a token"));
 }
 
 TEST_CASE("a row's class is written, read back and refused where it contradicts itself") {
@@ -248,6 +266,11 @@ TEST_CASE("a malformed result of a captured suite is refused with the field") {
     CHECK_THAT(refused("/rows/0/cost", Json::object()), ContainsSubstring("rows[0].cost"));
     CHECK_THAT(refused("/rows/0/cost/microseconds", -1), ContainsSubstring("rows[0].cost.microseconds: "));
     CHECK_THAT(refused("/kv_bytes", -1), ContainsSubstring("kv_bytes: "));
+    CHECK(refused("/sharing_layers/0/layers", 31) ==
+          "bench.json: sharing_layers[0]: expected from 1 to 30 layers of 30, found 31");
+    CHECK_THAT(refused("/sharing_layers/1/layers", 0), ContainsSubstring("sharing_layers[1]: expected from 1"));
+    CHECK_THAT(refused("/sharing_layers/1", Json::object()), ContainsSubstring("sharing_layers[1]"));
+    CHECK_THAT(refused("/sources", {{"reconstruction", "sha256:0"}}), ContainsSubstring("sources.reconstruction"));
     CHECK(refused("/rows/0/uneven_budgets", 1) ==
           "bench.json: rows[0].uneven_budgets: expected true or false, found 1");
     CHECK(refused("/protocol", "rescore\n!id > FILE\n#") == "bench.json: protocol: expected \"rescore\" or \"prefill\" "

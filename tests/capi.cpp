@@ -627,6 +627,10 @@ TEST_CASE("what is published, and which plugin a scorer is of, is told as its pl
     REQUIRE(evl_scorer_open(lab, "adakv(h2o)", &wrapper, nullptr) == EVL_OK);
     REQUIRE(evl_scorer_open(lab, "=key_norm", &formula, nullptr) == EVL_OK);
     CHECK(std::string(evl_scorer_plugin(wrapper)) == "adakv");
+    CHECK(std::string(evl_scorer_class(wrapper)) ==
+          R"({"reads":"all attn","query_aware":true,"fused_attention":false,"passes":1,"calibrated":false,)"
+          R"("budgets":"head"})");
+    CHECK_THAT(std::string(evl_scorer_class(formula)), ContainsSubstring(R"("reads":"kv")"));
     CHECK(evl_scorer_plugin(formula) == nullptr);
     evl_scorer_close(wrapper);
     evl_scorer_close(formula);
@@ -770,6 +774,7 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     CHECK(evl_scorer_hash(nullptr) == nullptr);
     CHECK(evl_scorer_plugin(nullptr) == nullptr);
     CHECK(evl_scorer_published(nullptr) == 0);
+    CHECK(evl_scorer_class(nullptr) == nullptr);
     evl_needs needs{};
     needs.struct_size = sizeof needs;
     needs.queries = 7;

@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/digest/digest.hpp"
 #include "base/error.hpp"
+#include "evolution/search.hpp"
+#include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/reconstruction.hpp"
 #include "framework/cut/top_k.hpp"
@@ -189,6 +192,102 @@ TEST_CASE("suites with second passes run the scorers by prefill, and others say 
     const Suite some = open_captured_suite(copy.path(), first);
     CHECK(some.has_reconstructions()); // of the documents that are used
     CHECK(some.reconstruction() != whole.reconstruction());
+}
+
+TEST_CASE("a bench says which second passes it read, and among how many layers model budgets are divided") {
+    const CopiedSuite copy;
+    auto manifest = copy.manifest();
+    SuiteOptions first;
+    first.patterns = 1;
+    const Suite suite = open_captured_suite(copy.path(), first);
+    BenchOptions options;
+    options.retentions = {0.5};
+    options.only = SearchSplit::valid;
+    options.for_search = true;
+    const Bench twice = run_bench(suite, std::vector{make_scorer("kvzip@kvpress", host())}, options);
+    CHECK(twice.sources.at("reconstruction") == suite.reconstruction());
+    CHECK(twice.sharing_layers == std::vector<SharingLayers>{{3, 30}});
+    const Bench once = run_bench(suite, std::vector{make_scorer("knorm@kvpress", host())}, options);
+    CHECK(once.sources.empty());
+    CHECK(once.sharing_layers.empty());
+}
+
+TEST_CASE("what all leaves out for want of a second pass is said, with what to do") {
+    const CopiedSuite copy;
+    const Suite whole = open_captured_suite(copy.path());
+    auto manifest = copy.manifest();
+    for (auto& file : manifest["files"]) file.erase("reconstruction");
+    copy.write(manifest);
+    const Suite without = open_captured_suite(copy.path());
+    const auto names_kvzip = [](const LackingScorers& each) {
+        return std::ranges::count(each.labels, "kvzip@kvpress") > 0;
+    };
+    const auto lacking = left_out_of_all(host(), without, "prefill");
+    const auto found = std::ranges::find_if(lacking, names_kvzip);
+    REQUIRE(found != lacking.end());
+    CHECK(std::ranges::count(found->labels, "snapkv@kvpress") == 0);
+    CHECK(found->why == "some trace of the suite lacks its second pass");
+    CHECK_THAT(found->remedy, ContainsSubstring("--reconstruct"));
+    CHECK(std::ranges::none_of(left_out_of_all(host(), whole, "prefill"), names_kvzip));
+    CHECK(std::ranges::none_of(left_out_of_all(host(), without, "decode"), names_kvzip)); // which has none on any suite
+}
+
+TEST_CASE("no second pass is among what errors of a search are relative to") {
+    const std::vector<fs::path> folders{fs::path(EVICTLAB_TEST_PLUGINS) / "second_pass"};
+    PluginHost with(folders);
+    const Suite suite = open_captured_suite(*captured_suite_by_name("smollm2"));
+    const auto has = [](const std::vector<Scorer>& scorers, std::string_view label) {
+        return std::ranges::count(scorers, label, &Scorer::label) > 0;
+    };
+    REQUIRE(has(all_that_run(with, suite, "prefill"), "toy_second_pass@paper")); // published, of uniform budgets
+    const std::vector<Scorer> references = evolution::reference_scorers(with, suite);
+    CHECK(has(references, "snapkv@kvpress"));
+    for (const char* other : {"toy_second_pass@paper", "kvzip@kvpress", "defensivekv@paper", "evolved@real"})
+        CHECK_FALSE(has(references, other));
+}
+
+TEST_CASE("a run that reads second passes goes on with none but those") {
+    const CopiedSuite copy;
+    const std::vector<double> retentions{0.5};
+    const auto setup_of = [&](const char* start) {
+        evolution::SearchSuites search = evolution::new_search({{open_captured_suite(copy.path())}, "", {}});
+        search.references.emplace_back();
+        evolution::RunSetup setup;
+        setup.config.start = start;
+        setup.config.start_formula = formula::parse(start);
+        evolution::describe(search, setup);
+        return setup;
+    };
+    const char *reader = "rank:reconstruction_attn + position", *plain = "key_norm";
+    const auto reads = setup_of(reader), others = setup_of(plain);
+    CHECK(reads.identity.reconstruction == open_captured_suite(copy.path()).reconstruction());
+    CHECK(others.identity.reconstruction.empty());
+    const auto saved = evolution::to_json(reads, retentions), saved_plain = evolution::to_json(others, retentions);
+    CHECK(saved["suite"]["reconstruction"] == reads.identity.reconstruction);
+    CHECK_FALSE(saved_plain["suite"].contains("reconstruction"));
+    CHECK_NOTHROW(evolution::check_resumable(saved, reads, retentions));
+    auto before = saved; // as states of before had it: nothing to compare with
+    before["suite"].erase("reconstruction");
+    CHECK_NOTHROW(evolution::check_resumable(before, reads, retentions));
+    auto manifest = copy.manifest();
+    const auto second = manifest["files"][0]["reconstruction"];
+    manifest["files"][0].erase("reconstruction");
+    copy.write(manifest);
+    CHECK_THROWS_WITH(evolution::check_resumable(saved, setup_of(reader), retentions),
+                      ContainsSubstring("suite/reconstruction is") && ContainsSubstring("nothing") &&
+                          ContainsSubstring("put the files of the second passes back"));
+    CHECK_NOTHROW(evolution::check_resumable(saved_plain, setup_of(plain), retentions));
+
+    // Another second pass of the same trace.
+    const fs::path file = copy.path() / second["file"].get<std::string>();
+    std::string bytes{std::istreambuf_iterator<char>(std::ifstream(file, std::ios::binary).rdbuf()), {}};
+    bytes[bytes.size() - 4] = static_cast<char>(bytes[bytes.size() - 4] ^ 1);
+    std::ofstream(file, std::ios::binary) << bytes;
+    manifest["files"][0]["reconstruction"] = second;
+    manifest["files"][0]["reconstruction"]["sha256"] = sha256_hex(bytes);
+    copy.write(manifest);
+    CHECK_THROWS_WITH(evolution::check_resumable(saved, setup_of(reader), retentions),
+                      ContainsSubstring("suite/reconstruction is") && ContainsSubstring("sha256:"));
 }
 
 TEST_CASE("a second pass that is damaged, or of another trace, is refused by name") {

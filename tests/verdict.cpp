@@ -186,6 +186,35 @@ TEST_CASE("verdicts that say no class have that of the plugins, or of the bench 
     CHECK(table.best_of({}) == std::vector<std::string>(3, "snapkv@kvpress"));
 }
 
+TEST_CASE("a verdict shows what its rows cost, what they read beside the suite, and which layers share model budgets") {
+    Json json = verdict_json();
+    json["kv_bytes"] = 768;
+    json["sharing_layers"] = {{{"layers", 3}, {"of", 18}}};
+    json["sources"]["reconstruction"] = "sha256:" + std::string(64, 'a');
+    json["rows"][1]["cost"] = {{"microseconds", 1.25}, {"measured_on", "Processor 3000, 1 thread"}};
+    const std::vector<VerdictInput> input{{"verdict.json", verdict_from_json(json, "verdict.json")}};
+    const std::string text = to_markdown(leaderboard_of({}, input));
+    CHECK_THAT(text, ContainsSubstring("| ratio 0.50 | us |\n"));
+    CHECK_THAT(text, ContainsSubstring("| 0.0356 / 0.0400 | best published | 1.25 |\n"));
+    CHECK_THAT(text,
+               ContainsSubstring("by the clock, on `Processor 3000, 1 thread`. KV cache, bytes a token of the text and "
+                                 "layer: 768, at 0.10 76.8, at 0.50 384."));
+    CHECK_THAT(text,
+               ContainsSubstring("Model budgets are divided among the 3 layers of 18 that have no sliding window."));
+    const Json written = to_json(leaderboard_of({}, input))["suites"][0]["verdicts"][0];
+    CHECK(written["kv_bytes"] == 768);
+    CHECK(written["sources"] == json["sources"]);
+    CHECK(written["sharing_layers"] == json["sharing_layers"]);
+    for (const Json& each : written["rows"]) CHECK(each.contains("cost") == (each["scorer"] == "snapkv@kvpress"));
+    // A bench's cost is of another run.
+    Bench bench = made_bench_with_budgets();
+    for (ScorecardRow& each : bench.rows) each.cost = ScoringCost{99, "elsewhere"};
+    const std::vector<LeaderboardInput> beside{{"made.json", bench, std::nullopt}};
+    CHECK(find(leaderboard_of(beside, input).at(0).verdicts.at(0), "snapkv@kvpress").scorecard.cost->microseconds ==
+          1.25);
+    CHECK_FALSE(find(leaderboard_of(beside, input).at(0).verdicts.at(0), "=mine").scorecard.cost);
+}
+
 TEST_CASE("a row that keeps more than asked is no yardstick of a verdict") {
     Json json = verdict_json();
     json["rows"][1]["retention_used"] = {0.2, 0.5};
@@ -343,6 +372,12 @@ TEST_CASE("a verdict that is malformed or belongs to no table is refused with fi
         ContainsSubstring("rows[0].class.passes: "));
     CHECK_THAT(refusal("/rows/0/class", {{"reads", "kv"}, {"passes", 1}, {"calibrated", false}, {"budgets", "heads"}}),
                ContainsSubstring("rows[0].class.budgets: "));
+    CHECK_THAT(refusal("/kv_bytes", "many"), ContainsSubstring("verdict.json: kv_bytes: "));
+    CHECK_THAT(refusal("/sources", {{"calibration", "mine"}}),
+               ContainsSubstring("verdict.json: sources.calibration: "));
+    CHECK_THAT(refusal("/sharing_layers", {{{"layers", 4}, {"of", 3}}}), ContainsSubstring("sharing_layers[0]: "));
+    CHECK_THAT(refusal("/rows/0/cost", {{"microseconds", -1}, {"measured_on", "x"}}),
+               ContainsSubstring("rows[0].cost.microseconds: "));
     CHECK(refusal("/retentions/0", 0) == "verdict.json: retentions[0]: expected a retention above 0");
 }
 

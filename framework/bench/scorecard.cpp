@@ -115,7 +115,7 @@ private:
         traces_.push_back({split, trace, tasks_.size(), layers.size(), protocol_->waiting_rows(*trace)});
         for (const std::size_t layer : layers) {
             order_.push_back(tasks_.size());
-            tasks_.push_back({traces_.size() - 1, layer, protocol_->cost(*trace)});
+            tasks_.push_back({traces_.size() - 1, layer, Protocol::work(*trace)});
             total_cost_ += tasks_.back().cost;
         }
         figures_.resize(tasks_.size());
@@ -289,6 +289,18 @@ private:
         return 2 * options_.value_bytes * static_cast<double>(shape.kv_heads * shape.dim);
     }
 
+    /// Of traces that hold some layers, each pair once.
+    std::vector<SharingLayers> sharing_layers() const {
+        std::vector<SharingLayers> found;
+        for (const TraceSlot& slot : traces_) {
+            const CapturedTrace* captured = slot.trace->captured();
+            if (!captured || captured->layers().size() == captured->num_layers()) continue;
+            const SharingLayers one{slot.layers, captured->num_layers()};
+            if (std::ranges::find(found, one) == found.end()) found.push_back(one);
+        }
+        return found;
+    }
+
     Bench collect(const std::vector<Measure>& measures) const {
         const std::vector<std::string> bounds = protocol_->bounds();
         Bench bench;
@@ -339,6 +351,10 @@ private:
                                              "no error of it is a finite number, in any split and by any measure; the "
                                              "suite's values may be too large for it");
         }
+        if (std::ranges::any_of(bench.rows, [](const ScorecardRow& row) {
+                return row.scorer_class && row.scorer_class->model_budgets;
+            }))
+            bench.sharing_layers = sharing_layers();
         for (const auto& [scorer, error] : failures_) bench.failures.push_back(error);
         std::ranges::move(without_figures, std::back_inserter(bench.failures));
         return bench;

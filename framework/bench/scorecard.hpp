@@ -74,6 +74,12 @@ struct BenchCut {
     bool operator==(const BenchCut&) const = default;
 };
 
+/// Layers among which budgets over the whole model are divided, where these are not all that the model has.
+struct SharingLayers {
+    std::size_t layers = 0, of = 0;
+    bool operator==(const SharingLayers&) const = default;
+};
+
 struct Bench {
     std::string suite, suite_hash, suite_parameters_json, protocol;
     std::string measure = "attention_loss"; ///< of ScorecardRow::splits: attention_loss or output_error
@@ -84,6 +90,7 @@ struct Bench {
     /// where none did.
     std::map<std::string, std::string> sources;
     std::string storage; ///< "I8" where a trace of a captured suite holds q, k or v so; "" otherwise
+    std::vector<SharingLayers> sharing_layers; ///< of traces that hold some layers, where a row has such a budget
     double kv_bytes = 0; ///< of a token's keys and values in one layer, all KV heads, while it is kept; 0: not known
     BySplit<std::vector<TraceLabel>> traces; ///< by Split, in the order of SplitErrors::by_trace
     std::vector<ScorecardRow> rows;          ///< in the order asked for; bounds last

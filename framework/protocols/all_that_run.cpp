@@ -19,12 +19,25 @@ std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::stri
     return scorers;
 }
 
-std::vector<std::string> all_that_lack_calibration(PluginHost& host, const Suite& suite, std::string_view protocol) {
-    std::vector<std::string> labels;
-    if (!suite.captured()) return labels;
-    for (const Scorer& scorer : all_of(host, protocol))
-        if (scorer.reads_calibration() && !refusal(scorer, suite, protocol).empty()) labels.push_back(scorer.label());
-    return labels;
+std::vector<LackingScorers> left_out_of_all(PluginHost& host, const Suite& suite, std::string_view protocol) {
+    if (!suite.captured()) return {};
+    LackingScorers calibration{{},
+                               suite.calibration() ? suite.uncalibrated() : "the suite has no calibration",
+                               "See `evictlab-calibrate --help`."};
+    LackingScorers second_pass{{},
+                               "some trace of the suite lacks its second pass",
+                               "`evictlab-capture MODEL --reconstruct --out FOLDER` adds it."};
+    const bool lacks_pass = protocol_info(protocol).gives_second_pass && !suite.has_reconstructions();
+    for (const Scorer& scorer : all_of(host, protocol)) {
+        if (lacks_pass && class_of(scorer).passes > 1)
+            second_pass.labels.push_back(scorer.label());
+        else if (scorer.reads_calibration() && !refusal(scorer, suite, protocol).empty())
+            calibration.labels.push_back(scorer.label());
+    }
+    std::vector<LackingScorers> lacking;
+    for (LackingScorers* each : {&calibration, &second_pass})
+        if (!each->labels.empty()) lacking.push_back(std::move(*each));
+    return lacking;
 }
 
 } // namespace evictlab

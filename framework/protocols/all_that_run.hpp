@@ -14,7 +14,13 @@ namespace evictlab {
 /// Every scorer of the host's plugins that the protocol can run there at the shape.
 std::vector<Scorer> all_that_run(PluginHost& host, const Suite& suite, std::string_view protocol,
                                  const Shape& shape = {});
-/// Those that it would run if the captured suite had a calibration, or one of all its layers: as typed.
-std::vector<std::string> all_that_lack_calibration(PluginHost& host, const Suite& suite, std::string_view protocol);
+/// Scorers that it would run if a captured suite had what lies beside others.
+struct LackingScorers {
+    std::vector<std::string> labels; ///< as typed
+    std::string why;                 ///< "the suite has no calibration"
+    std::string remedy;              ///< a sentence
+};
+/// Those that lack a calibration, or one of all layers, and those that lack second passes; none of either is no entry.
+std::vector<LackingScorers> left_out_of_all(PluginHost& host, const Suite& suite, std::string_view protocol);
 
 } // namespace evictlab

@@ -45,11 +45,6 @@ std::size_t CapturedProtocol::responses(const Trace& trace) const {
     return trace.captured()->probes() * (trace.seq_len() - trace.captured()->prompt_len());
 }
 
-double CapturedProtocol::cost(const Trace& trace) const {
-    const auto n = static_cast<double>(trace.seq_len());
-    return n * n / 2 * static_cast<double>(trace.heads());
-}
-
 RowFigures CapturedProtocol::empty_row(const ContinuationDamage& damage) const {
     const std::vector<double> zeros(retentions_.size());
     return {zeros, measured_.output_error ? zeros : std::vector<double>{},      zeros, zeros,

@@ -22,7 +22,6 @@ public:
     void check(const Trace& trace) const override;
     LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
                          WaitingRows* waiting) const override;
-    double cost(const Trace& trace) const override;
 
 protected:
     /// A layer that judges kept sets.

@@ -318,7 +318,7 @@ ProtocolInfo describe_decode() {
                 "the newest query, again and again as tokens come in; later queries judge, and evicted tokens never "
                 "return.";
     info.usual_retentions = retentions;
-    info.needs_capture = info.gives_tensors = true;
+    info.needs_capture = info.gives_tensors = info.measures_time = true;
     info.refuses = refuses;
     info.refuses_shape = refuses_shape;
     info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> { return std::make_unique<Decode>(setup); };

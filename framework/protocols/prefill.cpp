@@ -203,7 +203,7 @@ ProtocolInfo describe_prefill() {
         "Protocol `prefill`: a scorer sees the prompt alone, once, at its end; the queries of the continuation, which "
         "it has not seen, then judge what it kept, and evicted tokens never return.";
     info.usual_retentions = retentions;
-    info.needs_capture = info.gives_tensors = info.gives_second_pass = true;
+    info.needs_capture = info.gives_tensors = info.gives_second_pass = info.measures_time = true;
     info.refuses = [](const Scorer&) -> std::string { return ""; };
     info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> {
         return std::make_unique<Prefill>(setup);

@@ -101,6 +101,11 @@ PluginError at_place(const PluginError& error, const std::string& place) {
     return {error.plugin, error.phase, fmt::format("{} ({})", error.cause, place), error.blame};
 }
 
+double Protocol::work(const Trace& trace) {
+    const auto n = static_cast<double>(trace.seq_len());
+    return n * n / 2 * static_cast<double>(trace.heads());
+}
+
 std::span<const ProtocolInfo> protocols() { return table(); }
 
 std::span<const std::string_view> protocol_names() {

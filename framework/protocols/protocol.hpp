@@ -77,8 +77,8 @@ public:
     /// `waiting`: of this trace, or null.
     virtual LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
                                  WaitingRows* waiting) const = 0;
-    /// Relative cost of figures(), for the order of work and for progress.
-    virtual double cost(const Trace& trace) const = 0;
+    /// Of figures() of one layer, in a unit that all traces share: for the order of tasks and for progress.
+    static double work(const Trace& trace);
 
     /// Around all calls of figures(): see ScorerPool.
     void create_instances(ScorerFailures& failures) { scorers_.create(failures); }
@@ -121,6 +121,7 @@ struct ProtocolInfo {
     bool needs_capture = false;     ///< queries, keys and values, which only captured suites have
     bool gives_tensors = false;     ///< to scorers, as columns and as tensors
     bool gives_second_pass = false; ///< over the prompt that is scored
+    bool measures_time = false;     ///< of scoring, where ProtocolSetup asks for it
     ScorerRules rules = ScorerRules::published;
     /// Why it cannot run the scorer on any suite, or "".
     std::string (*refuses)(const Scorer&) = nullptr;

@@ -32,7 +32,6 @@ public:
     /// Mean errors over the layer's judged rows and heads.
     LayerFigures figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks,
                          WaitingRows* waiting) const override;
-    double cost(const Trace& trace) const override;
 
 private:
     friend class LayerRun;
@@ -201,11 +200,6 @@ private:
     std::shared_ptr<SharedRows> rows_shared_;
     std::size_t rows_ = 0;
 };
-
-double Rescore::cost(const Trace& trace) const {
-    const auto n = static_cast<double>(trace.seq_len());
-    return n * n / 2 * static_cast<double>(trace.heads());
-}
 
 LayerFigures Rescore::figures(const Trace& trace, std::size_t layer, const ScorerHooks& hooks, WaitingRows*) const {
     LayerRun run(*this, trace, layer, hooks);

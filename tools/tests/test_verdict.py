@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from evictlab_tools.attention import recompute_weights
 from evictlab_tools.binding import Library
 from evictlab_tools.capture import Settings, capture_suite
+from evictlab_tools.companions import Companions
 from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
-from evictlab_tools.library import Lab
+from evictlab_tools.files import sha256_of_bytes
+from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.models import ModelSource
 from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict.command import command, open_scorers
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
+from evictlab_tools.verdict.cost import Cost, mean_cost
 from evictlab_tools.verdict.divergence import Predictions, compare
-from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
+from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import (
     LAYER_ORACLE,
@@ -332,6 +336,11 @@ def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: p
     assert "The verdict of `tiny-llama` itself" in report.stdout
 
 
+def without_costs(verdict: dict[str, Any]) -> dict[str, Any]:
+    rows = [{key: value for key, value in row.items() if key != "cost"} for row in verdict["rows"]]
+    return {**verdict, "rows": rows}
+
+
 def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = verdict_of(suite)
     journal = suite / "verdict.json.journal"
@@ -345,12 +354,120 @@ def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest
         return measure(run, kept)
 
     monkeypatch.setattr(DocumentRun, "measure", count)
-    assert verdict_of(suite) == whole
+    again = verdict_of(suite)
+    assert without_costs(again) == without_costs(whole)
     assert len(measured) == sum(b'"kl"' in line for line in lines[20:])
     monkeypatch.setattr(Judge, "read", lambda *_: pytest.fail("all is finished"))
-    assert verdict_of(suite) == whole
+    assert verdict_of(suite) == again
     with pytest.raises(ToolError, match="another model, version or options"):
         Journal(journal, {"by": "another"})
+
+
+def test_rows_say_their_class_and_what_they_cost(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = verdict_of(suite, "--value-bytes", "1", "--scorers", "=observed_attn,kvzip@kvpress")
+    rows = {row["scorer"]: row for row in verdict["rows"]}
+    for bound in (ORACLE, LAYER_ORACLE, MODEL_ORACLE):
+        assert "class" not in rows.pop(bound) and "cost" not in rows
+    assert rows["snapkv@kvpress:window=8"]["class"] == {
+        "reads": "q8",
+        "query_aware": True,
+        "fused_attention": True,
+        "passes": 1,
+        "calibrated": False,
+        "budgets": "uniform",
+    }
+    assert rows["adakv@kvpress(knorm@kvpress)"]["class"]["budgets"] == "head"
+    assert rows["=observed_attn"]["class"]["fused_attention"] is False
+    assert rows["kvzip@kvpress"]["class"]["passes"] == 2 and rows["kvzip@kvpress"]["class"]["budgets"] == "model"
+    for row in rows.values():
+        assert row["cost"]["microseconds"] > 0 and row["cost"]["measured_on"].endswith("1 thread")
+    assert verdict["kv_bytes"] == 2 * 2 * 16  # keys and values of 2 heads of 16 numbers
+    assert "sharing_layers" not in verdict and "sources" not in verdict  # the second passes were made here
+    told = capsys.readouterr().out
+    for part in ("| us |", "With two passes over the prompt", "at 0.25 16, at 0.50 32."):
+        assert part in told
+    plain = verdict_of(suite, "--no-cost", "--scorers", "=observed_attn,kvzip@kvpress")
+    assert "kv_bytes" not in plain and not any("cost" in row for row in plain["rows"])
+    assert plain == {key: value for key, value in without_costs(verdict).items() if key != "kv_bytes"}
+    for bad in ("0", "65"):
+        with pytest.raises(UsageError, match="--value-bytes"):
+            verdict_of(suite, "--value-bytes", bad)
+
+
+def test_second_passes_of_a_suite_are_named_and_others_are_measured_anew(
+    suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_source("llama")
+    Companions(source, suite / "tiny").add()
+    manifest = json.loads((suite / "tiny" / "suite.json").read_text())
+    hashes = [file["reconstruction"]["sha256"] for file in manifest["files"] if file["split"] == "test"]
+    first = verdict_of(suite, "--scorers", "kvzip@kvpress")
+    assert first["sources"] == {"reconstruction": f"sha256:{sha256_of_bytes(''.join(hashes).encode())}"}
+    measured: list[str] = []
+    keep = DocumentRun.keep
+
+    def noted(run: DocumentRun, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
+        measured.append(f"{scorer.text} on {run.document.name}")
+        return keep(run, scorer, removed)
+
+    monkeypatch.setattr(DocumentRun, "keep", noted)
+    second = replace(document_of(suite, 1), second_pass=None)
+    entries = read_suite(suite / "tiny", source, Lab().library)
+    others = tuple(second if one.name == second.name else one for one in entries.documents)
+    monkeypatch.setattr(command_module, "_documents", lambda *_: replace(entries, documents=others))
+    again = verdict_of(suite, "--scorers", "kvzip@kvpress")
+    assert measured == [f"kvzip@kvpress on {second.name}"]
+    left = [one for one, name in zip(hashes, names_of(manifest), strict=True) if not second.name.endswith(name)]
+    assert again["sources"] == {"reconstruction": f"sha256:{sha256_of_bytes(''.join(left).encode())}"}
+    assert "sources" not in verdict_of(suite)  # no row reads them
+
+
+def names_of(manifest: dict[str, Any]) -> list[str]:
+    return [file["document"] for file in manifest["files"] if file["split"] == "test"]
+
+
+def document_of(suite: Path, index: int) -> TokenDocument:
+    found = read_suite(suite / "tiny", make_source("llama"), Lab().library)
+    return [one for one in found.documents if one.split == "test"][index]
+
+
+def test_a_journal_without_costs_is_read_and_a_spoilt_one_is_refused(suite: Path) -> None:
+    whole = verdict_of(suite)
+    journal = suite / "verdict.json.journal"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    older = [{key: value for key, value in line.items() if key not in ("cost", "cache")} for line in lines]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in older))
+    plain = verdict_of(suite)  # nothing is known of the machine that measured
+    assert plain == {key: value for key, value in without_costs(whole).items() if key != "kv_bytes"}
+    for key, value in (("cost", {"microseconds": 1}), ("cost", 3), ("cache", {"numbers": 1, "heads": 2})):
+        spoilt = [{**line, key: value} if key in line else line for line in lines]
+        journal.write_text("".join(json.dumps(line) + "\n" for line in spoilt))
+        with pytest.raises(ToolError, match="not a journal"):
+            verdict_of(suite)
+
+
+def test_the_time_of_scoring_is_that_of_the_machine_which_measured_last() -> None:
+    assert mean_cost([]) is None
+    costs = [Cost(9.0, "elsewhere"), Cost(1.0, "here"), Cost(3.0, "here")]
+    assert mean_cost(costs) == Cost(2.0, "here")
+
+
+def test_layers_with_a_sliding_window_share_no_budget_of_the_model(
+    suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_source("gemma3")
+    monkeypatch.setattr(command_module, "open_model", lambda *_: source)
+    (suite / "essay.txt").write_text(TEXTS[1], encoding="utf-8")
+    sizes = ["--prompt", "60", "--continuation", "20", "--retentions", "0.5"]
+
+    def told(scorers: str, *options: str) -> Any:
+        output = suite / f"gemma{len(options)}{len(scorers)}.json"
+        command(["tiny", str(suite / "essay.txt"), *sizes, "--scorers", scorers, "-o", str(output), *options])
+        return json.loads(output.read_text()).get("sharing_layers")
+
+    assert told("global@kvpress(knorm@kvpress)") == [{"layers": 2, "of": 4}]
+    assert told("global@kvpress(knorm@kvpress)", "--sliding-layers") is None
+    assert told("knorm@kvpress") is None
 
 
 def test_a_scorer_that_fails_costs_its_own_row(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,9 @@ EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer); /* [thread-saf
 EVL_EXPORT const char* evl_scorer_plugin(const evl_scorer* scorer);
 /* [thread-safe] 1 where it is a published method as it was published, as its plugin says; else 0. */
 EVL_EXPORT uint32_t evl_scorer_published(const evl_scorer* scorer);
+/* [thread-safe] Its class of methods, as one JSON object in the form that results of `evictlab bench` have:
+ * {"reads":"q64","query_aware":true,"fused_attention":true,"passes":1,"calibrated":false,"budgets":"uniform"}. */
+EVL_EXPORT const char* evl_scorer_class(const evl_scorer* scorer);
 
 /* Columns of one layer of one document, kept from call to call: who scores the same layer with many scorers need not
  * compute a column anew for each. Holds at most 64 columns, 8 bytes a KV head and token each. */

@@ -95,6 +95,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_scorer_hash": (c_char_p, [Handle]),
     "evl_scorer_plugin": (c_char_p, [Handle]),
     "evl_scorer_published": (c_uint32, [Handle]),
+    "evl_scorer_class": (c_char_p, [Handle]),
     "evl_scorer_files": (c_int32, [c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_scorer_score": (
         c_int32,

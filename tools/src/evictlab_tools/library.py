@@ -7,6 +7,7 @@ Threads may share a scorer.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_float, c_uint8
@@ -131,6 +132,12 @@ class Scorer:
     def published(self) -> bool:
         """A published method as it was published, as its plugin says."""
         return bool(self._library.call("evl_scorer_published", self._handle))
+
+    @property
+    def row_class(self) -> dict[str, Any]:
+        """Its class of methods, as rows of results say it."""
+        result: dict[str, Any] = json.loads(self._library.call("evl_scorer_class", self._handle))
+        return result
 
     def new_memory(self) -> Memory:
         """For a layer that this and other scorers of the library will score."""

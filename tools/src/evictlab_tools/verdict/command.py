@@ -20,7 +20,7 @@ from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, open_calibration
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
-from evictlab_tools.files import check_output, write_whole
+from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
@@ -29,6 +29,7 @@ from evictlab_tools.progress import Progress
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import RANDOM, correlate, correlations_to_text, read_bench, run_bench
+from evictlab_tools.verdict.cost import Cost, mean_cost
 from evictlab_tools.verdict.documents import (
     DocumentSet,
     TokenDocument,
@@ -56,13 +57,20 @@ class Verdicts:
     retentions: tuple[float, ...]
     journal: Journal
     model_name: str | None = None
+    value_bytes: float | None = 2.0  # None: costs are not measured
     failures: dict[str, str] = field(default_factory=dict)
 
-    def _hash(self, row: str) -> str:
-        return self.scorers[row].hash if row in self.scorers else row
+    def _hash(self, document: TokenDocument, row: str) -> str:
+        """Of all that a row's figures on the document follow from beside the document."""
+        if row not in self.scorers:
+            return row
+        scorer = self.scorers[row]
+        if scorer.needs.reconstruction and document.second_pass is not None:
+            return f"{scorer.hash}, second pass {document.second_pass[1]}"
+        return scorer.hash
 
     def figures(self, document: TokenDocument, row: str, retention: float) -> Figures | None:
-        return self.journal.get((document.hash, self._hash(row), retention))
+        return self.journal.get((document.hash, self._hash(document, row), retention))
 
     def _missing(self, document: TokenDocument, row: str) -> list[float]:
         return [r for r in self.retentions if self.figures(document, row, r) is None]
@@ -82,7 +90,7 @@ class Verdicts:
                 progress.at(document.name)
                 run = self.judge.read(document)
                 if noted is None:
-                    self.journal.add_uncompressed(document.hash, document.name, run.uncompressed)
+                    self.journal.add_uncompressed(document.hash, document.name, run.uncompressed, run.cache)
                 for row in self.rows:
                     self._run_row(run, row, progress)
 
@@ -94,6 +102,8 @@ class Verdicts:
         removed = [1.0 - retention for retention in missing]
         try:
             kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
+            measured = row in self.scorers and self.value_bytes is not None
+            cost = run.cost(self.scorers[row], max(removed)) if measured else None
         except ToolError as error:
             self.failures[row] = f"{row} on {run.document.name}: {error}"
             progress.say(f"error: {self.failures[row]}; its row is left out")
@@ -101,7 +111,8 @@ class Verdicts:
             return
         names = {"document": run.document.name, "scorer": row}
         for retention, figures in zip(missing, run.measure(kept), strict=True):
-            self.journal.add((run.document.hash, self._hash(row), retention), names, figures)
+            self.journal.add((run.document.hash, self._hash(run.document, row), retention), names, figures, cost)
+            cost = None
         progress.advance(len(missing))
 
     def verdict(self) -> Verdict:
@@ -111,7 +122,22 @@ class Verdicts:
         made = [self.journal.uncompressed(d.hash, d.lookups) for d in self.documents.documents]
         known = tuple(one for one in made if one is not None)
         uncompressed = known if len(known) == len(made) else ()
-        return Verdict(self.documents, model, source.weights, self.retentions, rows, uncompressed)
+        return Verdict(
+            self.documents,
+            model,
+            source.weights,
+            self.retentions,
+            rows,
+            uncompressed,
+            cache=self.journal.cache,
+            value_bytes=self.value_bytes,
+        )
+
+    def _cost(self, row: str) -> Cost | None:
+        if self.value_bytes is None:
+            return None
+        costs = [self.journal.cost(d.hash, self._hash(d, row)) for d in self.documents.documents]
+        return mean_cost([cost for cost in costs if cost is not None])
 
     def _row(self, row: str) -> Row:
         figures = [[self.figures(d, row, r) for r in self.retentions] for d in self.documents.documents]
@@ -123,6 +149,8 @@ class Verdicts:
             np.array([used([f[r].kept for f in known], [f[r].cached for f in known]) for r in range(len(known[0]))]),
             self.scorers[row].needs.uneven if row in self.scorers else row in (LAYER_ORACLE, MODEL_ORACLE),
             self.scorers[row].plugin if row in self.scorers else None,
+            self.scorers[row].row_class if row in self.scorers else None,
+            self._cost(row),
         )
 
 
@@ -191,9 +219,12 @@ def _check_calibration(
 
 
 def _serve(given: argparse.Namespace) -> None:
-    for option in ("scorers", "split", "journal", "correlate"):
+    for option in ("scorers", "split", "journal", "correlate", "value_bytes", "no_cost"):
         if getattr(given, option) is not None:
-            raise UsageError(f"--{option} has no meaning with --serve: requests say what is judged")
+            name = option.replace("_", "-")
+            raise UsageError(
+                f"--{name} has no meaning with --serve: requests say what is judged, and answers are KL alone"
+            )
     if not names_suite(given.inputs):
         raise UsageError(f"--serve needs a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
     threads = given.threads or 1
@@ -237,10 +268,18 @@ def _check_outputs(given: argparse.Namespace, journal: Path, library: Library) -
     check_output(journal, read, "--journal")
 
 
-def _sources(calibration: CalibrationFile | None, scorers: Iterable[Scorer]) -> dict[str, str]:
-    """What the figures follow from beside model and documents."""
-    read = calibration is not None and any(scorer.needs.calibration for scorer in scorers)
-    return {"calibration": f"sha256:{calibration.sha256}"} if calibration is not None and read else {}
+def _sources(
+    calibration: CalibrationFile | None, scorers: Iterable[Scorer], documents: Iterable[TokenDocument]
+) -> dict[str, str]:
+    """What the figures follow from beside model and documents: second passes that were made here follow from those."""
+    needs = [scorer.needs for scorer in scorers]
+    result = {}
+    if calibration is not None and any(need.calibration for need in needs):
+        result["calibration"] = f"sha256:{calibration.sha256}"
+    passes = [document.second_pass[1] for document in documents if document.second_pass is not None]
+    if passes and any(need.reconstruction for need in needs):
+        result["reconstruction"] = f"sha256:{sha256_of_bytes(''.join(passes).encode())}"
+    return result
 
 
 def _measure(given: argparse.Namespace) -> None:
@@ -248,6 +287,9 @@ def _measure(given: argparse.Namespace) -> None:
     lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab.library)
     retentions = parse_retentions(given.retentions)
+    value_bytes = None if given.no_cost else 2.0 if given.value_bytes is None else given.value_bytes
+    if value_bytes is not None and not 0 < value_bytes <= 64:
+        raise UsageError("--value-bytes must be above 0, and at most 64")
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     asked = given.scorers or ["all"]
@@ -261,9 +303,10 @@ def _measure(given: argparse.Namespace) -> None:
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
     journal = Journal(path, basis)
     with closing(journal):
-        verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name)
+        verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name, value_bytes)
         verdicts.run()
-    verdict = replace(verdicts.verdict(), sources=_sources(calibration, scorers.values()))
+    judged = [scorer for row, scorer in scorers.items() if row not in verdicts.failures]
+    verdict = replace(verdicts.verdict(), sources=_sources(calibration, judged, documents.documents))
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
     _print_table(given.output, lab.library, given.plugin_dir)
     if given.correlate is not None:

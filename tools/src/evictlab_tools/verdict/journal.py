@@ -12,6 +12,7 @@ from typing import Any
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.uncompressed import Lookup, Uncompressed, uncompressed_of_json
+from evictlab_tools.verdict.cost import CacheShape, Cost
 from evictlab_tools.verdict.judge import Figures
 
 FORMAT = "evictlab-verdict-journal/1"
@@ -25,6 +26,8 @@ class Journal:
         self.path = path
         self._figures: dict[Key, Figures] = {}
         self._uncompressed: dict[str, dict[str, Any]] = {}  # by document's hash
+        self._costs: dict[tuple[str, str], Cost] = {}  # by document's and scorer's hash
+        self._cache: CacheShape | None = None
         if path.exists() and not path.is_file():
             raise ToolError(f"{path}: is no file; name another one with --journal")
         data = path.read_bytes() if path.exists() else b""
@@ -59,9 +62,14 @@ class Journal:
             for entry in entries:
                 if "uncompressed" in entry:
                     self._uncompressed[entry["document_hash"]] = entry["uncompressed"]
+                    if "cache" in entry:
+                        self._cache = CacheShape(**{name: int(value) for name, value in entry["cache"].items()})
                     continue
                 key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
                 self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
+                if "cost" in entry:
+                    cost = entry["cost"]
+                    self._costs[key[:2]] = Cost(float(cost["microseconds"]), str(cost["measured_on"]))
         except (json.JSONDecodeError, KeyError, TypeError, ValueError):
             raise self._foreign() from None
 
@@ -72,13 +80,22 @@ class Journal:
     def get(self, key: Key) -> Figures | None:
         return self._figures.get(key)
 
-    def add(self, key: Key, names: dict[str, str], figures: Figures) -> None:
-        """`names` are for people."""
+    def add(self, key: Key, names: dict[str, str], figures: Figures, cost: Cost | None = None) -> None:
+        """`names` are for people. `cost` is the scorer's on the document."""
         document, scorer, retention = key
-        self._write(
-            {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
-        )
+        entry = {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
+        self._write({**entry, "cost": cost.to_json()} if cost is not None else entry)
         self._figures[key] = figures
+        if cost is not None:
+            self._costs[document, scorer] = cost
+
+    def cost(self, document: str, scorer: str) -> Cost | None:
+        return self._costs.get((document, scorer))
+
+    @property
+    def cache(self) -> CacheShape | None:
+        """The model's, if it was noted."""
+        return self._cache
 
     def uncompressed(self, document: str, lookups: Sequence[Lookup]) -> Uncompressed | None:
         """What the model makes of a document with these lookups by itself, if it was noted."""
@@ -86,10 +103,10 @@ class Journal:
         found = None if noted is None else uncompressed_of_json(noted)
         return found if found is not None and [one for one, _ in found.lookups] == list(lookups) else None
 
-    def add_uncompressed(self, document: str, name: str, uncompressed: Uncompressed) -> None:
+    def add_uncompressed(self, document: str, name: str, uncompressed: Uncompressed, cache: CacheShape) -> None:
         noted = uncompressed.to_json()
-        self._write({"document": name, "uncompressed": noted, "document_hash": document})
-        self._uncompressed[document] = noted
+        self._write({"document": name, "uncompressed": noted, "cache": asdict(cache), "document_hash": document})
+        self._uncompressed[document], self._cache = noted, cache
 
     def close(self) -> None:
         self._file.close()

@@ -33,6 +33,7 @@ from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read, watch
 from evictlab_tools.reconstruct import KINDS, Replay, instructions
 from evictlab_tools.uncompressed import Uncompressed, judge
+from evictlab_tools.verdict.cost import CacheShape, Cost, time_scoring
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
 
@@ -135,6 +136,18 @@ class DocumentRun:
     def is_evicted(self, layer: int) -> bool:
         """Layers with a sliding window are left alone unless asked for."""
         return self.judge.sliding_layers or self.layers[layer].window == 0
+
+    @property
+    def cache(self) -> CacheShape:
+        kv_heads, _, dim = self.layers[0].k.shape
+        evicted = sum(self.is_evicted(layer) for layer in self.layers)
+        return CacheShape(2 * kv_heads * dim, evicted, len(self.layers))
+
+    def cost(self, scorer: Scorer, removed: float) -> Cost | None:
+        """What scoring the first layer that is evicted takes."""
+        self.prepare(scorer)
+        number = next((number for number in sorted(self.layers) if self.is_evicted(number)), None)
+        return None if number is None else time_scoring(scorer, self.layer_input(number, scorer), removed)
 
     @cached_property
     def token_types(self) -> NDArray[np.uint8]:

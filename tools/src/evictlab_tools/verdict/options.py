@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
     add("--plugin-dir", action="append", type=Path, default=[], help="a folder of scorer plugins; may be repeated")
     add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for scorers "
         "that read it (default: the file that the suite names)")  # fmt: skip
+    add("--value-bytes", type=float, metavar="B", help="bytes of a number in the KV cache, for the table's bytes (2)")
+    add("--no-cost", action="store_true", default=None, help="leave out how long scoring takes, and the cache's bytes")
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add(
         "--model-name",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools.uncompressed import Uncompressed
+from evictlab_tools.verdict.cost import CacheShape, Cost
 from evictlab_tools.verdict.documents import DocumentSet
 from evictlab_tools.verdict.statistics import Values
 
@@ -27,6 +28,8 @@ class Row:
     retention_used: Values  # [retention]
     uneven: bool  # layers or heads have budgets of their own
     plugin: str | None = None  # None of a formula or a bound
+    row_class: Mapping[str, Any] | None = None  # Scorer.row_class; None of a bound
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Verdict:
     rows: tuple[Row, ...]
     uncompressed: tuple[Uncompressed, ...] = ()  # by document; none: nothing is known of any
     sources: Mapping[str, str] = field(default_factory=dict)  # files that figures follow from, with their hashes
+    cache: CacheShape | None = None  # where it is known
+    value_bytes: float | None = None  # of a number in the KV cache; None: nothing is said of bytes
 
     @cached_property
     def counted(self) -> list[int]:
@@ -45,6 +50,11 @@ class Verdict:
         everything = list(range(len(self.documents.documents)))
         left_out = {i for i, one in enumerate(self.uncompressed) if one.left_out}
         return [i for i in everything if i not in left_out] or everything
+
+    @property
+    def divides_model(self) -> bool:
+        """Whether a row has budgets over the whole model."""
+        return any(row.row_class is not None and row.row_class["budgets"] == "model" for row in self.rows)
 
     def overshoots(self, row: Row) -> bool:
         return bool((row.retention_used > OVERSHOOT * np.array(self.retentions)).any())
@@ -59,6 +69,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         "protocol": "prefill",
         "made_by": made_by,
         **({"sources": dict(verdict.sources)} if verdict.sources else {}),
+        **_cache_json(verdict),
         "retentions": list(verdict.retentions),
         "documents": [
             {
@@ -73,6 +84,16 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         ],
         "rows": [_row_json(row) for row in verdict.rows],
     }
+
+
+def _cache_json(verdict: Verdict) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    cache = verdict.cache
+    if cache is not None and verdict.divides_model and cache.evicted_layers < cache.layers:
+        result["sharing_layers"] = [{"layers": cache.evicted_layers, "of": cache.layers}]
+    if cache is not None and verdict.value_bytes is not None:
+        result["kv_bytes"] = verdict.value_bytes * cache.numbers
+    return result
 
 
 def _uncompressed_json(verdict: Verdict, document: int) -> dict[str, Any]:
@@ -96,6 +117,10 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
     if row.uneven:
         result["uneven_budgets"] = True
+    if row.row_class is not None:
+        result["class"] = dict(row.row_class)
+    if row.cost is not None:
+        result["cost"] = row.cost.to_json()
     return result
 
 
