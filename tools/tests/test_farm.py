@@ -209,6 +209,8 @@ def test_a_farm_of_farms() -> None:
         ["--worker", "x", "--start-timeout", "nan"],
         ["--worker", "x", "--probe", ""],
         ["--local", "1000", "x", "--local", "25", "x"],
+        ["--worker", "x", "--ray-gpus", "-1"],
+        ["--ray", "0", "x"],
     ],
 )
 def test_wrong_use_is_told(arguments: list[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from evictlab_tools.errors import run_command
 from evictlab_tools.farm.farm import Farm, Stopped, tell
-from evictlab_tools.farm.options import parser, settings_of
+from evictlab_tools.farm.options import commands_of, parser, settings_of
 from evictlab_tools.farm.pipes import Signals
 from evictlab_tools.lines import own_stdout
 
@@ -17,8 +17,9 @@ from evictlab_tools.lines import own_stdout
 def command(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     settings = settings_of(given)
+    commands = commands_of(given)
     with own_stdout() as answers, Signals() as signals:
-        farm = Farm(given.commands, settings, 0, answers.descriptor)
+        farm = Farm(commands, settings, 0, answers.descriptor)
         gently = False
         try:
             farm.run(signals)

@@ -47,9 +47,10 @@ def tell(words: str) -> None:
 
 
 class Farm:
-    """Answers requests that it reads from `requests`, by judges that it starts, in order of their places."""
+    """Answers requests that it reads from `requests`, by judges that it starts, in order of their places; of each,
+    `commands` has what people are shown and what is run."""
 
-    def __init__(self, commands: Sequence[str], settings: Settings, requests: int, answers: int) -> None:
+    def __init__(self, commands: Sequence[tuple[str, str]], settings: Settings, requests: int, answers: int) -> None:
         self._requests = requests
         self._out, self._lines = Outgoing(answers), Lines(REQUEST_LIMIT)
         self._reading = True
@@ -60,7 +61,10 @@ class Farm:
         self._answered, self._losses = 0, 0
         self._reported, self._reported_at = 0, time.monotonic()
         self._guard = Guard()
-        self._workers = [Worker(place, text, settings, self._guard, tell) for place, text in enumerate(commands)]
+        self._workers = [
+            Worker(place, words, command, settings, self._guard, tell)
+            for place, (words, command) in enumerate(commands)
+        ]
 
     def run(self, signals: Signals) -> None:
         """Until the input ends. Stopped, or ToolError where no worker is left."""

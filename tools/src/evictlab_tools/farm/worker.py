@@ -51,9 +51,11 @@ class Phase(Enum):
 class Worker:
     """`place` counts from 0, people from 1."""
 
-    def __init__(self, place: int, command: str, settings: Settings, guard: Guard, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, place: int, words: str, command: str, settings: Settings, guard: Guard, tell: Callable[[str], None]
+    ) -> None:
         self.place, self.command = place, command
-        self.name = f"worker {place + 1} ({excerpt(command, 100)})"
+        self.name = f"worker {place + 1} ({excerpt(words, 100)})"
         self._settings, self._guard = settings, guard
         self._tell = tell
         self.process: WorkerProcess | None = None
@@ -62,16 +64,18 @@ class Worker:
         self.kind = ""  # where kinds are told apart
         self.open: dict[int, Piece] = {}
         self.trial = False  # what it has open was to be asked alone
+        self.asked = 0  # since it was started, the probe left out
         self.losses = 0
         self.why = ""  # it was lost the last time, or is gone
         self.was_there = False  # at some time, and had introduced itself
         self._losses_in_a_row = 0  # without an answer between them
+        self._lost_at = 0.0
         self._since = 0.0  # of the rest, the start, or the last progress
         self.start()
 
     def start(self) -> None:
         self.phase, self._since = Phase.STARTING, time.monotonic()
-        self.introduction, self.probed = None, None
+        self.introduction, self.probed, self.asked = None, None, 0
         self.process = WorkerProcess(
             self.command, self._guard, lambda words: self._tell(f"worker {self.place + 1}: {words}")
         )
@@ -80,6 +84,12 @@ class Worker:
     def fresh(self) -> bool:
         """It is being started for the first time, and may still become what others are compared with."""
         return self.losses == 0 and self.phase in (Phase.STARTING, Phase.PROBING)
+
+    @property
+    def comes_back(self) -> bool:
+        """Soon, after it was lost."""
+        away = self.phase not in (Phase.READY, Phase.GONE)
+        return away and self.was_there and time.monotonic() < self._lost_at + LONGEST_REST
 
     @property
     def depth(self) -> int:
@@ -92,6 +102,7 @@ class Worker:
             self._since = time.monotonic()
         self.open[number] = piece
         self.trial = alone
+        self.asked += 1
         self.process.send(piece.line(number))
 
     def step(self) -> Iterator[tuple[Piece, list[float] | str]]:
@@ -147,6 +158,7 @@ class Worker:
     def lose(self, why: str) -> list[Piece]:
         """What it had open. It rests then, or is gone."""
         words = self._end()
+        self._lost_at = time.monotonic()
         self.losses += 1
         self._losses_in_a_row += 1
         if self._losses_in_a_row > self._settings.restarts:
@@ -160,6 +172,12 @@ class Worker:
         self._tell(f"{self.name} {why}{words}; {after}{asked}")
         self.why = why + words
         return pieces
+
+    def renew(self) -> None:
+        """Starts it anew, though it is well."""
+        self._end()
+        self._tell(f"{self.name} is started anew, to be asked first what may have cost others")
+        self.start()
 
     def refuse(self, why: str) -> None:
         """For good."""
