@@ -67,7 +67,14 @@ def test_a_scorer_that_costs_three_workers_is_an_error_and_its_neighbours_are_no
     assert by_id(done.answers) == by_id([*[expected(one) for one in good], *errors])
     assert "poison cost worker after worker: it is answered with an error from now on" in done.told
     # Each is asked alone twice, and before that once, at each worker that was asked about it at the same time.
+    assert done.told.count("is started anew") <= 2
     assert 5 <= done.told.count("ended with exit status 3") + done.told.count("by signal 9") <= 2 * (count + 2)
+
+
+def test_workers_that_die_of_their_age_blame_no_scorer() -> None:
+    asked = [request(i, f"={i}", NAMES[:3]) for i in range(10)]
+    done = Done(["--local", "3", judge(lives=3, parallel=3, most=3)], asked)  # two answers each, and the probe
+    assert by_id(done.answers) == by_id([expected(one) for one in asked])
 
 
 def test_a_scorer_that_was_open_when_a_worker_died_once_is_no_error(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class Worker:
         self.why = ""  # it was lost the last time, or is gone
         self.was_there = False  # at some time, and had introduced itself
         self._losses_in_a_row = 0  # without an answer between them
-        self._lost_at = 0.0
+        self._left_at = 0.0
         self._since = 0.0  # of the rest, the start, or the last progress
         self.start()
 
@@ -87,9 +87,9 @@ class Worker:
 
     @property
     def comes_back(self) -> bool:
-        """Soon, after it was lost."""
+        """Soon, after it was lost or ended."""
         away = self.phase not in (Phase.READY, Phase.GONE)
-        return away and self.was_there and time.monotonic() < self._lost_at + LONGEST_REST
+        return away and self.was_there and time.monotonic() < self._left_at + LONGEST_REST
 
     @property
     def depth(self) -> int:
@@ -158,7 +158,7 @@ class Worker:
     def lose(self, why: str) -> list[Piece]:
         """What it had open. It rests then, or is gone."""
         words = self._end()
-        self._lost_at = time.monotonic()
+        self._left_at = time.monotonic()
         self.losses += 1
         self._losses_in_a_row += 1
         if self._losses_in_a_row > self._settings.restarts:
@@ -176,6 +176,7 @@ class Worker:
     def renew(self) -> None:
         """Starts it anew, though it is well."""
         self._end()
+        self._left_at = time.monotonic()
         self._tell(f"{self.name} is started anew, to be asked first what may have cost others")
         self.start()
 
