@@ -234,19 +234,19 @@ void select(const evl_scorer* scorer, const evl_layer* layer, std::span<const do
     });
 }
 
-void refuse_layers_alone(const evl_scorer* scorer) {
-    capi::require(scorer, "scorer");
-    if (scorer->scorer.budgets_model())
-        throw UsageError(fmt::format("scorer '{}' divides a budget among all layers of the model: what one keeps is "
-                                     "known once all are scored, by evl_model_open, evl_model_add and evl_model_keep",
-                                     scorer->scorer.label()));
-}
-
 } // namespace
 
 void evictlab::capi::check_removed(double removed) {
     if (!(removed >= 0 && removed <= 1))
         throw UsageError(fmt::format("a removed fraction of {} is not in [0, 1]", removed));
+}
+
+void evictlab::capi::refuse_layers_alone(const evl_scorer* scorer) {
+    require(scorer, "scorer");
+    if (scorer->scorer.budgets_model())
+        throw UsageError(fmt::format("scorer '{}' divides a budget among all layers of the model: what one keeps is "
+                                     "known once all are scored, by evl_model_open, evl_model_add and evl_model_keep",
+                                     scorer->scorer.label()));
 }
 
 void evictlab::capi::with_input(const evl_scorer& scorer, const evl_layer* layer,
@@ -273,7 +273,7 @@ evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, do
                             uint64_t* counts, evl_failure* failure) {
     return capi::guarded(failure, [&] {
         capi::require(scores, "scores");
-        if (counts) refuse_layers_alone(scorer);
+        if (counts) capi::refuse_layers_alone(scorer);
         select(scorer, layer, {&removed, 1}, [&](std::size_t, const LayerSelection& selection) {
             std::ranges::copy(selection.scores(), scores);
             if (counts) std::ranges::copy(selection.kept_per_head(), counts);
@@ -286,7 +286,7 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
     return capi::guarded(failure, [&] {
         capi::require(removed, "removed");
         capi::require(kept, "kept");
-        refuse_layers_alone(scorer);
+        capi::refuse_layers_alone(scorer);
         const evl_layer given = checked(layer);
         const std::size_t heads = given.kv_heads, n = given.tokens;
         std::vector<std::uint8_t> all(budgets * heads * n); // written only when all went well

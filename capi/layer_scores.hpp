@@ -11,6 +11,9 @@ namespace evictlab::capi {
 /// Throws UsageError unless it is in [0, 1].
 void check_removed(double removed);
 
+/// UsageError for NULL, and for a scorer that must see all layers of the model.
+void refuse_layers_alone(const evl_scorer* scorer);
+
 /// Checks the layer, computes the scorer's columns and calls `use`, during which both hold. Throws UsageError, Error.
 void with_input(const evl_scorer& scorer, const evl_layer* layer,
                 const std::function<void(const ScorerRun&, const LayerInput&)>& use);

@@ -50,7 +50,8 @@ Answer select(const evl_scorer* scorer, const evl_layer* layer, const evl_select
     answer.into = capi::checked(selection, "selection");
     capi::Selected::check(answer.into);
     const Shape shape = capi::shape_of(answer.into, *scorer);
-    if (shape.granularity == Granularity::model || scorer->scorer.budgets_model())
+    capi::refuse_layers_alone(scorer);
+    if (shape.granularity == Granularity::model)
         throw UsageError(fmt::format("what scorer '{}' keeps of a layer is known once all are scored, by "
                                      "evl_model_open_shape, evl_model_add and evl_model_select",
                                      scorer->scorer.label()));
@@ -131,6 +132,16 @@ void Selected::write(const evl_selection& into, std::size_t tokens) const {
 } // namespace evictlab::capi
 
 extern "C" {
+
+evl_status evl_scorer_fits(const evl_scorer* scorer, const evl_shape* shape, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(scorer, "scorer");
+        capi::require(shape, "shape");
+        evl_selection asked{};
+        asked.shape = shape;
+        (void)capi::shape_of(asked, *scorer);
+    });
+}
 
 evl_status evl_scorer_select(const evl_scorer* scorer, const evl_layer* layer, const evl_selection* selection,
                              evl_failure* failure) {

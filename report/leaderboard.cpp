@@ -138,19 +138,23 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
 /// The table that a verdict belongs to; `alone`, where no bench results were given, it may begin one.
 LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone) {
     for (auto& table : tables)
-        if (table.suite_hash == input.verdict.suite_hash && table.protocol == input.verdict.protocol) return table;
+        if (table.suite_hash == input.verdict.suite_hash && table.protocol == input.verdict.protocol &&
+            table.cut.shape == input.verdict.cut.shape)
+            return table;
     if (alone) {
         LeaderboardTable& table = tables.emplace_back();
         table.suite = input.verdict.suite;
         table.suite_hash = input.verdict.suite_hash;
         table.protocol = input.verdict.protocol;
+        table.cut.shape = input.verdict.cut.shape;
         table.captured = true;
         return table;
     }
     throw Error(text::line(
-        fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}, so there is no "
-                    "table that the verdict could stand in",
-                    input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol)));
+        fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}{}, so there is "
+                    "no table that the verdict could stand in",
+                    input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol,
+                    input.verdict.cut.shape.usual() ? "" : ", at its shape (" + in_words(input.verdict.cut.shape) + ")")));
 }
 
 void check_documents(const LeaderboardTable& table, const VerdictInput& input) {

@@ -36,6 +36,7 @@ struct Verdict {
     };
     std::string suite, suite_hash; ///< of the captured suite whose documents were used
     std::string model, protocol;
+    BenchCut cut{}; ///< of its rows
     std::vector<double> retentions;
     std::vector<Document> documents;
     std::vector<Row> rows;
@@ -80,6 +81,7 @@ struct VerdictTable {
     std::map<std::string, std::string> sources; ///< of the verdict, as the next two
     std::vector<SharingLayers> sharing_layers;
     double kv_bytes = 0;
+    BenchCut cut{};
     std::vector<double> retentions;
     std::size_t documents = 0;        ///< in the means
     std::vector<TraceLabel> left_out; ///< of the test documents, those that are in none: the model cannot do them

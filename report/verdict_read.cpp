@@ -11,6 +11,7 @@
 #include "report/bench_json.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 #include "report/verdict.hpp"
 
 namespace evictlab::report {
@@ -88,6 +89,7 @@ Verdict verdict_from_json(const Json& json, const std::string& file) {
     verdict.model = named(top.member("model"));
     verdict.protocol = one_of(top.member("protocol"), protocol_names());
     verdict.retentions = read_retentions(top.member("retentions"));
+    verdict.cut = read_cut(top, verdict.retentions.size());
     verdict.documents = read_documents(top.member("documents"));
     if (const auto sources = top.optional_member("sources")) verdict.sources = read_sources(*sources);
     if (const auto sharing = top.optional_member("sharing_layers"))

@@ -160,6 +160,7 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
     table.sources = verdict.sources;
     table.sharing_layers = verdict.sharing_layers;
     table.kv_bytes = verdict.kv_bytes;
+    table.cut = verdict.cut;
     table.retentions = verdict.retentions;
     table.documents = documents.size();
     table.kinds = kinds_of(verdict, documents);

@@ -15,6 +15,7 @@
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
+#include "report/shape.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::report {
@@ -162,6 +163,9 @@ Json figures_to_json(const VerdictTable& table, const std::vector<VerdictFigure>
 
 std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
     std::string text = fmt::format("#### The verdict of {} itself\n\n", text::markdown_code(table.model));
+    BenchCut numbers; // the shape is the whole table's
+    numbers.keep = table.cut.keep;
+    if (const std::string cut = cut_text(numbers, table.retentions); !cut.empty()) text += cut + "\n\n";
     text += row_table(table, false).markdown();
     if (any_two_passes(table.rows))
         text += "\nWith two passes over the prompt (ranked and compared among themselves):\n\n" +
@@ -203,6 +207,7 @@ Json verdict_to_json(const VerdictTable& table) {
     if (!table.sources.empty()) json["sources"] = table.sources;
     if (!table.sharing_layers.empty()) json["sharing_layers"] = to_json(table.sharing_layers);
     if (table.kv_bytes > 0) json["kv_bytes"] = table.kv_bytes;
+    write_cut(table.cut, json);
     for (const auto& kind : table.kinds) json["kinds"][kind.name] = kind.documents.size();
     for (const auto& row : table.rows) {
         const TableClass own = table_class(row.scorecard);

@@ -470,8 +470,12 @@ TEST_CASE(
     refused_at(knorm, {size, EVL_HEAD, 0, 0, 0, 50, 50}, "the first 50 and the last 50 of");
     refused_at(knorm, {size, EVL_MODEL, 0, 0, 0, 0, 0}, "by evl_model_open_shape");
     refused_at(knorm, {3, 0, 0, 0, 0, 0, 0}, "shape.struct_size is 3");
+    const evl_shape of_layer{size, EVL_LAYER, 0, 0, 0, 0, 0};
+    CHECK(evl_scorer_fits(adakv.scorer, &of_layer, nullptr) == EVL_USAGE);
+    CHECK(evl_scorer_fits(knorm.scorer, &of_layer, nullptr) == EVL_OK);
+    CHECK(evl_scorer_fits(knorm.scorer, nullptr, nullptr) == EVL_USAGE);
     refused_at(adakv, {size, EVL_LAYER, 0, 0, 0, 0, 0}, "gives heads different numbers of tokens");
-    refused_at(global, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "by evl_model_open_shape");
+    refused_at(global, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "divides a budget among all layers of the model");
     std::uint32_t place = 0;
     refused_at(knorm, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "selection.counts is NULL", &place);
     evl_selection asked{};

@@ -181,6 +181,9 @@ typedef struct evl_shape {
     uint64_t sinks, recent; /* the first and last tokens, which stay; EVL_USAGE where K is less */
 } evl_shape;
 
+/* [thread-safe] EVL_OK where the scorer can be had at the shape; else EVL_USAGE, and the failure says why. */
+EVL_EXPORT evl_status evl_scorer_fits(const evl_scorer* scorer, const evl_shape* shape, evl_failure* failure);
+
 /* What is asked for, and where the answers go. */
 typedef struct evl_selection {
     uint64_t struct_size;   /* sizeof(evl_selection) as the caller knows it */

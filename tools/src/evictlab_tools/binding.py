@@ -73,6 +73,34 @@ class Layer(ctypes.Structure):
         ("wo_gram", POINTER(c_double)),
         ("reconstruction", POINTER(c_float) * 3),
         ("reconstruction_stride", c_ssize_t),
+        ("value_type", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
+class Shape(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", c_uint64),
+        ("granularity", c_uint32),
+        ("join", c_uint32),
+        ("block", c_uint32),
+        ("block_score", c_uint32),
+        ("sinks", c_uint64),
+        ("recent", c_uint64),
+    )
+
+
+class Selection(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", c_uint64),
+        ("shape", POINTER(Shape)),
+        ("budgets", c_uint64),
+        ("removed", POINTER(c_double)),
+        ("keep", POINTER(c_uint64)),
+        ("kept", POINTER(c_uint8)),
+        ("places", POINTER(c_uint32)),
+        ("counts", POINTER(c_uint64)),
+        ("scores", POINTER(c_double)),
     )
 
 
@@ -115,6 +143,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "evl_model_open": (c_int32, [Handle, POINTER(c_double), c_uint64, POINTER(Handle), POINTER(_Failure)]),
+    "evl_scorer_fits": (c_int32, [Handle, POINTER(Shape), POINTER(_Failure)]),
+    "evl_scorer_select": (c_int32, [Handle, POINTER(Layer), POINTER(Selection), POINTER(_Failure)]),
+    "evl_model_open_shape": (c_int32, [Handle, POINTER(Selection), POINTER(Handle), POINTER(_Failure)]),
     "evl_model_close": (None, [Handle]),
     "evl_model_add": (c_int32, [Handle, POINTER(Layer), POINTER(_Failure)]),
     "evl_model_keep": (

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.shapes import Shape, shape_of_json
 
 PROTOCOLS = ("evictlab-judge/1", "evictlab-verdict/1")  # the same, by the name that it had before
 SPLITS = ("train", "valid")  # a search must not see test documents
@@ -23,6 +24,7 @@ class JudgeRequest:
     scorer: str
     documents: list[str]
     retentions: list[float]
+    shape: Shape = field(default_factory=Shape)  # optional in a request, of judges that introduce themselves with it
 
 
 def _retentions(request: dict[str, Any]) -> list[float]:
@@ -50,4 +52,5 @@ def judge_request(request: dict[str, Any], served: Container[str]) -> JudgeReque
                 f"no document {json.dumps(name)} is served; the first line lists those that are, of the splits "
                 f"{' and '.join(SPLITS)}"
             )
-    return JudgeRequest(request["id"], scorer, names, _retentions(request))
+    shape = shape_of_json(request["shape"]) if "shape" in request else Shape()
+    return JudgeRequest(request["id"], scorer, names, _retentions(request), shape)

@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 from evictlab_tools import binding
 from evictlab_tools.binding import Handle, Library, find_library
 from evictlab_tools.errors import UsageError
+from evictlab_tools.shapes import BLOCK_SCORES, GRANULARITIES, JOINS, Shape
 
 ALL_QUERIES = 2**64 - 1
 SECOND_PASSES = ("plain", "plus", "grad")  # of KVzip, KVzip+ and KVgrad: reconstruct.KINDS
 
 Floats = NDArray[np.float32]
+USUAL = Shape()
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,26 @@ class Kept:
 
 def _address(array: Floats | None) -> Any:
     return None if array is None else array.ctypes.data_as(POINTER(c_float))
+
+
+def _given_shape(shape: Shape) -> binding.Shape:
+    return binding.Shape(
+        ctypes.sizeof(binding.Shape),
+        GRANULARITIES.index(shape.granularity),
+        JOINS.index(shape.join),
+        shape.block,
+        BLOCK_SCORES.index(shape.block_score),
+        shape.sinks,
+        shape.recent,
+    )
+
+
+def _asked(removed: Sequence[float], shape: Shape) -> binding.Selection:
+    selection = binding.Selection(ctypes.sizeof(binding.Selection))
+    selection.shape = ctypes.pointer(_given_shape(shape))
+    selection.budgets = len(removed)
+    selection.removed = (c_double * len(removed))(*removed)
+    return selection
 
 
 def _rows(array: Any) -> Floats:
@@ -157,26 +179,24 @@ class Scorer:
         )
         return scores
 
-    def keep(self, layer: LayerInput, removed: Sequence[float]) -> Kept:
+    def keep(self, layer: LayerInput, removed: Sequence[float], shape: Shape = USUAL) -> Kept:
         """What is kept at each removed fraction."""
         given, _arrays = self.given(layer)
-        shape = (len(removed), given.kv_heads, given.tokens)
-        mask, scores = np.empty(shape, np.uint8), np.empty(shape)
-        self._library.check(
-            "evl_scorer_keep",
-            self._handle,
-            ctypes.byref(given),
-            (c_double * len(removed))(*removed),
-            len(removed),
-            mask.ctypes.data_as(POINTER(c_uint8)),
-            None,
-            scores.ctypes.data_as(POINTER(c_double)),
-        )
+        size = (len(removed), given.kv_heads, given.tokens)
+        mask, scores = np.empty(size, np.uint8), np.empty(size)
+        selection = _asked(removed, shape)
+        selection.kept = mask.ctypes.data_as(POINTER(c_uint8))
+        selection.scores = scores.ctypes.data_as(POINTER(c_double))
+        self._library.check("evl_scorer_select", self._handle, ctypes.byref(given), ctypes.byref(selection))
         return Kept(mask.view(np.bool_), scores)
 
-    def model(self, removed: Sequence[float]) -> Model:
+    def model(self, removed: Sequence[float], shape: Shape = USUAL) -> Model:
         """What it keeps in all layers of one sequence, at each removed fraction; of any scorer."""
-        return Model(self, self._library, self._handle, removed)
+        return Model(self, self._library, self._handle, removed, shape)
+
+    def check_shape(self, shape: Shape) -> None:
+        """UsageError, which says why, where the scorer cannot be had at the shape."""
+        self._library.check("evl_scorer_fits", self._handle, ctypes.byref(_given_shape(shape)))
 
     def given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
         """The structure, and the arrays that it points to, which must outlive the call."""
@@ -220,6 +240,8 @@ class Scorer:
             None if gram is None else gram.ctypes.data_as(POINTER(c_double)),
             (POINTER(c_float) * 3)(*(_address(given) or POINTER(c_float)() for given in passes)),
             tokens,
+            0,
+            0,
         )
         return given, [q, k, v, rope, types, norms, gram, *passes]
 
@@ -246,12 +268,14 @@ class Scorer:
 class Model:
     """The layers of a model, scored one after another, and then what each keeps. Threads may share it."""
 
-    def __init__(self, scorer: Scorer, library: Library, handle: Handle, removed: Sequence[float]) -> None:
+    def __init__(
+        self, scorer: Scorer, library: Library, handle: Handle, removed: Sequence[float], shape: Shape = USUAL
+    ) -> None:
         self._scorer, self._library, self._budgets = scorer, library, len(removed)
         self._shapes: dict[int, tuple[int, int]] = {}
         self._handle = Handle()
-        fractions = (c_double * len(removed))(*removed)
-        library.check("evl_model_open", handle, fractions, len(removed), ctypes.byref(self._handle))
+        asked = _asked(removed, shape)
+        library.check("evl_model_open_shape", handle, ctypes.byref(asked), ctypes.byref(self._handle))
 
     def __del__(self) -> None:
         if self._handle:

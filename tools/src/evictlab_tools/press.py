@@ -24,15 +24,16 @@ from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import wo_gram, wov_l1
-from evictlab_tools.errors import ToolError
-from evictlab_tools.library import ALL_QUERIES, Lab, LayerInput, Model, Scorer
+from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.library import ALL_QUERIES, USUAL, Lab, LayerInput, Model, Scorer
 from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
 from evictlab_tools.prompt.rope import found_rope
 from evictlab_tools.second_pass import SecondPass
+from evictlab_tools.shapes import Shape, removed_share
 
-__all__ = ["EvictlabPress", "Refused", "positions_after"]
+__all__ = ["EvictlabPress", "Refused", "Shape", "positions_after"]
 
 # The column that they are made of follows the colon.
 DERIVED_COLUMNS = {"rank", "head_share", "zscore", "layer_mean", "layer_share"}
@@ -68,15 +69,18 @@ def positions_after(prompt: int, tokens: int) -> Tensor:
 class EvictlabPress(PromptScorer):
     """Keeps what the scorer keeps, its budgets for layers, heads and the whole model included.
 
-    Of the last kind the layers are scored as the prompt runs, and cut when the last one was. Where layers or heads may
-    keep different numbers of tokens nothing is removed: the evicted keys are masked in the attention, as kvpress's own
-    AdaKVPress does it. score() lets presses that wrap a ScorerPress use the scorer.
+    Of the last kind, and where all layers share one set, the layers are scored as the prompt runs, and cut when the
+    last one was. Where layers or heads may keep different numbers of tokens, or blocks whose last one may be short,
+    nothing is removed: the evicted keys are masked in the attention, as kvpress's own AdaKVPress does it. score() lets
+    presses that wrap a ScorerPress use the scorer.
     """
 
     compression_ratio: float = 0.0
     scorer: str = "snapkv@kvpress"
     plugin_dirs: tuple[Path, ...] = ()
     calibration: Path | str | None = None  # of the model, by evictlab-calibrate: for scorers that read one
+    shape: Shape = USUAL  # Shape(granularity="layer", block=16), say: the grain at which tokens go
+    keep: int | None = None  # tokens that each set keeps, in place of the compression ratio
     tokenizer: Any = None  # of scorers that read a second pass; None: by the name of the model, as kvpress's KVzipPress
     _scorer: Scorer = field(init=False, repr=False)
     _second_pass: SecondPass = field(init=False, repr=False)
@@ -93,13 +97,16 @@ class EvictlabPress(PromptScorer):
         self._second_pass = SecondPass(self._scorer.needs.reconstruction)
         parts = [column.split(":") for column in self._scorer.columns]
         self._columns = {next(part for part in column if part not in DERIVED_COLUMNS) for column in parts}
+        self._scorer.check_shape(self.shape)
+        if self.keep is not None and (self.keep < 1 or self.compression_ratio != 0):
+            raise UsageError("keep is a number of tokens above 0, in place of the compression ratio")
         if self._scorer.needs.token_type:
             raise ToolError(f"scorer '{self.scorer}' needs token types, which a press is not told")
 
     @contextmanager
     def __call__(self, model: Any) -> Iterator[None]:
         """A scorer that reads a second pass evicts when the context ends: the prompt alone is to be run in it."""
-        if not self._scorer.needs.reconstruction or self.compression_ratio == 0:
+        if not self._scorer.needs.reconstruction or self._evicts_nothing:
             with super().__call__(model):
                 yield
             return
@@ -108,6 +115,23 @@ class EvictlabPress(PromptScorer):
                 yield
             for module, kwargs, output in self._second_pass.run():
                 self._evict(module, [], kwargs, output)
+
+    @property
+    def _evicts_nothing(self) -> bool:
+        return self.compression_ratio == 0 and self.keep is None
+
+    @property
+    def _masks(self) -> bool:
+        """Whether heads or layers may keep different numbers of tokens."""
+        return self._scorer.needs.uneven or self.shape.block > 1
+
+    @property
+    def _waits(self) -> bool:
+        """Whether what a layer keeps is known once all are scored."""
+        return self._scorer.needs.model_budgets or self.shape.granularity == "model"
+
+    def _removed(self, tokens: int) -> float:
+        return self.compression_ratio if self.keep is None else removed_share(self.keep, tokens)
 
     def forward_hook(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
         if self._second_pass.hold(module, kwargs, output):
@@ -123,6 +147,8 @@ class EvictlabPress(PromptScorer):
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
     ) -> Tensor:
+        if self.shape != USUAL or self.keep is not None:
+            raise ToolError("a press around this one cuts by itself, so its shape and numbers of tokens have no effect")
         inputs = self._inputs(module, hidden_states, keys, values, kwargs)
         scores = [self._scorer.score(given, self.compression_ratio) for given in inputs]
         return torch.from_numpy(np.stack(scores)).to(keys.device)
@@ -130,21 +156,22 @@ class EvictlabPress(PromptScorer):
     def compress(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
-        if self.compression_ratio == 0:
+        if self._evicts_nothing:
             return keys, values
         layer = self.layer(module, hidden_states, keys, values, kwargs)
         if layer.left_alone:
             self.tell_of_windows(module)
             return keys, values
-        if self._scorer.needs.uneven:
+        if self._masks or self._waits:
             self._check_masking(layer)
         inputs = self._inputs(module, hidden_states, keys, values, kwargs)
-        if self._scorer.needs.model_budgets:
+        if self._waits:
             self._add(module, inputs)
             return keys, values
-        masks = [self._scorer.keep(given, [self.compression_ratio]).mask[0] for given in inputs]
+        removed = [self._removed(inputs[0].k.shape[1])]
+        masks = [self._scorer.keep(given, removed, self.shape).mask[0] for given in inputs]
         mask = torch.from_numpy(np.stack(masks)).to(keys.device)  # [batch][H_kv][n]
-        if self._scorer.needs.uneven:
+        if self._masks:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
             return keys, values
         places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
@@ -154,7 +181,8 @@ class EvictlabPress(PromptScorer):
     def _add(self, module: Any, inputs: list[LayerInput]) -> None:
         """Scores a layer, which is cut with the others."""
         if not self._waiting or module.layer_idx <= self._waiting[-1].layer_idx:  # a new prompt
-            self._models, self._waiting = [self._scorer.model([self.compression_ratio]) for _ in inputs], []
+            removed = [self._removed(inputs[0].k.shape[1])]
+            self._models, self._waiting = [self._scorer.model(removed, self.shape) for _ in inputs], []
         for model, given in zip(self._models, inputs, strict=True):
             model.add(given)
         self._waiting.append(module)
@@ -167,20 +195,24 @@ class EvictlabPress(PromptScorer):
             module.masked_key_indices = (~torch.from_numpy(masks)).to(device).nonzero(as_tuple=True)
         self._models, self._waiting = [], []
 
+    @property
+    def _why_masked(self) -> str:
+        if self._scorer.needs.uneven:
+            return "lets layers or heads keep different numbers of tokens"
+        return "evicts in blocks or for all layers at once"
+
     def _check_masking(self, layer: Layer) -> None:
         """kvpress hides the keys of masked_key_indices in the attention functions that it patched."""
         attention = layer.module.config._attn_implementation
         patched = ALL_ATTENTION_FUNCTIONS.get(attention)
         if not getattr(patched, "__qualname__", "").startswith("attention_patch."):
             raise layer.refuse(
-                f"scorer '{self.scorer}' lets layers or heads keep different numbers of tokens, which kvpress masks, "
-                f"but not in {attention} attention",
+                f"scorer '{self.scorer}' {self._why_masked}, which kvpress masks, but not in {attention} attention",
                 'models loaded with attn_implementation="sdpa" work',
             )
         if layer.first is None:
             raise layer.refuse(
-                f"scorer '{self.scorer}' lets layers or heads keep different numbers of tokens, which can be masked at "
-                "the end of a prompt alone",
+                f"scorer '{self.scorer}' {self._why_masked}, which can be masked at the end of a prompt alone",
                 "scorers that keep as many in every head work there",
             )
 

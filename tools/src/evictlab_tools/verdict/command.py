@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,11 @@ from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
-from evictlab_tools.library import Lab, Scorer
+from evictlab_tools.library import USUAL, Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
+from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.correlate import RANDOM, correlate, correlations_to_text, read_bench, run_bench
@@ -40,7 +42,7 @@ from evictlab_tools.verdict.documents import (
 )
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import LAYER_ORACLE, MODEL_ORACLE, DocumentRun, Figures, Judge, bounds_beside
-from evictlab_tools.verdict.options import parse_retentions, parser
+from evictlab_tools.verdict.options import RETENTIONS, parse_numbers, parse_retentions, parser, shape_from
 from evictlab_tools.verdict.result import Row, Verdict, dump, to_json, used
 from evictlab_tools.verdict.serve import Server
 
@@ -54,11 +56,15 @@ class Verdicts:
     judge: Judge
     documents: DocumentSet
     scorers: dict[str, Scorer]
-    retentions: tuple[float, ...]
+    budgets: Budgets
     journal: Journal
     model_name: str | None = None
     value_bytes: float | None = 2.0  # None: costs are not measured
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def retentions(self) -> tuple[float, ...]:
+        return self.budgets.retentions
 
     def _hash(self, document: TokenDocument, row: str) -> str:
         """Of all that a row's figures on the document follow from beside the document."""
@@ -77,7 +83,7 @@ class Verdicts:
 
     @property
     def rows(self) -> list[str]:
-        return [*self.scorers, *bounds_beside(self.scorers.values())]
+        return [*self.scorers, *bounds_beside(self.scorers.values(), self.judge.shape)]
 
     def run(self) -> None:
         total = len(self.documents.documents) * len(self.rows) * len(self.retentions)
@@ -99,7 +105,7 @@ class Verdicts:
         if not missing or row in self.failures:
             progress.advance(len(missing))
             return
-        removed = [1.0 - retention for retention in missing]
+        removed = [self.budgets.removed(retention, run.prompt) for retention in missing]
         try:
             kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
             measured = row in self.scorers and self.value_bytes is not None
@@ -131,6 +137,7 @@ class Verdicts:
             uncompressed,
             cache=self.journal.cache,
             value_bytes=self.value_bytes,
+            cut=cut_json(self.judge.shape, self.budgets),
         )
 
     def _cost(self, row: str) -> Cost | None:
@@ -154,9 +161,33 @@ class Verdicts:
         )
 
 
-def open_scorers(lab: Lab, lists: Sequence[str]) -> dict[str, Scorer]:
-    """Those asked for, without repetition, and random."""
-    scorers = {text: lab.open(text) for texts in lists for text in lab.split(texts)}
+def cut_json(shape: Shape, budgets: Budgets) -> dict[str, Any]:
+    """What a result says of how its rows were cut, where that is not the usual way."""
+    keep = {"keep": list(budgets.keep)} if budgets.keep else {}
+    return keep if shape.usual else {"shape": shape.to_json(), **keep}
+
+
+def open_scorers(lab: Lab, lists: Sequence[str], shape: Shape = USUAL) -> dict[str, Scorer]:
+    """Those asked for, without repetition, and random.
+
+    What cannot be had at the shape is refused, and left out of what nobody named by itself.
+    """
+    scorers: dict[str, Scorer] = {}
+    left_out = []
+    for texts in lists:
+        named = {part.strip() for part in texts.split(",")}
+        for text in lab.split(texts):
+            scorer = scorers.get(text) or lab.open(text)
+            try:
+                scorer.check_shape(shape)
+            except UsageError:
+                if "all" not in named or text in named:
+                    raise
+                left_out.append(text)
+                continue
+            scorers[text] = scorer
+    if left_out:
+        complain(f"note: all leaves out what cannot be had at this shape: {', '.join(left_out)}")
     if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
         scorers[RANDOM] = lab.open(RANDOM)
     return scorers
@@ -219,7 +250,8 @@ def _check_calibration(
 
 
 def _serve(given: argparse.Namespace) -> None:
-    for option in ("scorers", "split", "journal", "correlate", "value_bytes", "no_cost"):
+    ways = ("retentions", "keep", "granularity", "join", "block", "block_score", "sinks", "recent")
+    for option in ("scorers", "split", "journal", "correlate", "value_bytes", "no_cost", *ways):
         if getattr(given, option) is not None:
             name = option.replace("_", "-")
             raise UsageError(
@@ -286,24 +318,31 @@ def _measure(given: argparse.Namespace) -> None:
     path = given.journal or given.output.with_name(given.output.name + ".journal")
     lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab.library)
-    retentions = parse_retentions(given.retentions)
+    shape = shape_from(given)
+    if given.keep is not None and given.retentions is not None:
+        raise UsageError("give --retentions or --keep, not both: shares of a prompt's tokens, or numbers of them")
+    retentions = RETENTIONS if given.retentions is None else parse_retentions(given.retentions)
+    numbers = () if given.keep is None else parse_numbers(given.keep)
     value_bytes = None if given.no_cost else 2.0 if given.value_bytes is None else given.value_bytes
     if value_bytes is not None and not 0 < value_bytes <= 64:
         raise UsageError("--value-bytes must be above 0, and at most 64")
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     asked = given.scorers or ["all"]
-    scorers = open_scorers(lab, asked)
+    scorers = open_scorers(lab, asked, shape)
     if calibration is None and any("all" in texts.split(",") for texts in asked):
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision)
-    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads)
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape)
     documents = _documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     _check_calibration(calibration, scorers.values(), judge, documents)
+    prompts = [document.prompt for document in documents.documents]
+    budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
+    basis.update(cut_json(shape, budgets))
     journal = Journal(path, basis)
     with closing(journal):
-        verdicts = Verdicts(judge, documents, scorers, retentions, journal, given.model_name, value_bytes)
+        verdicts = Verdicts(judge, documents, scorers, budgets, journal, given.model_name, value_bytes)
         verdicts.run()
     judged = [scorer for row, scorer in scorers.items() if row not in verdicts.failures]
     verdict = replace(verdicts.verdict(), sources=_sources(calibration, judged, documents.documents))

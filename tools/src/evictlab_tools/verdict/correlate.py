@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,15 @@ def compared_rows(verdict: Verdict) -> dict[str, Row]:
     return {row.scorer: row for row in rows.values()}
 
 
+def cut_options(cut: Mapping[str, Any]) -> list[str]:
+    """As options of `evictlab bench`."""
+    shape = dict(cut.get("shape", {}))
+    if shape.get("granularity") == "head":
+        del shape["join"]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in shape.items()]
+    return options + ([f"--keep={','.join(map(str, cut['keep']))}"] if "keep" in cut else [])
+
+
 def run_bench(library: Library, verdict: Verdict, plugin_dirs: Sequence[Path]) -> dict[str, Any]:
     """`evictlab bench` on the verdict's suite and scorers."""
     if verdict.documents.folder is None:
@@ -57,6 +66,7 @@ def run_bench(library: Library, verdict: Verdict, plugin_dirs: Sequence[Path]) -
         f"--scorers={','.join(row.scorer for row in verdict.rows if row.scorer not in BOUNDS)}",
         "--by-trace",
         "--format=json",
+        *cut_options(verdict.cut),
         *(f"--plugin-dir={folder}" for folder in plugin_dirs),
     ]
     result: dict[str, Any] = json.loads(library.run_program(*arguments))
@@ -69,6 +79,11 @@ def read_bench(path: Path, verdict: Verdict) -> dict[str, Any]:
         raise ToolError(f"{path}: no result of `evictlab bench --format json`")
     if bench.get("suite", {}).get("hash") != verdict.documents.suite_hash:
         raise ToolError(f"{path}: is of another suite than {verdict.documents.suite}; their hashes differ")
+    cut = {key: bench[key] for key in ("shape", "keep") if key in bench}
+    if "shape" in cut:  # beside which layers were joined
+        cut["shape"] = {key: value for key, value in cut["shape"].items() if not key.endswith("_layers")}
+    if cut != verdict.cut:
+        raise ToolError(f"{path}: was cut at another shape than the verdict")
     result: dict[str, Any] = bench
     return result
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from evictlab_tools.attention import LayerAttention, output_projection, wo_gram, wov_l1
 from evictlab_tools.companions import read_companion
 from evictlab_tools.errors import ToolError
-from evictlab_tools.library import ALL_QUERIES, LayerInput, Memory, Scorer
+from evictlab_tools.library import ALL_QUERIES, USUAL, LayerInput, Memory, Scorer
 from evictlab_tools.masked import (
     ATTENTION,
     PromptLayer,
@@ -32,6 +32,7 @@ from evictlab_tools.masked import (
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read, watch
 from evictlab_tools.reconstruct import KINDS, Replay, instructions
+from evictlab_tools.shapes import Shape, cut
 from evictlab_tools.uncompressed import Uncompressed, judge
 from evictlab_tools.verdict.cost import CacheShape, Cost, time_scoring
 from evictlab_tools.verdict.divergence import Predictions, compare
@@ -45,8 +46,10 @@ BOUNDS = (ORACLE, LAYER_ORACLE, MODEL_ORACLE)
 Masks = list[NDArray[np.bool_]]  # [layer]: [H_kv][n]
 
 
-def bounds_beside(scorers: Iterable[Scorer]) -> list[str]:
+def bounds_beside(scorers: Iterable[Scorer], shape: Shape = USUAL) -> list[str]:
     """Those that are measured beside these scorers."""
+    if shape.granularity != "head":
+        return [ORACLE]
     divides_model = any(scorer.needs.model_budgets for scorer in scorers)
     return [bound for bound in BOUNDS if bound != MODEL_ORACLE or divides_model]
 
@@ -74,8 +77,10 @@ def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
 class Judge:
     """A model, loaded when the first document comes. Threads may share it once it is."""
 
-    def __init__(self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2) -> None:
-        self.source, self.sliding_layers = source, sliding_layers
+    def __init__(
+        self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2, shape: Shape = USUAL
+    ) -> None:
+        self.source, self.sliding_layers, self.shape = source, sliding_layers, shape
         self.pool = ThreadPoolExecutor(threads)
         self._model: torch.nn.Module | None = None
         self._projections: dict[int, Tensor] = {}
@@ -223,15 +228,18 @@ class DocumentRun:
             assert self.token_types is not None
         self._reconstruct(scorer.needs.reconstruction)
 
-    def keep(self, scorer: Scorer, removed: Sequence[float]) -> list[Masks]:
-        """What a scorer keeps at each removed fraction."""
+    def keep(self, scorer: Scorer, removed: Sequence[float], shape: Shape | None = None) -> list[Masks]:
+        """What a scorer keeps at each removed fraction; at the judge's shape where no other is named."""
         self.prepare(scorer)
-        if scorer.needs.model_budgets:
-            model = scorer.model(removed)
+        at = self.judge.shape if shape is None else shape
+        if scorer.needs.model_budgets or at.granularity == "model":
+            model = scorer.model(removed, at)
             judged = [number for number in range(len(self.layers)) if self.is_evicted(number)]
             list(self.judge.pool.map(lambda number: model.add(self.layer_input(number, scorer)), judged))
             return self._by_layer(len(removed), lambda number: model.keep(number).mask)
-        return self._by_layer(len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed).mask)
+        return self._by_layer(
+            len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed, at).mask
+        )
 
     def trimmed(self) -> DocumentRun:
         """Without what scorers do not see, that is without what the oracles need: less than half the memory."""
@@ -256,25 +264,30 @@ class DocumentRun:
     def keep_oracle(self, bound: str, removed: Sequence[float]) -> list[Masks]:
         if self.layers[0].q.shape[1] == self.prompt:
             raise ToolError(f"{self.document.name}: the oracles need what a trimmed run does not hold")
-        attention = self.future_attention
-        if bound == MODEL_ORACLE:
-            return self._keep_model_oracle(removed)
+        attention, shape = self.future_attention, self.judge.shape
+        counts = [kept_count(self.prompt, share) for share in removed]
+        if bound == MODEL_ORACLE or shape.granularity == "model":
+            return self._keep_model_oracle(counts)
 
         def of_layer(number: int) -> NDArray[np.bool_]:
             scores = attention[number]
-            counts = [kept_count(self.prompt, share) for share in removed]
             if bound == LAYER_ORACLE:
-                return np.stack([top(scores.ravel(), len(scores) * c).reshape(scores.shape) for c in counts])
-            return np.stack([np.stack([top(head, c) for head in scores]) for c in counts])
+                return np.stack([cut(scores, c, shape) for c in counts])
+            if shape.granularity == "layer":
+                return np.stack([np.repeat(cut(scores.mean(0)[None], c, shape), len(scores), 0) for c in counts])
+            return np.stack([np.concatenate([cut(head[None], c, shape) for head in scores]) for c in counts])
 
         return self._by_layer(len(removed), of_layer)
 
-    def _keep_model_oracle(self, removed: Sequence[float]) -> list[Masks]:
+    def _keep_model_oracle(self, counts: Sequence[int]) -> list[Masks]:
         judged = [number for number in sorted(self.layers) if self.is_evicted(number)]
         cells = np.stack([self.future_attention[number] for number in judged])
-        heads = cells.shape[0] * cells.shape[1]
-        kept = [top(cells.ravel(), heads * kept_count(self.prompt, share)).reshape(cells.shape) for share in removed]
-        return self._by_layer(len(removed), lambda number: np.stack([masks[judged.index(number)] for masks in kept]))
+        rows, shape = cells.reshape(-1, self.prompt), self.judge.shape
+        if shape.granularity == "model":
+            kept = [np.broadcast_to(cut(rows.mean(0)[None], c, shape), cells.shape) for c in counts]
+        else:
+            kept = [cut(rows, c, shape).reshape(cells.shape) for c in counts]
+        return self._by_layer(len(counts), lambda number: np.stack([masks[judged.index(number)] for masks in kept]))
 
     def measure(self, kept: Sequence[Masks]) -> list[Figures]:
         """Of each kept set: runs the continuation with all other prompt tokens hidden, all sets as one batch."""

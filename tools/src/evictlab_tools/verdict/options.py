@@ -10,6 +10,7 @@ from evictlab_tools import __version__
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import UsageError
 from evictlab_tools.judge_protocol import PROTOCOLS
+from evictlab_tools.shapes import BLOCK_SCORES, GRANULARITIES, JOINS, Shape
 
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
 
@@ -22,6 +23,39 @@ def parse_retentions(text: str) -> tuple[float, ...]:
     if not all(0 < retention <= 1 for retention in retentions):
         raise UsageError(f"--retentions {text}: a retention is above 0 and at most 1")
     return retentions
+
+
+def parse_numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--keep {text}: not whole numbers with commas between, as 256,512") from None
+    if min(numbers) < 1:
+        raise UsageError(f"--keep {text}: a number of tokens is above 0")
+    return numbers
+
+
+def add_shape_options(result: argparse.ArgumentParser) -> None:
+    """As those of evictlab bench; docs/shapes.md."""
+    add = result.add_argument
+    add("--granularity", choices=GRANULARITIES, help="who shares a set of kept tokens: nobody (head, the default), the "
+        "heads of a layer, or all layers and heads")  # fmt: skip
+    add("--join", choices=JOINS, help=f"how the scores of those become one ({Shape().join})")
+    add("--block", type=int, metavar="N", help="tokens go in blocks of N (1)")
+    add("--block-score", choices=BLOCK_SCORES, help="a block's score from its tokens' (mean)")
+    add("--sinks", type=int, metavar="N", help="the first N tokens stay (0)")
+    add("--recent", type=int, metavar="N", help="the last N tokens stay (0)")
+
+
+def shape_from(given: argparse.Namespace) -> Shape:
+    names = ("granularity", "join", "block", "block_score", "sinks", "recent")
+    typed = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    shape = Shape(**typed)
+    if "join" in typed and shape.granularity == "head":
+        raise UsageError("--join is for --granularity layer and model: with head no scores are joined")
+    if "block_score" in typed and shape.block == 1:
+        raise UsageError("--block-score is for blocks of several tokens: give --block N")
+    return shape
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
         help="a captured suite, by folder or name; or manifests of documents and text files",
     )
     add("--scorers", action="append", help="as for evictlab bench; random and the oracles always come with them (all)")
-    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.1,0.25,0.5,0.75)")
+    add("--retentions", help=f"shares kept (default {','.join(map(str, RETENTIONS))})")
+    add("--keep", metavar="K", help="in place of --retentions: tokens that each set keeps, as 256,512")
+    add_shape_options(result)
     add("--split", action="append", choices=SPLITS, help="of the documents; may be repeated (test, test_other_model)")
     add("--output", "-o", type=Path, default=Path("verdict.json"), help="the JSON (default verdict.json)")
     add("--journal", type=Path, help="what is finished, to go on from after a stop (default OUTPUT.journal)")

@@ -43,6 +43,7 @@ class Verdict:
     sources: Mapping[str, str] = field(default_factory=dict)  # files that figures follow from, with their hashes
     cache: CacheShape | None = None  # where it is known
     value_bytes: float | None = None  # of a number in the KV cache; None: nothing is said of bytes
+    cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep", where they are not the usual ones
 
     @cached_property
     def counted(self) -> list[int]:
@@ -70,6 +71,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         "made_by": made_by,
         **({"sources": dict(verdict.sources)} if verdict.sources else {}),
         **_cache_json(verdict),
+        **verdict.cut,
         "retentions": list(verdict.retentions),
         "documents": [
             {

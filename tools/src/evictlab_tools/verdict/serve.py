@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -22,6 +22,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.judge_protocol import PROTOCOLS, SPLITS, judge_request
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import LineWriter, parse_request
+from evictlab_tools.shapes import Shape
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
 
@@ -42,6 +43,7 @@ class _Question:
     id: Any
     scorer: Scorer
     retentions: list[float]
+    shape: Shape
     kl: list[list[float] | None]  # [document], None: not yet
     error: str | None = None
     lock: Lock = field(default_factory=Lock)
@@ -74,7 +76,7 @@ class Server:
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
-        return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers}
+        return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers, "shapes": True}
 
     def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
         """Until the requests end. What was asked is still answered then, unless nobody reads answers any more."""
@@ -102,7 +104,9 @@ class Server:
     def _question(self, request: dict[str, Any]) -> tuple[list[_Place], _Question]:
         asked = judge_request(request, self._places)
         nothing: list[list[float] | None] = [None] * len(asked.documents)
-        question = _Question(asked.id, self._lab.open(asked.scorer), asked.retentions, nothing)
+        scorer = self._lab.open(asked.scorer)
+        scorer.check_shape(asked.shape)
+        question = _Question(asked.id, scorer, asked.retentions, asked.shape, nothing)
         return [self._places[name] for name in asked.documents], question
 
     def _judge_one(self, question: _Question, index: int, place: _Place, answers: LineWriter) -> None:
@@ -111,7 +115,7 @@ class Server:
         error = None
         figures: list[float] = []
         try:
-            figures = self._figures(question.scorer, question.retentions, place)
+            figures = self._figures(question, place)
         except ToolError as problem:
             error = f"{question.scorer.text} on {place.document.name}: {problem}"
         except Exception as problem:  # one scorer's trouble must not end the service
@@ -127,9 +131,9 @@ class Server:
         elif finished:
             answers.write({"id": question.id, "kl": question.kl})
 
-    def _figures(self, scorer: Scorer, retentions: Sequence[float], place: _Place) -> list[float]:
+    def _figures(self, question: _Question, place: _Place) -> list[float]:
         run = self._run(place)
-        kept = run.keep(scorer, [1.0 - retention for retention in retentions])
+        kept = run.keep(question.scorer, [1.0 - retention for retention in question.retentions], question.shape)
         divergences = [figures.kl for figures in run.measure(kept)]
         if not all(map(math.isfinite, divergences)):
             raise ToolError(f"the divergence is no finite number: {divergences}")

@@ -1,0 +1,121 @@
+"""The grain at which tokens are evicted: who shares a set of kept tokens, in blocks of how many, and which stay in any
+case. docs/shapes.md defines every part; libevictlab cuts what scorers keep, and `cut` here what the oracles keep.
+"""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evictlab_tools.errors import UsageError
+
+GRANULARITIES = ("head", "layer", "model")
+JOINS = ("mean", "max", "rank", "share")
+BLOCK_SCORES = ("mean", "max")
+LONGEST_BLOCK, MOST_PROTECTED = 65536, 1 << 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Without arguments: each KV head keeps its own tokens, one by one."""
+
+    granularity: str = "head"
+    join: str = "mean"
+    block: int = 1
+    sinks: int = 0
+    recent: int = 0
+    block_score: str = "mean"
+
+    def __post_init__(self) -> None:
+        for name, known in (("granularity", GRANULARITIES), ("join", JOINS), ("block_score", BLOCK_SCORES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(known)}")
+        for name, least, most in (
+            ("block", 1, LONGEST_BLOCK),
+            ("sinks", 0, MOST_PROTECTED),
+            ("recent", 0, MOST_PROTECTED),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise UsageError(f"{name} is {value!r}, but must be a whole number from {least} to {most}")
+
+    @property
+    def usual(self) -> bool:
+        return self == Shape(join=self.join, block_score=self.block_score)
+
+    def to_json(self) -> dict[str, Any]:
+        """As results have it."""
+        fields = asdict(self)
+        if self.block_score == "mean":
+            del fields["block_score"]
+        return fields
+
+
+def shape_of_json(value: Any) -> Shape:
+    """UsageError where it is none."""
+    if not isinstance(value, Mapping) or not value.keys() <= asdict(Shape()).keys():
+        raise UsageError(f'"shape" is no object of {", ".join(asdict(Shape()))} alone')
+    return Shape(**value)
+
+
+def _blocks(tokens: int, kept: int, shape: Shape) -> int:
+    if kept >= tokens:
+        return -(-tokens // shape.block)
+    return 0 if kept == 0 else max(1, kept // shape.block)
+
+
+def cut(attention: NDArray[np.float64], kept: int, shape: Shape) -> NDArray[np.bool_]:
+    """What an oracle keeps: the blocks of rows [rows][n] that hold most attention, of `kept` tokens a row.
+
+    Rows are cut as one; protected tokens come first, of equal blocks the first stay.
+    """
+    rows, n = attention.shape
+    starts = np.arange(0, n, shape.block)
+    ends = np.minimum(starts + shape.block, n)
+    sums = np.stack([np.add.reduceat(row, starts) for row in attention])
+    protected = np.tile((starts < shape.sinks) | (ends + shape.recent > n), (rows, 1))
+    count = rows * _blocks(n, kept, shape)
+    if protected.sum() > count:
+        raise UsageError(
+            f"the first {shape.sinks} and the last {shape.recent} of {n} tokens are to stay in any case, and only "
+            f"{kept} are kept: keep more, or protect fewer"
+        )
+    chosen = np.lexsort((np.arange(sums.size), -sums.ravel(), ~protected.ravel()))[:count]
+    stays = np.zeros(sums.size, np.bool_)
+    stays[chosen] = True
+    return np.repeat(stays.reshape(sums.shape), ends - starts, axis=1)
+
+
+def removed_share(kept: int, tokens: int) -> float:
+    """The share that goes where so many are kept by kvpress's rule."""
+    return 0.0 if kept >= tokens else 1.0 - (kept + 0.5) / tokens
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What is asked to stay: shares of a prompt's tokens, or numbers of them, which then have names as shares."""
+
+    retentions: tuple[float, ...]
+    keep: tuple[int, ...] = ()
+
+    def removed(self, retention: float, tokens: int) -> float:
+        """The share that goes of so many, of the budget that has this name."""
+        if not self.keep:
+            return 1.0 - retention
+        return removed_share(self.keep[self.retentions.index(retention)], tokens)
+
+
+def budgets_of_numbers(keep: Sequence[int], prompts: Sequence[int]) -> Budgets:
+    """Named by the share that they are of the prompts on the mean, to six digits, as benches name them."""
+    names = []
+    for kept in keep:
+        share = sum(min(n, kept) / n for n in prompts) / len(prompts)
+        names.append(max(1.0, round(1e6 * share)) / 1e6)
+    if len(set(names)) < len(names):
+        raise UsageError(f"--keep {','.join(map(str, keep))}: two of these keep the same tokens of every prompt")
+    return Budgets(tuple(names), tuple(keep))
