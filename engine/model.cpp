@@ -134,6 +134,7 @@ llama_context_params cpu_context_params() {
     params.n_seq_max = 1;
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     params.offload_kqv = params.op_offload = false;
+    params.swa_full = false; // a layer that slides keeps its window
     return params;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "engine/policy.hpp"
 #include "engine/program/continuation.hpp"
 #include "tests/engine/tiny_sequence.hpp"
 #include "tests/support/catch.hpp"
@@ -223,4 +224,45 @@ TEST_CASE("RoPE that is not handled is refused by name") {
     CHECK_THAT(why(yarn), ContainsSubstring("stretched by YaRN"));
     CHECK_THAT(why(factors), ContainsSubstring("factors of its own for each frequency"));
     CHECK(why(linear).empty());
+}
+
+TEST_CASE("Partial RoPE is refused by name") {
+    TinyLlama::File partial;
+    partial.half_split = true; // of the other architecture llama.cpp takes none such
+    partial.rope_dimensions = 16;
+    const OpenTiny open({}, partial);
+    CHECK_THROWS_WITH(prove_round_trip(*open.model, TinyLlama::tokens(text_of(20)), {0, 1, GGML_TYPE_F16}),
+                      ContainsSubstring("RoPE turns only a part of each head"));
+}
+
+TEST_CASE("Context shift is llama.cpp's own: the oldest go behind the first, the others move to their positions") {
+    const OpenTiny open;
+    const Text text(60, 10);
+    const ContextShift shift("context_shift:n_keep=4", *open.model);
+    const Context context = open.model->context({256, 1, GGML_TYPE_F16});
+    const llama_memory_t memory = llama_get_memory(context.get());
+    decode(context.get(), text.prompt, 0);
+    REQUIRE(llama_memory_seq_rm(memory, 0, 4, 44)); // as llama.cpp's own programs do
+    llama_memory_seq_add(memory, 0, 44, -1, -40);
+    Logits expected;
+    for (std::size_t i = 0; i < text.rest.size(); ++i) {
+        const auto logits = decode(context.get(), std::span(text.rest).subspan(i, 1), 20 + i);
+        expected.emplace_back(logits.begin(), logits.end());
+    }
+    Sequence in_place = open.sequence(), smaller = open.sequence();
+    in_place.feed(text.prompt);
+    const Snapshot prompt = in_place.snapshot();
+    smaller.become(prompt);
+    shift.begin(smaller, prompt.cached(), shift.choose(prompt.cached(), {0, 20}));
+    CHECK(smaller.cells() == 20);
+    CHECK(smaller.next_position() == 20);
+    CHECK(furthest(predictions(smaller, text.rest), expected) < rounding);
+    Costs costs;
+    shift.evict(in_place, 20, costs);
+    CHECK(costs.evictions == 1);
+    CHECK(predictions(in_place, text.rest) == expected);
+    CHECK(furthest(expected, open.tiny.run(text.all).logits, 60) > 10 * rounding);
+    for (const char* wrong : {"context_shift:n_keep=", "context_shift:n_keep=x", "context_shift:keep=4"})
+        CHECK_THROWS_WITH(ContextShift(wrong, *open.model),
+                          ContainsSubstring("a whole number, as context_shift:n_keep=4"));
 }

@@ -45,6 +45,19 @@ Floats normalised(const Floats& vector) {
     return out;
 }
 
+/// Each head by itself.
+Floats normalised_heads(const Floats& vector, std::size_t dim) {
+    Floats out;
+    for (auto at = vector.begin(); at != vector.end(); at += static_cast<std::ptrdiff_t>(dim)) {
+        const Floats head = normalised(Floats(at, at + static_cast<std::ptrdiff_t>(dim)));
+        out.insert(out.end(), head.begin(), head.end());
+    }
+    return out;
+}
+
+float silu(float x) { return x / (1.0F + std::exp(-x)); }
+float gelu(float x) { return 0.5F * x * (1.0F + std::tanh(0.7978845608F * x * (1.0F + 0.044715F * x * x))); }
+
 void add(Floats& to, const Floats& what) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += what[i];
 }
@@ -103,6 +116,8 @@ TinyLlama::Run TinyLlama::run(const std::vector<llama_token>& tokens, std::size_
     for (std::size_t i = 0; i < n; ++i) {
         const float* row = embedding_.data() + static_cast<std::size_t>(tokens[i]) * wide;
         stream[i].assign(row, row + wide);
+        if (shape_.window > 0)
+            for (float& value : stream[i]) value *= std::sqrt(static_cast<float>(wide));
     }
     Run run;
     for (std::size_t l = 0; l < shape_.layers; ++l) {
@@ -111,8 +126,12 @@ TinyLlama::Run TinyLlama::run(const std::vector<llama_token>& tokens, std::size_
                     Floats(shape_.kv_heads * n * dim)};
         for (std::size_t i = 0; i < n; ++i) {
             const Floats normal = normalised(stream[i]);
-            const Floats q = times(block.at("attn_q"), normal), k = times(block.at("attn_k"), normal),
-                         v = times(block.at("attn_v"), normal);
+            Floats q = times(block.at("attn_q"), normal), k = times(block.at("attn_k"), normal);
+            const Floats v = times(block.at("attn_v"), normal);
+            if (shape_.window > 0) {
+                q = normalised_heads(q, dim);
+                k = normalised_heads(k, dim);
+            }
             const auto put = [&](const Floats& from, Floats& to, bool turned) {
                 for (std::size_t h = 0; h < from.size() / dim; ++h) {
                     float* at = to.data() + (h * n + i) * dim;
@@ -128,9 +147,11 @@ TinyLlama::Run TinyLlama::run(const std::vector<llama_token>& tokens, std::size_
             Floats heads(wide);
             for (std::size_t h = 0; h < shape_.heads; ++h) {
                 std::vector<std::size_t> seen;
-                if (i >= prompt)
+                const bool evicted = i >= prompt && !shape_.slides(l);
+                if (evicted)
                     for (const std::uint32_t j : kept[l][h / group]) seen.push_back(j);
-                for (std::size_t j = i >= prompt ? prompt : 0; j <= i; ++j) seen.push_back(j);
+                for (std::size_t j = evicted ? prompt : 0; j <= i; ++j)
+                    if (!shape_.slides(l) || i - j < shape_.window) seen.push_back(j);
                 std::vector<double> weight;
                 double sum = 0;
                 for (const std::size_t j : seen) {
@@ -146,12 +167,15 @@ TinyLlama::Run TinyLlama::run(const std::vector<llama_token>& tokens, std::size_
                         heads[h * dim + x] += static_cast<float>(
                             weight[s] / sum * static_cast<double>(layer.v[(h / group * n + seen[s]) * dim + x]));
             }
-            add(stream[i], times(block.at("attn_output"), heads));
+            const bool gemma = shape_.window > 0;
+            const Floats attended = times(block.at("attn_output"), heads);
+            add(stream[i], gemma ? normalised(attended) : attended);
             const Floats normal = normalised(stream[i]);
             Floats gate = times(block.at("ffn_gate"), normal);
             const Floats up = times(block.at("ffn_up"), normal);
-            for (std::size_t x = 0; x < gate.size(); ++x) gate[x] = gate[x] / (1.0F + std::exp(-gate[x])) * up[x];
-            add(stream[i], times(block.at("ffn_down"), gate));
+            for (std::size_t x = 0; x < gate.size(); ++x) gate[x] = (gemma ? gelu(gate[x]) : silu(gate[x])) * up[x];
+            const Floats down = times(block.at("ffn_down"), gate);
+            add(stream[i], gemma ? normalised(down) : down);
         }
         run.layers.push_back(std::move(layer));
     }
@@ -163,7 +187,8 @@ TinyLlama::Run TinyLlama::run(const std::vector<llama_token>& tokens, std::size_
 }
 
 void TinyLlama::write(const std::filesystem::path& file, const File& how) const {
-    const std::string arch = how.half_split ? "qwen2" : "llama";
+    const bool gemma = shape_.window > 0, half_split = how.half_split || gemma;
+    const std::string arch = gemma ? "gemma3" : how.half_split ? "qwen2" : "llama";
     const std::size_t wide = hidden(), inner = 2 * wide;
     const std::unique_ptr<gguf_context, void (*)(gguf_context*)> gguf(gguf_init_empty(), gguf_free);
     const std::unique_ptr<ggml_context, void (*)(ggml_context*)> memory(ggml_init({64 << 20, nullptr, false}),
@@ -178,7 +203,13 @@ void TinyLlama::write(const std::filesystem::path& file, const File& how) const 
     number("feed_forward_length", inner);
     number("attention.head_count", shape_.heads);
     number("attention.head_count_kv", shape_.kv_heads);
-    number("rope.dimension_count", shape_.dim);
+    number("rope.dimension_count", how.rope_dimensions > 0 ? how.rope_dimensions : shape_.dim);
+    if (gemma) {
+        number("attention.sliding_window", shape_.window);
+        number("attention.sliding_window_pattern", 2);
+        number("attention.key_length", shape_.dim);
+        number("attention.value_length", shape_.dim);
+    }
     gguf_set_val_f32(gguf.get(), (arch + ".attention.layer_norm_rms_epsilon").c_str(), static_cast<float>(epsilon));
     gguf_set_val_f32(gguf.get(), (arch + ".rope.freq_base").c_str(), rope_base);
     for (const auto& [key, value] : how.texts) gguf_set_val_str(gguf.get(), (arch + "." + key).c_str(), value.c_str());
@@ -221,9 +252,15 @@ void TinyLlama::write(const std::filesystem::path& file, const File& how) const 
     for (std::size_t l = 0; l < shape_.layers; ++l) {
         const std::string block = "blk." + std::to_string(l) + ".";
         for (const char* norm : {"attn_norm", "ffn_norm"}) tensor(block + norm + ".weight", ones, wide);
+        if (gemma) {
+            for (const char* norm : {"post_attention_norm", "post_ffw_norm"})
+                tensor(block + norm + ".weight", ones, wide);
+            for (const char* norm : {"attn_q_norm", "attn_k_norm"})
+                tensor(block + norm + ".weight", Floats(shape_.dim, 1.0F), shape_.dim);
+        }
         for (const auto& [name, values] : blocks_[l]) {
             const bool turned = name == "attn_q" || name == "attn_k";
-            tensor(block + name + ".weight", turned && !how.half_split ? interleaved(values, wide, shape_.dim) : values,
+            tensor(block + name + ".weight", turned && !half_split ? interleaved(values, wide, shape_.dim) : values,
                    name == "ffn_down" ? inner : wide, name == "attn_output" ? how.projections : GGML_TYPE_F32);
         }
     }

@@ -14,6 +14,8 @@ namespace evictlab::test {
 struct TinyShape {
     std::size_t layers = 3, heads = 4, kv_heads = 2, dim = 32;
     std::uint32_t seed = 1;
+    std::size_t window = 0; ///< not 0: a Gemma 3, of which layers 0, 2, 4, ... see so many keys, themselves included
+    bool slides(std::size_t layer) const { return window > 0 && layer % 2 == 0; }
 };
 
 /// What is cached of the prompt, for queries behind it: [layer][KV head] -> positions.
@@ -30,6 +32,7 @@ public:
         std::map<std::string, std::string> texts; ///< further fields: "rope.scaling.type"
         std::map<std::string, float> numbers;
         bool rope_factors = false;
+        std::size_t rope_dimensions = 0; ///< that RoPE turns of each head; 0: all
     };
     void write(const std::filesystem::path& file, const File& how) const;
     void write(const std::filesystem::path& file) const { write(file, File()); }
@@ -42,7 +45,7 @@ public:
         std::vector<std::vector<double>> logits; ///< [n][vocabulary]
         std::vector<Layer> layers;
     };
-    /// Queries from position `prompt` on see of the tokens before it only the kept ones. `slower`: RoPE's factor.
+    /// Queries from position `prompt` on see of the tokens before it only the kept ones, but where layers slide.
     Run run(const std::vector<llama_token>& tokens, std::size_t prompt, const KeptPositions& kept,
             double rope_factor = 1) const;
     Run run(const std::vector<llama_token>& tokens) const { return run(tokens, tokens.size(), {}); }
