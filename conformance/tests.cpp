@@ -75,8 +75,9 @@ constexpr Test all[] = {
      "pass "
      "infinite scores through: inf - inf and 0 * inf are NaN",
      "ordinary-batch", infinite_base},
-    {"layer-budgets", "a budget of at most the layer's tokens, for any share removed", "clamp it to [0, tokens]",
-     "create", layer_budgets},
+    {"layer-budgets",
+     "a budget of at most the layer's tokens, for any share removed, and with EVL_EQUAL_LAYERS one for all layers",
+     "clamp it to [0, tokens]; leave that flag out where layers differ", "create", layer_budgets},
     {"head-budgets", "budgets of at most the tokens, for any share removed", "clamp each to [0, tokens]",
      "ordinary-batch", head_budgets},
     {"model-budgets",

@@ -71,12 +71,19 @@ Finding layer_budgets(const Subject& subject) {
         if (!setting.rule->budgets_layers()) return passed();
         const auto instance = subject.create(setting);
         for (const std::uint32_t tokens : token_counts)
-            for (const double removed : removed_fractions)
+            for (const double removed : removed_fractions) {
+                std::vector<std::size_t> kept;
                 for (std::uint32_t layer = 0; layer < 4; ++layer) {
                     subject.process->calling();
-                    instance->layer_budget({sizeof(evl_budget_query), layer, 4, 2, tokens, removed,
-                                            equal_budget(tokens, removed)}); // throws for more than there are
+                    kept.push_back(
+                        instance->layer_budget({sizeof(evl_budget_query), layer, 4, 2, tokens, removed,
+                                                equal_budget(tokens, removed)})); // throws for more than there are
                 }
+                if (setting.rule->equal_layers() && std::ranges::count(kept, kept[0]) < 4)
+                    return failed(fmt::format("layers 0 to 3 keep {} of {} tokens when {} of them are to go, and its "
+                                              "flag EVL_EQUAL_LAYERS says that all keep as many",
+                                              fmt::join(kept, ", "), tokens, removed));
+            }
         return passed();
     });
 }

@@ -12,7 +12,8 @@ struct AdaptiveRkv : OpenVinoRule {
                        "it, and those whose keys resemble the others' least, the same in all heads of a layer",
         .reference = "OpenVINO GenAI da1db86, AdaptiveRKVConfig",
         .budgeted = true,
-        .tensors = true};
+        .tensors = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"layer_attn:{snapkv}"};
     static constexpr evictlab::Parameter<AdaptiveRkv> parameters[] = {
         {&AdaptiveRkv::start, start_info},

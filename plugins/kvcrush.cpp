@@ -12,7 +12,8 @@ struct KvCrush : OpenVinoRule {
         .description = "as norm_sum, but of the blocks that would go `budget` stay, evenly spaced in the order of how "
                        "far they are from an anchor: a bit for each token, 1 for the better half",
         .reference = "OpenVINO GenAI da1db86, KVCrushConfig; Jha et al. 2025, KVCrush, arXiv:2503.00022",
-        .budgeted = true};
+        .budgeted = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"layer_attn:{snapkv}:ahead={pool}"};
     static constexpr evictlab::Parameter<KvCrush> parameters[] = {
         {&KvCrush::start, start_info},
@@ -29,19 +30,26 @@ struct KvCrush : OpenVinoRule {
         {"openvino", "the example of its manual: 2 blocks, by their mean", {}, evictlab::Standing::published},
         {"sane", "the same, but never more than the retention allows", {{"within", 1}}}};
 
+    std::size_t beyond(std::size_t tokens, std::size_t kept) const {
+        const auto blocks = static_cast<std::size_t>(budget);
+        return within && max == 0 ? std::min(blocks, blocks_allowed(tokens, kept) - 1) : blocks;
+    }
+
     void score(evictlab::Batch<KvCrush> batch, std::span<double> scores) const {
-        const auto length = static_cast<std::size_t>(block);
-        auto blocks_back = static_cast<std::size_t>(budget);
-        if (within && max == 0) blocks_back = std::min(blocks_back, blocks_allowed(batch.tokens(), batch.kept()) - 1);
+        const std::size_t length = static_cast<std::size_t>(block), given = beyond(batch.tokens(), asked_of(batch));
         const auto leaving = [&](OpenVinoAreas::Candidates candidates) {
             const auto sums = at(candidates, batch.head(0)["layer_attn"]);
             const auto values = sum ? std::vector<double>(sums.begin(), sums.end())
                                     : per_query(candidates, batch.head(0)["layer_attn"]);
             auto lowest = openvino_lowest(openvino_block_values(values, length), candidates.stay);
-            return openvino_without_given_back(sums, std::move(lowest), length, blocks_back,
+            return openvino_without_given_back(sums, std::move(lowest), length, given,
                                                static_cast<OpenVinoAnchor>(anchor));
         };
-        score_blocks(batch, scores, leaving, blocks_back);
+        score_blocks(batch, scores, leaving, given);
+    }
+
+    std::size_t layer_budget(const evl_budget_query& query) const {
+        return left_of(query.tokens, query.kept, beyond(query.tokens, query.kept));
     }
 };
 EVICTLAB_SCORER(KvCrush)

@@ -11,7 +11,8 @@ struct NormSum : OpenVinoRule {
         .description = "1 for the first and newest tokens and the blocks of the most layer_attn for each query that "
                        "counts, the same in all heads of a layer",
         .reference = reference,
-        .budgeted = true};
+        .budgeted = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"layer_attn:{snapkv}:ahead={pool}"};
     static constexpr evictlab::Parameter<NormSum> parameters[] = {
         {&NormSum::start, start_info},  {&NormSum::recent, recent_info}, {&NormSum::max, max_info},

@@ -75,12 +75,28 @@ struct OpenVinoRule {
     void score_blocks(evictlab::Batch<Scorer> batch, std::span<double> scores, Leaving leaving,
                       std::size_t beyond = 0) const {
         std::ranges::fill(scores, 1.0);
-        const auto candidates = areas(batch.tokens(), batch.kept(), beyond).candidates(batch.tokens());
+        const auto candidates = areas(batch.tokens(), asked_of(batch), beyond).candidates(batch.tokens());
         if (candidates.count == 0) return;
         const auto length = static_cast<std::size_t>(block);
         for (const std::size_t b : leaving(candidates))
             for (std::size_t h = 0; h < batch.heads(); ++h)
                 std::ranges::fill(batch.row(scores, h).subspan((candidates.first + b) * length, length), 0.0);
+    }
+
+    /// K, of which batch.kept() is made by layer_budget().
+    static std::size_t asked_of(const evictlab::Layer& layer) {
+        const double removed = layer.removed_fraction();
+        const auto share = static_cast<std::size_t>(static_cast<double>(layer.tokens()) * (1.0 - removed));
+        return removed >= 1 ? 0 : std::max<std::size_t>(1, share);
+    }
+
+    std::size_t layer_budget(const evl_budget_query& query) const { return left_of(query.tokens, query.kept, 0); }
+
+    /// Tokens that stay; where at least `beyond` blocks would go, these do, too.
+    std::size_t left_of(std::size_t tokens, std::size_t kept, std::size_t beyond) const {
+        const auto candidates = areas(tokens, kept, beyond).candidates(tokens);
+        const std::size_t leaving = candidates.count - candidates.stay;
+        return tokens - (leaving < beyond ? leaving : leaving - beyond) * static_cast<std::size_t>(block);
     }
 
     /// A column's values at the candidates' tokens; those of one head are those of all.
@@ -98,11 +114,5 @@ struct OpenVinoRule {
         for (std::size_t i = 0; i < sums.size(); ++i)
             values.push_back(sums[i] / static_cast<double>(std::min(window, n - from - i)));
         return values;
-    }
-
-    template <class Scorer>
-    void head_budgets(evictlab::Batch<Scorer> batch, std::span<const double> scores,
-                      std::span<std::uint64_t> kept) const {
-        std::ranges::fill(kept, static_cast<std::uint64_t>(std::ranges::count(batch.row(scores, 0), 1.0)));
     }
 };

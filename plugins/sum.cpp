@@ -10,7 +10,8 @@ struct Sum : OpenVinoRule {
         .description = "1 for the first and newest tokens and the blocks of the most layer_attn, the same in all heads "
                        "of a layer",
         .reference = reference,
-        .budgeted = true};
+        .budgeted = true,
+        .equal_layers = true};
     static constexpr evictlab::Columns columns{"layer_attn:{snapkv}:ahead={pool}"};
     static constexpr evictlab::Parameter<Sum> parameters[] = {
         {&Sum::start, start_info},   {&Sum::recent, recent_info}, {&Sum::max, max_info},      {&Sum::block, block_info},

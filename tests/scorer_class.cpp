@@ -57,6 +57,12 @@ TEST_CASE("published methods read of the queries what their rules say, and so ar
     }
 }
 
+TEST_CASE("whole blocks, as many in all heads and layers, are uniform budgets") {
+    for (const char* scorer : {"norm_sum@openvino", "sum@openvino", "kvcrush@openvino", "adaptive_rkv@openvino"})
+        CHECK(class_of(scorer).budget_kind() == BudgetKind::uniform);
+    CHECK(class_of("pyramidkv@kvpress").budget_kind() == BudgetKind::layer);
+}
+
 TEST_CASE("what a plugin does with queries, keys and values themselves, only it knows") {
     const ScorerClass found = class_of("keydiff@paper");
     CHECK(found.reads() == "qkv");

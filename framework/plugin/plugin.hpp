@@ -103,7 +103,7 @@ public:
     bool budgeted() const;           ///< scores depend on the budget: EVL_BUDGETED
     bool wants_tensors() const;      ///< EVL_TENSORS
     bool wrapper() const;            ///< scores over another scorer's scores
-    bool equal_layers() const;       ///< of a wrapper: EVL_EQUAL_LAYERS
+    bool equal_layers() const;       ///< EVL_EQUAL_LAYERS
     bool budgets_layers() const;     ///< has the extension EVL_LAYER_BUDGET
     bool budgets_heads() const;      ///< has the extension EVL_HEAD_BUDGETS
     bool budgets_model() const;      ///< has the extension EVL_MODEL_BUDGETS

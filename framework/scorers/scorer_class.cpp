@@ -82,7 +82,8 @@ ScorerClass class_of(const Scorer& scorer) {
     made.head_budgets = scorer.plugin() && scorer.plugin()->budgets_heads();
     made.model_budgets = scorer.budgets_model();
     for (const Scorer* each = &scorer; each;) {
-        made.layer_budgets = made.layer_budgets || (each->plugin() && each->plugin()->budgets_layers());
+        const Plugin* const plugin = each->plugin().get();
+        made.layer_budgets = made.layer_budgets || (plugin && plugin->budgets_layers() && !plugin->equal_layers());
         each = each->base() && !each->plugin()->equal_layers() ? each->base() : nullptr;
     }
     return made;

@@ -43,7 +43,7 @@ typedef int32_t evl_status;
 #define EVL_BUDGETED UINT64_C(4) /* scores depend on removed_fraction or kept: score is called for each budget */
 #define EVL_TENSORS UINT64_C(8)  /* reads evl_batch.tensors: a suite that has none refuses the scorer by name */
 /* Since 1.2: */
-#define EVL_EQUAL_LAYERS UINT64_C(16) /* of a wrapper: every layer keeps K, whatever budget the scorer inside has */
+#define EVL_EQUAL_LAYERS UINT64_C(16) /* all layers keep as many: of a wrapper K, of others what layer_budget says */
 
 /* Owned by the caller, who zeroes it before the call; the plugin writes why it failed: UTF-8, NUL-terminated, one line.
  */

@@ -62,7 +62,7 @@ struct Info {
     bool budgeted = false;           ///< score() reads removed_fraction() or kept()
     bool tensors = false;            ///< score() reads tensors()
     std::uint64_t tensor_window = 0; ///< queries whose attention tensors() holds
-    bool equal_layers = false;       ///< of a wrapper: every layer keeps K, whatever budget the scorer inside has
+    bool equal_layers = false;       ///< all layers keep as many: of a wrapper K, of others what layer_budget() says
     const char* formula = nullptr;   ///< one with the same scores, for the default values; null: none is known
 };
 
