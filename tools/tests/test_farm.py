@@ -138,11 +138,15 @@ def test_a_probe_that_the_judge_cannot_answer_names_the_option() -> None:
 
 def test_the_first_in_order_that_can_be_started_is_what_others_are_like() -> None:
     asked = [request(i, f"={i}") for i in range(5)]
-    for first in ("exit 7", judge(greets="never")):
-        done = Done(["--start-timeout", "2", *workers(first, judge(rounds="otherwise"))], asked)
-        assert done.code == 0
-        for answer, one in zip(by_id(done.answers), asked, strict=True):
-            assert answer["kl"] == [list(map(farm_judge.rounded_otherwise, expected(one)["kl"][0]))]
+    done = Done(workers("sleep 0.5; exit 7", judge(rounds="otherwise")), asked)
+    assert done.code == 0
+    for answer, one in zip(by_id(done.answers), asked, strict=True):
+        assert answer["kl"] == [list(map(farm_judge.rounded_otherwise, expected(one)["kl"][0]))]
+
+
+def test_a_worker_that_introduces_itself_too_late_is_told() -> None:
+    done = Done(["--start-timeout", "0.5", *workers(judge(greets="never"))], [])
+    assert done.code == 1 and "did not introduce itself within 0.5 s" in done.told.splitlines()[-1]
 
 
 def test_huge_requests_and_those_that_are_too_large() -> None:
