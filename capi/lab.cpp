@@ -22,7 +22,7 @@ evl_lab::evl_lab(std::span<const std::filesystem::path> plugin_dirs) : host(plug
 void evl_lab::list_scorers() {
     std::vector<std::string> list;
     for (const Scorer& scorer : all_prefill_scorers(host))
-        if (lacks_calibration(scorer, calibration.get()).empty()) list.push_back(scorer.label());
+        if (!scorer.unmatched() && lacks_calibration(scorer, calibration.get()).empty()) list.push_back(scorer.label());
     scorers = &lists.emplace_back(std::move(list));
 }
 

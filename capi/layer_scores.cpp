@@ -243,8 +243,8 @@ void evictlab::capi::check_removed(double removed) {
 
 void evictlab::capi::refuse_layers_alone(const evl_scorer* scorer) {
     require(scorer, "scorer");
-    if (scorer->scorer.budgets_model())
-        throw UsageError(fmt::format("scorer '{}' divides a budget among all layers of the model: what one keeps is "
+    if (scorer->scorer.needs_model())
+        throw UsageError(fmt::format("scorer '{}' looks at all layers of the model together: what one keeps is "
                                      "known once all are scored, by evl_model_open, evl_model_add and evl_model_keep",
                                      scorer->scorer.label()));
 }

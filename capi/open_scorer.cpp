@@ -92,7 +92,7 @@ void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
     all.calibration = scorer->calibration ? 1 : 0;
     all.wo_gram = scorer->wo_gram ? 1 : 0;
     all.reconstruction = scorer->reconstruction;
-    all.model_budgets = scorer->scorer.budgets_model() ? 1 : 0;
+    all.model_budgets = scorer->scorer.needs_model() ? 1 : 0;
     std::memcpy(needs, &all, std::min<std::size_t>(needs->struct_size, sizeof all));
 }
 

@@ -86,7 +86,7 @@ Shape shape_of(const evl_selection& selection, const evl_scorer& scorer) {
     shape.sinks = given.sinks;
     shape.recent = given.recent;
     check_shape(shape);
-    if (const std::string why = shape_refusal(class_of(scorer.scorer), shape); !why.empty())
+    if (const std::string why = shape_refusal(scorer.scorer, shape); !why.empty())
         throw UsageError(fmt::format("scorer '{}' {}", scorer.scorer.label(), why));
     return shape;
 }

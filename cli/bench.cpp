@@ -102,7 +102,8 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
     for (const std::string& name : names) {
         try {
             if (name == "all") {
-                for (Scorer& scorer : all_that_run(host, suite, protocol, shape)) add(std::move(scorer));
+                for (Scorer& scorer : all_that_run(host, suite, protocol, shape)) // thresholds are found for shares
+                    if (!scorer.unmatched() || !values.contains("keep")) add(std::move(scorer));
             } else if (parse_scorer_name(name).id != oracle_name) { // which is a row in any case
                 add(make_scorer(name, host));
             }

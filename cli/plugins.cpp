@@ -150,6 +150,8 @@ std::string flags_of(const Plugin& plugin) {
     if (plugin.equal_layers()) flags += ", equal budgets for all layers";
     if (plugin.budgets_layers()) flags += ", budgets for layers";
     if (plugin.budgets_heads()) flags += ", budgets for heads";
+    if (plugin.scores_model()) flags += ", scores that look at all layers";
+    if (plugin.threshold()) flags += ", a threshold in place of a budget";
     if (plugin.wants_tensors()) flags += ", reads queries, keys and values";
     return flags;
 }

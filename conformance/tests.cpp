@@ -83,6 +83,8 @@ constexpr Test all[] = {
     {"model-budgets",
      "budgets of at most the tokens, and facts that are numbers, for any share removed and any layers held",
      "clamp each to [0, tokens]; do not count on all layers of the model being there", "ordinary-batch", model_budgets},
+    {"model-scores", "scores that are numbers once all layers are scored, whichever are held",
+     "do not count on all layers of the model being there, nor on scores being finite", "ordinary-batch", model_scores},
     {"deterministic", "equal bits for equal batches, in another instance too",
      "leave EVL_DETERMINISTIC away, or seed "
      "what is random from layer, head and position",

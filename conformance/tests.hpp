@@ -37,6 +37,7 @@ Finding infinite_base(const Subject& subject);
 Finding layer_budgets(const Subject& subject);
 Finding head_budgets(const Subject& subject);
 Finding model_budgets(const Subject& subject);
+Finding model_scores(const Subject& subject);
 
 // tests_sameness.cpp: what must not change the scores
 Finding deterministic(const Subject& subject);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "conformance/tests.hpp"
@@ -146,6 +147,23 @@ std::vector<MadeLayer> scored_layers(const Subject& subject, const Setting& sett
     return layers;
 }
 
+/// Of a model of four layers.
+const std::vector<std::uint32_t> held_layers[] = {{0, 2, 3}, {1}};
+
+std::vector<evl_scored_layer> told_of(const std::vector<MadeLayer>& layers, std::span<const std::uint32_t> numbers,
+                                      std::uint32_t tokens) {
+    std::vector<evl_scored_layer> told;
+    for (std::size_t i = 0; i < layers.size(); ++i)
+        told.push_back({numbers[i], 2, tokens, 0, layers[i].kept, layers[i].scores.data(),
+                        layers[i].facts.empty() ? nullptr : layers[i].facts.data()});
+    return told;
+}
+
+evl_model_query model_of(const std::vector<evl_scored_layer>& told, double removed) {
+    return {sizeof(evl_model_query),  4,       static_cast<std::uint32_t>(told.size()),
+            sizeof(evl_scored_layer), removed, told.data()};
+}
+
 } // namespace
 
 Finding model_budgets(const Subject& subject) {
@@ -154,22 +172,41 @@ Finding model_budgets(const Subject& subject) {
     return for_each_setting(subject, [&](const Setting& setting) {
         if (!setting.rule->budgets_model()) return passed();
         const auto instance = subject.create(setting);
-        const std::vector<std::uint32_t> held[] = {{0, 2, 3}, {1}};
-        for (const auto& numbers : held)
+        for (const auto& numbers : held_layers)
             for (const std::uint32_t tokens : token_counts)
                 for (const double removed : removed_fractions) {
                     const auto layers = scored_layers(subject, setting, *instance, numbers, tokens, removed);
                     if (layers.empty()) continue;
-                    std::vector<evl_scored_layer> told;
-                    for (std::size_t i = 0; i < layers.size(); ++i)
-                        told.push_back({numbers[i], 2, tokens, 0, layers[i].kept, layers[i].scores.data(),
-                                        layers[i].facts.empty() ? nullptr : layers[i].facts.data()});
+                    const auto told = told_of(layers, numbers, tokens);
                     std::vector<std::uint64_t> kept(2 * told.size());
                     subject.process->calling();
-                    instance->model_budgets({sizeof(evl_model_query), 4, static_cast<std::uint32_t>(told.size()),
-                                             sizeof(evl_scored_layer), removed, told.data()},
-                                            kept); // throws for more than there are
+                    instance->model_budgets(model_of(told, removed), kept); // throws for more than there are
                 }
+        return passed();
+    });
+}
+
+Finding model_scores(const Subject& subject) {
+    if (std::ranges::none_of(subject.rules(), [](const auto& rule) { return rule->scores_model(); }))
+        return skipped("its scores do not look at other layers");
+    return for_each_setting(subject, [&](const Setting& setting) {
+        if (!setting.rule->scores_model()) return passed();
+        const auto instance = subject.create(setting);
+        for (const auto& numbers : held_layers)
+            for (const std::uint32_t tokens : token_counts) {
+                const auto layers = scored_layers(subject, setting, *instance, numbers, tokens, 0.5);
+                if (layers.empty()) continue;
+                std::vector<std::vector<double>> changed;
+                std::vector<double*> pointers;
+                for (const MadeLayer& layer : layers) changed.push_back(layer.scores);
+                for (auto& scores : changed) pointers.push_back(scores.data());
+                const auto told = told_of(layers, numbers, tokens);
+                subject.process->calling();
+                instance->model_scores(model_of(told, 0.5), pointers);
+                for (std::size_t i = 0; i < changed.size(); ++i)
+                    if (std::ranges::any_of(changed[i], [](double score) { return std::isnan(score); }))
+                        return failed(fmt::format("layer {}: a score is NaN once all layers are scored", numbers[i]));
+            }
         return passed();
     });
 }

@@ -37,6 +37,7 @@ enum class Command : std::uint32_t {
     head_budgets,  ///< a batch with scores; the answers lie in the output, uint64 [heads]
     layer_facts,   ///< likewise; double [Plugin::model_facts()]
     model_budgets, ///< a model (packed_model.hpp); the answers lie at the beginning of the output, uint64 [all heads]
+    model_scores,  ///< likewise; double [all heads][tokens], layer by layer
     destroy,
     check, ///< text: the name of a test of conformance/, a line break, the file's name. Answers with the verdict in
            ///< `number` and what was seen in `text`

@@ -33,6 +33,8 @@ Json to_json(const Plugin& rule) {
                                 flag(rule.concurrent(), EVL_CONCURRENT) | flag(rule.budgeted(), EVL_BUDGETED) |
                                 flag(rule.wants_tensors(), EVL_TENSORS) | flag(rule.equal_layers(), EVL_EQUAL_LAYERS);
     const auto columns = rule.column_patterns(), tables = rule.tables();
+    Json threshold = Json::array();
+    if (const auto parameters_of = rule.threshold()) threshold = {parameters_of->threshold, parameters_of->window};
     return {{"id", rule.id()},
             {"name", rule.name()},
             {"version", rule.version()},
@@ -45,6 +47,8 @@ Json to_json(const Plugin& rule) {
             {"budgets_heads", rule.budgets_heads()},
             {"budgets_model", rule.budgets_model()},
             {"model_facts", rule.model_facts()},
+            {"scores_model", rule.scores_model()},
+            {"threshold", threshold},
             {"columns", std::vector<std::string>(columns.begin(), columns.end())},
             {"tables", std::vector<std::string>(tables.begin(), tables.end())},
             {"parameters", parameters},
@@ -79,6 +83,9 @@ Descriptor descriptor_from(const JsonField& json) {
     d.budgets_heads = json.member("budgets_heads").truth();
     d.budgets_model = json.member("budgets_model").truth();
     d.model_facts = json.member("model_facts").whole<std::uint64_t>();
+    d.scores_model = json.member("scores_model").truth();
+    if (const auto places = json.member("threshold").elements(); places.size() == 2)
+        d.threshold = ThresholdRule{places[0].whole<std::uint64_t>(), places[1].whole<std::uint64_t>()};
     d.columns = json.member("columns").texts();
     d.tables = json.member("tables").texts();
     for (const JsonField& each : json.member("parameters").elements()) d.parameters.push_back(parameter_from(each));

@@ -54,6 +54,7 @@ public:
     void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const override;
     void layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const override;
     void model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const override;
+    void model_scores(const evl_model_query& query, std::span<double* const> scores) const override;
     std::unique_ptr<BatchQueue> queue(std::shared_ptr<SharedRows>& rows) const override;
 
     void end() override {
@@ -67,6 +68,8 @@ public:
 
 private:
     friend class Lease;
+    void ask_of_model(Lease& lease, Command command, const evl_model_query& query, std::size_t answer,
+                      std::string_view phase) const;
     std::shared_ptr<IsolatedLibrary> library_;
     ScorerKey key_;
     std::size_t columns_;
@@ -251,12 +254,12 @@ void IsolatedInstance::layer_facts(const evl_batch& batch, const double* scores,
     std::memcpy(facts.data(), lease.worker().output().data() + place, facts.size_bytes());
 }
 
-void IsolatedInstance::model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const {
-    Lease lease(*this);
+void IsolatedInstance::ask_of_model(Lease& lease, Command command, const evl_model_query& query, std::size_t answer,
+                                    std::string_view phase) const {
     const Ask ask = [&](WorkerProcess& worker) {
         pack_model(query, plugin().model_facts(), worker.input(), request_size);
-        worker.output().reach(kept.size_bytes());
-        return worker.ask({Command::model_budgets, 0, 1}, [&] { return lease.unwanted(); });
+        worker.output().reach(answer);
+        return worker.ask({command, 0, 1}, [&] { return lease.unwanted(); });
     };
     try {
         lease.settle(ask(lease.worker()), ask);
@@ -265,8 +268,27 @@ void IsolatedInstance::model_budgets(const evl_model_query& query, std::span<std
     } catch (const Interrupted&) {
         throw;
     } catch (const Error& error) { // more scores than its process can be given
-        throw PluginError(plugin().label(), "budget", error.what());
+        throw PluginError(plugin().label(), phase, error.what());
     }
+}
+
+void IsolatedInstance::model_scores(const evl_model_query& query, std::span<double* const> scores) const {
+    Lease lease(*this);
+    const std::span layers(query.layers, query.layer_count);
+    std::size_t values = 0;
+    for (const evl_scored_layer& layer : layers) values += std::size_t{layer.heads} * layer.tokens;
+    ask_of_model(lease, Command::model_scores, query, values * sizeof(double), "score");
+    const std::byte* from = lease.worker().output().data();
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const std::size_t size = std::size_t{layers[i].heads} * layers[i].tokens * sizeof(double);
+        std::memcpy(scores[i], from, size);
+        from += size;
+    }
+}
+
+void IsolatedInstance::model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const {
+    Lease lease(*this);
+    ask_of_model(lease, Command::model_budgets, query, kept.size_bytes(), "budget");
     std::memcpy(kept.data(), lease.worker().output().data(), kept.size_bytes());
     std::uint64_t* said = kept.data();
     for (const evl_scored_layer& layer : std::span(query.layers, query.layer_count))

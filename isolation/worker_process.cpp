@@ -39,6 +39,7 @@ std::string_view phase_of(Command command) {
     case Command::create:
         return "create";
     case Command::score:
+    case Command::model_scores:
         return "score";
     case Command::layer_budget:
     case Command::head_budgets:

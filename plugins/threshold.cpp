@@ -19,21 +19,20 @@ struct Threshold {
     static constexpr evictlab::Parameter<Threshold> parameters[] = {
         {&Threshold::t, {.key = "t", .label = "threshold", .help = "of the base's score", .min = -1e9, .max = 1e9}},
         {&Threshold::window, {.key = "window", .help = "newest tokens that stay", .min = 1, .max = 1 << 20}}};
-    // Not in `all`: what a threshold keeps follows from the base and the model, not from the retention of the table.
+    static constexpr evictlab::ThresholdParameters<Threshold> threshold{&Threshold::t, &Threshold::window};
+    // kvpress's is not in `all`: what it keeps follows from t, the base and the model, not from a table's retention.
     static constexpr evictlab::Preset presets[] = {
-        {"kvpress", "a window of 128; the threshold t is the user's", {}, evictlab::Standing::published_by_name}};
+        {"kvpress", "a window of 128; the threshold t is the user's", {}, evictlab::Standing::published_by_name},
+        {"matched",
+         "the same, with the t for each retention that keeps so much on the suite's train split",
+         {},
+         evictlab::Standing::matched,
+         "knorm@kvpress"}};
 
     void score(evictlab::Head<Threshold> head, std::span<double> out) const {
         const auto base = head["base_score"];
         const std::size_t n = out.size(), newest = std::min(n, static_cast<std::size_t>(window));
         for (std::size_t i = 0; i < n; ++i) out[i] = i + newest >= n ? evictlab::keep : base[i];
-    }
-
-    void head_budgets(evictlab::Batch<Threshold> batch, std::span<const double> scores,
-                      std::span<std::uint64_t> kept) const {
-        for (std::size_t h = 0; h < batch.heads(); ++h)
-            kept[h] = static_cast<std::uint64_t>(
-                std::ranges::count_if(batch.row(scores, h), [&](double score) { return score >= t; }));
     }
 };
 EVICTLAB_SCORER(Threshold)

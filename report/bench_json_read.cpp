@@ -52,7 +52,7 @@ public:
     ScorecardRow read(const JsonField& field) const {
         check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
                                         : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
-                                               "continuation_kept", "uneven_budgets", "class", "cost"});
+                                               "continuation_kept", "uneven_budgets", "class", "cost", "thresholds"});
         ScorecardRow row;
         row.scorer = read_name(field.member("scorer"));
         row.kind = read_kind(field.member("kind"));
@@ -68,6 +68,9 @@ public:
             row.retention_used = read_shares(*used, 1 + rounding);
         if (const auto late = field.optional_member("continuation_kept"))
             row.continuation_kept = read_shares(*late, most_of_continuation);
+        if (const auto thresholds = field.optional_member("thresholds"))
+            for (const double retention : bench_.retentions)
+                row.thresholds.push_back(thresholds->member(retention_key(retention)).number());
         if (const auto uneven = field.optional_member("uneven_budgets")) row.uneven_budgets = uneven->truth();
         if (const auto scorer_class = field.optional_member("class")) row.scorer_class = read_class(*scorer_class);
         if (const auto cost = field.optional_member("cost")) row.cost = read_cost(*cost);

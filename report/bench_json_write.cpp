@@ -52,6 +52,8 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     if (!used.empty()) json["retention_used"] = std::move(used);
     Json late = shares_to_json(row, row.continuation_kept, bench.retentions);
     if (!late.empty()) json["continuation_kept"] = std::move(late);
+    for (std::size_t r = 0; r < row.thresholds.size(); ++r)
+        json["thresholds"][retention_key(bench.retentions.at(r))] = row.thresholds[r];
     return json;
 }
 

@@ -93,6 +93,20 @@ std::string comparison(const LeaderboardTable& table) {
     return text;
 }
 
+/// Rows without a budget, whose thresholds were found.
+std::string thresholds_lines(const Bench& bench) {
+    std::string lines;
+    for (const ScorecardRow& row : bench.rows) {
+        std::string found;
+        for (std::size_t r = 0; r < row.thresholds.size(); ++r)
+            found += fmt::format("{}{:.6g} for {}", r == 0 ? "" : ", ", row.thresholds[r],
+                                 retention_key(bench.retentions[r]));
+        if (!found.empty())
+            lines += fmt::format("{}: thresholds found on train: {}.\n", in_terminal(row.scorer), found);
+    }
+    return lines;
+}
+
 } // namespace
 
 std::string figures_note(const Bench& bench) {
@@ -109,7 +123,7 @@ std::string figures_note(const Bench& bench) {
 std::string bench_notes(const Bench& bench, const PluginHost& plugins) {
     const LeaderboardTable table = compared(bench, plugins);
     const std::string bare = bare_names_text(table.bare, in_terminal);
-    return figures_note(bench) + comparison(table) + (bare.empty() ? "" : bare + "\n");
+    return figures_note(bench) + comparison(table) + thresholds_lines(bench) + (bare.empty() ? "" : bare + "\n");
 }
 
 std::string bare_names_text(std::span<const BareName> names,

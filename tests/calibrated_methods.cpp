@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "framework/cut/top_k.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/methods_presses.hpp"
 
@@ -76,6 +77,69 @@ TEST_CASE("calibrated methods keep what the originals kept") {
                                      gaps[head].get<double>()) == "");
                 }
             }
+}
+
+namespace {
+
+/// The original's own scores of all query heads, each standardized: the largest over heads and layers of each token.
+std::vector<double> largest_of_original() {
+    std::vector<double> largest(297, -HUGE_VAL);
+    for (const std::size_t index : layers) {
+        const std::vector<float>& raw = methods_layer(index).scores.at("triattention.qhead");
+        for (std::size_t h = 0; h < 9; ++h) {
+            const auto row = std::span(raw).subspan(h * 297, 297);
+            double mean = 0, squares = 0;
+            for (const float x : row) mean += double{x} / 297;
+            for (const float x : row) squares += (double{x} - mean) * (double{x} - mean) / 297;
+            for (std::size_t j = 0; j < 297; ++j)
+                largest[j] = std::max(largest[j], (double{row[j]} - mean) / std::sqrt(squares));
+        }
+    }
+    return largest;
+}
+
+std::vector<std::size_t> best(std::span<const double> scores, std::size_t count) {
+    const auto positions = top_k(scores, count);
+    return {positions.begin(), positions.end()};
+}
+
+} // namespace
+
+TEST_CASE("TriAttention's set for each KV head in all layers is that of the original") {
+    for (const char* budget : budgets) {
+        const auto selected = select_of_model("triattention@per_head", std::stod(budget), product_column);
+        const auto& kept = calibrated_methods_kept().at("kept").at("triattention_perhead").at(budget).at("all");
+        const auto& gaps = calibrated_methods_kept().at("gap").at("triattention_perhead").at(budget).at("all");
+        for (std::size_t layer = 0; layer < 3; ++layer)
+            for (std::size_t head = 0; head < 3; ++head) {
+                INFO("removed " << budget << ", layer " << layers[layer] << ", head " << head);
+                CHECK(difference(selected[layer].kept[head], kept[head].get<std::vector<std::size_t>>(),
+                                 std::span(selected[layer].scores).subspan(head * 297, 297),
+                                 gaps[head].get<double>()) == "");
+            }
+    }
+}
+
+TEST_CASE(
+    "TriAttention's one set for everything is that of the original, as far as single precision tells scores apart") {
+    const std::vector<double> original = largest_of_original();
+    const double told_apart = 1e-4 * *std::ranges::max_element(original); // to which the scores agree
+    for (const char* budget : budgets) {
+        INFO("removed " << budget);
+        const auto& kept = calibrated_methods_kept().at("kept").at("triattention_union").at(budget).at("all")[0];
+        const auto expected = kept.get<std::vector<std::size_t>>();
+        CHECK(best(original, expected.size()) == expected);
+        double boundary = HUGE_VAL;
+        for (const std::size_t j : expected) boundary = std::min(boundary, original[j]);
+        const auto selected = select_of_model("triattention@union", std::stod(budget), product_column);
+        for (const Selected& layer : selected)
+            for (std::size_t head = 0; head < 3; ++head) {
+                CHECK(layer.kept[head] == selected[0].kept[0]);
+                REQUIRE(layer.kept[head].size() == expected.size());
+                for (const std::size_t j : layer.kept[head]) CHECK((original[j] >= boundary - told_apart));
+            }
+        if (budget != std::string("0.75")) CHECK(selected[0].kept[0] == expected); // there two are 2e-5 apart
+    }
 }
 
 TEST_CASE("scores by directions and by mean queries are those of the originals") {

@@ -317,7 +317,7 @@ TEST_CASE("the layers of a model, added one after another, keep the highest scor
     evl_model_close(model);
     CHECK(evl_scorer_keep(global.scorer, &prompts[0].layer, removed.data(), 1, mask.data(), nullptr, nullptr,
                           &failure) == EVL_USAGE);
-    CHECK_THAT(failure.text, ContainsSubstring("divides a budget among all layers of the model"));
+    CHECK_THAT(failure.text, ContainsSubstring("looks at all layers of the model together"));
 }
 
 TEST_CASE("a model's layers are scored by several threads, and a scorer of another kind keeps its own budgets") {
@@ -475,7 +475,7 @@ TEST_CASE(
     CHECK(evl_scorer_fits(knorm.scorer, &of_layer, nullptr) == EVL_OK);
     CHECK(evl_scorer_fits(knorm.scorer, nullptr, nullptr) == EVL_USAGE);
     refused_at(adakv, {size, EVL_LAYER, 0, 0, 0, 0, 0}, "gives heads different numbers of tokens");
-    refused_at(global, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "divides a budget among all layers of the model");
+    refused_at(global, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "looks at all layers of the model together");
     std::uint32_t place = 0;
     refused_at(knorm, {size, EVL_HEAD, 0, 0, 0, 0, 0}, "selection.counts is NULL", &place);
     evl_selection asked{};

@@ -57,6 +57,7 @@ TEST_CASE("each kind of mistake is found by the test for it, and told") {
         {"careless/says_little", "layer-budgets", "2 of 1 tokens are to be kept"},
         {"careless/favours_first", "layer-budgets", "layers 0 to 3 keep 1, 0, 0, 0 of 1 tokens"},
         {"careless/overspends", "model-budgets", "layer 0: head 0: 2 of 1 tokens are to be kept"},
+        {"careless/doubts_models", "model-scores", "layer 0: a score is NaN once all layers are scored"},
         {"moody", "parameter-ends", "moody:mood=7: score"},
         {"returns_early", "ordinary-batch", "head 1, position 94: no score was written"},
         {"nan_scores", "ordinary-batch", "the score is NaN"},

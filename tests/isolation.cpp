@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <thread>
 
 #include "framework/bench/scorecard.hpp"
@@ -99,6 +100,8 @@ TEST_CASE("isolated plugins say the same of themselves") {
             CHECK(a.budgets_heads() == b.budgets_heads());
             CHECK(a.budgets_model() == b.budgets_model());
             CHECK(a.model_facts() == b.model_facts());
+            CHECK(a.scores_model() == b.scores_model());
+            CHECK(a.threshold() == b.threshold());
             CHECK(std::ranges::equal(a.column_patterns(), b.column_patterns()));
             CHECK(a.default_values() == b.default_values());
             CHECK(std::ranges::equal(a.parameters(), b.parameters(), {}, &Parameter::key, &Parameter::key));
@@ -202,6 +205,24 @@ TEST_CASE("budgets of a whole model are asked for with scores and facts, here an
         CHECK(said(rule->default_values()) == std::vector<std::uint64_t>{3, 3, 2, 2});
         CHECK_THAT(why({1, 0}), ContainsSubstring("budget: layer 1: head 0: 4 of 3 tokens are to be kept"));
         CHECK_THAT(why({0, -1}), ContainsSubstring("budget: layer 1: fact 2 is NaN, or was not written"));
+    }
+}
+
+TEST_CASE("scores that look at all layers are changed here and in a process of its own alike") {
+    const fs::path file = test_plugins / "written" / "sdk_budgets.so";
+    for (const auto& plugin : {Plugin::load(file), isolating()(file)}) {
+        double scores[2][6] = {{1, 2, 3, 4, 5, 6}, {-1, -2, -3, -4, -5, HUGE_VAL}};
+        double changed[2][6] = {};
+        const evl_scored_layer layers[2] = {{1, 2, 3, 0, 3, scores[0], nullptr}, {2, 2, 3, 0, 3, scores[1], nullptr}};
+        double* const pointers[2] = {changed[0], changed[1]};
+        const auto ask = [&](std::vector<double> values) {
+            plugin->rules()[3]->create(values)->model_scores(
+                {sizeof(evl_model_query), 4, 2, sizeof(evl_scored_layer), 0.5, layers}, pointers);
+        };
+        ask({3, 1});
+        CHECK((std::ranges::equal(changed[0], scores[1]) && std::ranges::equal(changed[1], scores[0])));
+        ask({3, -9});
+        CHECK(std::isnan(changed[1][4]));
     }
 }
 

@@ -267,6 +267,22 @@ TEST_CASE("a threshold keeps what kvpress's DMSPress keeps, whatever the budget 
     CHECK(checked == 60); // three runs of three layers and one of the first, at two budgets
 }
 
+TEST_CASE("token by token a threshold keeps what kvpress's DMSPress keeps, and what it keeps of the whole at once") {
+    const auto& run = threshold_runs().at("knorm_t-14_w32_decode");
+    const std::string scorer = "threshold@kvpress:t=-14,window=32(knorm@kvpress)";
+    for (const std::size_t interval : {1, 97}) { // 97 tokens follow the prompt
+        const auto kept = kept_by_decoding(scorer, methods_layer(0), 200, interval);
+        for (std::size_t head = 0; head < 3; ++head)
+            CHECK(kept[head] == run.at("kept").at("0")[head].get<std::vector<std::size_t>>());
+    }
+    for (const std::size_t index : layers)
+        for (const std::size_t prompt : {20, 150, 296})
+            CHECK(kept_by_decoding(scorer, methods_layer(index), prompt, 1) ==
+                  select(scorer, methods_layer(index), 0.5, column).kept);
+    CHECK(kept_by_decoding("threshold@kvpress:t=1,window=10(knorm@kvpress)", methods_layer(14), 200, 1)[1].size() ==
+          10);
+}
+
 TEST_CASE("short prompts: K tokens stay, or the method says what it needs") {
     struct Short {
         const char* scorer;

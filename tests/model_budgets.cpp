@@ -346,8 +346,7 @@ TEST_CASE("decode and rescore refuse budgets for the whole model by name") {
     CHECK_THAT(refusal(scorer, made.suite, "decode"), ContainsSubstring("runs under prefill"));
     CHECK_THAT(refusal(scorer, made.suite, "rescore"), ContainsSubstring("runs under prefill"));
     CHECK(refusal(scorer, made.suite, "prefill").empty());
-    CHECK_THAT(refusal_by_rescore(make_scorer("cake@paper", host())),
-               ContainsSubstring("divides a budget among all layers"));
+    CHECK_THAT(refusal_by_rescore(make_scorer("cake@paper", host())), ContainsSubstring("looks at all layers"));
 }
 
 TEST_CASE("a scorer that breaks while the model's budget is divided has no row, and is told with its trace") {

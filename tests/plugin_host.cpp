@@ -93,6 +93,10 @@ TEST_CASE("a plugin that breaks the contract is refused with its name, the phase
         {"bad_column_parameter", "0.5"},
         {"null_extension", "the extension evictlab.layer_budget/1: its function is null"},
         {"throwing_extension", "thrown in extension"},
+        {"threshold_far", "evictlab.threshold/1: it names parameters 9 and 0 of 2"},
+        {"threshold_whole", "evictlab.threshold/1: its threshold is no real number"},
+        {"threshold_window", "evictlab.threshold/1: its window is no whole number from 1"},
+        {"threshold_budgeted", "evictlab.threshold/1: a threshold goes with no scores for a budget"},
         {"window_without_tensors", "tensor_window is 8, but the flag EVL_TENSORS is not set"},
         {"variant_id", "variant 1 has the id 'another' instead of 'variant_id'"},
         {"variant_preset", "preset 'seed' is declared by two variants"},
@@ -321,7 +325,7 @@ TEST_CASE("the C++ sugar: columns by parameters, budgets, and three rules under 
     CHECK(names({64, 0, 0}) == std::vector<std::string>{"window_attn:64", "value_norm"});
 
     const auto rules = plugin->rules();
-    REQUIRE(rules.size() == 3);
+    REQUIRE(rules.size() == 4);
     CHECK(rules[0] == plugin);
     CHECK(rules[1]->preset("heads"));
     CHECK(rules[1]->budgets_heads());
@@ -330,6 +334,11 @@ TEST_CASE("the C++ sugar: columns by parameters, budgets, and three rules under 
     CHECK(rules[2]->budgets_model());
     CHECK(rules[2]->model_facts() == 3);
     CHECK_FALSE(rules[1]->budgets_model());
+    CHECK(rules[3]->threshold() == ThresholdRule{1, 0});
+    CHECK(rules[3]->scores_model());
+    CHECK(rules[3]->preset("matched")->matched());
+    CHECK_FALSE(rules[3]->preset("threshold")->matched());
+    CHECK_FALSE((rules[2]->threshold() || rules[2]->scores_model()));
 }
 
 TEST_CASE("an instance keeps its library loaded") {

@@ -16,6 +16,7 @@
 
 #include "base/option_error.hpp"
 #include "base/process/processor.hpp"
+#include "framework/bench/matching.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
 #include "framework/damage/continuation_damage.hpp"
@@ -35,12 +36,14 @@ bool stored_as_i8(const CapturedTrace& trace) {
 /// One benching of a suite: the only place that may open the test split.
 class ScorecardRun {
 public:
-    ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options)
+    /// `failures`: of scorers that are left out.
+    ScorecardRun(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options,
+                 ScorerFailures failures)
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions,
                                   {options.interval, options.for_search ? measure_of(options.measure) : std::nullopt,
                                    options.cost, options.shape, options.keep})),
-          failed_at_(scorers.size(), no_task) {
+          failed_at_(scorers.size(), no_task), failures_(std::move(failures)) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
             if (options.only && static_cast<std::size_t>(split) != static_cast<std::size_t>(*options.only)) continue;
@@ -335,6 +338,8 @@ private:
             card.uneven_budgets = protocol_->budgets(row) != BudgetKind::uniform;
             if (!bound) card.scorer_class = class_of(scorers_[row]);
             if (!bound) card.cost = cost(row);
+            for (std::size_t r = 0; !bound && scorers_[row].matched() && r < retentions(); ++r)
+                card.thresholds.push_back(scorers_[row].threshold(1.0 - options_.retentions[r]));
             card.more_splits.resize(measures.size() - 1);
             for (const Split split : all_splits) {
                 const auto s = static_cast<std::size_t>(split);
@@ -408,7 +413,9 @@ Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const Bench
             throw UsageError(fmt::format("retention {} is out of range: it is the fraction of tokens kept, above 0 and "
                                          "at most 1",
                                          r));
-    return ScorecardRun(suite, scorers, options).run();
+    ScorerFailures failures;
+    const std::vector<Scorer> matched = match_on_train(suite, scorers, options, failures);
+    return ScorecardRun(suite, matched, options, std::move(failures)).run();
 }
 
 void throw_if_hindered(const Bench& bench) {

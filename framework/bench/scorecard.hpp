@@ -54,6 +54,8 @@ struct ScorecardRow {
     bool uneven_budgets = false;
     std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where a result does not say
     std::optional<ScoringCost> cost{};         ///< likewise
+    /// [retention] Of a scorer without budget whose threshold was found on the train split: what was found. Else empty.
+    std::vector<double> thresholds{};
 };
 
 /// A trace as a report shows it.

@@ -198,7 +198,24 @@ const Extension* find_extension(const evl_plugin& plugin, const char* id) {
     return plugin.extension ? static_cast<const Extension*>(plugin.extension(id)) : nullptr;
 }
 
+void check_threshold(const Descriptor& d) {
+    const auto refuse = [](std::string_view why) {
+        throw Error(fmt::format("the extension {}: {}", EVL_THRESHOLD, why));
+    };
+    if (!d.threshold) return;
+    const auto [threshold, window] = *d.threshold;
+    if (d.budgets_layers || d.budgets_heads || d.budgets_model)
+        refuse("a threshold goes with no budgets for layers, heads or the model");
+    if (d.flags & EVL_BUDGETED) refuse("a threshold goes with no scores for a budget");
+    if (threshold >= d.parameters.size() || window >= d.parameters.size())
+        refuse(fmt::format("it names parameters {} and {} of {}", threshold, window, d.parameters.size()));
+    if (d.parameters[threshold].type != EVL_REAL) refuse("its threshold is no real number");
+    if (d.parameters[window].type != EVL_INTEGER || d.parameters[window].min < 1)
+        refuse("its window is no whole number from 1");
+}
+
 void check_extensions(const Descriptor& d) {
+    check_threshold(d);
     if (d.budgets_model && d.budgets_heads)
         throw Error(fmt::format("it has both extensions {} and {}: how many tokens a head keeps can only be said once",
                                 EVL_HEAD_BUDGETS, EVL_MODEL_BUDGETS));
@@ -219,15 +236,23 @@ void read_extensions(const evl_plugin& plugin, LoadedRule& rule) {
         throw Error(fmt::format("the extension {}: its function is null", EVL_HEAD_BUDGETS));
     if (model && (!model->model_budgets || (model->facts > 0 && !model->layer_facts)))
         throw Error(fmt::format("the extension {}: its function is null", EVL_MODEL_BUDGETS));
+    const auto* threshold = plugin.abi_minor < 4 ? nullptr : find_extension<evl_threshold>(plugin, EVL_THRESHOLD);
+    const auto* scores = plugin.abi_minor < 4 ? nullptr : find_extension<evl_model_scores>(plugin, EVL_MODEL_SCORES);
+    if (scores && !scores->model_scores)
+        throw Error(fmt::format("the extension {}: its function is null", EVL_MODEL_SCORES));
+    if (scores) rule.functions.model_scores = scores->model_scores;
+    rule.descriptor.scores_model = scores;
+    if (threshold) rule.descriptor.threshold = ThresholdRule{threshold->threshold, threshold->window};
     if (layers) rule.functions.layer_budget = layers->layer_budget;
     if (heads) rule.functions.head_budgets = heads->head_budgets;
     rule.descriptor.budgets_layers = layers;
     rule.descriptor.budgets_heads = heads;
-    if (!model) return;
-    rule.functions.layer_facts = model->layer_facts;
-    rule.functions.model_budgets = model->model_budgets;
-    rule.descriptor.budgets_model = true;
-    rule.descriptor.model_facts = model->facts;
+    if (model) {
+        rule.functions.layer_facts = model->layer_facts;
+        rule.functions.model_budgets = model->model_budgets;
+        rule.descriptor.budgets_model = true;
+        rule.descriptor.model_facts = model->facts;
+    }
     check_extensions(rule.descriptor);
 }
 

@@ -27,8 +27,10 @@ struct Descriptor {
     std::uint64_t tensor_window = 0;
     bool budgets_layers = false, budgets_heads = false, budgets_model = false; ///< its extensions
     std::uint64_t model_facts = 0;                                             ///< of budgets_model, of each layer
-    std::vector<std::string> columns;                                          ///< as declared
-    std::vector<std::string> tables;                                           ///< of a calibration
+    bool scores_model = false;
+    std::optional<ThresholdRule> threshold;
+    std::vector<std::string> columns; ///< as declared
+    std::vector<std::string> tables;  ///< of a calibration
     std::vector<Parameter> parameters;
     std::vector<Preset> presets;
 };
@@ -42,6 +44,7 @@ struct RuleFunctions {
     decltype(evl_head_budgets::head_budgets) head_budgets = nullptr;
     decltype(evl_model_budgets::layer_facts) layer_facts = nullptr;
     decltype(evl_model_budgets::model_budgets) model_budgets = nullptr;
+    decltype(evl_model_scores::model_scores) model_scores = nullptr;
 };
 
 struct LoadedRule {

@@ -88,6 +88,13 @@ public:
                     fail("budget", layer.layer, fmt::format("head {}: {}", head, beyond));
     }
 
+    void model_scores(const evl_model_query& query, std::span<double* const> scores) const override {
+        evl_error error{};
+        const auto cause =
+            failure(error, [&] { return functions_.model_scores(instance_, &query, scores.data(), &error); });
+        if (!cause.empty()) throw PluginError(plugin().label(), "score", "of the model: " + cause);
+    }
+
     void end() override {
         if (const auto cause = destroy(); !cause.empty()) throw PluginError(plugin().label(), "destroy", cause);
     }

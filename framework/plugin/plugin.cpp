@@ -55,6 +55,8 @@ bool Plugin::budgets_layers() const { return impl_->descriptor.budgets_layers; }
 bool Plugin::budgets_heads() const { return impl_->descriptor.budgets_heads; }
 bool Plugin::budgets_model() const { return impl_->descriptor.budgets_model; }
 std::size_t Plugin::model_facts() const { return impl_->descriptor.model_facts; }
+bool Plugin::scores_model() const { return impl_->descriptor.scores_model; }
+std::optional<ThresholdRule> Plugin::threshold() const { return impl_->descriptor.threshold; }
 std::uint64_t Plugin::tensor_window() const { return impl_->descriptor.tensor_window; }
 std::span<const std::string> Plugin::tables() const { return impl_->descriptor.tables; }
 std::span<const std::string> Plugin::column_patterns() const { return impl_->descriptor.columns; }

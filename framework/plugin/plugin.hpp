@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,13 @@ struct Preset {
     bool published() const { return (flags & EVL_PRESET_PUBLISHED) != 0; }
     bool listed() const { return (flags & EVL_PRESET_LISTED) != 0; }
     bool simplified() const { return (flags & EVL_PRESET_SIMPLIFIED) != 0; }
+    bool matched() const { return (flags & EVL_PRESET_MATCHED) != 0; }
+};
+
+/// Of a plugin without budget, EVL_THRESHOLD: places among its parameters.
+struct ThresholdRule {
+    std::size_t threshold = 0, window = 0;
+    bool operator==(const ThresholdRule&) const = default;
 };
 
 /// What a wrapper declares for the scores of the scorer that it wraps. No suite gives it, so it is no column of the
@@ -100,14 +108,16 @@ public:
     const std::string& file_sha256() const; ///< of the bytes that were loaded, computed when first asked for
     bool deterministic() const;
     bool concurrent() const;
-    bool budgeted() const;           ///< scores depend on the budget: EVL_BUDGETED
-    bool wants_tensors() const;      ///< EVL_TENSORS
-    bool wrapper() const;            ///< scores over another scorer's scores
-    bool equal_layers() const;       ///< EVL_EQUAL_LAYERS
-    bool budgets_layers() const;     ///< has the extension EVL_LAYER_BUDGET
-    bool budgets_heads() const;      ///< has the extension EVL_HEAD_BUDGETS
-    bool budgets_model() const;      ///< has the extension EVL_MODEL_BUDGETS
-    std::size_t model_facts() const; ///< of that: evl_model_budgets::facts
+    bool budgeted() const;                          ///< scores depend on the budget: EVL_BUDGETED
+    bool wants_tensors() const;                     ///< EVL_TENSORS
+    bool wrapper() const;                           ///< scores over another scorer's scores
+    bool equal_layers() const;                      ///< EVL_EQUAL_LAYERS
+    bool budgets_layers() const;                    ///< has the extension EVL_LAYER_BUDGET
+    bool budgets_heads() const;                     ///< has the extension EVL_HEAD_BUDGETS
+    bool budgets_model() const;                     ///< has the extension EVL_MODEL_BUDGETS
+    std::size_t model_facts() const;                ///< of that: evl_model_budgets::facts
+    bool scores_model() const;                      ///< has the extension EVL_MODEL_SCORES
+    std::optional<ThresholdRule> threshold() const; ///< of the extension EVL_THRESHOLD
     std::uint64_t tensor_window() const;
     std::span<const std::string> tables() const;          ///< of a calibration, in the order declared
     std::span<const std::string> column_patterns() const; ///< as declared: `window_attn:{window}`
@@ -180,6 +190,8 @@ public:
     virtual void head_budgets(const evl_batch& batch, const double* scores, std::span<std::uint64_t> kept) const = 0;
     virtual void layer_facts(const evl_batch& batch, const double* scores, std::span<double> facts) const = 0;
     virtual void model_budgets(const evl_model_query& query, std::span<std::uint64_t> kept) const = 0;
+    /// Of a plugin that scores_model(). Throws PluginError (phase "score"); NaN as with score().
+    virtual void model_scores(const evl_model_query& query, std::span<double* const> scores) const = 0;
     /// A queue of the calling thread's, which must not outlive the instance; null where nothing is gained by one.
     /// `rows`: what the queues of one thread share; the first queue that can share makes it. Throws as score().
     virtual std::unique_ptr<BatchQueue> queue([[maybe_unused]] std::shared_ptr<SharedRows>& rows) const {

@@ -8,8 +8,8 @@
 namespace evictlab {
 
 CapturedProtocol::CapturedProtocol(const ProtocolSetup& setup)
-    : Protocol(setup.scorers, setup.retentions), measure_time_(setup.measure_time), shape_(setup.shape),
-      keep_(setup.keep), measured_(setup.measured) {}
+    : Protocol(setup.scorers, setup.retentions), measure_time_(setup.measure_time),
+      find_thresholds_(setup.find_thresholds), shape_(setup.shape), keep_(setup.keep), measured_(setup.measured) {}
 
 Shape CapturedProtocol::bound_shape() const {
     Shape shape = shape_;
@@ -106,6 +106,7 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
             hooks.failed(s, at_place(error, "trace " + trace.name()));
         }
     }
+    if (find_thresholds_) return figures;
     for (std::size_t b = 0; b < bounds().size(); ++b) run_bound(b, task, figures.emplace_back(empty_row(damage)));
     return figures;
 }

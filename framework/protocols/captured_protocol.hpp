@@ -12,6 +12,16 @@
 
 namespace evictlab {
 
+/// Runs a cut by a scorer's budgets, which may be less than what is protected: that is the scorer's failure.
+template <class Cut>
+auto cut_by(const Scorer& scorer, Cut cut) {
+    try {
+        return cut();
+    } catch (const UsageError& error) {
+        throw PluginError(scorer.label(), "cut", error.what());
+    }
+}
+
 /// Measures output_error, attention_loss and predicted_kl, and keeps a ledger.
 class CapturedProtocol : public Protocol {
 public:
@@ -51,16 +61,8 @@ protected:
     const Shape& shape() const { return shape_; }
     /// What bounds are cut by: what shares a set counts by its attention.
     Shape bound_shape() const;
-    /// Runs a cut by a scorer's budgets, which may be less than what is protected: that is the scorer's failure.
-    template <class Cut>
-    static auto cut_by(const Scorer& scorer, Cut cut) {
-        try {
-            return cut();
-        } catch (const UsageError& error) {
-            throw PluginError(scorer.label(), "cut", error.what());
-        }
-    }
     bool measures_time() const { return measure_time_; }
+    bool finds_thresholds() const { return find_thresholds_; }
     /// What scoring the prompt took, beside its columns.
     void note_time(double seconds, const Task& task, RowFigures& row) const;
     virtual void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const = 0;
@@ -68,7 +70,7 @@ protected:
 
 private:
     RowFigures empty_row(const ContinuationDamage& damage) const;
-    bool measure_time_;
+    bool measure_time_, find_thresholds_;
     Shape shape_;
     std::span<const std::size_t> keep_;
     CapturedMeasures measured_;

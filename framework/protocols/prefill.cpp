@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 
 #include "framework/protocols/captured_protocol.hpp"
@@ -43,16 +44,22 @@ public:
 private:
     class ModelRows;
     bool one_set() const { return shape().granularity == Granularity::model; }
-    bool divides_model() const { return std::ranges::any_of(scorers_.scorers(), &Scorer::budgets_model); }
-    bool waits(const Scorer& scorer) const { return one_set() || scorer.budgets_model(); }
+    bool divides_model() const {
+        return std::ranges::any_of(scorers_.scorers(), [](const Scorer& scorer) {
+            return class_of(scorer).budget_kind() == BudgetKind::model;
+        });
+    }
+    bool waits(const Scorer& scorer) const { return one_set() || scorer.needs_model(); }
     void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const override;
     void run_bound(std::size_t bound, Task& task, RowFigures& row) const override;
     void judge(const KeptSets& kept, std::size_t retention, Judge& judge, RowFigures& row) const;
+    void find_thresholds(LayerSelection& selection, const LayerInput& input, RowFigures& row) const;
     std::vector<double> removed_fractions(std::size_t n) const;
 };
 
-/// Rows with budgets over the whole model, or one set for it: the scores of each layer are held until all are known. A
-/// layer is loaded, and what judges it computed, a second time then: that of all layers would need far more memory.
+/// Rows of scorers that look at the whole model, or one set for it: the scores of each layer are held until all are
+/// known. A layer is loaded, and what judges it computed, a second time then: that of all layers would need far more
+/// memory.
 class Prefill::ModelRows final : public WaitingRows {
 public:
     ModelRows(const Prefill& protocol, const CapturedTrace& trace)
@@ -86,7 +93,7 @@ private:
 };
 
 std::unique_ptr<WaitingRows> Prefill::waiting_rows(const Trace& trace) const {
-    if (!one_set() && !divides_model()) return nullptr;
+    if (!one_set() && !std::ranges::any_of(scorers_.scorers(), &Scorer::needs_model)) return nullptr;
     return std::make_unique<ModelRows>(*this, *trace.captured());
 }
 
@@ -110,6 +117,7 @@ void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) cons
                          row);
     }
     LayerSelection selection(run, input);
+    if (finds_thresholds()) return find_thresholds(selection, input, row);
     double longest = 0; // scores that do not depend on the budget are computed for the first alone
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
         Stopwatch watch;
@@ -119,6 +127,18 @@ void Prefill::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) cons
         judge(kept, r, task, row);
     }
     note_time(longest, task, row);
+}
+
+void Prefill::find_thresholds(LayerSelection& selection, const LayerInput& input, RowFigures& row) const {
+    for (std::size_t r = 0; r < retentions_.size(); ++r) {
+        const double removed = removed_fraction(r, input.tokens);
+        selection.select(removed);
+        auto& decided = row.decided.emplace_back();
+        for (const double score : selection.scores())
+            if (score < std::numeric_limits<double>::infinity()) decided.push_back({score, 1});
+        row.cached[r] = static_cast<double>(input.heads * input.tokens);
+        row.allowed.push_back(static_cast<double>(input.heads * kept_count_for_removed(input.tokens, removed)));
+    }
 }
 
 void Prefill::run_bound(std::size_t bound, Task& task, RowFigures& row) const {
@@ -149,7 +169,7 @@ void Prefill::ModelRows::divide(const ScorerHooks& hooks) {
         }
         at = judged ? std::next(at) : rows_.erase(at);
     }
-    divide_attention();
+    if (protocol_.one_set() || protocol_.divides_model()) divide_attention();
 }
 
 void Prefill::ModelRows::divide_attention() {
@@ -191,7 +211,8 @@ void Prefill::ModelRows::judge(std::size_t layer, const ScorerHooks& hooks, Laye
             hooks.failed(s, at_place(error, "trace " + trace_.name()));
         }
     }
-    for (std::size_t r = 0; r < count; ++r) protocol_.judge(kept_by_bound_[place][r], r, judge, figures.back());
+    const std::vector<KeptSets>& of_bound = kept_by_bound_[place]; // empty where there is none
+    for (std::size_t r = 0; r < of_bound.size(); ++r) protocol_.judge(of_bound[r], r, judge, figures.back());
 }
 
 } // namespace

@@ -160,8 +160,10 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
         if (std::string missing = missing_column(id, suite, info); !missing.empty()) return missing;
     for (const std::string& name : scorer.tables())
         if (std::string missing = missing_table(name, suite, info); !missing.empty()) return missing;
+    if (scorer.unmatched() && suite.search_traces().train.empty())
+        return fmt::format("finds its threshold on the train split, of which suite {} has nothing", suite.name());
     const std::string why = info.refuses(scorer);
-    return why.empty() ? shape_refusal(class_of(scorer), shape) : why;
+    return why.empty() ? shape_refusal(scorer, shape) : why;
 }
 
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
@@ -174,8 +176,8 @@ std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suit
     const auto wanted = [&](Measure measure) { return !options.only || *options.only == measure; };
     const CapturedMeasures measured{suite.has_output_projections() && wanted(Measure::output_error),
                                     suite.has_sensitivities() && wanted(Measure::predicted_kl)};
-    return protocol_info(name).make(
-        {scorers, retentions, measured, options.interval, options.measure_time, options.shape, options.keep});
+    return protocol_info(name).make({scorers, retentions, measured, options.interval, options.measure_time,
+                                     options.shape, options.keep, options.find_thresholds});
 }
 
 } // namespace evictlab

@@ -26,6 +26,12 @@ struct ScorerHooks {
     std::function<void(std::size_t, PluginError)> failed; ///< told of one that broke, which is then left out
 };
 
+/// A score by which a threshold decides over a token.
+struct DecidedScore {
+    double score = 0;
+    double weight = 0; ///< in the unit of RowFigures::cached: what stays cached if the token does
+};
+
 /// What one row, a scorer or a bound, has to show for one layer; each [retention]. Empty where its protocol does not
 /// measure it, or the scorer was left out.
 struct RowFigures {
@@ -37,6 +43,11 @@ struct RowFigures {
     std::vector<float> responses;
     /// Where ProtocolSetup::measure_time: how long scoring took, columns included, and over how many tokens.
     double scoring_seconds = 0, scored_tokens = 0;
+    /// Where ProtocolSetup::find_thresholds, and nothing else but `cached` then: what decided while nothing was
+    /// evicted, by retention or, with one list, for all of them alike; and how much of `cached` a budget would allow,
+    /// [retention].
+    std::vector<std::vector<DecidedScore>> decided{};
+    std::vector<double> allowed{};
 
     /// Of a measure that layers have by themselves, all but predicted_kl.
     const std::vector<double>& errors(Measure measure) const {
@@ -111,6 +122,8 @@ struct ProtocolSetup {
     bool measure_time = false;           ///< of scorers, where the protocol can tell
     Shape shape{};                       ///< of every cut
     std::span<const std::size_t> keep{}; ///< in place of each retention: tokens of a set; none where those count
+    /// Of scorers with thresholds below all scores: tell by what scores they would decide, and judge nothing.
+    bool find_thresholds = false;
 };
 
 /// A row of the table of protocols: all that the rest of the program knows of one.
@@ -156,6 +169,7 @@ struct ProtocolOptions {
     bool measure_time = false;
     Shape shape{};
     std::span<const std::size_t> keep{}; ///< as ProtocolSetup::keep
+    bool find_thresholds = false;        ///< likewise
 };
 
 /// Throws UsageError.

@@ -34,6 +34,11 @@ ParameterSpace::ParameterSpace(const Scorer& named) : named_(named) {
         throw UsageError(fmt::format("'{}' is a formula, which has no parameters to tune: name a plugin, such as "
                                      "snapkv@kvpress, or evolve the formula itself",
                                      named.label()));
+    if (named.matched())
+        throw UsageError(
+            fmt::format("scorer '{}' finds its threshold on the train split by itself: there is nothing to "
+                        "tune it for",
+                        named.label()));
     const auto all = named.plugin()->parameters();
     name_ = without_parameters(named.label());
     all_preset_ = preset_values(*named.plugin(), name_);

@@ -28,11 +28,15 @@ Scorer Scorer::from_plugin(std::string label, std::shared_ptr<const Plugin> plug
 
 Scorer Scorer::from_wrapper(std::string label, std::shared_ptr<const Plugin> plugin, std::vector<double> values,
                             Scorer base) {
-    if (base.plugin() && (base.plugin()->budgets_heads() || base.budgets_model()))
+    if (base.plugin() && base.plugin()->scores_model())
+        throw UsageError(fmt::format("'{0}' cannot wrap '{1}', whose scores are known once all layers are scored. Use "
+                                     "'{1}' by itself",
+                                     label, base.label()));
+    if (base.plugin() && (base.plugin()->budgets_heads() || base.needs_model() || base.has_threshold()))
         throw UsageError(fmt::format("'{0}' cannot wrap '{1}', which says how many tokens each head{2} keeps: over its "
                                      "scores alone that would be lost. Use '{1}' by itself, or wrap the scorer that "
                                      "is inside it",
-                                     label, base.label(), base.budgets_model() ? " of each layer" : ""));
+                                     label, base.label(), base.needs_model() ? " of each layer" : ""));
     Scorer scorer = from_plugin(fmt::format("{}({})", label, base.label()), std::move(plugin), std::move(values));
     std::erase(scorer.columns_, base_score_id);
     for (const ColumnId id : base.columns())
@@ -55,12 +59,31 @@ bool Scorer::budgeted() const { return (plugin_ && plugin_->budgeted()) || (base
 
 bool Scorer::allocates() const {
     if (plugin_ && (plugin_->budgets_layers() || plugin_->budgets_heads() || plugin_->budgets_model())) return true;
+    if (has_threshold()) return true;
     for (const Scorer* outer = this; outer->base() && !outer->plugin()->equal_layers(); outer = outer->base())
         if (outer->base()->plugin() && outer->base()->plugin()->budgets_layers()) return true;
     return false;
 }
 
-bool Scorer::budgets_model() const { return plugin_ && plugin_->budgets_model(); }
+bool Scorer::needs_model() const { return plugin_ && (plugin_->budgets_model() || plugin_->scores_model()); }
+
+bool Scorer::has_threshold() const { return plugin_ && plugin_->threshold(); }
+
+double Scorer::threshold(double removed_fraction) const {
+    if (!matched_) return values_[plugin_->threshold()->threshold];
+    const auto at = thresholds_.find(removed_fraction);
+    if (at != thresholds_.end()) return at->second;
+    throw Error(fmt::format("scorer '{}' has no threshold for a removed fraction of {}", label_, removed_fraction));
+}
+
+std::size_t Scorer::window() const { return static_cast<std::size_t>(values_[plugin_->threshold()->window]); }
+
+Scorer Scorer::with_thresholds(std::map<double, double> thresholds) const {
+    Scorer matched = *this;
+    matched.matched_ = true;
+    matched.thresholds_ = std::move(thresholds);
+    return matched;
+}
 
 bool Scorer::wants_tensors() const {
     return (plugin_ && plugin_->wants_tensors()) || (base_ && base_->wants_tensors());
@@ -157,7 +180,19 @@ struct Rule {
     std::string label;
     std::shared_ptr<const Plugin> plugin;
     std::vector<double> values;
+    bool matched = false; ///< its preset is
 };
+
+bool is_matched(const ScorerName& name, const Plugin& plugin) {
+    if (!name.preset || !plugin.preset(*name.preset)->matched() || !plugin.threshold()) return false;
+    const std::string& key = plugin.parameters()[plugin.threshold()->threshold].key;
+    for (const auto& [given, value] : name.assignments)
+        if (given == key)
+            throw UsageError(fmt::format("scorer '{}' finds its {} on the train split, and {}={} is given: leave one "
+                                         "of both away",
+                                         name.without_base(), key, key, value.value_or("")));
+    return true;
+}
 
 /// `files`: the same host where libraries and formula files may be opened, else null.
 Rule make_rule(ScorerName name, const PluginHost& host, PluginHost* files) {
@@ -166,8 +201,9 @@ Rule make_rule(ScorerName name, const PluginHost& host, PluginHost* files) {
     if (name.preset) plugin = rule_with_preset(plugin, *name.preset);
     auto values = name.preset ? plugin->preset(*name.preset)->values : plugin->default_values();
     for (const auto& assignment : name.assignments) assign(*plugin, assignment, values);
+    const bool matched = is_matched(name, *plugin);
     name.id = plugin->id(); // a library's path is of this machine only
-    return {name.without_base(), plugin, std::move(values)};
+    return {name.without_base(), plugin, std::move(values), matched};
 }
 
 std::string example_base(const Plugin& wrapper) {
@@ -190,12 +226,14 @@ Scorer make_named(const ScorerName& name, const PluginHost& host, PluginHost* fi
                 fmt::format("'{0}' is a wrapper, which scores over another scorer: write {0}({1}), or any other scorer "
                             "in the parentheses",
                             rule.label, example_base(*rule.plugin)));
-        return Scorer::from_plugin(std::move(rule.label), std::move(rule.plugin), std::move(rule.values));
+        Scorer scorer = Scorer::from_plugin(std::move(rule.label), std::move(rule.plugin), std::move(rule.values));
+        return rule.matched ? scorer.with_thresholds({}) : scorer;
     }
     if (!rule.plugin->wrapper())
         throw UsageError(fmt::format("scorer '{}' wraps no other: write it without the parentheses", rule.label));
-    return Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
-                                make_named(*name.base, host, files));
+    Scorer scorer = Scorer::from_wrapper(std::move(rule.label), std::move(rule.plugin), std::move(rule.values),
+                                         make_named(*name.base, host, files));
+    return rule.matched ? scorer.with_thresholds({}) : scorer;
 }
 
 } // namespace

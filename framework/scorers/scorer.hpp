@@ -1,6 +1,7 @@
 // A scorer: a plugin with chosen parameters, or a formula, made from what a person types.
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +36,20 @@ public:
     std::span<const ColumnId> columns() const { return columns_; }
     /// Those of the plugin or formula itself, in its order; base_score_id among a wrapper's.
     std::span<const ColumnId> own_columns() const { return own_columns_; }
-    bool budgeted() const;               ///< scores depend on the budget, its own or its base's
-    bool allocates() const;              ///< budgets of its own for layers, heads or the whole model, or its base's for
-                                         ///< layers, if it goes by those
-    bool budgets_model() const;          ///< it must see all layers of a model before any of them is cut
+    bool budgeted() const;      ///< scores depend on the budget, its own or its base's
+    bool allocates() const;     ///< budgets of its own for layers, heads or the whole model, or its base's for
+                                ///< layers, if it goes by those
+    bool needs_model() const;   ///< it must see all layers of a model before any of them is cut
+    bool has_threshold() const; ///< in place of a budget
+    /// Of a scorer with one: what is below goes, when this share is asked to. Of one that is matched() the one that was
+    /// found for it; throws Error where none was.
+    double threshold(double removed_fraction) const;
+    std::size_t window() const; ///< of a scorer with a threshold: newest tokens that stay
+    /// Whether its threshold is to be found on a suite's train split, and whether it was.
+    bool matched() const { return matched_; }
+    bool unmatched() const { return matched_ && thresholds_.empty(); }
+    /// The same, matched(), with what was found for each removed fraction; with nothing: unmatched().
+    Scorer with_thresholds(std::map<double, double> thresholds) const;
     bool wants_tensors() const;          ///< it or its base
     std::uint64_t tensor_window() const; ///< the longer one of both
     /// Of a calibration, that it or its base asks for.
@@ -52,6 +63,8 @@ private:
     std::shared_ptr<const Plugin> plugin_;
     std::vector<double> values_;
     std::shared_ptr<const Scorer> base_;
+    bool matched_ = false;
+    std::map<double, double> thresholds_; ///< by removed fraction, once they were found
     ColumnList held_; ///< a plugin's own columns: their ids hold as long as a copy of the scorer lives
     std::vector<ColumnId> own_columns_, columns_;
 };

@@ -79,8 +79,10 @@ ScorerClass class_of(const Scorer& scorer) {
     if (made.attention == all_history) made.all_queries = false;
     made.tensors = scorer.wants_tensors() && made.attention == 0 && !made.all_queries;
     made.calibrated = scorer.reads_calibration();
-    made.head_budgets = scorer.plugin() && scorer.plugin()->budgets_heads();
-    made.model_budgets = scorer.budgets_model();
+    // A threshold is the same for all layers, and none of them has a budget.
+    made.head_budgets = scorer.plugin() && (scorer.plugin()->budgets_heads() || scorer.has_threshold());
+    made.layer_budgets = scorer.has_threshold();
+    made.model_budgets = scorer.plugin() && scorer.plugin()->budgets_model();
     for (const Scorer* each = &scorer; each;) {
         const Plugin* const plugin = each->plugin().get();
         made.layer_budgets = made.layer_budgets || (plugin && plugin->budgets_layers() && !plugin->equal_layers());

@@ -13,7 +13,8 @@ namespace evictlab {
 std::string refusal_by_rescore(const Scorer& scorer) {
     const char* wants = scorer.base()            ? "wraps another scorer for a budget"
                         : scorer.budgeted()      ? "scores for a budget"
-                        : scorer.budgets_model() ? "divides a budget among all layers of the model"
+                        : scorer.needs_model()   ? "looks at all layers of the model together"
+                        : scorer.has_threshold() ? "has a threshold in place of a budget"
                         : scorer.wants_tensors() ? "reads queries, keys and values"
                                                  : nullptr;
     if (!wants) return "";
@@ -29,7 +30,8 @@ bool has_published_preset(const std::shared_ptr<const Plugin>& plugin) {
 }
 
 Scorer of_preset(const std::shared_ptr<const Plugin>& plugin, const Preset& preset) {
-    return Scorer::from_plugin(fmt::format("{}@{}", plugin->id(), preset.name), plugin, preset.values);
+    Scorer scorer = Scorer::from_plugin(fmt::format("{}@{}", plugin->id(), preset.name), plugin, preset.values);
+    return preset.matched() && plugin->threshold() ? scorer.with_thresholds({}) : scorer;
 }
 
 Scorer of_defaults(const std::shared_ptr<const Plugin>& plugin) {
@@ -55,7 +57,7 @@ std::vector<Scorer> all_scorers(const PluginHost& host) {
     std::vector<Scorer> scorers;
     for (const auto& plugin : host.plugins()) {
         const Preset* seed = plugin->preset("seed");
-        const bool runs = !plugin->wrapper() && !plugin->budgeted() && !plugin->wants_tensors();
+        const bool runs = !plugin->wrapper() && !plugin->budgeted() && !plugin->wants_tensors() && !plugin->threshold();
         if (runs && (seed || !has_published_preset(plugin)))
             scorers.push_back(seed ? of_preset(plugin, *seed) : of_defaults(plugin));
     }

@@ -20,6 +20,7 @@ ColumnBoard::ColumnBoard(std::span<const ColumnId> ids, std::size_t heads, std::
 ColumnBoard ColumnBoard::subset(std::span<const ColumnId> ids) const {
     ColumnBoard board(heads_, stride_);
     board.tokens_ = tokens_;
+    board.tokens_of_ = tokens_of_;
     board.add_columns(ids);
     for (Column& column : board.columns_)
         for (const auto& state : std::ranges::find(columns_, column.id, &Column::id)->by_head)
@@ -49,7 +50,7 @@ std::size_t ColumnBoard::add(ColumnId id) {
 }
 
 void ColumnBoard::update(std::size_t head, const RowContext& row, std::size_t rows_left) {
-    tokens_ = row.tokens;
+    tokens_ = tokens_of_[head] = row.tokens;
     std::optional<Stopwatch> watch;
     if (timed_) watch.emplace();
     for (Column& column : columns_) {
@@ -78,9 +79,21 @@ double ColumnBoard::seconds(std::span<const ColumnId> ids) const {
 }
 
 const double* ColumnBoard::values(Column& column, std::size_t head) {
-    if (!column.by_head.empty()) return column.by_head[head]->values();
+    if (!column.by_head.empty()) {
+        const double* all = column.by_head[head]->values();
+        if (column.kind != ColumnKind::token || tokens_ == tokens_of_[head]) return all;
+        column.newest.resize(heads_ * stride_);
+        double* newest = column.newest.data() + head * stride_;
+        std::copy_n(all + (tokens_of_[head] - tokens_), tokens_, newest);
+        return newest;
+    }
     if (!column.fresh) derive(column);
     return column.derived.data() + head * stride_;
+}
+
+void ColumnBoard::read_newest(std::size_t tokens) {
+    tokens_ = tokens;
+    for (Column& column : columns_) column.fresh = false;
 }
 
 void ColumnBoard::derive(Column& column) {

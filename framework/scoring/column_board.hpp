@@ -23,9 +23,12 @@ public:
     formula::ColumnView view(std::size_t index, std::size_t head);
     /// The same as a full array [heads][tokens] with `stride` between heads, as plugins get it.
     const double* filled(std::size_t index, std::ptrdiff_t& stride);
-    /// Forgets all tokens of a head but those in `slots`, ascending. All heads must be given equally many.
+    /// Forgets all tokens of a head but those in `slots`, ascending. Where heads are left with different numbers,
+    /// read_newest() says what is read.
     void keep(std::size_t head, std::span<const std::uint32_t> slots);
-    std::size_t tokens() const { return tokens_; } ///< of the last row
+    std::size_t tokens() const { return tokens_; } ///< of the last row, or as many as read_newest() says
+    /// Until the next row, columns are those of so many newest tokens of each head alone, derived ones likewise.
+    void read_newest(std::size_t tokens);
     /// From now on notes how long each column takes.
     void measure_time() { timed_ = true; }
     /// Computes what is computed when a column is first read, so that it counts as the column's and not its reader's.
@@ -45,15 +48,17 @@ private:
         bool fresh = false;                                ///< `derived` holds the last row's values
         std::vector<double> derived;                       ///< [heads][stride_]
         std::vector<double> filled;                        ///< [heads][tokens], made when asked for
+        std::vector<double> newest;                        ///< [heads][stride_], where fewer than all are read
         double seconds = 0;
     };
-    ColumnBoard(std::size_t heads, std::size_t stride) : heads_(heads), stride_(stride) {}
+    ColumnBoard(std::size_t heads, std::size_t stride) : heads_(heads), stride_(stride), tokens_of_(heads) {}
     void add_columns(std::span<const ColumnId> ids);
     std::size_t add(ColumnId id);
     const double* values(Column& column, std::size_t head);
     void derive(Column& column);
 
     std::size_t heads_, stride_, tokens_ = 0;
+    std::vector<std::size_t> tokens_of_; ///< [head], of its last row
     bool timed_ = false;
     std::vector<Column> columns_; ///< those asked for, then bases of derived ones
 };

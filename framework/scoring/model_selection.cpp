@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace evictlab {
 
@@ -16,7 +17,7 @@ void ModelSelection::add(const ScorerRun& run, const LayerInput& layer) {
         OfBudget& made = budgets.emplace_back();
         made.kept.assign(selection.kept_per_head().begin(), selection.kept_per_head().end());
         const bool scored = removed > 0;
-        if (scored && run.scorer().budgets_model()) made.facts = selection.facts();
+        if (scored && run.scorer().plugin() && run.scorer().plugin()->budgets_model()) made.facts = selection.facts();
         if (scored && shared) {
             made.scores = shared;
             continue;
@@ -29,9 +30,11 @@ void ModelSelection::add(const ScorerRun& run, const LayerInput& layer) {
 }
 
 void ModelSelection::divide(const ScorerRun& run) {
-    if (run.scorer().budgets_model())
-        for (std::size_t budget = 0; budget < removed_.size(); ++budget)
-            if (removed_[budget] > 0) divide(*run.instance(), budget);
+    for (std::size_t budget = 0; budget < removed_.size() && run.scorer().needs_model(); ++budget) {
+        if (removed_[budget] <= 0) continue;
+        if (run.scorer().plugin()->scores_model()) score(run, budget);
+        if (run.scorer().plugin()->budgets_model()) divide(*run.instance(), budget);
+    }
     if (shape_.granularity != Granularity::model || layers_.empty()) return;
     KeptSets shared;
     for (std::size_t budget = 0; budget < removed_.size(); ++budget) shared.push_back(shared_set(budget));
@@ -51,21 +54,50 @@ std::vector<std::uint32_t> ModelSelection::shared_set(std::size_t budget) const 
     return model_cut(scores, of_first.tokens, of_first.budgets[budget].kept.front(), shape_);
 }
 
-void ModelSelection::divide(const ScorerInstance& instance, std::size_t budget) {
-    std::vector<evl_scored_layer> told;
-    std::size_t heads = 0;
+evl_model_query ModelSelection::query(std::size_t budget, std::vector<evl_scored_layer>& told) const {
     for (const auto& [number, layer] : layers_) {
         const OfBudget& of = layer.budgets[budget];
         told.push_back({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(layer.heads),
                         static_cast<std::uint32_t>(layer.tokens), 0, of.kept[0], of.scores->data(),
                         of.facts.empty() ? nullptr : of.facts.data()});
-        heads += layer.heads;
     }
+    return {sizeof(evl_model_query),
+            static_cast<std::uint32_t>(layers_.begin()->second.num_layers),
+            static_cast<std::uint32_t>(told.size()),
+            sizeof(evl_scored_layer),
+            removed_[budget],
+            told.data()};
+}
+
+void ModelSelection::score(const ScorerRun& run, std::size_t budget) {
+    std::vector<evl_scored_layer> told;
+    const evl_model_query asked = query(budget, told);
+    std::vector<std::shared_ptr<std::vector<double>>> changed; // others may share what is there
+    std::vector<double*> pointers;
+    for (const auto& [number, layer] : layers_) {
+        changed.push_back(std::make_shared<std::vector<double>>(*layer.budgets[budget].scores));
+        pointers.push_back(changed.back()->data());
+    }
+    run.instance()->model_scores(asked, pointers);
+    std::size_t next = 0;
+    for (auto& [number, layer] : layers_) {
+        const auto& scores = changed[next++];
+        if (const auto at = std::ranges::find_if(*scores, [](double score) { return std::isnan(score); });
+            at != scores->end()) {
+            const auto index = static_cast<std::size_t>(at - scores->begin());
+            throw nan_score(run.scorer(), number, index / layer.tokens, index % layer.tokens);
+        }
+        layer.budgets[budget].scores = scores;
+    }
+}
+
+void ModelSelection::divide(const ScorerInstance& instance, std::size_t budget) {
+    std::vector<evl_scored_layer> told;
+    const evl_model_query asked = query(budget, told);
+    std::size_t heads = 0;
+    for (const evl_scored_layer& layer : told) heads += layer.heads;
     std::vector<std::uint64_t> kept(heads);
-    instance.model_budgets({sizeof(evl_model_query), static_cast<std::uint32_t>(layers_.begin()->second.num_layers),
-                            static_cast<std::uint32_t>(told.size()), sizeof(evl_scored_layer), removed_[budget],
-                            told.data()},
-                           kept);
+    instance.model_budgets(asked, kept);
     auto next = kept.begin();
     for (auto& [number, layer] : layers_)
         for (std::size_t& count : layer.budgets[budget].kept) count = *next++;

@@ -1,5 +1,5 @@
-// Which tokens a scorer keeps where that is known once all layers are scored: its budget is divided over the whole
-// model, or all layers share one set. Its scores of every layer, then its counts, then the cut. Other scorers go
+// Which tokens a scorer keeps where that is known once all layers are scored: it looks at the whole model, or all
+// layers share one set. Its scores of every layer, what it makes of them and its counts, then the cut. Other scorers go
 // through it with the budgets that they have layer by layer. SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
@@ -26,8 +26,8 @@ public:
     /// Scores a layer at each removed fraction. Throws PluginError.
     void add(const ScorerRun& run, const LayerInput& layer);
     std::size_t size() const { return layers_.size(); } ///< layers that were added; not while others add
-    /// Asks the scorer for its counts, and cuts what all layers share. Throws PluginError; UsageError where layers that
-    /// share a set have other numbers of tokens, or more is protected than they keep.
+    /// Asks the scorer for its last scores and its counts, and cuts what all layers share. Throws PluginError;
+    /// UsageError where layers that share a set have other numbers of tokens, or more is protected than they keep.
     void divide(const ScorerRun& run);
 
     std::span<const double> scores(std::size_t budget, std::size_t layer) const; ///< [heads][tokens]
@@ -45,6 +45,9 @@ private:
         std::size_t num_layers = 0, heads = 0, tokens = 0;
         std::vector<OfBudget> budgets;
     };
+    /// `told` is what it points to.
+    evl_model_query query(std::size_t budget, std::vector<evl_scored_layer>& told) const;
+    void score(const ScorerRun& run, std::size_t budget);
     void divide(const ScorerInstance& instance, std::size_t budget);
     std::vector<std::uint32_t> shared_set(std::size_t budget) const;
 

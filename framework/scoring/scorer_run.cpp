@@ -9,6 +9,12 @@
 namespace evictlab {
 
 ScorerRun::ScorerRun(const Scorer& scorer) : scorer_(&scorer) {
+    if (scorer.unmatched())
+        throw UsageError(
+            fmt::format("scorer '{}' finds its threshold on the train split of a suite, so that it runs in "
+                        "`evictlab bench` alone, whose JSON tells what was found: give that to the "
+                        "preset that takes a threshold",
+                        scorer.label()));
     if (!scorer.is_formula()) instance_ = scorer.plugin()->create(scorer.values());
     if (scorer.base()) base_ = std::make_unique<ScorerRun>(*scorer.base());
 }
@@ -149,11 +155,18 @@ void LayerSelection::score(ScoreBudget budget) {
 
 void LayerSelection::allocate(ScoreBudget budget) {
     kept_.assign(layer_.heads, budget.kept);
+    if (run_.scorer().has_threshold()) return count_above(run_.scorer().threshold(budget.removed_fraction));
     if (!run_.instance() || !run_.instance()->plugin().budgets_heads()) return;
     std::vector<std::uint64_t> kept(layer_.heads, budget.kept);
     run_.instance()->head_budgets(call_.batch(run_, layer_, budget, base_ ? base_->scores_.data() : nullptr),
                                   scores_.data(), kept);
     kept_.assign(kept.begin(), kept.end());
+}
+
+void LayerSelection::count_above(double threshold) {
+    for (std::size_t head = 0; head < layer_.heads; ++head)
+        kept_[head] = static_cast<std::size_t>(std::ranges::count_if(
+            scores().subspan(head * layer_.tokens, layer_.tokens), [=](double score) { return score >= threshold; }));
 }
 
 void LayerSelection::refuse_nan() const {

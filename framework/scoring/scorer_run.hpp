@@ -17,7 +17,7 @@ namespace evictlab {
 /// A scorer made ready to run: its instance and, of a wrapper, that of the scorer inside.
 class ScorerRun {
 public:
-    /// Throws PluginError (phase "create"). Refers to the scorer.
+    /// Throws PluginError (phase "create"), UsageError for one that is unmatched(). Refers to the scorer.
     explicit ScorerRun(const Scorer& scorer);
     ~ScorerRun();
     ScorerRun(ScorerRun&&) noexcept;
@@ -88,13 +88,14 @@ public:
     /// Ascending positions that each KV head keeps by them; not by Granularity::model. Throws UsageError where more is
     /// protected than a head keeps.
     KeptSets kept(const Shape& shape) const { return layer_cut(scores(), kept_, shape); }
-    /// Of a scorer with budgets_model(): what its plugin tells of the layer beside the scores. Throws PluginError.
+    /// Of a plugin that budgets_model(): what its plugin tells of the layer beside the scores. Throws PluginError.
     std::vector<double> facts();
 
 private:
     std::size_t layer_budget(double removed_fraction) const;
     void score(ScoreBudget budget);
     void allocate(ScoreBudget budget);
+    void count_above(double threshold);
     void refuse_nan() const;
 
     const ScorerRun& run_;

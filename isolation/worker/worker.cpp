@@ -96,6 +96,8 @@ private:
             return layer_facts();
         case Command::model_budgets:
             return model_budgets();
+        case Command::model_scores:
+            return model_scores();
         case Command::destroy:
             instance_->end();
             instance_.reset();
@@ -249,6 +251,19 @@ private:
         instance_->model_budgets(model.query(), kept);
         std::memcpy(memory_.output.data(), kept.data(), kept.size() * sizeof(kept[0]));
         refuse_changes("budget");
+    }
+
+    void model_scores() {
+        const PackedModel model(memory_.input.data(), request_size);
+        auto* const begin = reinterpret_cast<double*>(memory_.output.data());
+        std::vector<double*> scores;
+        double* next = begin;
+        for (const evl_scored_layer& layer : std::span(model.query().layers, model.query().layer_count)) {
+            scores.push_back(next);
+            next = std::copy_n(layer.scores, std::size_t{layer.heads} * layer.tokens, next);
+        }
+        instance_->model_scores(model.query(), scores);
+        refuse_changes("score");
     }
 
     void check() {

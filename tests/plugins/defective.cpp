@@ -43,6 +43,11 @@ evl_status layer_budget(evl_instance*, const evl_budget_query*, std::uint64_t*, 
 
 const void* extension(const char* id) {
     static const evl_layer_budget layers{defect == "null_extension" ? nullptr : layer_budget};
+    static const evl_threshold threshold{defect == "threshold_far"     ? 9U
+                                         : defect == "threshold_whole" ? 0U
+                                                                       : 1U,
+                                         defect == "threshold_window" ? 1U : 0U};
+    if (defect.starts_with("threshold") && std::string_view(id) == EVL_THRESHOLD) return &threshold;
     if (defect == "throwing_extension") throw std::runtime_error("thrown in extension");
     const bool budgets = defect == "null_extension" || defect == "failing_budget" || defect == "throwing_budget";
     return budgets && std::string_view(id) == EVL_LAYER_BUDGET ? &layers : nullptr;
@@ -93,6 +98,7 @@ evl_plugin make() {
     if (defect == "unknown_brace") columns[1] = "window_attn:{windw}";
     if (defect == "bad_choice") columns[1] = "window_attn:{window?avg}";
     if (defect == "bad_column_parameter") columns[1] = "window_attn:{power}";
+    if (defect == "threshold_budgeted") p.flags |= EVL_BUDGETED;
     if (defect == "window_without_tensors") p.tensor_window = 8;
     if (defect == "variant_id" || defect == "variant_preset" || defect == "endless_variants") p.variant = &other;
     if (defect == "garbage_count") p.column_count = std::uint64_t{1} << 60;

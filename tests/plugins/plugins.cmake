@@ -17,7 +17,7 @@ foreach(defect
     bad_param_key twin_param min_above_default max_below_default log_from_zero infinite_param fractional_integer
     unknown_type short_param null_params preset_out_of_range preset_without_values bad_preset_name twin_preset
     unknown_column null_columns garbage_count open_brace unknown_brace bad_choice bad_column_parameter null_extension
-    throwing_extension window_without_tensors variant_id variant_preset endless_variants)
+    throwing_extension threshold_far threshold_whole threshold_window threshold_budgeted window_without_tensors variant_id variant_preset endless_variants)
   evictlab_test_plugin(refused ${defect} defective.cpp EVL_DEFECT="${defect}")
 endforeach()
 foreach(defect none failing_create silent_failure throwing_create throwing_int no_instance failing_score throwing_score

@@ -1,4 +1,4 @@
-// What the C++ sugar of ABI 1.1 offers: budgets, tensors, columns by parameters, and two rules under one id.
+// What the C++ sugar offers: budgets, thresholds, tensors, columns by parameters, and several rules under one id.
 // SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
@@ -91,4 +91,28 @@ struct SdkBudgetsOfModels {
         if (excess > 0) kept[0] = model[0].tokens() + static_cast<std::size_t>(excess);
     }
 };
-EVICTLAB_SCORER(SdkBudgets, SdkBudgetsOfHeads, SdkBudgetsOfModels)
+
+struct SdkThreshold {
+    int newest = 3;
+    double least = 1;
+
+    static constexpr evictlab::Info info{.id = "sdk_budgets", .name = "SDK threshold"};
+    static constexpr evictlab::Columns columns{"position"};
+    static constexpr evictlab::Parameter<SdkThreshold> parameters[] = {
+        {&SdkThreshold::newest, {.key = "newest", .min = 1, .max = 64}},
+        {&SdkThreshold::least, {.key = "least", .min = -9, .max = 9}}};
+    static constexpr evictlab::Preset presets[] = {{"threshold", "", {}},
+                                                   {"matched", "", {}, evictlab::Standing::matched}};
+    static constexpr evictlab::ThresholdParameters<SdkThreshold> threshold{&SdkThreshold::least, &SdkThreshold::newest};
+
+    void score(evictlab::Head<SdkThreshold> head, std::span<double> out) const {
+        std::ranges::copy(head["position"], out.begin());
+    }
+    // A layer has the scores of the one behind it, and the last those of the first; -9 is no number.
+    void model_scores(evictlab::Model model, std::span<double* const> scores) const {
+        for (std::size_t i = 0; i < model.size(); ++i)
+            std::ranges::copy(model[(i + 1) % model.size()].scores(), scores[i]);
+        if (least == -9) scores[1][4] = std::sqrt(least);
+    }
+};
+EVICTLAB_SCORER(SdkBudgets, SdkBudgetsOfHeads, SdkBudgetsOfModels, SdkThreshold)

@@ -188,10 +188,12 @@ double SlowLayer::score(const std::string& column, const std::vector<Cache>& cac
     return value;
 }
 
-SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, std::size_t interval) const {
+template <class Cut>
+SlowDamage SlowLayer::play(std::size_t interval, Cut&& cut, std::size_t& kept) const {
     const LayerShape& s = layer_.shape;
     std::vector<Cache> caches(s.kv_heads);
     const auto see = [&](std::size_t a, std::size_t i) {
+        caches[a].tokens.push_back(std::uint32_t(i));
         std::vector<double> row(s.tokens);
         for (std::size_t g = 0; g < s.group(); ++g) {
             const auto weights = attention(a * s.group() + g, i, caches[a].tokens);
@@ -199,30 +201,14 @@ SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, st
         }
         caches[a].rows.push_back(row);
     };
-    const auto cut = [&](std::size_t query) {
-        const std::vector<Cache> before = caches;
-        for (std::size_t a = 0; a < s.kv_heads; ++a) {
-            std::vector<double> scores;
-            for (const std::uint32_t t : before[a].tokens) scores.push_back(score(column, before, a, t, query));
-            caches[a].tokens.clear();
-            for (const std::uint32_t slot : slow_top(scores, capacity))
-                caches[a].tokens.push_back(before[a].tokens[slot]);
-        }
-    };
     for (std::size_t i = 0; i < prompt_; ++i)
-        for (std::size_t a = 0; a < s.kv_heads; ++a) {
-            caches[a].tokens.push_back(std::uint32_t(i));
-            see(a, i);
-        }
-    cut(prompt_ - 1);
+        for (std::size_t a = 0; a < s.kv_heads; ++a) see(a, i);
+    cut(caches, prompt_ - 1);
     SlowDamage damage;
     const double judged = double(s.tokens - prompt_);
     for (std::size_t i = prompt_; i < s.tokens; ++i) {
         Matrix before, after;
-        for (std::size_t a = 0; a < s.kv_heads; ++a) {
-            caches[a].tokens.push_back(std::uint32_t(i));
-            see(a, i);
-        }
+        for (std::size_t a = 0; a < s.kv_heads; ++a) see(a, i);
         for (std::size_t h = 0; h < s.query_heads; ++h) {
             const auto& cached = caches[h / s.group()].tokens;
             const auto weights = attention(h, i, all_up_to(i));
@@ -233,9 +219,40 @@ SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, st
             after.push_back(output(h, i, cached));
         }
         if (!o_proj_.empty()) damage.output_error += relative_change(before, after) / judged;
-        if ((i - prompt_ + 1) % interval == 0 && caches[0].tokens.size() > capacity) cut(i);
+        if ((i - prompt_ + 1) % interval == 0) cut(caches, i);
+        for (const Cache& cache : caches) kept += cache.tokens.size();
     }
     return damage;
+}
+
+SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, std::size_t interval) const {
+    const auto cut = [&](std::vector<Cache>& caches, std::size_t query) {
+        if (caches[0].tokens.size() <= capacity) return;
+        const std::vector<Cache> before = caches;
+        for (std::size_t a = 0; a < caches.size(); ++a) {
+            std::vector<double> scores;
+            for (const std::uint32_t t : before[a].tokens) scores.push_back(score(column, before, a, t, query));
+            caches[a].tokens.clear();
+            for (const std::uint32_t slot : slow_top(scores, capacity))
+                caches[a].tokens.push_back(before[a].tokens[slot]);
+        }
+    };
+    std::size_t kept = 0;
+    return play(interval, cut, kept);
+}
+
+SlowDamage SlowLayer::decode_by_threshold(const std::string& column, double threshold, std::size_t window,
+                                          std::size_t interval, std::size_t& kept) const {
+    std::size_t decided = 0; // positions below it
+    const auto cut = [&](std::vector<Cache>& caches, std::size_t query) {
+        const std::vector<Cache> before = caches;
+        for (std::size_t a = 0; a < caches.size(); ++a)
+            std::erase_if(caches[a].tokens, [&](std::uint32_t t) {
+                return t >= decided && t + window <= query && score(column, before, a, t, query) < threshold;
+            });
+        decided = std::max(decided, query + 1 - std::min(query + 1, window));
+    };
+    return play(interval, cut, kept);
 }
 
 std::vector<std::uint32_t> slow_top(const std::vector<double>& scores, std::size_t kept) {

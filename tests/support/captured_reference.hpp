@@ -34,6 +34,10 @@ public:
     /// The protocol decode by the scores of a column that is known to it: cumulative_attn, last_attn:all,
     /// layer_attn:3:ahead=2, window_attn:3, key_norm or relative_age.
     SlowDamage decode(const std::string& column, std::size_t capacity, std::size_t interval) const;
+    /// The same where a token goes that scores below the threshold when it is no longer among the newest `window`, and
+    /// stays for good else. `kept`: cached tokens, summed over heads and judged queries.
+    SlowDamage decode_by_threshold(const std::string& column, double threshold, std::size_t window,
+                                   std::size_t interval, std::size_t& kept) const;
 
 private:
     /// The rows of a KV head that a cache has seen: weights by position, oldest first.
@@ -46,6 +50,9 @@ private:
     double score(const std::string& column, const std::vector<Cache>& caches, std::size_t kv_head, std::uint32_t token,
                  std::size_t query) const;
     std::vector<double> output(std::size_t head, std::size_t i, const std::vector<std::uint32_t>& tokens) const;
+    /// cut(caches, query): behind the prompt, and behind each `interval` queries.
+    template <class Cut>
+    SlowDamage play(std::size_t interval, Cut&& cut, std::size_t& kept) const;
     double relative_change(const Matrix& before, const Matrix& after) const;
 
     const OwnedLayer& layer_;

@@ -10,6 +10,8 @@
 #include "framework/attention/wov_norms.hpp"
 #include "framework/columns/column.hpp"
 #include "framework/cut/top_k.hpp"
+#include "framework/protocols/cache_choosers.hpp"
+#include "framework/scoring/model_selection.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
 #include "framework/suite/trace.hpp"
@@ -167,6 +169,61 @@ Selected select(const std::string& text, const MethodsLayer& layer, double remov
         selected.kept.emplace_back(positions.begin(), positions.end());
     }
     return selected;
+}
+
+std::vector<Selected> select_of_model(const std::string& text, double removed_fraction, const ColumnSource& source) {
+    const Scorer scorer = make_scorer(text, host());
+    const ScorerRun run(scorer);
+    ModelSelection model({removed_fraction});
+    constexpr std::size_t numbers[] = {0, 14, 29};
+    for (const std::size_t number : numbers) model.add(run, FixtureInput(methods_layer(number), source).input);
+    model.divide(run);
+    std::vector<Selected> selected;
+    for (const std::size_t number : numbers) {
+        const auto scores = model.scores(0, number);
+        Selected& layer = selected.emplace_back();
+        layer.scores.assign(scores.begin(), scores.end());
+        for (const auto& positions : model.kept(0, number)) layer.kept.emplace_back(positions.begin(), positions.end());
+    }
+    return selected;
+}
+
+std::vector<std::vector<std::size_t>> kept_by_decoding(const std::string& text, const MethodsLayer& layer,
+                                                       std::size_t prompt, std::size_t interval) {
+    const Scorer scorer = make_scorer(text, host());
+    const ScorerRun run(scorer);
+    const OwnedLayer tensors = product_tensors(layer);
+    const std::vector<double> token_type(padded(layer.tokens));
+    LayerView view = tensors.view();
+    view.prompt = prompt;
+    view.token_type = token_type.data();
+    const AttentionRows rows(view);
+    const ColumnPlaces places(scorer.columns());
+    PromptColumns columns(view, &rows, places.ids());
+    const BoardColumns by_id(places, columns.columns());
+    PromptInput input(view, &rows, by_id);
+    ThresholdChooser chooser(run, {view, columns.columns(), input}, layer.tokens, nullptr);
+    CachedHeads heads;
+    for (std::size_t a = 0; a < layer.kv_heads; ++a) heads.emplace_back(view, a);
+    const KeptSets first = chooser.first(0.5);
+    for (std::size_t a = 0; a < heads.size(); ++a)
+        for (const std::uint32_t position : first[a]) heads[a].add(position);
+    for (std::size_t i = prompt; i < layer.tokens; ++i) {
+        for (CachedHead& head : heads) {
+            head.add(i);
+            head.attend(i);
+        }
+        chooser.saw(heads);
+        if ((i - prompt + 1) % interval != 0 || !chooser.full(heads, 0)) continue;
+        const KeptSets slots = chooser.again(heads, 0);
+        for (std::size_t a = 0; a < heads.size(); ++a) heads[a].keep(slots[a]);
+    }
+    std::vector<std::vector<std::size_t>> kept;
+    for (const CachedHead& head : heads) {
+        auto& positions = kept.emplace_back();
+        for (std::size_t slot = 0; slot < head.tokens(); ++slot) positions.push_back(head.position(slot));
+    }
+    return kept;
 }
 
 std::vector<double> facts_of(const std::string& text, const MethodsLayer& layer, double removed_fraction,

@@ -37,6 +37,12 @@ struct Selected {
 Selected select(const std::string& scorer, const MethodsLayer& layer, double removed_fraction,
                 const ColumnSource& columns);
 
+/// What a scorer that looks at the whole model keeps of layers 0, 14 and 29, as if the model had no others.
+std::vector<Selected> select_of_model(const std::string& scorer, double removed_fraction, const ColumnSource& columns);
+/// What a scorer with a threshold has cached in the end, when all tokens behind the prompt are decoded.
+std::vector<std::vector<std::size_t>> kept_by_decoding(const std::string& scorer, const MethodsLayer& layer,
+                                                       std::size_t prompt, std::size_t interval);
+
 /// What a scorer with budgets over the whole model tells of the layer beside its scores.
 std::vector<double> facts_of(const std::string& scorer, const MethodsLayer& layer, double removed_fraction,
                              const ColumnSource& columns);

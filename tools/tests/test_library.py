@@ -116,7 +116,7 @@ def test_a_model_keeps_the_highest_scores_of_all_its_layers(lab: Lab, layer: Lay
         kept = np.stack([model.keep(number).mask[budget] for number in range(3)])
         assert kept.sum() == scores.size - int(scores.size * removed)
         assert scores[kept].min() > scores[~kept].max()
-    with pytest.raises(UsageError, match="divides a budget among all layers"):
+    with pytest.raises(UsageError, match="looks at all layers"):
         scorer.keep(layer, [0.5])
     with pytest.raises(UsageError, match="layer 7 was not added"):
         model.keep(7)

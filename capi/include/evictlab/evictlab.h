@@ -47,7 +47,8 @@ EVL_EXPORT evl_status evl_lab_open(const char* const* plugin_dirs, uint64_t coun
 EVL_EXPORT void evl_lab_close(evl_lab* lab);                                /* [last] NULL is nothing to do */
 EVL_EXPORT uint64_t evl_lab_problem_count(const evl_lab* lab);              /* [thread-safe] */
 EVL_EXPORT const char* evl_lab_problem(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
-/* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open. */
+/* The scorers that `evictlab bench --scorers all --protocol prefill` runs, as texts for evl_scorer_open, but for those
+ * whose threshold is found on a suite's train split. */
 EVL_EXPORT uint64_t evl_lab_scorer_count(const evl_lab* lab);              /* [thread-safe] */
 EVL_EXPORT const char* evl_lab_scorer(const evl_lab* lab, uint64_t index); /* [thread-safe] NULL behind the last */
 /* [thread-safe] Reads a calibration of the model, as evictlab-calibrate writes it: for the scorers that are opened from

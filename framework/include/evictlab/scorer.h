@@ -88,6 +88,9 @@ typedef struct evl_preset {
 /* A published method, simplified for the synthetic suites: published under the protocol rescore alone, where the
  * published presets of its plugin count as well. */
 #define EVL_PRESET_SIMPLIFIED UINT64_C(4)
+/* Since 1.4: of a plugin with EVL_THRESHOLD. The value of its threshold is not meant: for each share to be removed the
+ * host finds the one by which as much as asked for stays on a suite's train split. Only there does the preset run. */
+#define EVL_PRESET_MATCHED UINT64_C(8)
 
 /* The layer's tensors behind the columns, for plugins with EVL_TENSORS (since 1.1): owned by the host, read-only, valid
  * during the call. n tokens in order of position; query head h reads KV head h / (query_heads / kv_heads). Rows of dim
@@ -271,6 +274,26 @@ typedef struct evl_model_budgets {
      * the highest scores stay. */
     evl_status (*model_budgets)(evl_instance* instance, const evl_model_query* query, uint64_t* kept, evl_error* error);
 } evl_model_budgets;
+
+/* Extension EVL_MODEL_SCORES, since 1.4: scores that depend on other layers, as where one set of tokens is kept in all.
+ */
+#define EVL_MODEL_SCORES "evictlab.model_scores/1"
+typedef struct evl_model_scores {
+    /* [instance] Called once all layers are scored for a budget, before model_budgets. scores[i], the host's, are those
+     * of the i-th layer, [heads][tokens], as score wrote them (query->layers[i].scores has the same): the plugin may
+     * change them. What is kept follows from the new ones. NaN is an error. */
+    evl_status (*model_scores)(evl_instance* instance, const evl_model_query* query, double* const* scores,
+                               evl_error* error);
+} evl_model_scores;
+
+/* Extension EVL_THRESHOLD, since 1.4: no budget. Each head keeps what scores at least a threshold, a parameter of the
+ * plugin on which the scores do not depend. Those of the newest tokens are +inf, as many as another parameter says:
+ * while decoding, a token's fate is decided once, when it leaves them. Not together with budgets of other kinds. */
+#define EVL_THRESHOLD "evictlab.threshold/1"
+typedef struct evl_threshold {
+    uint64_t threshold; /* index of an EVL_REAL among params */
+    uint64_t window;    /* index of an EVL_INTEGER, whose least value is at least 1: newest tokens */
+} evl_threshold;
 
 /* The first four fields, for an initialiser: { EVL_HEADER, .id = "mine", ... } */
 #define EVL_HEADER EVL_MAGIC, EVL_ABI_MAJOR, EVL_ABI_MINOR, sizeof(evl_plugin)

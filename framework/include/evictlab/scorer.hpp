@@ -33,6 +33,10 @@
 //     numbers that void layer_facts(evictlab::Batch<Mine> batch, std::span<const double> scores,    // go with it to
 //     model_budgets
 //                      std::span<double> facts) const;
+//     void model_scores(evictlab::Model model, std::span<double* const> scores) const;   // [layer][heads * tokens], to
+//     change once all layers are scored
+//     static constexpr evictlab::ThresholdParameters<Mine> threshold{&Mine::t, &Mine::window};   // no budget: what
+//     scores at least t stays; score() gives the newest `window` tokens `keep`
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -109,6 +113,8 @@ public:
     constexpr double get(const Scorer& scorer) const {
         return type == EVL_REAL ? scorer.*real_ : type == EVL_INTEGER ? scorer.*integer_ : scorer.*boolean_;
     }
+    constexpr bool is(double Scorer::*member) const { return type == EVL_REAL && real_ == member; }
+    constexpr bool is(int Scorer::*member) const { return type == EVL_INTEGER && integer_ == member; }
     constexpr void set(Scorer& scorer, double value) const {
         if (type == EVL_REAL) scorer.*real_ = value;
         if (type == EVL_INTEGER) scorer.*integer_ = static_cast<int>(value);
@@ -124,6 +130,13 @@ private:
     bool Scorer::*boolean_ = nullptr;
 };
 
+/// Of a scorer without budget (EVL_THRESHOLD): the members of two of its `parameters`.
+template <class Scorer>
+struct ThresholdParameters {
+    double Scorer::*threshold;
+    int Scorer::*window;
+};
+
 /// What a preset is to others; scorer.h says of each flag what follows from it.
 enum class Standing : std::uint64_t {
     own = 0,                                              ///< nobody's but its author's
@@ -131,6 +144,7 @@ enum class Standing : std::uint64_t {
     published_by_name = EVL_PRESET_PUBLISHED,             ///< the same, but `--scorers all` leaves it out
     listed = EVL_PRESET_LISTED,                           ///< not published, and yet `--scorers all` has it
     simplified = EVL_PRESET_SIMPLIFIED,                   ///< a published method's rule for synthetic suites
+    matched = EVL_PRESET_PUBLISHED | EVL_PRESET_MATCHED,  ///< published, with the threshold that train asks for
 };
 
 /// A named parameter set: up to 24 values by key; parameters that it does not name have their defaults.

@@ -94,6 +94,18 @@ concept BudgetsModels = requires(const Scorer scorer, Model model, std::span<std
     scorer.model_budgets(model, kept);
 };
 template <class Scorer>
+concept ScoresModels = requires(const Scorer scorer, Model model, std::span<double* const> scores) {
+    scorer.model_scores(model, scores);
+};
+template <class Scorer> // a parameter of its own may have that name
+concept HasThreshold = std::same_as<std::remove_cvref_t<decltype(Scorer::threshold)>, ThresholdParameters<Scorer>>;
+template <class Scorer, class Member>
+consteval std::uint64_t parameter_of(Member member) {
+    for (std::size_t i = 0; i < parameters<Scorer>().size(); ++i)
+        if (parameters<Scorer>()[i].is(member)) return i;
+    throw "the scorer's `parameters` do not have this member";
+}
+template <class Scorer>
 constexpr std::uint64_t facts() {
     if constexpr (requires { Scorer::facts; })
         return Scorer::facts;
@@ -171,6 +183,13 @@ struct Functions {
             reinterpret_cast<const Scorer*>(instance)->model_budgets(model, std::span<std::uint64_t>(kept, heads));
         });
     }
+    static evl_status model_scores(evl_instance* instance, const evl_model_query* query, double* const* scores,
+                                   evl_error* error) noexcept {
+        return guarded(error, [&] {
+            reinterpret_cast<const Scorer*>(instance)->model_scores(
+                Model(*query), std::span<double* const>(scores, query->layer_count));
+        });
+    }
     static constexpr evl_model_budgets model_extension() {
         if constexpr (facts<Scorer>() > 0)
             return {facts<Scorer>(), layer_facts, model_budgets};
@@ -189,6 +208,15 @@ struct Functions {
         if constexpr (BudgetsModels<Scorer>) {
             static constexpr evl_model_budgets model = model_extension();
             if (std::string_view(id) == EVL_MODEL_BUDGETS) return &model;
+        }
+        if constexpr (ScoresModels<Scorer>) {
+            static constexpr evl_model_scores model_scores_{model_scores};
+            if (std::string_view(id) == EVL_MODEL_SCORES) return &model_scores_;
+        }
+        if constexpr (HasThreshold<Scorer>) {
+            static constexpr evl_threshold threshold{parameter_of<Scorer>(Scorer::threshold.threshold),
+                                                     parameter_of<Scorer>(Scorer::threshold.window)};
+            if (std::string_view(id) == EVL_THRESHOLD) return &threshold;
         }
         return nullptr;
     }
