@@ -226,15 +226,6 @@ TEST_CASE("RoPE that is not handled is refused by name") {
     CHECK(why(linear).empty());
 }
 
-TEST_CASE("Partial RoPE is refused by name") {
-    TinyLlama::File partial;
-    partial.half_split = true; // of the other architecture llama.cpp takes none such
-    partial.rope_dimensions = 16;
-    const OpenTiny open({}, partial);
-    CHECK_THROWS_WITH(prove_round_trip(*open.model, TinyLlama::tokens(text_of(20)), {0, 1, GGML_TYPE_F16}),
-                      ContainsSubstring("RoPE turns only a part of each head"));
-}
-
 TEST_CASE("Context shift is llama.cpp's own: the oldest go behind the first, the others move to their positions") {
     const OpenTiny open;
     const Text text(60, 10);

@@ -203,7 +203,7 @@ void TinyLlama::write(const std::filesystem::path& file, const File& how) const 
     number("feed_forward_length", inner);
     number("attention.head_count", shape_.heads);
     number("attention.head_count_kv", shape_.kv_heads);
-    number("rope.dimension_count", how.rope_dimensions > 0 ? how.rope_dimensions : shape_.dim);
+    number("rope.dimension_count", shape_.dim);
     if (gemma) {
         number("attention.sliding_window", shape_.window);
         number("attention.sliding_window_pattern", 2);

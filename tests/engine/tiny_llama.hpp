@@ -32,7 +32,6 @@ public:
         std::map<std::string, std::string> texts; ///< further fields: "rope.scaling.type"
         std::map<std::string, float> numbers;
         bool rope_factors = false;
-        std::size_t rope_dimensions = 0; ///< that RoPE turns of each head; 0: all
     };
     void write(const std::filesystem::path& file, const File& how) const;
     void write(const std::filesystem::path& file) const { write(file, File()); }
