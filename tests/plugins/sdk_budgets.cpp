@@ -101,8 +101,8 @@ struct SdkThreshold {
     static constexpr evictlab::Parameter<SdkThreshold> parameters[] = {
         {&SdkThreshold::newest, {.key = "newest", .min = 1, .max = 64}},
         {&SdkThreshold::least, {.key = "least", .min = -9, .max = 9}}};
-    static constexpr evictlab::Preset presets[] = {{"threshold", "", {}},
-                                                   {"matched", "", {}, evictlab::Standing::matched}};
+    static constexpr evictlab::Preset presets[] = {
+        {"threshold", "", {}}, {"matched", "", {}, static_cast<evictlab::Standing>(EVL_PRESET_MATCHED)}};
     static constexpr evictlab::ThresholdParameters<SdkThreshold> threshold{&SdkThreshold::least, &SdkThreshold::newest};
 
     void score(evictlab::Head<SdkThreshold> head, std::span<double> out) const {
