@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evictlab_tools.errors import ToolError
+from evictlab_tools.journal import LineJournal
 from evictlab_tools.uncompressed import Lookup, Uncompressed, uncompressed_of_json
 from evictlab_tools.verdict.cost import CacheShape, Cost
 from evictlab_tools.verdict.judge import Figures
@@ -20,62 +18,31 @@ Key = tuple[str, str, float]  # document's hash, scorer's hash, retention
 
 
 class Journal:
-    """Appends a line when a figure is done. `basis` is what all figures follow from (the weights, the version)."""
+    """`basis` is what all figures follow from (the weights, the version)."""
 
     def __init__(self, path: Path, basis: dict[str, Any]) -> None:
-        self.path = path
+        self._lines = LineJournal(path, FORMAT, "evictlab-verdict", basis)
         self._figures: dict[Key, Figures] = {}
         self._uncompressed: dict[str, dict[str, Any]] = {}  # by document's hash
         self._costs: dict[tuple[str, str], Cost] = {}  # by document's and scorer's hash
         self._cache: CacheShape | None = None
-        if path.exists() and not path.is_file():
-            raise ToolError(f"{path}: is no file; name another one with --journal")
-        data = path.read_bytes() if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        lines = self._lines(whole) if whole else []
-        if lines:
-            self._read(lines, basis)
-        elif not b'{"format": '.startswith(data[:11]):
-            raise self._foreign()
-        if len(whole) < len(data):  # a last line that a stop cut short
-            os.truncate(path, len(whole))
-        self._file = path.open("a", encoding="utf-8")
-        if not lines:
-            self._write({"format": FORMAT, **basis})
-
-    def _foreign(self) -> ToolError:
-        return ToolError(f"{self.path}: not a journal of evictlab-verdict; name another file with --journal")
-
-    def _lines(self, whole: bytes) -> list[str]:
         try:
-            return whole.decode("utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise self._foreign() from None
+            for entry in self._lines.entries:
+                self._take(entry)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._lines.foreign() from None
 
-    def _read(self, lines: list[str], basis: dict[str, Any]) -> None:
-        try:
-            header, *entries = (json.loads(line) for line in lines)
-            if header != {"format": FORMAT, **basis}:
-                raise ToolError(
-                    f"{self.path}: is of another model, version or options; remove it, or choose another --output"
-                )
-            for entry in entries:
-                if "uncompressed" in entry:
-                    self._uncompressed[entry["document_hash"]] = entry["uncompressed"]
-                    if "cache" in entry:
-                        self._cache = CacheShape(**{name: int(value) for name, value in entry["cache"].items()})
-                    continue
-                key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
-                self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
-                if "cost" in entry:
-                    cost = entry["cost"]
-                    self._costs[key[:2]] = Cost(float(cost["microseconds"]), str(cost["measured_on"]))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-            raise self._foreign() from None
-
-    def _write(self, value: dict[str, Any]) -> None:
-        self._file.write(json.dumps(value) + "\n")
-        self._file.flush()
+    def _take(self, entry: dict[str, Any]) -> None:
+        if "uncompressed" in entry:
+            self._uncompressed[entry["document_hash"]] = entry["uncompressed"]
+            if "cache" in entry:
+                self._cache = CacheShape(**{name: int(value) for name, value in entry["cache"].items()})
+            return
+        key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
+        self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
+        if "cost" in entry:
+            cost = entry["cost"]
+            self._costs[key[:2]] = Cost(float(cost["microseconds"]), str(cost["measured_on"]))
 
     def get(self, key: Key) -> Figures | None:
         return self._figures.get(key)
@@ -84,7 +51,7 @@ class Journal:
         """`names` are for people. `cost` is the scorer's on the document."""
         document, scorer, retention = key
         entry = {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
-        self._write({**entry, "cost": cost.to_json()} if cost is not None else entry)
+        self._lines.add({**entry, "cost": cost.to_json()} if cost is not None else entry)
         self._figures[key] = figures
         if cost is not None:
             self._costs[document, scorer] = cost
@@ -105,8 +72,8 @@ class Journal:
 
     def add_uncompressed(self, document: str, name: str, uncompressed: Uncompressed, cache: CacheShape) -> None:
         noted = uncompressed.to_json()
-        self._write({"document": name, "uncompressed": noted, "cache": asdict(cache), "document_hash": document})
+        self._lines.add({"document": name, "uncompressed": noted, "cache": asdict(cache), "document_hash": document})
         self._uncompressed[document], self._cache = noted, cache
 
     def close(self) -> None:
-        self._file.close()
+        self._lines.close()
