@@ -97,7 +97,9 @@ def encode(text: str) -> list[int]:
     return [0, *(1 + byte for byte in text.encode())]
 
 
-TOKENIZER = Tokenizer(encode, lambda i: bytes([i - 1]).decode("utf-8", "replace"), frozenset({0}))
+TOKENIZER = Tokenizer(
+    encode, lambda i: bytes([i - 1]).decode("utf-8", "replace") if 0 < i < 257 else "<s>", frozenset({0})
+)
 
 
 def make_source(name: str) -> ModelSource:

@@ -16,6 +16,7 @@ from evictlab_tools.calibrate import command as calibrate
 from evictlab_tools.corpus import command as corpus
 from evictlab_tools.farm import options as farm
 from evictlab_tools.propose import command as propose
+from evictlab_tools.tasks import options as tasks
 from evictlab_tools.tuning import options as tuning
 from evictlab_tools.verdict import options as verdict
 
@@ -27,6 +28,7 @@ PARSERS: dict[str, ArgumentParser] = {
     "evictlab-corpus": corpus.parser(),
     "evictlab-farm": farm.parser(),
     "evictlab-propose": propose.parser(),
+    "evictlab-tasks": tasks.parser(),
     "evictlab-tune": tuning.parser(),
     "evictlab-verdict": verdict.parser(),
 }

@@ -78,8 +78,9 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     if not capture.settings.probes:  # as before there were any
         del settings["probes"]
     document = asdict(item.document) | {"layers": None, "origin": ""}
-    if not item.document.answers:  # as before there were any
-        del document["answers"]
+    for added in ("answers", "example"):  # as before there were any
+        if not document[added]:
+            del document[added]
     return parameters_hash(
         {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
     )

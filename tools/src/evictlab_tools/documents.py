@@ -1,8 +1,9 @@
 """The documents to capture: text files, listed in a manifest or given one by one.
 
 A manifest is JSON: {"format": "evictlab-documents/1", "documents": [{"document", "kind", "split", "file", "source",
-"licence", "layers"?, "answers"?}, ...]}, `file` relative to the manifest, `layers` a list that overrides --layers, and
-`answers` where answers stand in the text that its beginning gives, as [first, past the last] of its characters.
+"licence", "layers"?, "answers"?, "task"?}, ...]}, `file` relative to the manifest, `layers` a list that overrides
+--layers, `answers` where answers stand in the text that its beginning gives, as [first, past the last] of its
+characters, and `task` what example.py describes.
 """
 # SPDX-License-Identifier: MIT
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.example import SAME_IN_ALL, Example, example_of_json
 from evictlab_tools.files import read_bytes, read_json
 
 MANIFEST_FORMAT = "evictlab-documents/1"
@@ -33,6 +35,7 @@ class Document:
     layers: tuple[int, ...] | None = None  # where they differ from the command's
     origin: str = ""  # file, and place in it, for messages
     answers: tuple[tuple[int, int], ...] = ()  # characters [first, past) of answers that the text before gives
+    example: Example | None = None  # of a task
 
     @property
     def file_name(self) -> str:
@@ -64,7 +67,7 @@ def _text_field(entry: dict[str, Any], field: str, where: str) -> str:
 def _from_entry(entry: Any, where: str, folder: Path) -> Document:
     if not isinstance(entry, dict):
         raise ToolError(f"{where}: not an object")
-    known = {"document", "kind", "split", "file", "source", "licence", "layers", "answers"}
+    known = {"document", "kind", "split", "file", "source", "licence", "layers", "answers", "task"}
     if unknown := sorted(set(entry) - known):
         raise ToolError(f'{where}: unknown field "{unknown[0]}"; known are {", ".join(sorted(known))}')
     layers = entry.get("layers")
@@ -83,6 +86,7 @@ def _from_entry(entry: Any, where: str, folder: Path) -> Document:
         layers=None if layers is None else tuple(sorted(set(layers))),
         origin=where,
         answers=_answers(entry.get("answers", []), text, where),
+        example=example_of_json(entry["task"], text, where) if "task" in entry else None,
     )
 
 
@@ -154,11 +158,32 @@ def check_names(documents: Sequence[Document]) -> None:
         by_file[document.file_name] = by_text[document.text] = document
 
 
-def check_hygiene(documents: Sequence[Document], tokens: Sequence[Sequence[int]]) -> None:
-    """No run of 64 tokens stands in two splits, else what is tuned on one would be known to the other."""
+def same_in_all(document: Document, ends: Sequence[int]) -> list[bool]:
+    """Of each token, by where they end: whether it stands in what all examples of a task have alike."""
+    assert document.example is not None
+    spans = document.example.spans
+    begun = [(0, past) for _, past in spans.get("instruction", ())[:1]]  # with the chat's markers before it
+    alike = bytearray(len(document.text) + 1)
+    for first, past in begun + [place for role in SAME_IN_ALL for place in spans.get(role, ())]:
+        alike[first:past] = b"\1" * (past - first)
+    for first, past in spans.get("answer", ()):
+        alike[first:past] = bytes(past - first)
+    for at, character in enumerate(document.text):  # between lines of noise, and behind the prompt, whose facts count
+        alike[at] |= at >= document.example.cut or (character.isspace() and at > 0 and alike[at - 1])
+    return [end == 0 or bool(alike[end - 1]) for end in ends]
+
+
+def check_hygiene(
+    documents: Sequence[Document], tokens: Sequence[Sequence[int]], alike: Sequence[Sequence[bool] | None]
+) -> None:
+    """No run of 64 tokens stands in two splits, else what is tuned on one would be known to the other. Runs of what
+    examples of a task have `alike` tell nothing."""
     seen: dict[tuple[int, ...], int] = {}
     for index, ids in enumerate(tokens):
+        same = alike[index]
         for start in range(len(ids) - HYGIENE_WINDOW + 1):
+            if same is not None and all(same[start : start + HYGIENE_WINDOW]):
+                continue
             window = tuple(ids[start : start + HYGIENE_WINDOW])
             other = seen.setdefault(window, index)
             if documents[other].split != documents[index].split:

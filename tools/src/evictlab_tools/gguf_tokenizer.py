@@ -36,7 +36,23 @@ def read_gguf_tokenizer(path: Path, fields: Mapping[str, Any]) -> Tokenizer:
     bos = [int(ends["bos"])] if vocabulary.get("add_bos_token", has_scores) else []
     special = {i for i, kind in enumerate(vocabulary.get("token_type", [])) if kind == CONTROL}
     special |= {int(i) for i in ends.values() if i is not None}
-    return Tokenizer(lambda text: bos + encode(text), decode, frozenset(special))
+    # SentencePiece cannot write a chat's markers from a text.
+    template = None if has_scores else fields.get("tokenizer.chat_template")
+    chat = None if template is None else _chat(template.contents(), {f"{k}_token": i for k, i in ends.items()}, decode)
+    return Tokenizer(lambda text: bos + encode(text), decode, frozenset(special), chat)
+
+
+def _chat(template: str, ends: Mapping[str, int | None], decode: Callable[[int], str]) -> Callable[[str], str]:
+    from transformers.utils.chat_template_utils import render_jinja_template  # noqa: PLC0415 - slow to import
+
+    texts = {name: "" if i is None else decode(int(i)) for name, i in ends.items()}
+
+    def chat(text: str) -> str:
+        turns = [[{"role": "user", "content": text}]]
+        rendered = render_jinja_template(turns, chat_template=template, add_generation_prompt=True, **texts)
+        return str(rendered[0][0])
+
+    return chat
 
 
 Coder = tuple[Callable[[str], list[int]], Callable[[int], str]]  # encode, decode

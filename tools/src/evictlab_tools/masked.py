@@ -47,7 +47,18 @@ class _Hidden:
     kept: Sequence[Sequence[Tensor]]  # [batch][layer], bool [H_kv][n]
     added: Mapping[int, Tensor] | None = None  # [1][m][H_q][d], to the heads' outputs
     observe: Observer | None = None
-    causal: dict[int, Tensor] = field(default_factory=dict)  # by kept tokens: the bias where all heads keep as many
+    grown: dict[int, tuple[Tensor, Tensor]] | None = None  # by layer: k and v of what ran before, [batch][H_kv][m][d]
+    # By kept tokens, and by keys and queries behind the prompt: the bias where all heads keep as many.
+    causal: dict[tuple[int, int, int], Tensor] = field(default_factory=dict)
+
+    def with_what_ran(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        if self.grown is None:
+            return k, v
+        if number in self.grown:
+            before = self.grown[number]
+            k, v = torch.cat((before[0], k), 2), torch.cat((before[1], v), 2)
+        self.grown[number] = k, v
+        return k, v
 
 
 _hidden: ContextVar[_Hidden | None] = ContextVar("hidden", default=None)  # each thread's own
@@ -87,26 +98,30 @@ def _bias(seen: Tensor, group: int) -> Tensor:
 
 
 def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """One of the batch: q [H_q][m][d], k and v [H_kv][m][d]. The queries of a group's heads run as one head's."""
-    heads, continuation, dim = q.shape
+    """One of the batch: k and v [H_kv][m][d], and q [H_q][.][d] of the last of these. The queries of a group's heads
+    run as one head's."""
+    heads, queries, dim = q.shape
     kv_heads, prompt = kept.shape
+    continuation = k.shape[1]
     group = heads // kv_heads
     counts = kept.sum(-1)
     most = int(counts.max())
     places = torch.argsort(kept.byte(), dim=-1, descending=True, stable=True)[:, :most]
     if layer.window > 0 or int(counts.min()) < most:
-        bias = _bias(visible(places, counts, prompt, continuation, layer.window), group)
+        bias = _bias(visible(places, counts, prompt, continuation, layer.window)[:, -queries:], group)
     else:
-        if most not in hidden.causal:
-            hidden.causal[most] = _bias(visible(places[:1], counts[:1], prompt, continuation, 0), group)
-        bias = hidden.causal[most]
+        size = (most, continuation, queries)
+        if size not in hidden.causal:
+            seen = visible(places[:1], counts[:1], prompt, continuation, 0)
+            hidden.causal[size] = _bias(seen[:, -queries:], group)
+        bias = hidden.causal[size]
     index = places[:, :, None].expand(-1, -1, dim)
     keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((layer.v.gather(1, index), v), 1)
-    queries = q.reshape(1, kv_heads, group * continuation, dim)
+    grouped = q.reshape(1, kv_heads, group * queries, dim)
     output = functional.scaled_dot_product_attention(
-        queries, keys[None], values[None], attn_mask=bias, scale=layer.scale
+        grouped, keys[None], values[None], attn_mask=bias, scale=layer.scale
     )
-    return output.reshape(heads, continuation, dim)
+    return output.reshape(heads, queries, dim)
 
 
 def _attention(
@@ -129,6 +144,7 @@ def _attention(
     dtype, (q, k, v) = q.dtype, (x.float() for x in (q, k, v))
     if hidden.observe is not None:
         hidden.observe(number, q[0].detach(), k[0].detach())
+    k, v = hidden.with_what_ran(number, k, v)
     outputs = [_attend(hidden, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(hidden.kept)]
     output = torch.stack(outputs).transpose(1, 2).contiguous()
     return (output if hidden.added is None else output + hidden.added[number]).to(dtype), None
@@ -188,6 +204,33 @@ def run_continuation(
     kept: Sequence[Sequence[Tensor]],
 ) -> Tensor:
     return continue_with(model, ids, prompt, layers, kept)
+
+
+@torch.inference_mode()
+def decode(
+    model: torch.nn.Module,
+    fed: Sequence[int],
+    prompt: int,
+    layers: Mapping[int, PromptLayer],
+    kept: Sequence[Sequence[Tensor]],
+    finished: Callable[[Sequence[int]], bool],
+) -> list[list[int]]:
+    """The likeliest tokens one after another, of each kept set, behind a prompt and the tokens `fed` that follow it;
+    each until it is `finished`. What follows the prompt is kept."""
+    made: list[list[int]] = [[] for _ in kept]
+    tokens = torch.tensor([list(fed)]).expand(len(kept), -1)
+    first, going_on = prompt, set(range(len(kept)))
+    with _hiding(_Hidden(layers, kept, grown={})):
+        while going_on:
+            past = first + tokens.shape[1]
+            positions = torch.arange(first, past).expand(len(kept), -1)
+            output = model(input_ids=tokens, position_ids=positions, use_cache=False, logits_to_keep=1)
+            tokens, first = output.logits[:, -1].argmax(-1)[:, None], past
+            for at in sorted(going_on):
+                made[at].append(int(tokens[at, 0]))
+                if finished(made[at]):
+                    going_on.remove(at)
+    return made
 
 
 def check_continuation(

@@ -85,7 +85,14 @@ def wrap_tokenizer(tokenizer: Any) -> Tokenizer:
         ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
         return ids
 
-    return Tokenizer(encode, lambda i: str(tokenizer.decode([i])), frozenset(special))
+    def chat(text: str) -> str:
+        turn = [{"role": "user", "content": text}]
+        return str(tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False))
+
+    template = getattr(tokenizer, "chat_template", None)
+    return Tokenizer(
+        encode, lambda i: str(tokenizer.decode([i])), frozenset(special), None if template is None else chat
+    )
 
 
 def _num_layers(config: Any) -> int:

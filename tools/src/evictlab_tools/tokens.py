@@ -29,6 +29,7 @@ class Tokenizer:
     encode: Callable[[str], list[int]]  # with the special tokens that the model wants in front of a text
     decode: Callable[[int], str]
     special: frozenset[int]
+    chat: Callable[[str], str] | None = None  # a user's turn, and the answer begun, as the model's template writes them
 
     def token_types(self, ids: Sequence[int]) -> NDArray[np.uint8]:
         kinds = {i: TokenType.SPECIAL if i in self.special else type_of_text(self.decode(i)) for i in set(ids)}

@@ -13,8 +13,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from evictlab_tools.corpus.align import aligned
+
+Item = TypeVar("Item")
 
 LIST_SHARE = 0.88  # of the prompt
 MOST_TAKEN = 10_000  # keys drawn twice, after which a list stays shorter than that
@@ -55,8 +58,21 @@ class Dice:
         """From low to high, both included."""
         return low + int(self._random.random() * (high - low + 1))
 
-    def pick(self, items: Sequence[str]) -> str:
+    def pick(self, items: Sequence[Item]) -> Item:
         return items[self.number(0, len(items) - 1)]
+
+    def sample(self, items: Sequence[Item], count: int) -> list[Item]:
+        """So many of them, each once, in a random order."""
+        left = list(items)
+        return [left.pop(self.number(0, len(left) - 1)) for _ in range(count)]
+
+    def shuffled(self, items: Sequence[Item]) -> list[Item]:
+        """Fisher and Yates, from the end."""
+        found = list(items)
+        for last in range(len(found) - 1, 0, -1):
+            other = self.number(0, last)
+            found[last], found[other] = found[other], found[last]
+        return found
 
 
 @dataclass(frozen=True)

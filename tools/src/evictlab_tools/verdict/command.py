@@ -265,8 +265,11 @@ def _serve(given: argparse.Namespace) -> None:
     with own_stdout() as answers:
         lab, calibration = _open_lab(given)
         source = open_model(given.model, given.revision)
-        judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads)
+        on_answers = given.on == "answers"
+        judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads, on_answers=on_answers)
         documents = _documents(given, judge, lab.library)
+        if on_answers:
+            documents = documents.with_answers()
         if calibration is not None:
             calibration.check_weights(source.weights)
         asked = None if given.calibration is None or calibration is None else calibration.sha256
@@ -287,6 +290,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         _serve(given)
     elif given.workers is not None or given.protocol is not None:
         raise UsageError(f"--{'workers' if given.workers is not None else 'protocol'} is for --serve")
+    elif given.on != "continuation":
+        raise UsageError(f"--on {given.on} is for --serve; evictlab-tasks run measures answers by themselves")
     else:
         _measure(given)
 

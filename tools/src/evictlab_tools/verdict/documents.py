@@ -50,6 +50,16 @@ class DocumentSet:
             raise UsageError(f"{self.suite}: no document of the split {' or '.join(splits)}; there are: {found}")
         return replace(self, documents=chosen)
 
+    def with_answers(self) -> DocumentSet:
+        """Those whose continuation has an answer that the prompt gives."""
+        chosen = tuple(document for document in self.documents if document.lookups)
+        if not chosen:
+            raise UsageError(
+                f"{self.suite}: no document has answers, so nothing can be judged --on answers; evictlab-tasks make "
+                "writes documents that have"
+            )
+        return replace(self, documents=chosen)
+
 
 def read_suite(folder: Path, source: ModelSource, library: Library) -> DocumentSet:
     """The tokens that were captured; ToolError where the suite is of other weights than `source`."""

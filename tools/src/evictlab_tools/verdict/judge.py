@@ -78,9 +78,15 @@ class Judge:
     """A model, loaded when the first document comes. Threads may share it once it is."""
 
     def __init__(
-        self, source: ModelSource, *, sliding_layers: bool = False, threads: int = 2, shape: Shape = USUAL
+        self,
+        source: ModelSource,
+        *,
+        sliding_layers: bool = False,
+        threads: int = 2,
+        shape: Shape = USUAL,
+        on_answers: bool = False,
     ) -> None:
-        self.source, self.sliding_layers, self.shape = source, sliding_layers, shape
+        self.source, self.sliding_layers, self.shape, self.on_answers = source, sliding_layers, shape, on_answers
         self.pool = ThreadPoolExecutor(threads)
         self._model: torch.nn.Module | None = None
         self._projections: dict[int, Tensor] = {}
@@ -90,6 +96,8 @@ class Judge:
         """Runs the whole document once; ToolError where what its attention reads is not proved on this very run."""
         if not 0 < document.prompt < len(document.ids):
             raise ToolError(f"{document.name}: a prompt of {document.prompt} of {len(document.ids)} tokens cannot be")
+        if self.on_answers and not document.lookups:
+            raise ToolError(f"{document.name}: its continuation has no answer that the prompt gives")
         model = self.load(document)
         m = len(document.ids) - document.prompt
         reading = read(model, document.ids, range(self.source.num_layers), m + 1)
@@ -295,8 +303,26 @@ class DocumentRun:
         evicted = run_continuation(self.model, self.document.ids, self.prompt, self.prompt_layers, tensors)
         return [self._figures(masks, logits) for masks, logits in zip(kept, evicted, strict=True)]
 
+    @cached_property
+    def answer_rows(self) -> list[int]:
+        """Of the continuation's positions those whose next token is an answer's."""
+        tokens = {token for lookup in self.document.lookups for token in range(lookup.first, lookup.past)}
+        return [token - 1 - self.prompt for token in sorted(tokens)]
+
+    @cached_property
+    def answer_predictions(self) -> Predictions:
+        return Predictions(self.predictions.logits[self.answer_rows])
+
+    def compare(self, evicted: Tensor) -> tuple[float, float]:
+        """KL divergence and change of the negative log-likelihood, over the continuation, or over answers alone."""
+        targets = self.document.ids[self.prompt + 1 :]
+        if not self.judge.on_answers:
+            return compare(self.predictions, evicted, targets)
+        rows = self.answer_rows
+        return compare(self.answer_predictions, evicted[rows], [targets[row] for row in rows])
+
     def _figures(self, masks: Masks, evicted: Tensor) -> Figures:
-        kl, delta_nll = compare(self.predictions, evicted, self.document.ids[self.prompt + 1 :])
+        kl, delta_nll = self.compare(evicted)
         judged = [mask for number, mask in enumerate(masks) if self.is_evicted(number)]
         return Figures(kl, delta_nll, int(sum(mask.sum() for mask in judged)), sum(mask.size for mask in judged))
 

@@ -101,6 +101,8 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
     add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
         "documents, one JSON object a line")  # fmt: skip
+    add("--on", choices=("continuation", "answers"), default="continuation", help="with --serve: figures over all "
+        "tokens of the continuation (default), or over those of its answers, of documents that have any")  # fmt: skip
     add("--protocol", choices=PROTOCOLS, help="with --serve: the name by which the protocol is greeted "
         f"({PROTOCOLS[0]}; the other one is what an earlier evictlab asks for)")  # fmt: skip
     add("--workers", type=int, help="with --serve: documents that are judged at once (default: as cores allow)")

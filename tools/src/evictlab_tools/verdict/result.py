@@ -126,11 +126,11 @@ def _row_json(row: Row) -> dict[str, Any]:
     return result
 
 
-def dump(verdict: dict[str, Any]) -> bytes:
+def dump(verdict: dict[str, Any], listed: Sequence[str] = ("documents", "rows")) -> bytes:
     """JSON with a line for each document and row."""
     lines = []
     for name, value in verdict.items():
-        if name in ("documents", "rows"):
+        if name in listed:
             entries = ",\n    ".join(json.dumps(entry, ensure_ascii=False) for entry in value)
             lines.append(f"{json.dumps(name)}: [\n    {entries}\n  ]")
         else:

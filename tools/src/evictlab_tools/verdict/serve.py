@@ -73,6 +73,8 @@ class Server:
         name = f"{model} ({self._judge.source.weights}), suite {self._documents.suite} {self._documents.suite_hash}"
         if self._judge.sliding_layers:
             name += ", sliding layers evicted"
+        if self._judge.on_answers:
+            name += ", on answers"
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]

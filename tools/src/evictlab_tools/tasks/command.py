@@ -1,0 +1,171 @@
+"""evictlab-tasks: makes examples of tasks, and measures what eviction leaves of their answers."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from evictlab_tools import __version__
+from evictlab_tools.calibration import CalibrationFile, open_calibration
+from evictlab_tools.documents import manifest_files
+from evictlab_tools.errors import ToolError, UsageError, run_command
+from evictlab_tools.example import QUESTIONS
+from evictlab_tools.files import check_output, write_whole
+from evictlab_tools.library import Lab
+from evictlab_tools.models import open_model
+from evictlab_tools.progress import Progress
+from evictlab_tools.shown import complain, say
+from evictlab_tools.tasks.catalogue import TASKS, chosen
+from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_verdict
+from evictlab_tools.tasks.documents import manifests, read_tasks
+from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
+from evictlab_tools.tasks.options import SCORERS, parser
+from evictlab_tools.tasks.prose import SPLITS, passages
+from evictlab_tools.tasks.result import result_of, to_json
+from evictlab_tools.tasks.run import TaskJournal, TaskRun
+from evictlab_tools.tasks.table import tables
+from evictlab_tools.verdict.command import open_scorers
+from evictlab_tools.verdict.judge import Judge
+from evictlab_tools.verdict.options import parse_retentions
+from evictlab_tools.verdict.result import dump
+
+MADE_BY = f"evictlab-tasks {__version__}"
+LISTED = ("cells", "documents", "rows")
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """Examples of each split: N of test, or TRAIN/VALID/TEST."""
+    parts = text.split("/")
+    if len(parts) == 1:
+        parts = ["0", "0", text]
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts) or not any(map(int, parts)):
+        raise UsageError(f"--examples {text}: write a number, or TRAIN/VALID/TEST such as 8/4/20")
+    return dict(zip(SPLITS, map(int, parts), strict=True))
+
+
+def make(given: argparse.Namespace) -> None:
+    tasks, counts = chosen(given.tasks, given.digits), parse_counts(given.examples)
+    if given.tokens < 1:
+        raise UsageError("--tokens is at least 1")
+    if not 1 <= given.digits <= 15:
+        raise UsageError("--digits is from 1 to 15")
+    tokenizer = open_model(given.model, given.revision).tokenizer
+    settings = [
+        Setting(
+            given.tokens,
+            given.seed,
+            split,
+            tokenizer,
+            passages(given.root, given.texts, split) if any(task.prose for task in tasks) else (),
+            not given.plain,
+        )
+        for split, count in counts.items()
+        if count
+    ]
+    total = len(QUESTIONS) * len(tasks) * sum(counts.values())
+    with Progress("examples", total, unit="example") as progress:
+        for question in QUESTIONS:
+            documents = []
+            for task in tasks:
+                for setting in settings:
+                    for example in range(counts[setting.split]):
+                        documents.append(document_of(Making(task, setting, question, example)))
+                        progress.advance()
+            folder = given.out / question
+            continuation = write_folder(folder, documents, given.tokens, tokenizer)
+            say(
+                f"{folder / 'manifest.json'}: {len(documents)} examples; for evictlab-capture and evictlab-verdict "
+                f"--prompt {given.tokens} --continuation {continuation}"
+            )
+
+
+def _open_lab(given: argparse.Namespace) -> tuple[Lab, CalibrationFile | None]:
+    lab = Lab(given.plugin_dir)
+    for problem in lab.problems:
+        complain(f"warning: {problem}")
+    calibration = open_calibration(given.calibration) if given.calibration is not None else None
+    if calibration is not None:
+        lab.calibrate(calibration.path)
+    return lab, calibration
+
+
+def _check_outputs(given: argparse.Namespace, journal: Path, lab: Lab) -> None:
+    files = manifests(given.inputs)
+    scorers = [file for texts in given.scorers or [] for file in lab.library.scorer_files(texts)]
+    read = [Path(given.model), *files, *manifest_files(files), *scorers]
+    read += [path for path in (given.calibration, _verdict(given)) if path is not None]
+    check_output(given.output, [*read, journal])
+    check_output(journal, read, "--journal")
+
+
+def _verdict(given: argparse.Namespace) -> Path | None:
+    return given.correlate if given.correlate not in (None, Path()) else None
+
+
+def run(given: argparse.Namespace) -> None:
+    for option in ("threads", "examples", "new_tokens"):
+        if getattr(given, option) is not None and getattr(given, option) < 1:
+            raise UsageError(f"--{option.replace('_', '-')} is at least 1")
+    retentions = parse_retentions(given.retentions)
+    path = given.journal or given.output.with_name(given.output.name + ".journal")
+    lab, calibration = _open_lab(given)
+    _check_outputs(given, path, lab)
+    verdict = _verdict(given)
+    prose = None if verdict is None else read_verdict(verdict)
+    threads = given.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    scorers = open_scorers(lab, given.scorers or [SCORERS])
+    source = open_model(given.model, given.revision)
+    documents = read_tasks(given.inputs, source.tokenizer, given.examples)
+    sources = {}
+    if calibration is not None and any(scorer.needs.calibration for scorer in scorers.values()):
+        calibration.check_weights(source.weights)
+        sources["calibration"] = f"sha256:{calibration.sha256}"
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, on_answers=True)
+    basis = {
+        "by": MADE_BY,
+        "weights": source.weights,
+        "sliding_layers": given.sliding_layers,
+        "new_tokens": given.new_tokens,
+        **sources,
+    }
+    journal = TaskJournal(path, basis)
+    with closing(journal):
+        task_run = TaskRun(judge, documents, scorers, retentions, journal, given.new_tokens)
+        task_run.run()
+    result = result_of(task_run, given.model_name or source.name, sources)
+    correlations = [] if given.correlate is None else correlate(result, lab.library, prose)
+    value = to_json(result, MADE_BY)
+    if correlations:
+        value["correlations"] = correlations_json(correlations)
+    write_whole(given.output, dump(value, LISTED))
+    say(tables(result, lab.library))
+    if correlations:
+        say("\n" + correlations_to_text(correlations))
+    if task_run.failures:
+        raise ToolError(f"{len(task_run.failures)} scorer(s) failed and have no row")
+
+
+def list_tasks() -> None:
+    for task in TASKS.values():
+        say(f"{task.name:<18} {task.format:<9} {task.about}")
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    if given.command == "make":
+        make(given)
+    elif given.command == "run":
+        run(given)
+    else:
+        list_tasks()
+
+
+def main() -> None:
+    sys.exit(run_command(command))

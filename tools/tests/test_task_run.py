@@ -1,0 +1,274 @@
+"""What eviction leaves of answers, on tiny random models: decoding, answers' own figures, tables, stopping."""
+# SPDX-License-Identifier: MIT
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TOKENIZER, make_source
+from test_serve import answers_to
+from test_tasks import PASSAGE
+from test_verdict import PROMPT, random_masks, read
+
+from evictlab_tools.capture import Settings, capture_suite
+from evictlab_tools.documents import read_manifest
+from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.example import Example
+from evictlab_tools.library import Lab
+from evictlab_tools.masked import decode, run_continuation
+from evictlab_tools.tasks import command as command_module
+from evictlab_tools.tasks.catalogue import TASKS
+from evictlab_tools.tasks.command import command
+from evictlab_tools.tasks.correlate import PROSE, correlate, correlations_to_text, read_verdict
+from evictlab_tools.tasks.documents import TaskDocument
+from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
+from evictlab_tools.tasks.result import Result
+from evictlab_tools.tasks.run import AnswerFigures, Asking, Full
+from evictlab_tools.tasks.table import tables
+from evictlab_tools.tokenised import tokenise
+from evictlab_tools.uncompressed import Lookup
+from evictlab_tools.verdict.documents import TokenDocument, read_suite
+from evictlab_tools.verdict.judge import ORACLE, Judge
+from evictlab_tools.verdict.serve import Server
+
+SHORT = 420  # tokens of the prompts
+
+
+def documents(folder: Path, names: list[str], counts: dict[str, int], tokens: int = SHORT) -> int:
+    continuation = 0
+    for question in ("unseen", "seen"):
+        made = [
+            document_of(Making(TASKS[name], Setting(tokens, 3, split, TOKENIZER, (PASSAGE,)), question, i))
+            for name in names
+            for split, count in counts.items()
+            for i in range(count)
+        ]
+        continuation = max(continuation, write_folder(folder / question, made, tokens, TOKENIZER))
+    return continuation
+
+
+@pytest.mark.parametrize("model", ["llama", "gemma3"])
+def test_decoding_takes_the_likeliest_token_of_the_whole_continuation_each_time(model: str) -> None:
+    run = read(model)
+    kept = [[torch.from_numpy(mask) for mask in random_masks(run, seed)] for seed in (1, 2)]
+    fed = list(run.document.ids[PROMPT : PROMPT + 9])
+    told = decode(run.model, fed, PROMPT, run.prompt_layers, kept, lambda tokens: len(tokens) == 5)
+    assert told[0] != told[1] or model == "gemma3"
+    for masks, tokens in zip(kept, told, strict=True):
+        ids = [*run.document.ids[: PROMPT + 9], *tokens]
+        logits = run_continuation(run.model, ids, PROMPT, run.prompt_layers, [masks])[0]
+        assert logits.argmax(-1)[8:-1].tolist() == tokens
+    early = decode(run.model, fed, PROMPT, run.prompt_layers, kept, lambda tokens: tokens[-1] == told[0][1])
+    assert early[0] == told[0][: told[0].index(told[0][1]) + 1]
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, told: list[int]) -> Asking:
+    """A run whose model answers with these tokens."""
+    example = Example("facts", "evictlab", 0, "unseen", PROMPT - 1, PROMPT + 8, ("in w",), "all", 6, {})
+    run = read("llama")
+    ids = run.document.ids[: PROMPT + 13]
+    tokens = TokenDocument("a", "facts", "test", ids, PROMPT, lookups=(Lookup(PROMPT + 9, PROMPT + 13),))
+    run.document = tokens
+
+    def decoded(*given: Any) -> list[list[int]]:
+        taken: list[int] = []
+        for token in told:
+            taken.append(token)
+            if given[-1](taken):
+                break
+        return [taken] * len(given[4])
+
+    monkeypatch.setattr("evictlab_tools.tasks.run.decode", decoded)
+    roles = {"answer": (1, 2), "needle": (0, 1, 2, 3), "instruction": (), "distractor": (5,)}
+    return Asking(run, TaskDocument(tokens, example, PROMPT + 8, roles), 6)
+
+
+def ids_of(text: str) -> list[int]:
+    return TOKENIZER.encode(text)[1:]
+
+
+@pytest.mark.parametrize(
+    ("told", "heard", "right"),
+    [
+        (ids_of("IN W and so on"), "IN W", 1.0),  # all is right: no more is asked
+        ([*ids_of("no"), 0, *ids_of("in w")], "no", 0.0),  # a special token ends it
+        (ids_of("a long answer"), "a long", 0.0),
+    ],
+)
+def test_an_answer_ends_when_it_is_right_or_over_or_long(
+    told: list[int], heard: str, right: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = asking(monkeypatch, told).full()
+    assert (one.told, one.right) == (heard, right) and one.nll > 0
+
+
+def test_figures_are_of_the_answers_tokens_and_of_the_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = asking(monkeypatch, ids_of("x" * 9))
+    one.run.judge.on_answers = True
+    masks = random_masks(one.run, 4)
+    for mask in masks:
+        mask[:, 1] = False
+    (found,) = one.figures([masks])
+    assert found.lost == 0.5 and found.spans["answer"] == pytest.approx(np.mean([mask[:, 1:3] for mask in masks]))
+    assert found.spans["distractor"] == pytest.approx(np.mean([mask[:, 5] for mask in masks]))
+    assert "instruction" not in found.spans
+    evicted = run_continuation(one.run.model, one.run.document.ids, PROMPT, one.run.prompt_layers,
+                               [[torch.from_numpy(mask) for mask in masks]])[0]  # fmt: skip
+    p, q = (logits[8:12].double().log_softmax(-1) for logits in (one.run.predictions.logits, evicted))
+    targets = torch.tensor(one.run.document.ids[PROMPT + 9 :])[:, None]
+    assert found.kl == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-5)
+    assert found.delta_nll == pytest.approx(float((p - q).gather(1, targets).mean()), rel=1e-5)
+    assert one.full().nll == pytest.approx(-float(p.gather(1, targets).mean()), rel=1e-5)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    documents(tmp_path / "tasks", ["niah_single_1", "code"], {"test": 2})
+    monkeypatch.setattr(command_module, "open_model", lambda *_: make_source("llama"))
+    return tmp_path
+
+
+def results(folder: Path, *more: str) -> dict[str, Any]:
+    options = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8", "--retentions", "0.5,0.9", "--new-tokens", "3"]
+    command(["run", "tiny", str(folder / "tasks"), *options, "-o", str(folder / "t.json"), *more])
+    found: dict[str, Any] = json.loads((folder / "t.json").read_text())
+    return found
+
+
+def test_a_run_says_what_was_right_and_leaves_out_what_the_model_cannot_do(
+    tasks: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = results(tasks)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert found["schema"] == "evictlab-tasks/1" and found["model"] == "tiny-llama"
+    cells = [(cell["task"], cell["question"], cell["examples"], cell["match"]) for cell in found["cells"]]
+    assert cells == [
+        (task, question, 2, "string_match_all") for question in ("unseen", "seen") for task in ("niah_single_1", "code")
+    ]
+    assert all(cell["left_out"] == "the model gets 0 % right without eviction" for cell in found["cells"])
+    assert printed.count("left out of means: the model gets 0 % right without eviction") == 4
+    assert "Mean over the tasks" not in printed
+    rows = {row["scorer"]: row for row in found["rows"]}
+    assert list(rows) == ["knorm@kvpress", "snapkv@kvpress:window=8", "random", ORACLE]
+    for row in rows.values():
+        assert np.array(row["answer_kl"]).shape == (8, 2) and np.isfinite(row["answer_kl"]).all()
+        assert set(row["kept"]) >= {"needle", "answer", "instruction", "question"}
+        assert row["retention_used"] == pytest.approx([0.5, 0.9])
+    window = np.array([kept for kept in rows["snapkv@kvpress:window=8"]["kept"]["question"] if kept[0] is not None])
+    assert len(window) == 4 and (window[:, 0] > np.array(rows["random"]["kept"]["question"][4:])[:, 0]).all()
+    assert np.mean(rows[ORACLE]["answer_kl"]) < np.mean(rows["random"]["answer_kl"])
+    with pytest.raises(ToolError, match="needs 3 scorers beside random and the oracle; there are 2"):
+        results(tasks, "--correlate")
+
+
+def test_a_run_goes_on_where_it_was_stopped(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = results(tasks)
+    journal = tasks / "t.json.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:15]) + lines[15][:20])
+    assert results(tasks) == whole
+    assert sorted(journal.read_bytes().splitlines()) == sorted(b"".join(lines).splitlines())
+    monkeypatch.setattr(Judge, "read", lambda *_: pytest.fail("all is finished"))
+    assert results(tasks) == whole
+    assert len(results(tasks, "--examples", "1")["documents"]) == 4
+    with pytest.raises(ToolError, match="another model, version or options"):
+        results(tasks, "--sliding-layers")
+    with pytest.raises(UsageError, match="is a file that this command reads"):
+        command(["run", "tiny", str(tasks / "tasks"), "-o", str(tasks / "tasks" / "seen" / "manifest.json")])
+    with pytest.raises(UsageError, match="--new-tokens is at least 1"):
+        results(tasks, "--new-tokens", "0")
+
+
+def figures(right: float, kl: float) -> AnswerFigures:
+    return AnswerFigures(right, "", kl, kl, 5, 10, {"needle": right, "answer": right}, 1 - right)
+
+
+def made_up() -> Result:
+    """Two tasks, of which the model can do one; three scorers that KL on answers ranks as their answers do."""
+    tokens = TokenDocument("a", "k", "test", (1, 2, 3), 1, lookups=(Lookup(2, 3),))
+    places = [("facts", "unseen"), ("facts", "seen"), ("vt", "unseen"), ("vt", "seen")]
+    examples = [Example(name, "f", i, q, 1, 2, ("a",), "all", 5, {}) for name, q in places for i in range(3)]
+    full = [Full(float(one.name == "facts"), "", 0.1) for one in examples]
+    rows = {
+        name: [[figures(right, kl)] for _ in examples]
+        for name, right, kl in (("a", 1.0, 0.1), ("b", 0.5, 0.2), ("c", 0.0, 0.3), ("random", 0.0, 0.0))
+    }
+    known = tuple(TaskDocument(tokens, one, 2, {}) for one in examples)
+    return Result("tiny", "none", (0.5,), known, tuple(full), rows, {})
+
+
+def test_measures_are_held_against_who_is_right(tmp_path: Path) -> None:
+    result, library = made_up(), Lab().library
+    verdict = tmp_path / "v.json"
+    rows = [{"scorer": name, "kl": [[kl], [99.0]]} for name, kl in (("a", 3.0), ("b", 2.0), ("c", 1.0))]
+    kept = [{"name": "d"}, {"name": "e", "left_out": "why"}]
+    verdict.write_text(
+        json.dumps({"schema": "evictlab-verdict/1", "retentions": [0.5], "documents": kept, "rows": rows})
+    )
+    prose = read_verdict(verdict)
+    assert prose == {("a", 0.5): 3.0, ("b", 0.5): 2.0, ("c", 0.5): 1.0}
+    found = {(one.measure, one.question): one for one in correlate(result, library, prose)}
+    assert {one.cells for one in found.values()} == {1} and {one.scorers for one in found.values()} == {3}
+    for question in ("unseen", "seen"):
+        assert found["KL on the answers' tokens", question].estimate.value == 1
+        assert found["kept by some head", question].estimate.value == 1
+        assert found[PROSE, question].estimate.value == -1
+    assert "KL on the verdict's documents       unseen                 -1.00      1        3" in correlations_to_text(
+        list(found.values())
+    )
+    printed = tables(result, library)
+    assert "question unseen: 3 examples, full cache 100[100,100] % right\n" in printed
+    assert "full cache 0[0,0] % right\n    left out of means: the model gets 0 % right" in printed
+    assert "a                        0.50 100[100,100]  0.100    0  100[100,100]  0.100    0" in printed
+    verdict.write_text('{"schema": "evictlab-bench/2"}')
+    with pytest.raises(ToolError, match='no verdict: "schema" is not "evictlab-verdict/1"'):
+        read_verdict(verdict)
+
+
+def test_a_search_can_ask_for_answers_alone(tmp_path: Path) -> None:
+    continuation = documents(tmp_path / "tasks", ["niah_single_1"], {"train": 1, "valid": 1})
+    source, lab = make_source("llama"), Lab()
+    read_documents = read_manifest(tmp_path / "tasks" / "unseen" / "manifest.json")  # noise in both splits is no leak
+    settings = Settings(SHORT, continuation, dtype="f32")
+    capture_suite(source, read_documents, settings, tmp_path / "suite", name="suite", licence="MIT")
+    suite = read_suite(tmp_path / "suite", source, lab.library)
+    judge = Judge(source, threads=2, on_answers=True)
+    judge.load(suite.documents[0])
+    server = Server(judge, suite.with_answers(), lab, workers=1, threads=1)
+    greeting = server.greeting("Tiny")
+    assert greeting["judge"].endswith(", on answers") and len(greeting["documents"]) == 2
+    names = [document["name"] for document in greeting["documents"]]
+    asked = {"id": 1, "scorer": "knorm@kvpress", "documents": names, "retentions": [0.5]}
+    (answer,) = answers_to(server, tmp_path / "out", [asked])
+    for name, kl in zip(names, answer["kl"], strict=True):
+        document = next(one for one in suite.documents if one.name == name)
+        run = judge.read(document)
+        masks = run.keep(lab.open("knorm@kvpress"), [0.5])[0]
+        tensors = [[torch.from_numpy(mask) for mask in masks]]
+        evicted = run_continuation(run.model, document.ids, SHORT, run.prompt_layers, tensors)[0]
+        (lookup,) = document.lookups
+        rows = slice(lookup.first - SHORT - 1, lookup.past - SHORT - 1)
+        p, q = (logits[rows].double().log_softmax(-1) for logits in (run.predictions.logits, evicted))
+        assert kl[0] == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-5)
+    plain = read("llama")
+    with pytest.raises(ToolError, match="its continuation has no answer that the prompt gives"):
+        judge.read(plain.document)
+
+
+def test_captures_and_verdicts_refuse_a_prompt_that_ends_elsewhere(tmp_path: Path) -> None:
+    continuation = documents(tmp_path, ["niah_single_1"], {"test": 1})
+    read_documents = read_manifest(tmp_path / "unseen" / "manifest.json")
+    source = make_source("llama")
+    assert tokenise(read_documents, source, SHORT, continuation)
+    with pytest.raises(
+        ToolError, match=f"ends after {SHORT} tokens, not after --prompt {SHORT - 20}; make the examples"
+    ):
+        tokenise(read_documents, source, SHORT - 20, continuation)
+    with pytest.raises(ToolError, match="the answer goes on behind the last token; give a longer --continuation"):
+        tokenise(read_documents, source, SHORT, continuation - 10)
