@@ -38,7 +38,7 @@ def _head(result: Result) -> str:
 
 
 def _columns() -> str:
-    of_question = [f"{question + ': right':>13}{'KL':>7}{'lost':>5}" for question in QUESTIONS]
+    of_question = [f"{question + ' right':>13}{'KL':>7}{'lost':>5}" for question in QUESTIONS]
     return f"{'scorer':<{NAME}}{'kept':>5}" + " ".join(of_question)
 
 
