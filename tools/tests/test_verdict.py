@@ -363,6 +363,13 @@ def test_a_verdict_goes_on_where_it_was_stopped(suite: Path, monkeypatch: pytest
         Journal(journal, {"by": "another"})
 
 
+def test_rows_that_keep_as_many_everywhere_have_uniform_budgets_though_not_k(suite: Path) -> None:
+    blocks = "norm_sum@openvino:start=4,recent=8,block=4"
+    rows = {row["scorer"]: row for row in verdict_of(suite, "--scorers", blocks)["rows"]}
+    assert rows[blocks]["class"]["budgets"] == "uniform" and "uneven_budgets" not in rows[blocks]
+    assert rows[blocks]["retention_used"] == pytest.approx([18 / 70, 34 / 70])
+
+
 def test_rows_say_their_class_and_what_they_cost(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verdict_of(suite, "--value-bytes", "1", "--scorers", "=observed_attn,kvzip@kvpress")
     rows = {row["scorer"]: row for row in verdict["rows"]}

@@ -146,6 +146,11 @@ class Verdicts:
         costs = [self.journal.cost(d.hash, self._hash(d, row)) for d in self.documents.documents]
         return mean_cost([cost for cost in costs if cost is not None])
 
+    def _uneven(self, row: str) -> bool:
+        if row in self.scorers:
+            return bool(self.scorers[row].row_class["budgets"] != "uniform")
+        return row in (LAYER_ORACLE, MODEL_ORACLE)
+
     def _row(self, row: str) -> Row:
         figures = [[self.figures(d, row, r) for r in self.retentions] for d in self.documents.documents]
         known = [[f for f in of_document if f is not None] for of_document in figures]
@@ -154,7 +159,7 @@ class Verdicts:
             np.array([[f.kl for f in of_document] for of_document in known]),
             np.array([[f.delta_nll for f in of_document] for of_document in known]),
             np.array([used([f[r].kept for f in known], [f[r].cached for f in known]) for r in range(len(known[0]))]),
-            self.scorers[row].needs.uneven if row in self.scorers else row in (LAYER_ORACLE, MODEL_ORACLE),
+            self._uneven(row),
             self.scorers[row].plugin if row in self.scorers else None,
             self.scorers[row].row_class if row in self.scorers else None,
             self._cost(row),
