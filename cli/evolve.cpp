@@ -13,6 +13,7 @@
 #include "cli/saved_commands.hpp"
 #include "cli/search_options.hpp"
 #include "cli/search_progress.hpp"
+#include "cli/shape_options.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/tuned_scorer.hpp"
 #include "cli/version.hpp"
@@ -26,6 +27,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_notes.hpp"
 #include "report/run_text.hpp"
+#include "report/shape.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -49,6 +51,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite smollm2 --suite micro --state both.json --start 'recent_attn + 0.3*cumulative_attn'\n"
     "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json \\\n"
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
+    "  evictlab evolve --suite smollm2 --state blocks.json --granularity layer --block 16 --max-seconds 3600\n"
     "  evictlab evolve --tune snapkv@kvpress --suite smollm2 --state snapkv.json --generations 20\n"
     "  evictlab evolve --replay seed-journey\n";
 
@@ -69,6 +72,7 @@ po::options_description evolve_options() {
     options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
     options.add_options()("quiet,q", "no line a champion");
     add_run_options(options);
+    add_shape_options(options);
     add_plugin_options(options, IsolatedByDefault::all);
     return options;
 }
@@ -81,6 +85,7 @@ void print_outcome(const evolution::SearchSuites& search, const evolution::RunRe
     BenchOptions options;
     options.retentions = search.retentions.front();
     options.measure = search.measures.front();
+    options.shape = search.shape;
     options.stop = &interrupted();
     const Bench bench = [&] {
         ProgressBar bar("champion on " + suite.name());
@@ -124,6 +129,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     if (!values.contains("seed")) text += fmt::format(" --seed {}", config.seed);
     text += search_options_text(values, evolution::OptionNeeds::nobody);
     text += external_options_text(values);
+    if (names_shape(values)) text += report::cut_options({shape_from(values)});
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, {}), ","));
     return text;

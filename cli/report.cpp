@@ -50,7 +50,7 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
             fmt::format("the run in {} is of suite {} with hash {}, but this evictlab makes that suite with hash {}; "
                         "report it with the evictlab that made it",
                         file, summary.suite, summary.suite_hash, suite.hash()));
-    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
+    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite), summary.shape);
     const std::string label = report::champion_label(summary);
     if (!summary.champion.genome.parameters())
         scorers.push_back(Scorer::from_formula(label, summary.champion.genome.formula()));
@@ -60,6 +60,7 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
     ProgressBar bar("bench " + suite.name());
     BenchOptions options;
     options.retentions = summary.retentions;
+    options.shape = summary.shape;
     options.stop = &interrupted();
     options.progress = [&bar](double done, double total) { bar.update(done / total); };
     return {file, run_bench(suite, scorers, options), summary};

@@ -7,6 +7,7 @@
 
 #include "base/option_error.hpp"
 #include "base/text/quoting.hpp"
+#include "cli/shape_options.hpp"
 #include "cli/shared_options.hpp"
 
 namespace evictlab::cli {
@@ -35,6 +36,7 @@ evolution::SearchRequest search_request_from(const po::variables_map& values, bo
             fmt::format("{} is for a suite: name it, too, with --suite", suite_options_text(values).substr(1)));
     if (values.contains("measure")) request.measure = values["measure"].as<std::string>();
     request.retentions = retentions_from(values, {});
+    if (names_shape(values)) request.shape = shape_from(values);
     return request;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "cli/shared_options.hpp"
 
@@ -19,6 +20,11 @@ void add_shape_options(po::options_description& options) {
             .c_str())("block", text("N"), "tokens go in blocks of N, aligned at multiples of N (1)")(
         "block-score", text("S"), "a block's score from its tokens': mean (default) or max")(
         "sinks", text("N"), "the first N tokens stay (0)")("recent", text("N"), "the last N tokens stay (0)");
+}
+
+bool names_shape(const po::variables_map& values) {
+    constexpr std::array names{"granularity", "join", "block", "block-score", "sinks", "recent"};
+    return std::ranges::any_of(names, [&](const char* name) { return values.contains(name); });
 }
 
 Shape shape_from(const po::variables_map& values) {

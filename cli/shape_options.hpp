@@ -10,6 +10,7 @@ namespace evictlab::cli {
 
 /// --granularity, --join, --block, --block-score, --sinks, --recent.
 void add_shape_options(po::options_description& options);
+bool names_shape(const po::variables_map& values); ///< whether any was typed
 /// Throws UsageError for what is no shape, and for a way to join or to score blocks where that is of no use.
 Shape shape_from(const po::variables_map& values);
 

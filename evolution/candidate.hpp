@@ -10,6 +10,7 @@
 
 #include "base/json/json_field.hpp"
 #include "evolution/genome.hpp"
+#include "framework/cut/shape.hpp"
 #include "framework/fitness/fitness.hpp"
 
 namespace evictlab::evolution {
@@ -61,6 +62,7 @@ formula::Formula formula_from_json(const JsonField& field);
 struct RunSummary {
     std::string suite, suite_hash, suite_parameters_json;
     std::vector<double> retentions;
+    Shape shape{}; ///< at which its candidates keep tokens
     std::uint64_t seed = 0;
     std::uint32_t generation = 0;
     std::uint64_t evaluations = 0;

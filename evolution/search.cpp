@@ -54,10 +54,10 @@ ReferenceErrors best_of(const Bench& bench) {
 
 std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
                                     const std::vector<double>& retentions, std::span<const ColumnId> columns,
-                                    std::size_t query_stride) {
+                                    std::size_t query_stride, const Shape& shape) {
     if (!suite.captured()) return std::make_unique<RescoreFitness>(suite.search_traces(), retentions, columns);
     return std::make_unique<PrefillFitness>(suite, retentions, columns, evictlab::measure_of(measure).value(),
-                                            std::size_t{12} << 30, query_stride);
+                                            std::size_t{12} << 30, query_stride, shape);
 }
 
 /// All that formulas of the run may read.
@@ -78,7 +78,9 @@ bool gives(const Suite& suite, const std::string& column) {
 SearchSuites new_search(SearchRequest request) {
     SearchSuites search;
     search.suites = std::move(request.suites);
+    search.shape = request.shape.value_or(Shape{});
     for (const Suite& suite : search.suites) {
+        check_shape(usual_protocol(suite), search.shape, false);
         if (suite.size(Split::train) == 0 || suite.size(Split::valid) == 0)
             throw UsageError(fmt::format("suite '{}' has no documents to search on: it needs a train and a valid split",
                                          suite.name()));
@@ -95,6 +97,7 @@ SearchSuites resumed_search(SearchRequest request, const RunIdentity& identity, 
     std::ranges::copy(identity.more_suites, std::back_inserter(saved));
     SearchSuites search;
     search.suites = std::move(request.suites);
+    search.shape = request.shape.value_or(identity.shape);
     if (search.suites.empty())
         for (const auto& suite : saved) search.suites.push_back(make_suite_from_parameters(suite.parameters_json));
     saved.resize(search.suites.size());
@@ -114,8 +117,8 @@ SearchSuites resumed_search(SearchRequest request, const RunIdentity& identity, 
     return search;
 }
 
-std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite) {
-    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite));
+std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite, const Shape& shape) {
+    std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite), shape);
     std::erase_if(scorers, [&](const Scorer& scorer) {
         return scorer.allocates() || class_of(scorer).passes > 1 ||
                !is_published(scorer.label(), protocol_info(usual_protocol(suite)).rules, host);
@@ -134,10 +137,11 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
         BenchOptions options;
         options.retentions = search.retentions[s];
         options.measure = search.measures[s];
+        options.shape = search.shape;
         options.for_search = true;
         options.stop = hooks.stop;
         if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
-        const std::vector<Scorer> scorers = reference_scorers(host, suite);
+        const std::vector<Scorer> scorers = reference_scorers(host, suite, search.shape);
         const Bench bench = run_bench(suite, scorers, options);
         throw_if_hindered(bench); // or the run would begin from other figures than it does elsewhere
         search.references.push_back(best_of(bench));
@@ -156,6 +160,7 @@ void describe(const SearchSuites& search, RunSetup& setup) {
     identity.suite_hash = first.hash();
     identity.suite_parameters_json = first.parameters_json();
     identity.measure = search.measures.front();
+    identity.shape = search.shape;
     identity.reference = search.references.front();
     identity.calibration = calibration_of(first);
     identity.reconstruction = second_passes_of(first);
@@ -190,14 +195,16 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig
     std::vector<FitnessPart> parts;
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
-        if (const std::string why = refusal(start, suite, usual_protocol(suite)); !why.empty())
+        if (const std::string why = refusal(start, suite, usual_protocol(suite), search.shape); !why.empty())
             throw OptionError(space ? "tune" : "start",
                               fmt::format("'{}' {} (suite '{}')", config.start, why, suite.name()));
         std::unique_ptr<Fitness> fitness;
         if (space)
-            fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s], stop);
+            fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s], stop,
+                                                         search.shape);
         else
-            fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride);
+            fitness =
+                fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride, search.shape);
         if (!search.relative()) return fitness;
         parts.push_back({suite.name(), std::move(fitness), search.references[s]});
     }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct SearchSuites {
     std::vector<std::string> measures;           ///< of each
     std::vector<std::vector<double>> retentions; ///< of each
     std::vector<ReferenceErrors> references;     ///< of each; empty where errors are not relative
+    Shape shape{};                               ///< of all
     /// Whether errors are relative to the best published row's: on captured suites, and where there are several.
     bool relative() const { return suites.size() > 1 || suites.front().captured(); }
     std::vector<double> all_retentions() const; ///< one suite's after another's, as a state has them
@@ -34,6 +36,7 @@ struct SearchRequest {
     std::vector<Suite> suites;
     std::string measure;
     std::vector<double> retentions;
+    std::optional<Shape> shape{};
 };
 
 /// Of a new run, on at least one suite; references are not measured yet. Throws UsageError for what cannot be searched
@@ -50,7 +53,7 @@ struct ReferenceHooks {
 
 /// The published rows that errors are relative to: those with uniform budgets and one pass over the prompt, whatever
 /// the search itself reads.
-std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite);
+std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite, const Shape& shape = {});
 /// Measures these on the train and valid splits (the test split stays sealed), where errors are relative.
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks);
 

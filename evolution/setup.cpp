@@ -10,6 +10,7 @@
 #include "evolution/candidate.hpp"
 #include "evolution/search_options.hpp"
 #include "evolution/variation/operator.hpp"
+#include "framework/cut/shape_json.hpp"
 #include "framework/scorers/scorer_class.hpp"
 
 namespace evictlab::evolution {
@@ -114,6 +115,7 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
                                 id.calibration, id.reconstruction});
     json["more_suites"] = Json::array();
     for (const SearchedSuite& suite : id.more_suites) json["more_suites"].push_back(suite_json(suite));
+    if (!id.shape.usual()) json["shape"] = evictlab::to_json(id.shape);
     json["retentions"] = std::vector<double>(retentions.begin(), retentions.end());
     json["config"] = config_json(setup.config);
     json["build"]["evictlab"] = setup.identity.build;
@@ -144,6 +146,7 @@ RunSetup saved_setup(const JsonField& content) {
     setup.identity.reconstruction = std::move(suite.reconstruction);
     for (const JsonField& more : content.member("more_suites").elements())
         setup.identity.more_suites.push_back(suite_from_json(more));
+    if (const auto shape = content.optional_member("shape")) setup.identity.shape = shape_from_json(*shape);
     const JsonField external = content.member("outside");
     setup.identity.judge_command = external.member("judge").text();
     setup.identity.proposer_command = external.member("proposer").text();
@@ -166,6 +169,12 @@ RunSetup saved_setup(const JsonField& content) {
 void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const double> retentions) {
     constexpr std::size_t longest = 500; // a formula may be a setting
     const Json now = to_json(wanted, retentions);
+    if (const Shape before = saved.contains("shape") ? shape_from_json(JsonField(saved.at("shape"), "shape")) : Shape{};
+        before != wanted.identity.shape)
+        throw Error(
+            fmt::format("cannot resume: the shape is \"{}\" in the saved run, but \"{}\" now; leave its options "
+                        "away, or start a new run in another state file",
+                        in_words(before), in_words(wanted.identity.shape)));
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
             throw Error(fmt::format("the state is not that of an evolution run: no '{}'", section));

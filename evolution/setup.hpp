@@ -11,6 +11,7 @@
 
 #include "base/json/json_field.hpp"
 #include "framework/columns/column.hpp"
+#include "framework/cut/shape.hpp"
 #include "framework/fitness/relative_fitness.hpp"
 #include "framework/formula/formula.hpp"
 #include "framework/scorers/parameter_space.hpp"
@@ -116,6 +117,7 @@ struct RunIdentity {
     std::string suite, suite_hash;
     std::string suite_parameters_json;           ///< Suite::parameters_json()
     std::string measure;                         ///< what its errors are
+    Shape shape{};                               ///< at which candidates keep tokens, on all suites and by the judge
     std::vector<SearchedSuite> more_suites;      ///< beside that one
     ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
     std::string calibration, reconstruction;     ///< likewise, as SearchedSuite has them

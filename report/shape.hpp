@@ -8,9 +8,7 @@
 
 namespace evictlab::report {
 
-/// {"granularity", "join", "block", "sinks", "recent"}, and "block_score" where that is not the mean.
-Json to_json(const Shape& shape);
-/// Checks everything.
+/// Checks everything; fields of no shape are refused, but for those of write_cut().
 Shape read_shape(const JsonField& field);
 
 /// Adds "shape" and "keep", where they are not the usual ones; "shape" also says which layers were joined.

@@ -354,6 +354,32 @@ TEST_CASE("a search on two suites is by the mean of errors relative to each one'
     check_wrong_use("evictlab evolve --suite micro --judged 2 --state other.json", "--judged belongs to --verdict");
 }
 
+TEST_CASE("a search at a shape keeps it with its state, goes on at it and is reported at it") {
+    const TemporaryFolder folder;
+    const std::string in = folder.path.string();
+    const std::string run = "evictlab evolve --suite smollm2 --patterns 1 --start 'window_attn:64' --population 6 "
+                            "--seed 3 --measure attention_loss --quiet --state ";
+    const Outcome outcome = shell(run + "run.json --granularity model --join rank --block 16 --generations 1", in);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    const Json state = state::read_state(folder / "run.json");
+    CHECK(state.at("shape") ==
+          Json::parse(R"({"granularity": "model", "join": "rank", "block": 16, "sinks": 0, "recent": 0})"));
+    CHECK_THAT(state.at("command").get<std::string>(), ContainsSubstring("--granularity model --join rank --block 16"));
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
+    const Outcome other = shell("evictlab evolve --state run.json --resume --granularity layer", in);
+    CHECK(other.code == 1);
+    CHECK_THAT(other.err, ContainsSubstring("the shape is \"one set for all layers and heads"));
+    const Outcome report = shell("evictlab report --state run.json --brief", in);
+    REQUIRE(report.code == 0);
+    CHECK_THAT(report.out,
+               ContainsSubstring("Shape: one set for all layers and heads, scores joined by rank; blocks of "
+                                 "16 tokens (3 of the model's 30 layers"));
+    check_wrong_use("evictlab evolve --suite micro --granularity layer --state other.json",
+                    "the protocol rescore is the original benchmark's");
+    check_wrong_use("evictlab evolve --suite smollm2 --join max --state other.json", "--join is for --granularity");
+}
+
 TEST_CASE("a judge and a proposer are asked from the command line, and what they said is kept beside the state") {
     const TemporaryFolder folder;
     const std::string in = folder.path.string();

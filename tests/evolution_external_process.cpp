@@ -30,9 +30,10 @@ struct JudgedRun {
 
     std::filesystem::path journal_file() const { return process.folder / "run.exchanges"; }
     std::vector<ModelAnswer> ask(const std::string& manner, const std::vector<ModelQuestion>& questions,
-                                 std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s) const {
+                                 std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s,
+                                 const Shape& shape = {}) const {
         AnswerJournal journal = AnswerJournal::resume(journal_file());
-        VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout}, journal);
+        VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout, shape}, journal);
         const auto verdicts = judge.ask(questions, {});
         if (lost != nullptr) *lost = judge.lost();
         return verdicts;
@@ -98,6 +99,21 @@ TEST_CASE("As many questions are under way as the judge says that it takes in pa
     std::vector<ModelQuestion> many;
     for (int i = 0; i < questions; ++i) many.push_back({"=" + std::to_string(i), {"emma"}});
     check_answers(run.ask(manner, many), many); // which answers once it has read them all, the last one first
+}
+
+TEST_CASE("A shape goes with each request to a judge that heeds it, and another judge is refused") {
+    const JudgedRun run;
+    Shape shape;
+    shape.granularity = Granularity::layer;
+    shape.block = 16;
+    const std::vector<ModelQuestion> one{{"sink", {"emma"}}};
+    CHECK_THROWS_WITH(run.ask("is plain", one, nullptr, 60s, shape),
+                      ContainsSubstring("knows no shapes") && ContainsSubstring("blocks of 16 tokens"));
+    (void)run.process.log();
+    check_answers(run.ask("heeds shapes", one, nullptr, 60s, shape), one);
+    CHECK(run.process.log() == Lines{"start", "sink emma granularity=layer join=mean block=16 sinks=0 recent=0"});
+    check_answers(run.ask("heeds shapes", one), one); // another question than that without a shape
+    CHECK(run.process.log() == Lines{"start", "sink emma"});
 }
 
 TEST_CASE("The documents are the judge's, by split, and a resumed run knows them without it") {

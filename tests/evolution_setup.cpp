@@ -219,6 +219,22 @@ TEST_CASE("a setup comes back from its JSON as it was, every field of it") {
     CHECK(read_back(tuned).config.start_formula.empty());
 }
 
+TEST_CASE("a shape is kept with a setup, a usual one leaves states as they were, and a run keeps its own") {
+    RunSetup made = full_setup();
+    const Json usual = to_json(made, retentions);
+    CHECK_FALSE(usual.contains("shape"));
+    made.identity.shape.granularity = Granularity::model;
+    made.identity.shape.block = 16;
+    const Json json = to_json(made, retentions);
+    CHECK(read_back(json).identity.shape == made.identity.shape);
+    CHECK_NOTHROW(check_resumable(json, made, retentions));
+    CHECK_THROWS_WITH(
+        check_resumable(usual, made, retentions),
+        ContainsSubstring("the shape is \"a set for each KV head\" in the saved run, but \"one set for all "
+                          "layers and heads"));
+    CHECK_THROWS_WITH(check_resumable(json, full_setup(), retentions), ContainsSubstring("cannot resume: the shape"));
+}
+
 TEST_CASE("states of earlier engines are read as what those did") {
     Json json = to_json(full_setup(), retentions);
     for (const char* key :

@@ -6,6 +6,7 @@
 #include "framework/bench/scorecard.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/cut/budget.hpp"
+#include "framework/fitness/prefill_fitness.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
@@ -211,6 +212,42 @@ TEST_CASE("figures of a shape are the same bits for any number of threads") {
         seven.threads = 7;
         CHECK(report::to_json(bench(made.suite, shape, one)) == report::to_json(bench(made.suite, shape, seven)));
     }
+}
+
+TEST_CASE("a search measures at the shape what a bench does, and hashes what is kept there") {
+    std::vector<TraceShape> probed = traces();
+    for (TraceShape& shape : probed) shape.probes = 3;
+    const MadeUpSuite made(probed);
+    const std::vector<std::string> formulas{"cumulative_attn", "2*cumulative_attn + 1", "last_attn"};
+    const std::vector<ColumnId> columns{columns::intern("cumulative_attn"), columns::intern("last_attn")};
+    std::vector<formula::Program> programs;
+    for (const auto& text : formulas) programs.emplace_back(formula::parse(text));
+    std::vector<FitnessJob> jobs;
+    for (const auto& program : programs) jobs.push_back({&program, program.constants()});
+    std::vector<Shape> shapes = many_shapes;
+    shapes.push_back({});
+    for (const Shape& shape : shapes)
+        for (const Measure measure : {Measure::attention_loss, Measure::output_error, Measure::predicted_kl}) {
+            INFO(in_words(shape) << ", " << to_string(measure));
+            BenchOptions options;
+            options.measure = to_string(measure);
+            const Bench expected = bench(made.suite, shape, options, formulas);
+            const PrefillFitness fitness(made.suite, retentions, columns, measure, std::size_t{1} << 30, 1, shape);
+            const auto found = fitness.evaluate(SearchSplit::train, jobs);
+            const auto raced =
+                fitness.race(jobs, [](std::size_t, std::size_t, std::span<const double>) { return true; });
+            for (std::size_t j = 0; j < jobs.size(); ++j) {
+                const auto& errors = row(expected, formulas[j]).splits[0].by_retention;
+                for (std::size_t r = 0; r < retentions.size(); ++r)
+                    CHECK(found[j].by_retention[r] == Approx(errors[r]).epsilon(1e-6));
+                CHECK(raced[j].errors.by_retention == found[j].by_retention);
+            }
+            if (shape.block < 16) CHECK(fitness.kept_hash(jobs[0]) != fitness.kept_hash(jobs[2])); // else 3 blocks
+            if (shape.join != Join::share) CHECK(fitness.kept_hash(jobs[0]) == fitness.kept_hash(jobs[1]));
+        }
+    CHECK_THROWS_WITH(PrefillFitness(made.suite, retentions, columns, Measure::output_error, std::size_t{1} << 30, 1,
+                                     shape_of(Granularity::model, Join::mean, 1, 9, 9)),
+                      ContainsSubstring("the first 9 and the last 9 of 43 tokens are to stay"));
 }
 
 TEST_CASE("with one KV head a layer is a head, and blocks of one token are no blocks") {

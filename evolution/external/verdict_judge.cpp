@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "framework/cut/shape_json.hpp"
+
 namespace evictlab::evolution {
 namespace {
 
@@ -42,6 +44,13 @@ std::vector<JudgeDocument> documents_of(const JsonField& introduction) {
                 fmt::format("expected \"train\" or \"valid\", found \"{}\"", text::sentence(split, words_shown)));
     }
     return documents;
+}
+
+/// Whether it heeds the shape of a request.
+bool heeds_shapes(const Json& introduction) {
+    static const std::string name = "its introduction";
+    const auto heeds = JsonField(introduction, name).optional_member("shapes");
+    return heeds && heeds->truth();
 }
 
 /// What the journal keeps of it, checked.
@@ -96,6 +105,7 @@ void VerdictJudge::start(const StopSignal& stop) {
         process_ = std::make_unique<JsonProcess>(options_.command, protocols, options_.timeout, stop);
         most_under_way_ = of_judge([&] { return most_under_way(process_->introduction()); });
         check_identity(of_judge([&] { return kept_introduction(process_->introduction()); }));
+        check_shapes(of_judge([&] { return heeds_shapes(process_->introduction()); }));
     } catch (const ProcessFailure& failure) {
         process_.reset();
         if (introduced_) throw;
@@ -103,6 +113,14 @@ void VerdictJudge::start(const StopSignal& stop) {
                                 options_.command, failure.what()));
     }
     introduced_ = true;
+}
+
+void VerdictJudge::check_shapes(bool heeded) const {
+    if (heeded || options_.shape.usual()) return;
+    throw Error(
+        fmt::format("the judge '{}' knows no shapes (its first line does not have \"shapes\": true), and this run "
+                    "is at one: {}",
+                    options_.command, in_words(options_.shape)));
 }
 
 void VerdictJudge::check_identity(const Json& introduction) {
@@ -155,7 +173,9 @@ std::vector<ModelAnswer> VerdictJudge::ask(std::span<const ModelQuestion> questi
 
 std::string VerdictJudge::key_of(std::string_view scorer, std::string_view document) const {
     const Json& identity = journal_.find(judge_key)->at("judge");
-    return Json::array({"verdict", identity, scorer, document, options_.retentions}).dump();
+    Json key = Json::array({"verdict", identity, scorer, document, options_.retentions});
+    if (!options_.shape.usual()) key.push_back(to_json(options_.shape));
+    return key.dump();
 }
 
 /// What the journal does not answer, each once.
@@ -201,6 +221,7 @@ void VerdictJudge::send_some(std::deque<Request>& waiting, UnderWay& under_way) 
         json["scorer"] = request.scorer;
         json["documents"] = Json::array({request.document});
         json["retentions"] = options_.retentions;
+        if (!options_.shape.usual()) json["shape"] = to_json(options_.shape);
         under_way.emplace(id, std::move(request));
         process_->send(json);
     }

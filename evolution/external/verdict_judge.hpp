@@ -13,6 +13,7 @@
 
 #include "base/input/stop_signal.hpp"
 #include "evolution/external/json_process.hpp"
+#include "framework/cut/shape.hpp"
 #include "state/answer_journal.hpp"
 
 namespace evictlab::evolution {
@@ -41,6 +42,7 @@ struct JudgeOptions {
     std::string command;               ///< for sh -c
     std::vector<double> retentions;    ///< of all questions
     std::chrono::milliseconds timeout; ///< of silence while something is asked, or at the start
+    Shape shape{};                     ///< of all questions, too
 };
 
 /// Starts the process at the first question that the journal does not answer. Every document of a question is asked,
@@ -80,6 +82,7 @@ private:
     };
     using UnderWay = std::map<std::uint64_t, Request>; ///< by id, so the oldest is the first
     void start(const StopSignal& stop);
+    void check_shapes(bool heeded) const;
     void check_identity(const Json& introduction);
     const Json& introduction(const StopSignal& stop);
     std::string key_of(std::string_view scorer, std::string_view document) const;

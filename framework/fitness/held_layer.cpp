@@ -12,7 +12,7 @@
 namespace evictlab {
 
 HeldLayer::HeldLayer(const CapturedTrace& trace, std::size_t layer, std::size_t document, const HeldContent& content)
-    : document_(document), tokens_(trace.prompt_len()) {
+    : document_(document), tokens_(trace.prompt_len()), shape_(content.shape) {
     const std::span<const ColumnId> ids = content.places.ids();
     const auto any = [ids](ColumnNeeds needs) {
         return std::ranges::any_of(ids, [needs](ColumnId id) { return columns::needs(id) == needs; });
@@ -50,6 +50,11 @@ double* HeldLayer::score(const FitnessJob& job, std::size_t head, HeldScratch& s
 }
 
 void HeldLayer::attention_loss(const FitnessJob& job, HeldScratch& scratch, double* errors) const {
+    if (!shape_.usual()) {
+        all_scores(job, scratch.all_scores, scratch);
+        for (std::size_t r = 0; r < kept_.size(); ++r) errors[r] += loss_of(sets(scratch.all_scores, r, scratch));
+        return;
+    }
     Cutter cutter(kept_.size());
     scratch.kept_mass.resize(kept_.size());
     for (std::size_t a = 0; a < heads_; ++a) {
@@ -60,13 +65,26 @@ void HeldLayer::attention_loss(const FitnessJob& job, HeldScratch& scratch, doub
     }
 }
 
-std::vector<std::vector<double>> HeldLayer::all_scores(const FitnessJob& job, HeldScratch& scratch) const {
-    std::vector<std::vector<double>> scores;
+void HeldLayer::add_scores(const FitnessJob& job, std::vector<double>& to, HeldScratch& scratch) const {
     for (std::size_t a = 0; a < heads_; ++a) {
         const double* values = score(job, a, scratch);
-        scores.emplace_back(values, values + tokens_);
+        to.insert(to.end(), values, values + tokens_);
     }
-    return scores;
+}
+
+const KeptSets& HeldLayer::sets(std::span<const double> scores, std::size_t retention, HeldScratch& scratch) const {
+    scratch.kept = layer_cut(scores, std::vector<std::size_t>(heads_, kept_[retention]), shape_);
+    return scratch.kept;
+}
+
+double HeldLayer::loss_of(const KeptSets& sets) const {
+    double loss = 0;
+    for (std::size_t a = 0; a < heads_; ++a) {
+        double kept = 0;
+        for (const std::uint32_t i : sets[a]) kept += mean_attention_[a * padded(tokens_) + i];
+        loss += (total_[a] - kept) / static_cast<double>(heads_);
+    }
+    return loss;
 }
 
 } // namespace evictlab

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "framework/capture/captured_trace.hpp"
-#include "framework/cut/top_k.hpp"
+#include "framework/cut/shaped_cut.hpp"
 #include "framework/damage/continuation_damage.hpp"
 #include "framework/fitness/fitness.hpp"
 #include "framework/scoring/held_columns.hpp"
@@ -15,7 +15,7 @@ namespace evictlab {
 
 /// Scratch memory of one thread.
 struct HeldScratch {
-    std::vector<double> scores, kept_mass;
+    std::vector<double> scores, kept_mass, all_scores;
     DamageScratch damage;
     std::vector<std::vector<std::uint32_t>> kept;
     std::vector<float> responses; ///< [retention][response], summed over layers
@@ -25,6 +25,7 @@ struct HeldScratch {
 struct HeldContent {
     const ColumnPlaces& places; ///< of all that a job may read
     std::span<const double> retentions;
+    const Shape& shape;
     const OutputMetric* metric = nullptr; ///< null where no output error is measured
     bool sensitivity = false;
     std::size_t every = 1; ///< of the continuation's queries that judge (ContinuationDamage)
@@ -49,19 +50,26 @@ public:
     /// then.
     template <class Take>
     void evict(const FitnessJob& job, std::span<const std::size_t> at, HeldScratch& scratch, Take take) const {
-        const std::vector<std::vector<double>> scores = all_scores(job, scratch);
-        scratch.kept.resize(heads_);
-        for (const std::size_t r : at) {
-            for (std::size_t a = 0; a < heads_; ++a) scratch.kept[a] = top_k(scores[a], kept_[r]);
-            take(r, damage_->of(scratch.kept, scratch.damage));
-        }
+        all_scores(job, scratch.all_scores, scratch);
+        for (const std::size_t r : at) take(r, damage_->of(sets(scratch.all_scores, r, scratch), scratch.damage));
     }
+    /// Scores of all heads, [heads][tokens], behind what is there.
+    void add_scores(const FitnessJob& job, std::vector<double>& to, HeldScratch& scratch) const;
+    /// What the heads keep by such scores at a retention; of the scratch, until its next use. Not by
+    /// Granularity::model.
+    const KeptSets& sets(std::span<const double> scores, std::size_t retention, HeldScratch& scratch) const;
+    /// Attention of the judged queries that lies on what is not kept, as attention_loss() has it.
+    double loss_of(const KeptSets& sets) const;
 
 private:
     void hold_attention();
-    std::vector<std::vector<double>> all_scores(const FitnessJob& job, HeldScratch& scratch) const;
+    void all_scores(const FitnessJob& job, std::vector<double>& to, HeldScratch& scratch) const {
+        to.clear();
+        add_scores(job, to, scratch);
+    }
 
     std::size_t document_, heads_ = 0, tokens_ = 0;
+    Shape shape_;
     std::vector<std::size_t> kept_;
     HeldColumns columns_;
     std::vector<double> mean_attention_;               ///< [heads][padded tokens]

@@ -35,9 +35,9 @@ FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure)
 }
 
 ParameterFitness::ParameterFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions,
-                                   std::string measure, const std::atomic<bool>* stop)
+                                   std::string measure, const std::atomic<bool>* stop, const Shape& shape)
     : suite_(suite), space_(std::move(space)), retentions_(std::move(retentions)), measure_(std::move(measure)),
-      stop_(stop) {
+      shape_(shape), stop_(stop) {
     const SearchTraces traces = suite.search_traces();
     work_ = {work_on(traces.train, retentions_.size()), work_on(traces.valid, retentions_.size())};
 }
@@ -49,7 +49,7 @@ std::vector<FormulaErrors> ParameterFitness::evaluate(SearchSplit split, std::sp
     for (std::size_t j = 0; j < jobs.size(); ++j) {
         try {
             Scorer scorer = space_.scorer(jobs[j].constants);
-            out[j].failure = refusal(scorer, suite_, usual_protocol(suite_));
+            out[j].failure = refusal(scorer, suite_, usual_protocol(suite_), shape_);
             if (!out[j].failure.empty()) continue;
             scorers.push_back(std::move(scorer));
             job_of.push_back(j);
@@ -64,6 +64,7 @@ std::vector<FormulaErrors> ParameterFitness::evaluate(SearchSplit split, std::sp
     BenchOptions options;
     options.retentions = retentions_;
     options.measure = measure_;
+    options.shape = shape_;
     options.for_search = true;
     options.only = split;
     options.stop = stop_;

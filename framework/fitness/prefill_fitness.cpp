@@ -7,6 +7,8 @@
 
 #include "base/error.hpp"
 #include "base/statistics/geometric_mean.hpp"
+#include "framework/cut/budget.hpp"
+#include "framework/cut/join.hpp"
 
 namespace evictlab {
 namespace {
@@ -30,8 +32,8 @@ struct PrefillFitness::Heat {
 };
 
 PrefillFitness::PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
-                               Measure measure, std::size_t memory_limit, std::size_t every)
-    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every) {
+                               Measure measure, std::size_t memory_limit, std::size_t every, const Shape& shape)
+    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every), shape_(shape) {
     check_suite(suite);
     const SearchTraces traces = suite.search_traces();
     double needed = 0;
@@ -40,8 +42,12 @@ PrefillFitness::PrefillFitness(const Suite& suite, std::vector<double> retention
     check_memory(fmt::format("suite '{}'", suite.name()), needed, memory_limit, traces.train.size());
     splits_ = {load(traces.train), load(traces.valid)};
     const auto& layers = split(SearchSplit::train).layers;
-    for (std::size_t i = 0; i < layers.size(); ++i)
-        for (std::size_t a = 0; a < layers[i].heads(); ++a) train_heads_.emplace_back(i, a);
+    for (std::size_t i = 0; i < layers.size(); ++i) { // of those that share a set one
+        if (shape_.granularity == Granularity::model && i > 0 && layers[i].document() == layers[i - 1].document())
+            continue;
+        const std::size_t heads = shape_.granularity == Granularity::head ? layers[i].heads() : 1;
+        for (std::size_t a = 0; a < heads; ++a) train_heads_.emplace_back(i, a);
+    }
 }
 
 void PrefillFitness::check_suite(const Suite& suite) const {
@@ -51,11 +57,20 @@ void PrefillFitness::check_suite(const Suite& suite) const {
                                 suite.name()));
     const SearchTraces traces = suite.search_traces();
     for (const auto& from : {traces.train, traces.valid})
+        for (const TracePtr& trace : from) check_budgets(*trace);
+    for (const auto& from : {traces.train, traces.valid})
         for (const TracePtr& trace : from)
             if (measure_ == Measure::output_error && !trace->captured()->output_projections())
                 throw Error(fmt::format("suite '{}' has no output projections (model.safetensors), so no output error "
                                         "can be measured on it; use attention_loss",
                                         suite.name()));
+}
+
+void PrefillFitness::check_budgets(const Trace& trace) const {
+    const std::size_t n = trace.captured()->prompt_len();
+    for (const double r : retentions_)
+        if (const std::string why = too_few(n, kept_count_for_removed(n, 1.0 - r), shape_); !why.empty())
+            throw UsageError(fmt::format("trace {}, retention {} of {}: {}", trace.name(), r, n, why));
 }
 
 double PrefillFitness::bytes_needed(const CapturedTrace& trace) const {
@@ -75,14 +90,16 @@ double PrefillFitness::bytes_needed(const CapturedTrace& trace) const {
 PrefillFitness::Split PrefillFitness::load(std::span<const TracePtr> from) const {
     Split split;
     split.traces = from.size();
+    split.one_set = shape_.granularity == Granularity::model;
     std::vector<std::optional<HeldLayer>> made;
     for_each_layer(
         from, [&](std::size_t count) { made.resize(count); },
         [&](std::size_t i, const Trace& trace, std::size_t layer, std::size_t document) {
             const CapturedTrace& captured = *trace.captured();
             const OutputMetric* metric = measure_ == Measure::output_error ? metrics_.of(captured, layer) : nullptr;
-            made[i].emplace(captured, layer, document,
-                            HeldContent{places_, retentions_, metric, measure_ == Measure::predicted_kl, every_});
+            made[i].emplace(
+                captured, layer, document,
+                HeldContent{places_, retentions_, shape_, metric, measure_ == Measure::predicted_kl, every_});
         });
     split.layers.reserve(made.size());
     for (auto& layer : made) {
@@ -105,8 +122,8 @@ std::size_t PrefillFitness::hardest() const {
 std::vector<PrefillFitness::Heat> PrefillFitness::race_heats() const {
     if (measure_ == Measure::attention_loss) return {};
     const Split& train = split(SearchSplit::train);
-    std::vector<Heat> list{
-        {"attention loss", whole(train, Measure::attention_loss), indices_below(train.layers.size()), true}};
+    std::vector<Heat> list{{"attention loss", whole(train, Measure::attention_loss),
+                            indices_below(train.units(Measure::attention_loss)), true}};
     const std::string name = fmt::format("{} at retention {}",
                                          measure_ == Measure::output_error ? "output error" : "predicted KL divergence",
                                          retentions_[hardest()]);
@@ -152,7 +169,9 @@ void PrefillFitness::measure_part(const Split& split, const Part& part, std::spa
 
 void PrefillFitness::measure_unit(const Split& split, const Part& part, std::size_t unit, const FitnessJob& job,
                                   HeldScratch& scratch, double* out) const {
-    if (part.measure == Measure::attention_loss)
+    if (split.one_set)
+        measure_document(split, part.measure, unit, job, part.retentions, scratch, out);
+    else if (part.measure == Measure::attention_loss)
         split.layers[unit].attention_loss(job, scratch, out);
     else if (part.measure == Measure::output_error)
         split.layers[unit].evict(job, part.retentions, scratch,
@@ -161,12 +180,52 @@ void PrefillFitness::measure_unit(const Split& split, const Part& part, std::siz
         predict_kl(split, unit, job, part.retentions, scratch, out);
 }
 
+std::span<const HeldLayer> PrefillFitness::Split::of_document(std::size_t document) const {
+    return {std::ranges::lower_bound(layers, document, {}, &HeldLayer::document),
+            std::ranges::upper_bound(layers, document, {}, &HeldLayer::document)};
+}
+
+KeptSets PrefillFitness::document_sets(std::span<const HeldLayer> layers, const FitnessJob& job,
+                                       std::span<const std::size_t> at, HeldScratch& scratch) const {
+    const std::size_t n = layers.front().tokens();
+    scratch.all_scores.clear();
+    for (const HeldLayer& layer : layers) layer.add_scores(job, scratch.all_scores, scratch);
+    const std::vector<double> one = joined(scratch.all_scores, n, shape_.join);
+    KeptSets sets(retentions_.size());
+    for (const std::size_t r : at) sets[r] = shaped_cut(one, layers.front().kept()[r], shape_);
+    return sets;
+}
+
+/// All layers keep the same: errors are means over them, or what their responses foretell together.
+void PrefillFitness::measure_document(const Split& split, Measure measure, std::size_t document, const FitnessJob& job,
+                                      std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const {
+    const std::span<const HeldLayer> layers = split.of_document(document);
+    const KeptSets sets = document_sets(layers, job, at, scratch);
+    const std::size_t count = layers.front().damage().responses();
+    std::vector<float> responses(measure == Measure::predicted_kl ? count : 0);
+    for (const std::size_t r : at) {
+        std::ranges::fill(responses, 0.0F);
+        for (const HeldLayer& layer : layers) {
+            const KeptSets kept(layer.heads(), sets[r]);
+            const double share = 1 / static_cast<double>(layers.size());
+            if (measure == Measure::attention_loss) {
+                errors[r] += layer.loss_of(kept) * share;
+                continue;
+            }
+            const Damage damage = layer.damage().of(kept, scratch.damage);
+            if (measure == Measure::output_error)
+                errors[r] += damage.output_error * share;
+            else
+                layer.damage().respond(scratch.damage, responses);
+        }
+        if (measure == Measure::predicted_kl) errors[r] = predicted_kl(responses);
+    }
+}
+
 /// Of one document, whose layers' responses are summed before they are squared.
 void PrefillFitness::predict_kl(const Split& split, std::size_t document, const FitnessJob& job,
                                 std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const {
-    const auto& all = split.layers;
-    const std::span<const HeldLayer> layers(std::ranges::lower_bound(all, document, {}, &HeldLayer::document),
-                                            std::ranges::upper_bound(all, document, {}, &HeldLayer::document));
+    const std::span<const HeldLayer> layers = split.of_document(document);
     const std::size_t count = layers.front().damage().responses();
     scratch.responses.assign(count * retentions_.size(), 0.0F);
     const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };
@@ -179,14 +238,25 @@ void PrefillFitness::predict_kl(const Split& split, std::size_t document, const 
 void PrefillFitness::add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const {
     static thread_local HeldScratch scratch;
     const auto [index, head] = train_heads_[train_head];
-    const HeldLayer& layer = split(SearchSplit::train).layers[index];
-    const double* scores = layer.score(job, head, scratch);
-    for (const std::size_t kept : layer.kept()) hash.add(top_k({scores, layer.tokens()}, kept));
+    const Split& train = split(SearchSplit::train);
+    const HeldLayer& layer = train.layers[index];
+    const std::vector<std::size_t> all = indices_below(retentions_.size());
+    if (train.one_set) {
+        for (const auto& set : document_sets(train.of_document(layer.document()), job, all, scratch)) hash.add(set);
+    } else if (shape_.granularity == Granularity::layer) {
+        scratch.all_scores.clear();
+        layer.add_scores(job, scratch.all_scores, scratch);
+        for (const std::size_t r : all) hash.add(layer.sets(scratch.all_scores, r, scratch).front());
+    } else {
+        const double* scores = layer.score(job, head, scratch);
+        for (const std::size_t kept : layer.kept()) hash.add(shaped_cut({scores, layer.tokens()}, kept, shape_));
+    }
 }
 
 FormulaErrors PrefillFitness::summarise(const Split& split, Measure by, const double* errors) const {
     if (by != Measure::predicted_kl)
-        return mean_over_documents(split.documents, split.traces, retentions_.size(), errors);
+        return mean_over_documents(split.one_set ? indices_below(split.traces) : split.documents, split.traces,
+                                   retentions_.size(), errors);
     const std::size_t count = retentions_.size();
     FormulaErrors out;
     for (std::size_t d = 0; d < split.traces; ++d)
@@ -220,7 +290,7 @@ std::vector<RaceResult> PrefillFitness::race(std::span<const FitnessJob> jobs, c
     const Split& train = split(SearchSplit::train);
     const std::vector<Heat> heats = race_heats();
     ErrorTable errors(jobs.size(), train.units(measure_), retentions_.size());
-    ErrorTable screened(jobs.size(), train.layers.size(), retentions_.size());
+    ErrorTable screened(jobs.size(), train.units(Measure::attention_loss), retentions_.size());
     std::vector<RaceResult> results(jobs.size());
     std::vector<std::size_t> left = indices_below(jobs.size());
     for (std::size_t h = 0; h < heats.size(); ++h) {

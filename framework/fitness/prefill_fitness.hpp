@@ -17,13 +17,14 @@ public:
     /// output projections, or sensitivities. `every`: judge by each such query only (ContinuationDamage), which makes
     /// figures an estimate.
     PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
-                   Measure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1);
+                   Measure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1,
+                   const Shape& shape = {});
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     /// The same in attention loss, which is cheap, or the measure that it was made for.
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs, Measure measure) const;
     /// Attention loss everywhere; the fitness at the lowest retention, which weighs most and costs least, of every
-    /// second document; the same of the others. Units are layers of documents, or documents for predicted_kl. None for
-    /// attention loss.
+    /// second document; the same of the others. Units are layers of documents, or documents for predicted_kl and where
+    /// layers share a set. None for attention loss.
     std::vector<std::string> heats() const override;
     std::vector<RaceResult> race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const override;
     std::size_t work(SearchSplit split) const override;
@@ -33,10 +34,11 @@ private:
         std::vector<HeldLayer> layers;
         std::vector<std::size_t> documents; ///< of each layer
         std::size_t traces = 0, tokens = 0;
-        std::size_t units(Measure by) const { return by == Measure::predicted_kl ? traces : layers.size(); }
-        std::size_t document_of(Measure by, std::size_t unit) const {
-            return by == Measure::predicted_kl ? unit : documents[unit];
-        }
+        bool one_set = false; ///< of all layers of a document
+        bool by_document(Measure by) const { return one_set || by == Measure::predicted_kl; }
+        std::size_t units(Measure by) const { return by_document(by) ? traces : layers.size(); }
+        std::size_t document_of(Measure by, std::size_t unit) const { return by_document(by) ? unit : documents[unit]; }
+        std::span<const HeldLayer> of_document(std::size_t document) const;
     };
     /// What of a split is measured at once.
     struct Part {
@@ -46,6 +48,7 @@ private:
     struct Heat;
 
     void check_suite(const Suite& suite) const;
+    void check_budgets(const Trace& trace) const;
     double bytes_needed(const CapturedTrace& trace) const;
     Split load(std::span<const TracePtr> from) const;
     const Split& split(SearchSplit which) const { return splits_[static_cast<std::size_t>(which)]; }
@@ -60,12 +63,18 @@ private:
                       HeldScratch& scratch, double* out) const;
     void predict_kl(const Split& split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
                     HeldScratch& scratch, double* errors) const;
+    /// [retention] of those at these indices: the one set of a document's layers.
+    KeptSets document_sets(std::span<const HeldLayer> layers, const FitnessJob& job, std::span<const std::size_t> at,
+                           HeldScratch& scratch) const;
+    void measure_document(const Split& split, Measure measure, std::size_t document, const FitnessJob& job,
+                          std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const;
     FormulaErrors summarise(const Split& split, Measure by, const double* errors) const;
     std::size_t train_heads() const override { return train_heads_.size(); }
     void add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const override;
 
     Measure measure_;
     std::size_t every_;
+    Shape shape_;
     OutputMetrics metrics_;
     std::array<Split, 2> splits_;                                  ///< by SearchSplit
     std::vector<std::pair<std::size_t, std::size_t>> train_heads_; ///< [head of train] layer, head

@@ -28,14 +28,16 @@ if manner == "has many":
     documents += [{"name": name, "kind": "prose", "split": "train"} for name in ("carmilla", "persuasion", "ulysses", "villette")]
 if manner == "shows test": documents.append({"name": "secret", "kind": "prose", "split": "test"})
 parallel = {"takes twenty": 20, "takes two": 2, "takes none": 0, "takes some": "some"}.get(manner)
-say({**({} if parallel is None else {"parallel": parallel}), "protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
+shapes = {"shapes": True} if manner == "heeds shapes" else {}
+say({**shapes, **({} if parallel is None else {"parallel": parallel}), "protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
      "documents": documents})
 if manner == "is stubborn": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 held, seen = [], 0
 for line in sys.stdin:
     request = json.loads(line)
     seen += 1
-    note(request["scorer"] + " " + request["documents"][0])
+    shape = request.get("shape", {})
+    note(request["scorer"] + " " + request["documents"][0] + "".join(f" {key}={shape[key]}" for key in shape))
     name = request["documents"][0]
     answer = {"id": request["id"], "kl": [[(len(request["scorer"]) + len(name)) / r for r in request["retentions"]]]}
     if manner == "likes small constants":
