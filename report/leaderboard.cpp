@@ -150,11 +150,11 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictI
         table.captured = true;
         return table;
     }
-    throw Error(text::line(
-        fmt::format("{}: suite: no bench result is of the suite {} ({}) under the protocol {}{}, so there is "
-                    "no table that the verdict could stand in",
-                    input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol,
-                    input.verdict.cut.shape.usual() ? "" : ", at its shape (" + in_words(input.verdict.cut.shape) + ")")));
+    throw Error(text::line(fmt::format(
+        "{}: suite: no bench result is of the suite {} ({}) under the protocol {}{}, so there is "
+        "no table that the verdict could stand in",
+        input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol,
+        input.verdict.cut.shape.usual() ? "" : ", at its shape (" + in_words(input.verdict.cut.shape) + ")")));
 }
 
 void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
