@@ -50,17 +50,17 @@ LeftOut leave_out(Bench& bench) {
     return out;
 }
 
-std::string left_out_note(const std::vector<TraceLabel>& documents, bool nothing_left) {
+std::string left_out_note(const std::vector<TraceLabel>& documents, bool nothing_left, LeftOutNames names) {
     if (documents.empty()) return "";
-    std::string names;
+    std::string list;
     for (const TraceLabel& document : documents)
-        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", text::markdown_code(document.name),
-                             text::markdown(document.left_out));
+        if (names == LeftOutNames::told)
+            list += fmt::format("{}{} ({})", list.empty() ? ": " : ", ", text::markdown_code(document.name),
+                                text::markdown(document.left_out));
     if (nothing_left)
-        return fmt::format("The model cannot do these documents by itself, so figures on them carry no claim: {}.",
-                           names);
-    return fmt::format("{} left out of all means, for the model cannot do {} by itself: {}.",
-                       document_count(documents.size()), documents.size() == 1 ? "it" : "them", names);
+        return fmt::format("The model cannot do these documents by itself, so figures on them carry no claim{}.", list);
+    return fmt::format("{} left out of all means, for the model cannot do {} by itself{}.",
+                       document_count(documents.size()), documents.size() == 1 ? "it" : "them", list);
 }
 
 } // namespace evictlab::report

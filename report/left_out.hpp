@@ -18,7 +18,11 @@ struct LeftOut {
 /// that are not known by document stay.
 LeftOut leave_out(Bench& bench);
 
-/// "2 documents are left out of means: NAME (WHY), NAME (WHY)." in Markdown; "" where none is.
-std::string left_out_note(const std::vector<TraceLabel>& documents, bool nothing_left);
+enum class LeftOutNames { told, counted };
+
+/// "2 documents left out of all means, ...: NAME (WHY), NAME (WHY)." in Markdown, or without the names; "" where none
+/// is.
+std::string left_out_note(const std::vector<TraceLabel>& documents, bool nothing_left,
+                          LeftOutNames names = LeftOutNames::told);
 
 } // namespace evictlab::report

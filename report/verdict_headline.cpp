@@ -82,7 +82,7 @@ std::string verdict_headline(const VerdictTable& table) {
         out.markdown(), text::markdown_code(table.model), document_count(table.documents),
         others ? ", of those with the same budgets and as many passes" : "",
         others ? "" : "Rows with uniform budgets; ", classes ? " " : "", classes ? reads_note : "",
-        table.left_out.empty() ? "" : " " + left_out_note(table.left_out, table.no_claims));
+        table.left_out.empty() ? "" : " " + left_out_note(table.left_out, table.no_claims, LeftOutNames::counted));
 }
 
 } // namespace evictlab::report

@@ -181,7 +181,7 @@ TEST_CASE("bad plugins in a folder do not stop the others") {
     const PluginHost host(folders);
     CHECK(host.find("c_scorer"));
     CHECK(host.find("h2o"));
-    CHECK(host.problems().size() == 37);
+    CHECK(host.problems().size() == 41);
     CHECK(host.find("null_create") == nullptr);
     CHECK(host.folders()[0] == builtin_plugin_folder());
     CHECK(host.folders()[1] == folders[0]);

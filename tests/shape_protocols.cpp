@@ -9,6 +9,7 @@
 #include "framework/fitness/prefill_fitness.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
+#include "framework/scorers/scorer_class.hpp"
 #include "report/bench_json.hpp"
 #include "report/shape.hpp"
 #include "tests/support/captured_reference.hpp"
@@ -337,7 +338,7 @@ TEST_CASE("what cannot be had at a shape is refused by name") {
     CHECK(why("pyramidkv@kvpress", Granularity::layer).empty());
     CHECK(why("knorm@kvpress", Granularity::model).empty());
     for (const Scorer& scorer : all_that_run(host, made.suite, "prefill", shape_of(Granularity::model, Join::mean)))
-        CHECK_FALSE(scorer.allocates());
+        CHECK(class_of(scorer).budget_kind() == BudgetKind::uniform);
 }
 
 TEST_CASE("a scorer whose budgets leave less than is protected costs its own row alone") {

@@ -1,5 +1,5 @@
-/* Has no description, a version that is none, and an extension for every id; asks for a column that it does not read.
- * SPDX-License-Identifier: MIT */
+/* Has no description, a version that is none, and an extension for nearly every id; asks for a column that it does not
+ * read. SPDX-License-Identifier: MIT */
 #include "../animal.h"
 
 #include <string.h>
@@ -15,7 +15,10 @@ static evl_status layer_budget(evl_instance* instance, const evl_budget_query* q
 
 static const void* extension(const char* id) {
     static const evl_layer_budget budget = {layer_budget};
-    return strcmp(id, EVL_MODEL_BUDGETS) == 0 ? 0 : &budget;
+    static const char* const not_given[] = {EVL_MODEL_BUDGETS, EVL_MODEL_SCORES, EVL_THRESHOLD};
+    for (int i = 0; i < 3; ++i)
+        if (strcmp(id, not_given[i]) == 0) return 0;
+    return &budget;
 }
 
 const evl_plugin evictlab_scorer = {EVL_HEADER,
