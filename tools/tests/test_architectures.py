@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,8 @@ def cell(refused: tuple[str, ...]) -> str:
 def table() -> dict[str, dict[str, str]]:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("| architecture"))
-    rows = [[text.strip() for text in line.strip("|").split("|")] for line in lines[first:] if line.startswith("|")]
+    whole = takewhile(lambda line: line.startswith("|"), lines[first:])
+    rows = [[text.strip() for text in line.strip("|").split("|")] for line in whole]
     named = (dict(zip(rows[0], row, strict=True)) for row in rows[2:])
     return {row["architecture"].strip("`"): row for row in named}
 
