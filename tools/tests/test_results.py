@@ -70,7 +70,7 @@ def ratios(verdict: Path, scorer: str) -> list[str]:
     (table,) = json.loads(written.read_text("utf-8"))["suites"][0]["verdicts"]
     (row,) = (row for row in table["rows"] if row["scorer"] == scorer)
     found = [row["figures"][f"{retention:.2f}"] for retention in table["retentions"]]
-    return [cell(figure["ratio"], *figure["ratio_interval"]) for figure in found]
+    return [cell(figure["class_ratio"], *figure["class_ratio_interval"]) for figure in found]
 
 
 def cell(ratio: float, low: float, high: float) -> str:
