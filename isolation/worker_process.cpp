@@ -172,13 +172,20 @@ void WorkerProcess::check_stop() {
 }
 
 /// Sends the first request once the worker is up: before that it has none of the plugin's code, so whatever happens is
-/// not the plugin's doing, and no plugin can say later that it was not up.
+/// not the plugin's doing, and no plugin can say later that it was not up. Its supervisor may say its number after it
+/// is up; until then the number is 0, which to the system means the host itself.
 std::optional<Answer> WorkerProcess::come_up() {
     const auto began = Clock::now();
-    while (control().up.load(std::memory_order_acquire) == 0) {
-        wait_while_equal(control().up, 0, longest_look);
+    const auto is_up = [this] {
+        return control().up.load(std::memory_order_acquire) != 0 && watch().plugin.load(std::memory_order_acquire) > 0;
+    };
+    while (!is_up()) {
+        if (control().up.load(std::memory_order_acquire) == 0)
+            wait_while_equal(control().up, 0, longest_look);
+        else
+            std::this_thread::sleep_for(100us);
         siginfo_t how{};
-        if (control().up.load(std::memory_order_acquire) == 0 && has_changed(pid_, how))
+        if (!is_up() && has_changed(pid_, how))
             return dead(Ending::unborn, "its process ended, or was stopped, before it was up" + last_words());
         check_stop();
         if (Clock::now() - began > starting_patience) return dead(Ending::unborn, "its process did not come up");

@@ -1,5 +1,7 @@
 // Plugins in processes of their own are the same plugins: what they say, what they score, and how they fail.
 // SPDX-License-Identifier: MIT
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -240,6 +242,21 @@ TEST_CASE("one process scores many batches, and none is left behind") {
         CHECK(count_workers(::getpid()) == 1);
     }
     CHECK(no_worker_left(::getpid()));
+}
+
+TEST_CASE("a limit on the processor time of workers is never the program's own, however busy the machine is") {
+    rlimit before{}, after{};
+    REQUIRE(::getrlimit(RLIMIT_CPU, &before) == 0);
+    std::atomic<bool> done{false};
+    std::vector<std::jthread> busy;
+    for (unsigned i = 0; i < 2 * std::max(1u, std::thread::hardware_concurrency()); ++i)
+        busy.emplace_back([&] {
+            while (!done) std::this_thread::yield();
+        });
+    for (int i = 0; i < 60; ++i) isolating()(fs::path(EVICTLAB_PLUGIN_FOLDER) / "h2o.so");
+    done = true;
+    REQUIRE(::getrlimit(RLIMIT_CPU, &after) == 0);
+    CHECK(after.rlim_cur == before.rlim_cur);
 }
 
 TEST_CASE("a program that cannot be started is told") {
