@@ -16,6 +16,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
+#include "tests/support/written_suite.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;
@@ -26,32 +27,20 @@ constexpr double agreement = 2e-5; // of single precision with double, relative
 const std::vector<double> retentions{0.25, 0.5};
 
 std::vector<TraceShape> shapes() {
-    std::vector<TraceShape> list;
-    std::uint32_t seed = 1;
-    for (const char* split : {"train", "valid", "test", "test"}) {
-        TraceShape shape;
-        shape.layers = {0, 3};
-        shape.tokens = 61;
-        shape.prompt = 49;
-        shape.dim = 10;
-        shape.query_heads = 6;
-        shape.kv_heads = 2;
-        shape.split = split;
-        shape.document = "document " + std::to_string(seed);
-        shape.seed = seed++;
-        list.push_back(shape);
-    }
-    return list;
+    TraceShape shape;
+    shape.layers = {0, 3};
+    shape.tokens = 61;
+    shape.prompt = 49;
+    shape.dim = 10;
+    shape.query_heads = 6;
+    shape.kv_heads = 2;
+    return traces_like(shape, {"train", "valid", "test", "test"});
 }
 
 /// A made-up suite, and its layers as the slow judge sees them.
-struct MadeUpSuite {
-    TemporaryFolder folder;
-    Suite suite;
-
+struct MadeUpSuite : WrittenSuite {
     explicit MadeUpSuite(const std::vector<TraceShape>& traces = shapes(), std::size_t hidden = 14)
-        : suite((write_suite(folder.path, traces, hidden), open_captured_suite(folder.path))) {}
-    const CapturedTrace& trace(std::size_t i = 0) const { return *suite.search_traces().train[i]->captured(); }
+        : WrittenSuite(traces, hidden) {}
 };
 
 std::vector<double> numbers(const AlignedFloats& values) { return {values.begin(), values.end()}; }

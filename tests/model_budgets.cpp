@@ -9,15 +9,14 @@
 #include <numeric>
 
 #include "framework/bench/scorecard.hpp"
-#include "framework/capture/captured_suite.hpp"
 #include "framework/cut/top_k.hpp"
 #include "framework/damage/continuation_damage.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/methods_presses.hpp"
-#include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
+#include "tests/support/written_suite.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;
@@ -212,31 +211,20 @@ namespace {
 const std::vector<double> retentions{0.25, 0.5, 1};
 
 std::vector<TraceShape> shapes() {
-    std::vector<TraceShape> list;
-    std::uint32_t seed = 1;
-    for (const char* split : {"train", "train", "valid", "test"}) {
-        TraceShape shape;
-        shape.layers = {0, 2, 3};
-        shape.windows = {0, 0, 0};
-        shape.tokens = 61;
-        shape.prompt = 49;
-        shape.dim = 10;
-        shape.query_heads = 6;
-        shape.kv_heads = 2;
-        shape.split = split;
-        shape.document = "document " + std::to_string(seed);
-        shape.seed = seed++;
-        shape.probes = 2;
-        list.push_back(shape);
-    }
-    return list;
+    TraceShape shape;
+    shape.layers = {0, 2, 3};
+    shape.windows = {0, 0, 0};
+    shape.tokens = 61;
+    shape.prompt = 49;
+    shape.dim = 10;
+    shape.query_heads = 6;
+    shape.kv_heads = 2;
+    shape.probes = 2;
+    return traces_like(shape, {"train", "train", "valid", "test"});
 }
 
-struct MadeUpSuite {
-    TemporaryFolder folder;
-    Suite suite;
-    MadeUpSuite() : suite((write_suite(folder.path, shapes(), 14), open_captured_suite(folder.path))) {}
-    const CapturedTrace& trace() const { return *suite.search_traces().train[0]->captured(); }
+struct MadeUpSuite : WrittenSuite {
+    MadeUpSuite() : WrittenSuite(shapes(), 14) {}
 };
 
 Bench bench(const Suite& suite, const std::vector<std::string>& names, BenchOptions options = {}) {

@@ -4,7 +4,6 @@
 #include <functional>
 
 #include "framework/bench/scorecard.hpp"
-#include "framework/capture/captured_suite.hpp"
 #include "framework/cut/budget.hpp"
 #include "framework/fitness/prefill_fitness.hpp"
 #include "framework/protocols/all_that_run.hpp"
@@ -15,8 +14,8 @@
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/slow_shapes.hpp"
-#include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
+#include "tests/support/written_suite.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;
@@ -27,29 +26,17 @@ constexpr double agreement = 2e-5; // of single precision with double, relative
 const std::vector<double> retentions{0.3, 0.6};
 
 std::vector<TraceShape> traces(std::size_t prompt = 43, std::size_t kv_heads = 2) {
-    std::vector<TraceShape> list;
-    std::uint32_t seed = 1;
-    for (const char* split : {"train", "valid", "test"}) {
-        TraceShape shape;
-        shape.layers = {0, 3};
-        shape.tokens = prompt + 9;
-        shape.prompt = prompt;
-        shape.query_heads = 4;
-        shape.kv_heads = kv_heads;
-        shape.split = split;
-        shape.document = "document " + std::to_string(seed);
-        shape.seed = seed++;
-        list.push_back(shape);
-    }
-    return list;
+    TraceShape shape;
+    shape.layers = {0, 3};
+    shape.tokens = prompt + 9;
+    shape.prompt = prompt;
+    shape.query_heads = 4;
+    shape.kv_heads = kv_heads;
+    return traces_like(shape, {"train", "valid", "test"});
 }
 
-struct MadeUpSuite {
-    TemporaryFolder folder;
-    Suite suite;
-    explicit MadeUpSuite(const std::vector<TraceShape>& made = traces())
-        : suite((write_suite(folder.path, made), open_captured_suite(folder.path))) {}
-    const CapturedTrace& trace() const { return *suite.search_traces().train[0]->captured(); }
+struct MadeUpSuite : WrittenSuite {
+    explicit MadeUpSuite(const std::vector<TraceShape>& made = traces()) : WrittenSuite(made, 8) {}
 };
 
 Shape shape_of(Granularity granularity, Join join, std::size_t block = 1, std::size_t sinks = 0,

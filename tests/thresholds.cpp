@@ -5,14 +5,13 @@
 #include <cmath>
 
 #include "framework/bench/matching.hpp"
-#include "framework/capture/captured_suite.hpp"
 #include "framework/scorers/parameter_space.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_notes.hpp"
 #include "tests/support/captured_reference.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/temporary_folder.hpp"
 #include "tests/support/trace_writer.hpp"
+#include "tests/support/written_suite.hpp"
 
 using namespace evictlab;
 using namespace evictlab::test;
@@ -22,31 +21,20 @@ namespace {
 constexpr double agreement = 2e-5; // of single precision with double, relative
 const std::vector<double> retentions{0.25, 0.5};
 
-struct MadeUpSuite {
-    TemporaryFolder folder;
-    Suite suite;
+std::vector<TraceShape> shapes(const std::vector<const char*>& splits) {
+    TraceShape shape;
+    shape.layers = {0, 3};
+    shape.tokens = 61;
+    shape.prompt = 49;
+    shape.dim = 10;
+    shape.query_heads = 6;
+    shape.kv_heads = 2;
+    return traces_like(shape, splits);
+}
 
+struct MadeUpSuite : WrittenSuite {
     explicit MadeUpSuite(const std::vector<const char*>& splits = {"train", "train", "valid", "test"})
-        : suite((write(splits), open_captured_suite(folder.path))) {}
-    const CapturedTrace& trace() const { return *suite.search_traces().train[0]->captured(); }
-
-private:
-    void write(const std::vector<const char*>& splits) const {
-        std::vector<TraceShape> shapes;
-        for (std::uint32_t seed = 1; seed <= splits.size(); ++seed) {
-            TraceShape& shape = shapes.emplace_back();
-            shape.layers = {0, 3};
-            shape.tokens = 61;
-            shape.prompt = 49;
-            shape.dim = 10;
-            shape.query_heads = 6;
-            shape.kv_heads = 2;
-            shape.split = splits[seed - 1];
-            shape.document = fmt::format("document {}", seed);
-            shape.seed = seed;
-        }
-        write_suite(folder.path, shapes, 14);
-    }
+        : WrittenSuite(shapes(splits), 14) {}
 };
 
 PluginHost& host() {

@@ -2,14 +2,14 @@
 #include "framework/bench/matching.hpp"
 
 #include <fmt/format.h>
-#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <mutex>
+
+#include "framework/bench/in_threads.hpp"
 
 namespace evictlab {
 namespace {
@@ -51,13 +51,7 @@ std::vector<LayerFigures> train_figures(const Suite& suite, const Protocol& prot
             figures[i] = protocol.figures(*places[i].trace, places[i].layer, hooks, nullptr);
         });
     };
-    if (options.threads > 0) {
-        const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                        static_cast<std::size_t>(options.threads));
-        tbb::task_arena(options.threads).execute(work);
-    } else {
-        work();
-    }
+    in_threads(options.threads, work);
     return figures;
 }
 

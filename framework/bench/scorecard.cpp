@@ -2,7 +2,6 @@
 #include "framework/bench/scorecard.hpp"
 
 #include <fmt/format.h>
-#include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -16,6 +15,7 @@
 
 #include "base/option_error.hpp"
 #include "base/process/processor.hpp"
+#include "framework/bench/in_threads.hpp"
 #include "framework/bench/matching.hpp"
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/safetensors.hpp"
@@ -83,13 +83,7 @@ public:
                 std::size_t{0}, order_.size(), [this](std::size_t i) { run_task(order_[i]); },
                 tbb::simple_partitioner());
         };
-        if (options_.threads > 0) {
-            const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                            static_cast<std::size_t>(options_.threads));
-            tbb::task_arena(options_.threads).execute(work);
-        } else {
-            work();
-        }
+        in_threads(options_.threads, work);
         protocol_->end_instances(failures_);
         return collect(measures);
     }
