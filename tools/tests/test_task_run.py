@@ -32,8 +32,9 @@ from evictlab_tools.tasks.run import AnswerFigures, Asking, Full
 from evictlab_tools.tasks.table import tables
 from evictlab_tools.tokenised import tokenise
 from evictlab_tools.uncompressed import Lookup
+from evictlab_tools.verdict.bounds import ORACLE
 from evictlab_tools.verdict.documents import TokenDocument, read_suite
-from evictlab_tools.verdict.judge import ORACLE, Judge
+from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.serve import Server
 
 SHORT = 420  # tokens of the prompts

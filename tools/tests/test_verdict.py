@@ -28,22 +28,15 @@ from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.models import ModelSource
 from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
-from evictlab_tools.verdict.command import command, open_scorers
+from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, ORACLE, kept_count
+from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
 from evictlab_tools.verdict.cost import Cost, mean_cost
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite
 from evictlab_tools.verdict.journal import Journal
-from evictlab_tools.verdict.judge import (
-    LAYER_ORACLE,
-    MODEL_ORACLE,
-    ORACLE,
-    DocumentRun,
-    Figures,
-    Judge,
-    Masks,
-    kept_count,
-)
+from evictlab_tools.verdict.judge import DocumentRun, Figures, Judge, Masks
+from evictlab_tools.verdict.opening import open_scorers
 from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.result import Row, Verdict, to_json
 from evictlab_tools.verdict.statistics import mean, ratio, spearman
@@ -421,7 +414,7 @@ def test_second_passes_of_a_suite_are_named_and_others_are_measured_anew(
     second = replace(document_of(suite, 1), second_pass=None)
     entries = read_suite(suite / "tiny", source, Lab().library)
     others = tuple(second if one.name == second.name else one for one in entries.documents)
-    monkeypatch.setattr(command_module, "_documents", lambda *_: replace(entries, documents=others))
+    monkeypatch.setattr(command_module, "open_documents", lambda *_: replace(entries, documents=others))
     again = verdict_of(suite, "--scorers", "kvzip@kvpress")
     assert measured == [f"kvzip@kvpress on {second.name}"]
     left = [one for one, name in zip(hashes, names_of(manifest), strict=True) if not second.name.endswith(name)]

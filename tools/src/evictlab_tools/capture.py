@@ -66,7 +66,7 @@ class Capture:
     def read(self, item: TokenisedDocument, logits: int = 1) -> Reading:
         """Of the held layers; with probes, of all."""
         wanted = range(self.source.num_layers) if self.settings.probes else item.layers
-        return read(self.model(), item.ids, wanted, logits)
+        return read(self.model(), item.ids, wanted, logits, self.source.device.step(len(item.ids)))
 
 
 def parameters_hash(parts: dict[str, Any]) -> str:
@@ -118,9 +118,13 @@ def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sen
     for layer, attention in layers.items():
         rope = attention.rope
         assert rope is not None
-        held = {"q": rope.ordered(attention.q), "k": rope.ordered(attention.k), "v": attention.v}
+        held = {
+            "q": rope.ordered(attention.q[:, :].cpu()),
+            "k": rope.ordered(attention.k.cpu()),
+            "v": attention.v.cpu(),
+        }
         for name, tensor in held.items():
-            put_tensor(tensors, f"layers.{layer}.{name}", tensor.numpy(), settings.dtype)
+            put_tensor(tensors, f"layers.{layer}.{name}", tensor.float().numpy(), settings.dtype)
         tensors[f"layers.{layer}.rope_inv_freq"] = rope.frequencies.numpy().astype(np.float32)
         if rope.factor != 1:
             tensors[f"layers.{layer}.rope_scale"] = np.array([rope.factor], np.float32)
@@ -155,7 +159,7 @@ def make_model_file(capture: Capture) -> bytes:
     for layer, attention in capture.read(item).layers.items():
         if layer not in item.layers:
             continue
-        put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).numpy(), "f16")
+        put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).cpu().numpy(), "f16")
     return serialise(tensors, {"model": capture.source.name, "weights": capture.source.weights})
 
 

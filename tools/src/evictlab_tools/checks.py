@@ -13,6 +13,7 @@ Outputs are compared for some rows of every run, spread over all of it; RoPE for
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,12 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evictlab_tools.attention import Call, LayerAttention, queries_of, recompute_weights, refusal
+from evictlab_tools.attention import Call, LayerAttention, doubles, queries_of, recompute_weights, refusal
 from evictlab_tools.errors import ToolError
 from evictlab_tools.prompt.rotation import Rope
 from evictlab_tools.rope import find_rope, tolerance
 
 ROWS = 64  # of a run's queries whose outputs are recomputed
+LATER_ROWS = 8  # of each later chunk, where a document is run in chunks
 FAR = 1_000_003  # positions: so far are they moved to see whether queries depend on them
 KNOWN_ARGUMENTS = {
     "hidden_states",
@@ -69,17 +71,17 @@ def _same(a: Tensor, b: Tensor, bound: float) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() <= bound * b.abs().max())
 
 
-def _rows(tokens: int) -> Tensor:
-    return torch.tensor(sorted({round(i * (tokens - 1) / (ROWS - 1)) for i in range(ROWS)}))
+def _rows(tokens: int, count: int) -> list[int]:
+    return sorted({round(i * (tokens - 1) / (count - 1)) for i in range(count)})
 
 
 def _prove_output(layer: int, attention: LayerAttention, call: Call) -> None:
     heads, tokens, dim = attention.q.shape
     group = heads // attention.k.shape[0]
-    rows = _rows(tokens)
+    rows = torch.tensor(_rows(tokens, LATER_ROWS if attention.first > 0 else ROWS), device=call.q.device)
     expected = torch.stack(
-        [recompute_weights(attention, head, rows) @ attention.v[head // group].double() for head in range(heads)]
-    ).float()  # [H_q][rows][d]
+        [recompute_weights(attention, head, rows) @ doubles(attention.v[head // group]) for head in range(heads)]
+    ).to(call.q.device, torch.float32)  # [H_q][rows][d]
     given = attention.output[rows].reshape(len(rows), heads, dim).transpose(0, 1)
     if not _close(given, expected, tolerance(call.q.dtype)):
         raise refusal(
@@ -128,12 +130,13 @@ def _additive(call: Call, rows: Tensor, causal: bool) -> Tensor:
     """The mask of some rows, as eager attention adds it to logits: [1][1 or H_q][rows][N]."""
     hidden = torch.finfo(torch.float32).min
     if call.mask is None:
-        tokens = torch.arange(call.k.shape[2])
-        seen = tokens[None, :] <= rows[:, None] if causal else torch.ones(len(rows), len(tokens), dtype=torch.bool)
-        return torch.zeros(seen.shape).masked_fill_(~seen, hidden)[None, None]
+        tokens = torch.arange(call.k.shape[2], device=rows.device)
+        last = (rows if causal else torch.full_like(rows, len(tokens))) + (call.k.shape[2] - call.q.shape[2])
+        seen = tokens[None, :] <= last[:, None]
+        return torch.zeros(seen.shape, device=rows.device).masked_fill_(~seen, hidden)[None, None]
     mask = call.mask[:, :, rows]
     if mask.dtype == torch.bool:
-        return torch.zeros(mask.shape).masked_fill_(~mask, hidden)
+        return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, hidden)
     return mask.float()
 
 
@@ -164,16 +167,26 @@ def _prove_rope(
     if not _close(moved, before, bound):
         raise refused("its queries depend on their positions by more than RoPE (a temperature by position, say)")
     tokens, dim = before.shape[1:]
-    if torch.equal(before, attention.q) and tokens > 1:
+    assert isinstance(attention.q, Tensor)
+    if torch.equal(before, attention.q) and attention.first + tokens > 1:
         return Rope(torch.zeros(dim // 2))
-    rope = find_rope(turned_by, before, attention.q, float(rotation[0].flatten()[0]), bound)
+    scale = _scale_of(rotation, attention.first)
+    rope = find_rope(turned_by, before, attention.q, scale, bound, attention.first)
     if rope is None:
         raise refused(
             "its queries are not what they were before RoPE, turned by the frequencies of its rotary embedding in half-"
             "split or interleaved pairs; norms and scalings of queries after RoPE, and RoPE of several parts, are not "
             "supported"
         )
-    return rope
+    return Rope(rope.frequencies.cpu(), rope.factor, None if rope.order is None else rope.order.cpu())
+
+
+def _scale_of(rotation: Sequence[Tensor], first: int) -> float:
+    """The factor on cosines and sines. At position 0 the cosine is it."""
+    if first == 0:
+        return float(rotation[0].flatten()[0])
+    cos, sin = (part.flatten(0, -2)[0, 0].item() for part in rotation)
+    return math.hypot(cos, sin)
 
 
 def _has_tensors(value: Any) -> bool:
@@ -190,6 +203,8 @@ def _again(
     def moved(name: str, value: Any) -> Any:
         if name == "position_embeddings":
             return tuple(rotation)
+        if name == "past_key_values":
+            return None
         whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
         return value + by if whole and "position" in name else value
 

@@ -91,6 +91,7 @@ class Companions:
     def _parameters(self, sha256: str, told: Instructions) -> str:
         """Hash of all that a file's content follows from."""
         parts = {"by": MADE_BY, "trace": sha256, "weights": self.source.weights, **_facts(told)}
+        parts |= self.source.device.field
         return sha256_of_bytes(json.dumps(parts, sort_keys=True).encode())
 
     def _made(self, trace: TraceFile, sha256: str, told: Instructions) -> bytes:
@@ -98,10 +99,13 @@ class Companions:
             self._model = self.source.load(ATTENTION)
         ids = [int(i) for i in trace.stored("token_ids")]
         prompt = int(trace.metadata["prompt_len"])
-        reading = read(self._model, ids, range(self.source.num_layers), len(ids) - prompt + 1)
+        step = self.source.device.step(len(ids))
+        reading = read(self._model, ids, range(self.source.num_layers), len(ids) - prompt + 1, step)
         check_continuation(self._model, ids, prompt, reading.layers, reading.logits[1:])
         found = Replay(self._model, ids[:prompt], reading.layers, trace.layers, told).run()
-        tensors: dict[str, Array] = {tensor_name(layer): found[layer].numpy().astype(np.float32) for layer in found}
+        tensors: dict[str, Array] = {
+            tensor_name(layer): found[layer].cpu().numpy().astype(np.float32) for layer in found
+        }
         metadata = {
             "format": RECONSTRUCTION_FORMAT,
             "trace": sha256,

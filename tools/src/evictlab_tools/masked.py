@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import ATTENTION as RECORDER
-from evictlab_tools.attention import WHAT_WORKS, LayerAttention
+from evictlab_tools.attention import FLASH, WHAT_WORKS, LayerAttention, register
 from evictlab_tools.errors import ToolError
+from evictlab_tools.prefill import tokens_of
 from evictlab_tools.reading import agree
 
 ATTENTION = "evictlab_masked"  # records as the recorder does, but for what runs under `hiding`
@@ -30,7 +31,7 @@ ATTENTION = "evictlab_masked"  # records as the recorder does, but for what runs
 
 @dataclass(frozen=True)
 class PromptLayer:
-    """What the continuation's queries find in one layer: k and v [H_kv][n][d]."""
+    """What the continuation's queries find in one layer: k and v [H_kv][n][d], in float32 or the model's type."""
 
     k: Tensor
     v: Tensor
@@ -49,7 +50,7 @@ class _Hidden:
     observe: Observer | None = None
     grown: dict[int, tuple[Tensor, Tensor]] | None = None  # by layer: k and v of what ran before, [batch][H_kv][m][d]
     # By kept tokens, and by keys and queries behind the prompt: the bias where all heads keep as many.
-    causal: dict[tuple[int, int, int], Tensor] = field(default_factory=dict)
+    causal: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
 
     def with_what_ran(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         if self.grown is None:
@@ -66,6 +67,12 @@ _hidden: ContextVar[_Hidden | None] = ContextVar("hidden", default=None)  # each
 
 def prompt_layer(attention: LayerAttention, prompt: int) -> PromptLayer:
     return PromptLayer(attention.k[:, :prompt], attention.v[:, :prompt], attention.scale, attention.window)
+
+
+def all_kept(layers: Mapping[int, PromptLayer]) -> list[Tensor]:
+    """[layer] of bool [H_kv][n]."""
+    keys = (layers[number].k for number in sorted(layers))
+    return [torch.ones(k.shape[:2], dtype=torch.bool, device=k.device) for k in keys]
 
 
 @contextmanager
@@ -102,6 +109,7 @@ def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Ten
     run as one head's."""
     heads, queries, dim = q.shape
     kv_heads, prompt = kept.shape
+    kept = kept.to(layer.k.device)
     continuation = k.shape[1]
     group = heads // kv_heads
     counts = kept.sum(-1)
@@ -110,13 +118,15 @@ def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Ten
     if layer.window > 0 or int(counts.min()) < most:
         bias = _bias(visible(places, counts, prompt, continuation, layer.window)[:, -queries:], group)
     else:
-        size = (most, continuation, queries)
+        size = (most, continuation, queries, kept.device)
         if size not in hidden.causal:
             seen = visible(places[:1], counts[:1], prompt, continuation, 0)
             hidden.causal[size] = _bias(seen[:, -queries:], group)
         bias = hidden.causal[size]
     index = places[:, :, None].expand(-1, -1, dim)
-    keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((layer.v.gather(1, index), v), 1)
+    keys, values = (
+        torch.cat((cached.gather(1, index).float(), added), 1) for cached, added in ((layer.k, k), (layer.v, v))
+    )
     grouped = q.reshape(1, kv_heads, group * queries, dim)
     output = functional.scaled_dot_product_attention(
         grouped, keys[None], values[None], attn_mask=bias, scale=layer.scale
@@ -124,7 +134,8 @@ def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Ten
     return output.reshape(heads, queries, dim)
 
 
-def _attention(
+def _attend_to_kept(
+    recorder: str,
     module: torch.nn.Module,
     q: Tensor,
     k: Tensor,
@@ -135,7 +146,7 @@ def _attention(
 ) -> tuple[Tensor, None]:
     hidden = _hidden.get()
     if hidden is None:
-        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[RECORDER](
+        recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[recorder](
             module, q, k, v, attention_mask, dropout, **options
         )
         return recorded
@@ -150,8 +161,8 @@ def _attention(
     return (output if hidden.added is None else output + hidden.added[number]).to(dtype), None
 
 
-ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
-ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+for kernel in ("", FLASH):
+    register(ATTENTION + kernel, partial(_attend_to_kept, RECORDER + kernel))
 
 
 def continue_with(
@@ -172,13 +183,11 @@ def continue_with(
 
 def read_on(model: torch.nn.Module, fed: Sequence[int], layers: Mapping[int, PromptLayer], observe: Observer) -> None:
     """Runs tokens that follow the whole prompt, and shows what their attention uses; nothing is evicted."""
-    keys = [layers[number].k for number in sorted(layers)]
-    everything = [torch.ones(k.shape[:2], dtype=torch.bool, device=k.device) for k in keys]
-    device, prompt = keys[0].device, keys[0].shape[1]
-    with _hiding(_Hidden(layers, [everything], observe=observe)):
+    tokens, prompt = tokens_of(model, fed), layers[min(layers)].k.shape[1]
+    with _hiding(_Hidden(layers, [all_kept(layers)], observe=observe)):
         model(
-            input_ids=torch.tensor([list(fed)], device=device),
-            position_ids=torch.arange(prompt, prompt + len(fed), device=device)[None],
+            input_ids=tokens,
+            position_ids=torch.arange(prompt, prompt + len(fed), device=tokens.device)[None],
             use_cache=False,
             logits_to_keep=1,
         )
@@ -186,9 +195,10 @@ def read_on(model: torch.nn.Module, fed: Sequence[int], layers: Mapping[int, Pro
 
 def logits_of_copies(model: torch.nn.Module, ids: Sequence[int], prompt: int, copies: int) -> Tensor:
     """[copies][m][vocabulary]: the continuation alone, at its true positions, so many times in one batch."""
+    tokens = tokens_of(model, ids[prompt:])
     output = model(
-        input_ids=torch.tensor([list(ids[prompt:])]).expand(copies, -1),
-        position_ids=torch.arange(prompt, len(ids)).expand(copies, -1),
+        input_ids=tokens.expand(copies, -1),
+        position_ids=torch.arange(prompt, len(ids), device=tokens.device).expand(copies, -1),
         use_cache=False,
     )
     logits: Tensor = output.logits
@@ -218,12 +228,12 @@ def decode(
     """The likeliest tokens one after another, of each kept set, behind a prompt and the tokens `fed` that follow it;
     each until it is `finished`. What follows the prompt is kept."""
     made: list[list[int]] = [[] for _ in kept]
-    tokens = torch.tensor([list(fed)]).expand(len(kept), -1)
+    tokens = tokens_of(model, fed).expand(len(kept), -1)
     first, going_on = prompt, set(range(len(kept)))
     with _hiding(_Hidden(layers, kept, grown={})):
         while going_on:
             past = first + tokens.shape[1]
-            positions = torch.arange(first, past).expand(len(kept), -1)
+            positions = torch.arange(first, past, device=tokens.device).expand(len(kept), -1)
             output = model(input_ids=tokens, position_ids=positions, use_cache=False, logits_to_keep=1)
             tokens, first = output.logits[:, -1].argmax(-1)[:, None], past
             for at in sorted(going_on):
@@ -238,9 +248,8 @@ def check_continuation(
 ) -> None:
     """ToolError unless a continuation that sees all of the prompt says what the whole run said, `logits` [m]."""
     cached = {number: prompt_layer(layer, prompt) for number, layer in layers.items()}
-    everything = [torch.ones(cached[number].k.shape[:2], dtype=torch.bool) for number in sorted(cached)]
-    again = run_continuation(model, ids, prompt, cached, [everything])[0]
-    if not agree(again.float(), logits.float(), logits.dtype):
+    again = run_continuation(model, ids, prompt, cached, [all_kept(cached)])[0]
+    if not agree(again.to(logits.device, torch.float32), logits.float(), logits.dtype):
         raise ToolError(
             f"{type(model).__name__} goes on from its KV cache alone with other predictions than from the text: it "
             "carries something else along (a state or a convolution, say, in or beside its attention), so what "

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ import transformers
 from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
+from evictlab_tools.attention import attention_name
+from evictlab_tools.device import DTYPES, DeviceConfig
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes, sha256_of_file
 from evictlab_tools.gguf_tokenizer import read_gguf_tokenizer
 from evictlab_tools.tokens import Tokenizer
 
 GEMMA3_HEAD = 256
+DEFAULT = DeviceConfig()
 
 
 @dataclass(frozen=True)
@@ -31,22 +34,23 @@ class ModelSource:
     num_layers: int
     tokenizer: Tokenizer
     load: Callable[[str], torch.nn.Module]
+    device: DeviceConfig = DEFAULT  # where and how it runs once it is loaded, with nothing left to auto
 
 
-def open_model(model: str, revision: str | None = None) -> ModelSource:
-    """Hashes the weights and reads the tokenizer; ToolError where transformers cannot."""
+def open_model(model: str, revision: str | None = None, device: DeviceConfig = DEFAULT) -> ModelSource:
+    """Hashes the weights and reads the tokenizer; ToolError where transformers cannot. `device` is resolved."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     path = Path(model)
     if path.suffix == ".gguf":
         if not path.is_file():
             raise ToolError(f"{model}: there is no such GGUF file")
-        return _open_gguf(path)
+        return _open_gguf(path, device)
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, device)
     if path.exists() or model.startswith((".", "/")):
         raise ToolError(f"{model}: neither a GGUF file, nor a folder of a model, nor a name on the hub")
-    return _open_hub(model, revision)
+    return _open_hub(model, revision, device)
 
 
 def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:
@@ -57,20 +61,34 @@ def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:
         raise ToolError(f"{model}: transformers {transformers.__version__} cannot load its {what}: {reason}") from error
 
 
-def _load_weights(model: str, attention: str, **options: Any) -> torch.nn.Module:
+def _settled(device: DeviceConfig, stored: Any = None) -> DeviceConfig:
+    """With the type of the stored weights, if that is known, in place of auto."""
+    named = str(stored or torch.float32).removeprefix("torch.")
+    found = replace(device, dtype=named) if device.dtype == "auto" else device
+    if found.dtype not in DTYPES:
+        raise ToolError(f"the weights are stored as {found.dtype}; give --dtype float32, bfloat16 or float16")
+    found.check_attention()
+    return found
+
+
+def _load_weights(model: str, attention: str, device: DeviceConfig, **options: Any) -> torch.nn.Module:
     # Of GGUF's tensors transformers draws a bar whatever its switch says; None hides it where there is no terminal.
     modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=None)
+
+    if device.device_map is not None:
+        options["device_map"] = device.device_map
+    name = attention_name(attention, device.attention)
 
     def load() -> torch.nn.Module:
         try:
             loaded: torch.nn.Module = AutoModelForCausalLM.from_pretrained(
-                model, dtype=torch.float32, attn_implementation=attention, **options
+                model, dtype=getattr(torch, device.dtype), attn_implementation=name, **options
             )
         except KeyError as error:
-            if attention not in error.args:
+            if name not in error.args:
                 raise
             raise ToolError(f"{model}: its attention does not go through transformers' registry of functions") from None
-        return loaded.eval()
+        return (loaded if device.device_map is not None or device.kind == "cpu" else loaded.to(device.device)).eval()
 
     loaded: torch.nn.Module = _explained(model, "weights", load)
     return loaded
@@ -99,7 +117,7 @@ def _num_layers(config: Any) -> int:
     return int(config.get_text_config().num_hidden_layers)
 
 
-def _open_folder(path: Path) -> ModelSource:
+def _open_folder(path: Path, device: DeviceConfig) -> ModelSource:
     if not (path / "config.json").is_file():
         raise ToolError(f"{path}: no model's folder: it has no config.json")
     files = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
@@ -107,39 +125,44 @@ def _open_folder(path: Path) -> ModelSource:
         raise ToolError(f"{path}: has neither *.safetensors nor *.bin, so no weights")
     config = _explained(str(path), "configuration", lambda: AutoConfig.from_pretrained(str(path)))
     parts = "".join(f"{sha256_of_file(file)}  {file.name}\n" for file in files)
-    name = path.resolve().name
+    name, settled = path.resolve().name, _settled(device, config.get_text_config().dtype)
     return ModelSource(
         name=name,
         weights=f"{name}, {len(files)} file(s), sha256 of their sha256sum lines {sha256_of_bytes(parts.encode())}",
         num_layers=_num_layers(config),
         tokenizer=wrap_tokenizer(_explained(str(path), "tokenizer", lambda: AutoTokenizer.from_pretrained(str(path)))),
-        load=lambda attention: _load_weights(str(path), attention),
+        load=lambda attention: _load_weights(str(path), attention, settled),
+        device=settled,
     )
 
 
-def _open_hub(model: str, revision: str | None) -> ModelSource:
+def _open_hub(model: str, revision: str | None, device: DeviceConfig) -> ModelSource:
     config = _explained(model, "configuration", lambda: AutoConfig.from_pretrained(model, revision=revision))
     commit = getattr(config, "_commit_hash", None) or revision
     if commit is None:
         raise ToolError(f"{model}: the hub says no commit for it; name one with --revision")
     tokenizer = _explained(model, "tokenizer", lambda: AutoTokenizer.from_pretrained(model, revision=commit))
+    settled = _settled(device, config.get_text_config().dtype)
     return ModelSource(
         name=model.rsplit("/", 1)[-1],
         weights=f"{model} at commit {commit} of the hub",
         num_layers=_num_layers(config),
         tokenizer=wrap_tokenizer(tokenizer),
-        load=lambda attention: _load_weights(model, attention, revision=commit),
+        load=lambda attention: _load_weights(model, attention, settled, revision=commit),
+        device=settled,
     )
 
 
-def _open_gguf(path: Path) -> ModelSource:
+def _open_gguf(path: Path, device: DeviceConfig) -> ModelSource:
+    settled = _settled(device)
     tokenizer, num_layers = _explained(str(path), "tokenizer and configuration", lambda: _read_gguf(path))
     return ModelSource(
         name=path.stem,
         weights=f"{path.name}, dequantised to F32, sha256 {sha256_of_file(path)}",
         num_layers=num_layers,
         tokenizer=tokenizer,
-        load=lambda attention: _load_weights(str(path.parent), attention, gguf_file=path.name),
+        load=lambda attention: _load_weights(str(path.parent), attention, settled, gguf_file=path.name),
+        device=settled,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from evictlab_tools.attention import WHAT_WORKS, LayerAttention, Recorder, projection_of, recorders, recording, refusal
 from evictlab_tools.checks import arguments_of, prove, prove_caches
 from evictlab_tools.errors import ToolError
+from evictlab_tools.prefill import Prefill, tokens_of
 from evictlab_tools.rope import WATCHED, tolerance, watch_rotary
 
 TRIED = 32  # tokens on which a run with a cache must say what one without says
@@ -40,7 +41,7 @@ def watch(model: torch.nn.Module, ids: Sequence[int]) -> None:
 
 
 def _check_cache(model: torch.nn.Module, ids: Sequence[int]) -> None:
-    tokens = torch.tensor([list(ids)])
+    tokens = tokens_of(model, ids)
     try:
         with torch.no_grad():
             plain, cached = (model(input_ids=tokens, use_cache=use).logits[0] for use in (False, True))
@@ -88,23 +89,32 @@ def _noting_input(module: torch.nn.Module) -> Any:
 def _prove(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
     for recorder, number, attention in _calls_of(module):
         prove(number, attention, arguments_of(module, args, kwargs), recorder.frequencies)
+        if recorder.take is not None:
+            recorder.take(number, attention)
 
 
-def read(model: torch.nn.Module, ids: Sequence[int], wanted: Sequence[int] | None, logits: int = 1) -> Reading:
-    """Runs the tokens once. `wanted`: layers, None for all; `logits`: of how many of the last tokens."""
+def read(
+    model: torch.nn.Module, ids: Sequence[int], wanted: Sequence[int] | None, logits: int = 1, step: int | None = None
+) -> Reading:
+    """Runs the tokens once. `wanted`: layers, None for all; `logits`: of how many of the last tokens; `step`: how many
+    tokens at a time, None for all."""
     watch(model, ids)
-    with recording(wanted, keep_calls=True) as recorder, torch.no_grad():
-        output = model(input_ids=torch.tensor([list(ids)]), use_cache=False, logits_to_keep=logits)
+    if step is not None and step < len(ids):
+        layers, said = Prefill(model, ids, wanted, step).run(logits)
+    else:
+        with recording(wanted, keep_calls=True) as recorder, torch.no_grad():
+            output = model(input_ids=tokens_of(model, ids), use_cache=False, logits_to_keep=logits)
+        layers, said = recorder.layers, output.logits[0][-logits:]
     for layer in [] if wanted is None else wanted:
-        if layer not in recorder.layers:
+        if layer not in layers:
             raise refusal(
                 layer,
                 None,
                 "was not seen: it has no attention, or an attention that does not go through transformers' registry of "
                 "attention functions (ALL_ATTENTION_FUNCTIONS), and --layers of evictlab-capture can leave it out",
             )
-    for layer, attention in recorder.layers.items():
+    for layer, attention in layers.items():
         if attention.rope is None:
             raise refusal(layer, attention.module, "its attention runs outside of its forward, so it was not proved")
-    prove_caches(recorder.layers)
-    return Reading(recorder.layers, output.logits[0][-logits:])
+    prove_caches(layers)
+    return Reading(layers, said.cpu() if said.device.type == "mps" else said)  # has no double precision

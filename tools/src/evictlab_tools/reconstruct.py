@@ -90,7 +90,7 @@ def strongest(
     """
     (heads, fed, dim), (kv_heads, prompt, _), (first, past) = q.shape, cached.shape, chunk
     group, sinks, length = heads // kv_heads, min(SINKS, first), past - first
-    keys = torch.cat((cached[:, :sinks], cached[:, first:past], k), 1).transpose(1, 2)
+    keys = torch.cat((cached[:, :sinks].float(), cached[:, first:past].float(), k), 1).transpose(1, 2)
     at = torch.arange(prompt + fed, device=q.device)
     places = torch.cat((at[:sinks], at[first:past], at[prompt:]))
     found = torch.zeros(len(wanted), kv_heads, length, device=q.device)
@@ -273,4 +273,4 @@ class Replay:
 
     def _norms(self, number: int, of_prompt: PromptLayer, chunk: Chunk) -> Tensor:
         projection = output_projection(number, self.layers[number])
-        return output_norms(projection, of_prompt.v[:, chunk.first : chunk.past])
+        return output_norms(projection, of_prompt.v[:, chunk.first : chunk.past].float())

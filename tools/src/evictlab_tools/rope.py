@@ -25,16 +25,18 @@ def frequencies(module: torch.nn.Module) -> list[Tensor]:
     return [buffer.detach() for name, buffer in module.named_buffers() if name.endswith("inv_freq")]
 
 
-def find_rope(turned_by: Iterable[Tensor], before: Tensor, after: Tensor, scale: float, bound: float) -> Rope | None:
-    """The frequencies, of those given, that turn `before` into `after` [heads][tokens][d], from position 0 on.
+def find_rope(
+    turned_by: Iterable[Tensor], before: Tensor, after: Tensor, scale: float, bound: float, first: int = 0
+) -> Rope | None:
+    """The frequencies, of those given, that turn `before` into `after` [heads][tokens][d], from position `first` on.
 
     None where they differ by more than `bound` of a head's largest value.
     """
     channels, least = before.shape[-1], bound
     best: Rope | None = None
     largest = after.abs().flatten(1).amax(-1).clamp_min(1e-30)
-    at = torch.arange(before.shape[1], device=before.device).float()
-    for frequencies in _different(turned_by):
+    at = torch.arange(first, first + before.shape[1], device=before.device).float()
+    for frequencies in _different(turned_by, before.device):
         if 2 * len(frequencies) != channels and scale != 1:  # the factor would be on all channels
             continue
         for rope in rotations(frequencies, channels, scale):
@@ -45,10 +47,10 @@ def find_rope(turned_by: Iterable[Tensor], before: Tensor, after: Tensor, scale:
     return best
 
 
-def _different(tensors: Iterable[Tensor]) -> list[Tensor]:
+def _different(tensors: Iterable[Tensor], device: torch.device) -> list[Tensor]:
     found: list[Tensor] = []
     for tensor in tensors:
-        flat = tensor.float().flatten()
+        flat = tensor.to(device, torch.float32).flatten()
         if not any(flat.shape == other.shape and torch.equal(flat, other) for other in found):
             found.append(flat)
     return found

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from evictlab_tools.attention import LayerAttention
-from evictlab_tools.masked import continue_with, prompt_layer
+from evictlab_tools.masked import all_kept, continue_with, prompt_layer
 from evictlab_tools.trace_file import Array
 
 SEED = 20250101  # of the draws: equal inputs give equal traces
@@ -26,22 +26,21 @@ def sensitivities(
 ) -> dict[int, Array]:
     """By layer, [probes][m][H_q * d]. `layers` are all of the model's, of a run over `ids`; no layer is changed."""
     cached = {number: prompt_layer(layer, prompt) for number, layer in layers.items()}
-    everything = [torch.ones(cached[number].k.shape[:2], dtype=torch.bool) for number in sorted(cached)]
     length = len(ids) - prompt
     added = {
-        number: torch.zeros(1, length, layer.q.shape[0], layer.q.shape[2], requires_grad=True)
+        number: torch.zeros(1, length, layer.q.shape[0], layer.q.shape[2], device=layer.k.device, requires_grad=True)
         for number, layer in layers.items()
     }
     with torch.enable_grad():
-        log_p = continue_with(model, ids, prompt, cached, [everything], added)[0].float().log_softmax(-1)
-    generator = torch.Generator().manual_seed(SEED)
+        log_p = continue_with(model, ids, prompt, cached, [all_kept(cached)], added)[0].float().log_softmax(-1)
+    generator = torch.Generator().manual_seed(SEED)  # of the CPU: the same draws on every device
     gradients: list[tuple[torch.Tensor, ...]] = []
     for probe in range(probes):
-        drawn = torch.multinomial(log_p.detach().exp(), 1, generator=generator)
+        drawn = torch.multinomial(log_p.detach().exp().cpu(), 1, generator=generator)
         signs = torch.randint(0, 2, drawn.shape, generator=generator) * 2.0 - 1.0
-        total = (log_p.gather(1, drawn) * signs).sum()
+        total = (log_p.gather(1, drawn.to(log_p.device)) * signs.to(log_p.device)).sum()
         gradients.append(torch.autograd.grad(total, list(added.values()), retain_graph=probe < probes - 1))
     return {
-        number: torch.stack([of_probe[at].reshape(length, -1) for of_probe in gradients]).numpy()
+        number: torch.stack([of_probe[at].reshape(length, -1) for of_probe in gradients]).cpu().numpy()
         for at, number in enumerate(added)
     }

@@ -79,7 +79,7 @@ def find_lookups(
 @torch.no_grad()
 def judge(logits: Tensor, ids: Sequence[int], prompt: int, lookups: Sequence[Lookup]) -> Uncompressed:
     """`logits` [m + 1][vocabulary] are of the prompt's last token and of the m tokens of the continuation."""
-    targets = torch.tensor(ids[prompt:])
+    targets = torch.tensor(ids[prompt:], device=logits.device)
     likelihoods = [float(row.double().log_softmax(-1)[i]) for row, i in zip(logits[:-1], targets, strict=True)]
     likeliest = logits[:-1].argmax(-1) == targets
     right = tuple((one, bool(likeliest[one.first - prompt : one.past - prompt].all())) for one in lookups)

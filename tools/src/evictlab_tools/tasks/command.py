@@ -30,8 +30,8 @@ from evictlab_tools.tasks.prose import SPLITS, passages
 from evictlab_tools.tasks.result import result_of, to_json
 from evictlab_tools.tasks.run import TaskJournal, TaskRun
 from evictlab_tools.tasks.table import tables
-from evictlab_tools.verdict.command import open_scorers
 from evictlab_tools.verdict.judge import Judge
+from evictlab_tools.verdict.opening import open_scorers
 from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.result import dump
 

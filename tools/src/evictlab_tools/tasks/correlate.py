@@ -15,8 +15,8 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json
 from evictlab_tools.tasks.result import Cell, Result
 from evictlab_tools.tasks.run import AnswerFigures
+from evictlab_tools.verdict.bounds import BOUNDS
 from evictlab_tools.verdict.correlate import RANDOM
-from evictlab_tools.verdict.judge import BOUNDS
 from evictlab_tools.verdict.result import SCHEMA
 from evictlab_tools.verdict.statistics import Estimate, mean, spearman
 

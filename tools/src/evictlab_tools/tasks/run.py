@@ -19,7 +19,8 @@ from evictlab_tools.masked import decode
 from evictlab_tools.progress import Progress
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.match import MATCHES
-from evictlab_tools.verdict.judge import ORACLE, DocumentRun, Judge, Masks
+from evictlab_tools.verdict.bounds import ORACLE
+from evictlab_tools.verdict.judge import DocumentRun, Judge, Masks
 
 JOURNAL_FORMAT = "evictlab-tasks-journal/1"
 FULL = "full cache"

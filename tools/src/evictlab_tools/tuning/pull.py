@@ -13,7 +13,8 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.tuning.boundary import Boundary, Doubles, boundary, side_deviations, standing
 from evictlab_tools.tuning.directions import Point, layer_factor
 from evictlab_tools.tuning.through_model import Chosen, divergences
-from evictlab_tools.verdict.judge import DocumentRun, kept_count
+from evictlab_tools.verdict.bounds import kept_count
+from evictlab_tools.verdict.judge import DocumentRun
 
 SMALLEST = 1e-9  # nats: a divergence that is 0 has no logarithm
 
@@ -67,15 +68,17 @@ def _worths(run: DocumentRun, bounds: Sequence[dict[int, Boundary]]) -> list[dic
     logs = divergences(run, chosen).clamp_min(SMALLEST).log()
     leaves = [of.kept for row in chosen for of in row if of.kept.requires_grad]
     found = iter(torch.autograd.grad(logs.sum(), leaves))
-    return [{number: next(found).double().numpy() for number in of_budget} for of_budget in bounds]
+    return [{number: next(found).cpu().double().numpy() for number in of_budget} for of_budget in bounds]
 
 
 def _chosen(run: DocumentRun, bounds: dict[int, Boundary], number: int) -> Chosen:
+    k = run.layers[number].k
     if number not in bounds:
-        everything = torch.arange(run.prompt).expand(run.layers[number].k.shape[0], -1)
-        return Chosen(everything, torch.ones(everything.shape))
+        everything = torch.arange(run.prompt, device=k.device).expand(k.shape[0], -1)
+        return Chosen(everything, torch.ones(everything.shape, device=k.device))
     at = bounds[number]
-    return Chosen(torch.from_numpy(at.places), torch.tensor(at.kept, dtype=torch.float32, requires_grad=True))
+    kept = torch.tensor(at.kept, dtype=torch.float32, device=k.device, requires_grad=True)
+    return Chosen(torch.from_numpy(at.places).to(k.device), kept)
 
 
 def _of_boundary(at: Boundary, worth: Doubles, by_direction: Doubles) -> tuple[Doubles, Doubles]:

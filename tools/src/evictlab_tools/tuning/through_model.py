@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from evictlab_tools.attention import register
 from evictlab_tools.masked import ATTENTION as MASKED
 from evictlab_tools.masked import PromptLayer, logits_of_copies, visible
 from evictlab_tools.verdict.judge import DocumentRun
@@ -63,8 +63,10 @@ def attend(chosen: Chosen, layer: PromptLayer, prompt: int, q: Tensor, k: Tensor
     kv_heads, places = chosen.places.shape
     group = heads // kv_heads
     index = chosen.places[:, :, None].expand(-1, -1, dim)
-    keys, values = torch.cat((layer.k.gather(1, index), k), 1), torch.cat((layer.v.gather(1, index), v), 1)
-    counts = torch.full((kv_heads,), places)
+    keys, values = (
+        torch.cat((cached.gather(1, index).float(), added), 1) for cached, added in ((layer.k, k), (layer.v, v))
+    )
+    counts = torch.full((kv_heads,), places, device=q.device)
     seen = visible(chosen.places, counts, prompt, continuation, layer.window).repeat(1, group, 1)
     queries = q.reshape(kv_heads, group * continuation, dim)
     output: Tensor = _Multiplication.apply(  # type: ignore[no-untyped-call]
@@ -127,8 +129,7 @@ def _attention(
     return torch.stack(outputs).transpose(1, 2).contiguous().to(dtype), None
 
 
-ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
-ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+register(ATTENTION, _attention)
 
 
 def divergences(run: DocumentRun, chosen: Sequence[Sequence[Chosen]]) -> Tensor:
@@ -139,7 +140,7 @@ def divergences(run: DocumentRun, chosen: Sequence[Sequence[Chosen]]) -> Tensor:
     document = run.document
     with _multiplying(_Multiplied(run.prompt_layers, chosen, document.prompt)):
         logits = logits_of_copies(run.model, document.ids, document.prompt, len(chosen)).float()
-    full = run.predictions.logits.float().log_softmax(-1)
+    full = run.predictions.logits.to(logits.device, torch.float32).log_softmax(-1)
     p = full.exp()
     entropy = -(p * full).sum(-1)
     return (logits.logsumexp(-1) - (p * logits).sum(-1) - entropy).mean(-1)

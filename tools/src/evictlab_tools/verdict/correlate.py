@@ -14,7 +14,7 @@ import numpy as np
 from evictlab_tools.binding import Library
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json
-from evictlab_tools.verdict.judge import BOUNDS
+from evictlab_tools.verdict.bounds import BOUNDS
 from evictlab_tools.verdict.result import Row, Verdict
 from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
 

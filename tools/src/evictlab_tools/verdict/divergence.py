@@ -32,7 +32,7 @@ def compare(full: Predictions, evicted: Tensor, targets: Sequence[int]) -> tuple
     """
     divergence = change = 0.0
     for i, (full_row, evicted_row) in enumerate(zip(full.logits, evicted, strict=True)):
-        p, q, normaliser = full_row.double(), evicted_row.double(), full.normalisers[i]
+        p, q, normaliser = full_row.double(), evicted_row.to(full_row.device).double(), full.normalisers[i]
         shift = q.logsumexp(-1) - normaliser
         difference = p - q
         divergence += float(torch.dot((p - normaliser).exp_(), difference) + shift)

@@ -6,10 +6,10 @@ Nothing here reads options or prints, so that other front ends can keep a Judge 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any
 
@@ -32,26 +32,17 @@ from evictlab_tools.masked import (
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read, watch
 from evictlab_tools.reconstruct import KINDS, Replay, instructions
-from evictlab_tools.shapes import Shape, cut
+from evictlab_tools.shapes import Shape
+from evictlab_tools.spill import until
 from evictlab_tools.uncompressed import Uncompressed, judge
+from evictlab_tools.verdict.bounds import future_attention, kept_by_bound, kept_count
 from evictlab_tools.verdict.cost import CacheShape, Cost, time_scoring
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
 
-ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
-LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
-MODEL_ORACLE = "oracle (model budget)"  # the same over all layers, beside scorers that divide the model's budget
-BOUNDS = (ORACLE, LAYER_ORACLE, MODEL_ORACLE)
+_on_cpu = partial(torch.Tensor.to, device="cpu", dtype=torch.float32)
 
 Masks = list[NDArray[np.bool_]]  # [layer]: [H_kv][n]
-
-
-def bounds_beside(scorers: Iterable[Scorer], shape: Shape = USUAL) -> list[str]:
-    """Those that are measured beside these scorers."""
-    if shape.granularity != "head":
-        return [ORACLE]
-    divides_model = any(scorer.needs.model_budgets for scorer in scorers)
-    return [bound for bound in BOUNDS if bound != MODEL_ORACLE or divides_model]
 
 
 @dataclass(frozen=True)
@@ -60,18 +51,6 @@ class Figures:
     delta_nll: float  # nats a token
     kept: int  # cached tokens that were kept, over the layers that eviction judges
     cached: int
-
-
-def kept_count(tokens: int, removed: float) -> int:
-    """kvpress's K."""
-    return 0 if removed >= 1 else max(1, int(tokens * (1.0 - removed)))
-
-
-def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
-    """True at the `count` highest of a flat array; of equals, the first."""
-    mask = np.zeros(scores.size, np.bool_)
-    mask[np.argsort(-scores, kind="stable")[:count]] = True
-    return mask
 
 
 class Judge:
@@ -100,7 +79,8 @@ class Judge:
             raise ToolError(f"{document.name}: its continuation has no answer that the prompt gives")
         model = self.load(document)
         m = len(document.ids) - document.prompt
-        reading = read(model, document.ids, range(self.source.num_layers), m + 1)
+        step = self.source.device.step(len(document.ids))
+        reading = read(model, document.ids, range(self.source.num_layers), m + 1, step)
         check_continuation(model, document.ids, document.prompt, reading.layers, reading.logits[1:])
         uncompressed = judge(reading.logits, document.ids, document.prompt, document.lookups)
         return DocumentRun(self, model, document, reading.layers, Predictions(reading.logits[1:]), uncompressed)
@@ -176,9 +156,9 @@ class DocumentRun:
             layer=number,
             num_layers=self.judge.source.num_layers,
             query_heads=layer.q.shape[0],
-            q=rope.ordered(layer.q[:, first:n]).numpy() if needs.queries > 0 else None,
-            k=rope.ordered(layer.k[:, :n]).numpy(),
-            v=layer.v[:, :n].numpy(),
+            q=rope.ordered(_on_cpu(layer.q[:, first:n])).numpy() if needs.queries > 0 else None,
+            k=rope.ordered(_on_cpu(layer.k[:, :n])).numpy(),
+            v=_on_cpu(layer.v[:, :n]).numpy(),
             first_query=first,
             rope_inv_freq=rope.frequencies.numpy(),
             rope_scale=rope.factor,
@@ -205,7 +185,7 @@ class DocumentRun:
                 prompt, wanted = self.document.ids[: self.prompt], range(len(self.layers))
                 found = Replay(self.model, prompt, self.layers, wanted, told, missing).run()
             for at, kind in enumerate(held):
-                self._second_passes[kind] = {number: scores[at].numpy() for number, scores in found.items()}
+                self._second_passes[kind] = {number: scores[at].cpu().numpy() for number, scores in found.items()}
 
     def _wov_norm(self, number: int) -> NDArray[np.float32]:
         if number not in self._norms:
@@ -255,7 +235,7 @@ class DocumentRun:
         layers = {
             number: replace(
                 layer,
-                q=layer.q[:, :n].clone(),
+                q=until(layer.q, n),
                 k=layer.k[:, :n].clone(),
                 v=layer.v[:, :n].clone(),
                 output=layer.output[:0].clone(),
@@ -267,35 +247,15 @@ class DocumentRun:
     @cached_property
     def future_attention(self) -> dict[int, NDArray[np.float64]]:
         """By layer, the continuation's attention to each prompt token, mean over its queries and the group's heads."""
-        return {number: _future_attention(layer, self.prompt) for number, layer in self.layers.items()}
+        return {number: future_attention(layer, self.prompt) for number, layer in self.layers.items()}
 
     def keep_oracle(self, bound: str, removed: Sequence[float]) -> list[Masks]:
         if self.layers[0].q.shape[1] == self.prompt:
             raise ToolError(f"{self.document.name}: the oracles need what a trimmed run does not hold")
-        attention, shape = self.future_attention, self.judge.shape
         counts = [kept_count(self.prompt, share) for share in removed]
-        if bound == MODEL_ORACLE or shape.granularity == "model":
-            return self._keep_model_oracle(counts)
-
-        def of_layer(number: int) -> NDArray[np.bool_]:
-            scores = attention[number]
-            if bound == LAYER_ORACLE:
-                return np.stack([cut(scores, c, shape) for c in counts])
-            if shape.granularity == "layer":
-                return np.stack([np.repeat(cut(scores.mean(0)[None], c, shape), len(scores), 0) for c in counts])
-            return np.stack([np.concatenate([cut(head[None], c, shape) for head in scores]) for c in counts])
-
-        return self._by_layer(len(removed), of_layer)
-
-    def _keep_model_oracle(self, counts: Sequence[int]) -> list[Masks]:
-        judged = [number for number in sorted(self.layers) if self.is_evicted(number)]
-        cells = np.stack([self.future_attention[number] for number in judged])
-        rows, shape = cells.reshape(-1, self.prompt), self.judge.shape
-        if shape.granularity == "model":
-            kept = [np.broadcast_to(cut(rows.mean(0)[None], c, shape), cells.shape) for c in counts]
-        else:
-            kept = [cut(rows, c, shape).reshape(cells.shape) for c in counts]
-        return self._by_layer(len(counts), lambda number: np.stack([masks[judged.index(number)] for masks in kept]))
+        cells = {number: self.future_attention[number] for number in sorted(self.layers) if self.is_evicted(number)}
+        kept = kept_by_bound(bound, cells, counts, self.judge.shape)
+        return self._by_layer(len(counts), lambda number: kept[number])
 
     def measure(self, kept: Sequence[Masks]) -> list[Figures]:
         """Of each kept set: runs the continuation with all other prompt tokens hidden, all sets as one batch."""
@@ -325,17 +285,3 @@ class DocumentRun:
         kl, delta_nll = self.compare(evicted)
         judged = [mask for number, mask in enumerate(masks) if self.is_evicted(number)]
         return Figures(kl, delta_nll, int(sum(mask.sum() for mask in judged)), sum(mask.size for mask in judged))
-
-
-@torch.no_grad()
-def _future_attention(layer: LayerAttention, prompt: int) -> NDArray[np.float64]:
-    """[H_kv][n]."""
-    heads, tokens, dim = layer.q.shape
-    kv_heads = layer.k.shape[0]
-    queries = layer.q[:, prompt:].reshape(kv_heads, -1, dim)  # the group's heads one after another
-    logits = layer.scale * (queries @ layer.k.transpose(1, 2))
-    age = torch.arange(prompt, tokens)[:, None] - torch.arange(tokens)[None, :]
-    seen = (age >= 0) & (age < layer.window) if layer.window > 0 else age >= 0
-    logits.masked_fill_(~seen.repeat(heads // kv_heads, 1)[None], float("-inf"))
-    mean: NDArray[np.float64] = logits.softmax(-1)[..., :prompt].double().mean(1).numpy()
-    return mean
