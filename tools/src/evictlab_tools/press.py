@@ -30,6 +30,8 @@ from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
 from evictlab_tools.prompt.rope import found_rope
+from evictlab_tools.ragged import RaggedCache
+from evictlab_tools.ragged.attention import TOLD
 from evictlab_tools.second_pass import SecondPass
 from evictlab_tools.shapes import Shape, removed_share
 
@@ -55,6 +57,7 @@ COLUMNS_OF_ANY_KEYS = {
     "num_layers",
     "calibrated",
 }
+SDPA_WORKS = 'models loaded with attn_implementation="sdpa" work'
 
 
 def positions_after(prompt: int, tokens: int) -> Tensor:
@@ -71,8 +74,9 @@ class EvictlabPress(PromptScorer):
 
     Of the last kind, and where all layers share one set, the layers are scored as the prompt runs, and cut when the
     last one was. Where layers or heads may keep different numbers of tokens, or blocks whose last one may be short,
-    nothing is removed: the evicted keys are masked in the attention, as kvpress's own AdaKVPress does it. score() lets
-    presses that wrap a ScorerPress use the scorer.
+    nothing is removed: the evicted keys are masked in the attention, as kvpress's own AdaKVPress does it. With
+    `ragged` they are removed there, too: the cache becomes a RaggedCache, and what is evicted holds no memory. score()
+    lets presses that wrap a ScorerPress use the scorer.
     """
 
     compression_ratio: float = 0.0
@@ -81,12 +85,14 @@ class EvictlabPress(PromptScorer):
     calibration: Path | str | None = None  # of the model, by evictlab-calibrate: for scorers that read one
     shape: Shape = USUAL  # Shape(granularity="layer", block=16), say: the grain at which tokens go
     keep: int | None = None  # tokens that each set keeps, in place of the compression ratio
+    ragged: bool = False  # frees the memory of what goes where heads keep different numbers, in place of masking it
     tokenizer: Any = None  # of scorers that read a second pass; None: by the name of the model, as kvpress's KVzipPress
     _scorer: Scorer = field(init=False, repr=False)
     _second_pass: SecondPass = field(init=False, repr=False)
     _columns: set[str] = field(init=False, repr=False)
     _models: list[Model] = field(default_factory=list, init=False, repr=False)  # of each sequence of the batch
     _waiting: list[Any] = field(default_factory=list, init=False, repr=False)  # attention modules that were scored
+    _freed: Tensor | None = field(default=None, init=False, repr=False)  # what the layer keeps that is at hand
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,16 +145,21 @@ class EvictlabPress(PromptScorer):
         return self._evict(module, input, kwargs, output)
 
     def _evict(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
+        self._freed = None
         output = super().forward_hook(module, input, kwargs, output)
         if self._waiting and module.layer_idx == module.config.get_text_config().num_hidden_layers - 1:
-            self._cut()
+            self._cut(kwargs["past_key_values"])
+        if self._freed is not None:
+            RaggedCache.take_over(kwargs["past_key_values"], module.layer_idx, self._freed)
         return output
 
     def score(
         self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, attentions: Any, kwargs: dict[str, Any]
     ) -> Tensor:
-        if self.shape != USUAL or self.keep is not None:
-            raise ToolError("a press around this one cuts by itself, so its shape and numbers of tokens have no effect")
+        if self.shape != USUAL or self.keep is not None or self.ragged:
+            raise ToolError(
+                "a press around this one cuts by itself, so its shape, number of tokens and ragged have no effect"
+            )
         inputs = self._inputs(module, hidden_states, keys, values, kwargs)
         scores = [self._scorer.score(given, self.compression_ratio) for given in inputs]
         return torch.from_numpy(np.stack(scores)).to(keys.device)
@@ -171,6 +182,9 @@ class EvictlabPress(PromptScorer):
         removed = [self._removed(inputs[0].k.shape[1])]
         masks = [self._scorer.keep(given, removed, self.shape).mask[0] for given in inputs]
         mask = torch.from_numpy(np.stack(masks)).to(keys.device)  # [batch][H_kv][n]
+        if self._masks and self.ragged:
+            self._freed = mask
+            return keys, values
         if self._masks:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
             return keys, values
@@ -187,12 +201,15 @@ class EvictlabPress(PromptScorer):
             model.add(given)
         self._waiting.append(module)
 
-    def _cut(self) -> None:
-        """Divides the model's budget, and masks what goes in all layers that were scored."""
+    def _cut(self, cache: Any) -> None:
+        """Divides the model's budget, and masks or frees what goes in all layers that were scored."""
         for module in self._waiting:
-            masks = np.stack([model.keep(module.layer_idx).mask[0] for model in self._models])
+            mask = torch.from_numpy(np.stack([model.keep(module.layer_idx).mask[0] for model in self._models]))
+            if self.ragged:
+                RaggedCache.take_over(cache, module.layer_idx, mask)
+                continue
             device = next(module.parameters()).device
-            module.masked_key_indices = (~torch.from_numpy(masks)).to(device).nonzero(as_tuple=True)
+            module.masked_key_indices = (~mask).to(device).nonzero(as_tuple=True)
         self._models, self._waiting = [], []
 
     @property
@@ -202,17 +219,18 @@ class EvictlabPress(PromptScorer):
         return "evicts in blocks or for all layers at once"
 
     def _check_masking(self, layer: Layer) -> None:
-        """kvpress hides the keys of masked_key_indices in the attention functions that it patched."""
+        """kvpress hides the keys of masked_key_indices in the attention functions that it patched, and attention over a
+        ragged cache stands in some of transformers' registry."""
         attention = layer.module.config._attn_implementation
-        patched = ALL_ATTENTION_FUNCTIONS.get(attention)
-        if not getattr(patched, "__qualname__", "").startswith("attention_patch."):
-            raise layer.refuse(
-                f"scorer '{self.scorer}' {self._why_masked}, which kvpress masks, but not in {attention} attention",
-                'models loaded with attn_implementation="sdpa" work',
-            )
+        patched = getattr(ALL_ATTENTION_FUNCTIONS.get(attention), "__qualname__", "").startswith("attention_patch.")
+        why = f"scorer '{self.scorer}' {self._why_masked}, which "
+        if self.ragged and attention not in TOLD:
+            raise layer.refuse(f"{why}a ragged cache frees, but not in {attention} attention", SDPA_WORKS)
+        if not self.ragged and not patched:
+            raise layer.refuse(f"{why}kvpress masks, but not in {attention} attention", SDPA_WORKS)
         if layer.first is None:
             raise layer.refuse(
-                f"scorer '{self.scorer}' {self._why_masked}, which can be masked at the end of a prompt alone",
+                f"{why}can be {'freed' if self.ragged else 'masked'} at the end of a prompt alone",
                 "scorers that keep as many in every head work there",
             )
 
