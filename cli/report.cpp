@@ -16,6 +16,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "report/bench_json.hpp"
 #include "report/leaderboard_text.hpp"
+#include "report/page.hpp"
 #include "report/plot.hpp"
 
 namespace evictlab::cli {
@@ -31,7 +32,8 @@ constexpr std::string_view usage =
     "opened.\n"
     "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite; it may\n"
     "stand alone.\n"
-    "FILE ending in .md or .json decides the format; without --output, Markdown goes to standard output. Beside\n"
+    "FILE ending in .md, .json or .html decides the format; without --output, Markdown goes to standard output. "
+    "Beside\n"
     "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.";
 
 constexpr std::string_view examples =
@@ -70,8 +72,9 @@ po::options_description report_options() {
     po::options_description options("Options");
     options.add_options()("state", po::value<Strings>()->composing()->value_name("FILE"), "an evolution run")(
         "bench", po::value<Strings>()->composing()->value_name("FILE"), "a bench result in JSON")(
-        "verdict", po::value<Strings>()->composing()->value_name("FILE"), "the model's own verdict in JSON")(
-        "output,o", po::value<std::string>()->value_name("FILE"), "leaderboard.md or leaderboard.json")(
+        "verdict", po::value<Strings>()->composing()->value_name("FILE"),
+        "the model's own verdict in JSON")("output,o", po::value<std::string>()->value_name("FILE"),
+                                           "leaderboard.md, leaderboard.json or leaderboard.html")(
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
         "brief", "Markdown: the test split's figures and the others' averages only")(
@@ -122,6 +125,14 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
     return links;
 }
 
+void write(std::span<const report::LeaderboardTable> tables, const std::filesystem::path& file, report::Detail detail,
+           const Strings& plots, const PluginHost& plugins) {
+    if (file.extension() == ".html")
+        report::write_page(tables, plugins, file);
+    else
+        report::write_leaderboard(tables, file, detail, plots);
+}
+
 int run(const Strings& arguments) {
     const auto values = parse_options(arguments, report_options(), "", usage, examples);
     if (!values) return exit_ok;
@@ -160,7 +171,7 @@ int run(const Strings& arguments) {
     const auto tables = report::make_leaderboard(inputs, verdicts, host);
     const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
-        report::write_leaderboard(tables, (*values)["output"].as<std::string>(), detail, plots);
+        write(tables, (*values)["output"].as<std::string>(), detail, plots, host);
     else
         print(report::to_markdown(tables, detail, plots));
     return failed ? exit_failure : exit_ok;

@@ -145,7 +145,7 @@ void write_leaderboard(std::span<const LeaderboardTable> tables, const std::file
                        std::span<const std::string> plots) {
     if (file.extension() == ".md") return write_file(file, to_markdown(tables, detail, plots));
     if (file.extension() == ".json") return write_file(file, dump(to_json(tables)));
-    throw UsageError(fmt::format("{}: a leaderboard is written as .md or .json, not \"{}\"", file.string(),
+    throw UsageError(fmt::format("{}: a leaderboard is written as .md, .json or .html, not \"{}\"", file.string(),
                                  file.extension().string()));
 }
 

@@ -26,9 +26,16 @@ python_environment() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+# A browser for the tests of pages; they are skipped where a distribution has none as a package of its own.
+browser_for_pages() {
+    if command -v chromium >/dev/null || ! command -v apt-cache >/dev/null; then return 0; fi
+    if apt-cache show chromium >/dev/null 2>&1; then apt_install chromium; fi
+}
+
 # ruff, mypy and the quick tests of the tools.
 check_python_tools() {
     python_environment
+    browser_for_pages
     say "checking the Python tools"
     cd "$root/tools"
     quietly ruff "$venv/bin/ruff" check
