@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.documents import read_manifest
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.example import Example
+from evictlab_tools.generation import Answer, answer
 from evictlab_tools.library import Lab
-from evictlab_tools.masked import decode, run_continuation
+from evictlab_tools.masked import run_continuation
 from evictlab_tools.tasks import command as command_module
 from evictlab_tools.tasks.catalogue import TASKS
 from evictlab_tools.tasks.command import command
@@ -54,18 +56,32 @@ def documents(folder: Path, names: list[str], counts: dict[str, int], tokens: in
 
 
 @pytest.mark.parametrize("model", ["llama", "gemma3"])
-def test_decoding_takes_the_likeliest_token_of_the_whole_continuation_each_time(model: str) -> None:
+def test_an_answer_is_the_likeliest_token_of_the_whole_continuation_each_time(model: str) -> None:
+    """However much of it is as the right one, whose predictions are those of the continuation that has it."""
     run = read(model)
-    kept = [[torch.from_numpy(mask) for mask in random_masks(run, seed)] for seed in (1, 2)]
-    fed = list(run.document.ids[PROMPT : PROMPT + 9])
-    told = decode(run.model, fed, PROMPT, run.prompt_layers, kept, lambda tokens: len(tokens) == 5)
-    assert told[0] != told[1] or model == "gemma3"
-    for masks, tokens in zip(kept, told, strict=True):
-        ids = [*run.document.ids[: PROMPT + 9], *tokens]
-        logits = run_continuation(run.model, ids, PROMPT, run.prompt_layers, [masks])[0]
-        assert logits.argmax(-1)[8:-1].tolist() == tokens
-    early = decode(run.model, fed, PROMPT, run.prompt_layers, kept, lambda tokens: tokens[-1] == told[0][1])
-    assert early[0] == told[0][: told[0].index(told[0][1]) + 1]
+    masks = [random_masks(run, seed) for seed in (1, 2, 3)]
+    masks[1] = [mask.copy() for mask in masks[1]]
+    masks[1][0][0, :20], masks[1][1][-1, 30:] = True, False  # heads that keep unequal numbers of tokens
+    kept = [[torch.from_numpy(mask) for mask in of_set] for of_set in masks]
+    fed = PROMPT + 9
+
+    def told(right: list[int], sets: list[int], finished: Callable[[Sequence[int]], bool]) -> list[Answer]:
+        ids = [*run.document.ids[:fed], *right]
+        chosen = [kept[at] for at in sets]
+        return answer(run.model, ids, PROMPT, fed, run.prompt_layers, chosen, 5, finished)
+
+    own = told([7, 8, 9], [0, 1, 2], lambda _: False)
+    assert [len(one.tokens) for one in own] == [5, 5, 5]
+    for at, one in enumerate(own):
+        ids = [*run.document.ids[:fed], *one.tokens]
+        logits = run_continuation(run.model, ids, PROMPT, run.prompt_layers, [kept[at]])[0]
+        assert tuple(logits.argmax(-1)[8:-1].tolist()) == one.tokens
+        forced = run_continuation(run.model, [*ids[:fed], 7, 8, 9], PROMPT, run.prompt_layers, [kept[at]])[0]
+        torch.testing.assert_close(one.logits, forced[8:-1])
+        beginning = [*one.tokens[:2], one.tokens[2] + 1]  # right as far as the model's own, and then another
+        assert [again.tokens for again in told(beginning, [0, 1, 2], lambda _: False)] == [o.tokens for o in own]
+    (early,) = told(list(own[0].tokens), [0], lambda tokens: tokens[-1] == own[0].tokens[1])
+    assert early.tokens == own[0].tokens[: own[0].tokens.index(own[0].tokens[1]) + 1]
 
 
 def asking(monkeypatch: pytest.MonkeyPatch, told: list[int]) -> Asking:
@@ -76,15 +92,15 @@ def asking(monkeypatch: pytest.MonkeyPatch, told: list[int]) -> Asking:
     tokens = TokenDocument("a", "facts", "test", ids, PROMPT, lookups=(Lookup(PROMPT + 9, PROMPT + 13),))
     run.document = tokens
 
-    def decoded(*given: Any) -> list[list[int]]:
+    def answered(*given: Any) -> list[Answer]:
         taken: list[int] = []
-        for token in told:
+        for token in told[:6]:
             taken.append(token)
             if given[-1](taken):
                 break
-        return [taken] * len(given[4])
+        return [Answer(one.logits, tuple(taken)) for one in answer(*given)]
 
-    monkeypatch.setattr("evictlab_tools.tasks.run.decode", decoded)
+    monkeypatch.setattr("evictlab_tools.tasks.run.answer", answered)
     roles = {"answer": (1, 2), "needle": (0, 1, 2, 3), "instruction": (), "distractor": (5,)}
     return Asking(run, TaskDocument(tokens, example, PROMPT + 8, roles), 6)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.prefill import tokens_of
 from evictlab_tools.reading import agree
 
-ATTENTION = "evictlab_masked"  # records as the recorder does, but for what runs under `hiding`
+ATTENTION = "evictlab_masked"  # records as the recorder does, but for what runs under `attending`
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,34 @@ class PromptLayer:
 Observer = Callable[[int, Tensor, Tensor], None]  # of a layer: its q [H_q][m][d] and k [H_kv][m][d], float
 
 
+class Attending(Protocol):
+    """What takes the attention's place for a while."""
+
+    def attend(self, number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """[batch][H_q][m][d] of a layer, of q [batch][H_q][m][d] and its own tokens' k and v [batch][H_kv][m][d],
+        float."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Hidden:
     layers: Mapping[int, PromptLayer]
     kept: Sequence[Sequence[Tensor]]  # [batch][layer], bool [H_kv][n]
     added: Mapping[int, Tensor] | None = None  # [1][m][H_q][d], to the heads' outputs
     observe: Observer | None = None
-    grown: dict[int, tuple[Tensor, Tensor]] | None = None  # by layer: k and v of what ran before, [batch][H_kv][m][d]
-    # By kept tokens, and by keys and queries behind the prompt: the bias where all heads keep as many.
+    # By kept tokens and the continuation's: the bias where all heads keep as many.
     causal: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
 
-    def with_what_ran(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        if self.grown is None:
-            return k, v
-        if number in self.grown:
-            before = self.grown[number]
-            k, v = torch.cat((before[0], k), 2), torch.cat((before[1], v), 2)
-        self.grown[number] = k, v
-        return k, v
+    def attend(self, number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if self.observe is not None:
+            self.observe(number, q[0].detach(), k[0].detach())
+        layer = self.layers[number]
+        outputs = [_attend(self, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(self.kept)]
+        output = torch.stack(outputs)
+        return output if self.added is None else output + self.added[number].transpose(1, 2)
 
 
-_hidden: ContextVar[_Hidden | None] = ContextVar("hidden", default=None)  # each thread's own
+_attending: ContextVar[Attending | None] = ContextVar("attending", default=None)  # each thread's own
 
 
 def prompt_layer(attention: LayerAttention, prompt: int) -> PromptLayer:
@@ -76,12 +83,13 @@ def all_kept(layers: Mapping[int, PromptLayer]) -> list[Tensor]:
 
 
 @contextmanager
-def _hiding(hidden: _Hidden) -> Iterator[None]:
-    token = _hidden.set(hidden)
+def attending(instead: Attending) -> Iterator[None]:
+    """The attention of models that were loaded with ATTENTION is `instead`."""
+    token = _attending.set(instead)
     try:
         yield
     finally:
-        _hidden.reset(token)
+        _attending.reset(token)
 
 
 def visible(places: Tensor, counts: Tensor, prompt: int, continuation: int, window: int) -> Tensor:
@@ -105,33 +113,30 @@ def _bias(seen: Tensor, group: int) -> Tensor:
 
 
 def _attend(hidden: _Hidden, layer: PromptLayer, kept: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """One of the batch: k and v [H_kv][m][d], and q [H_q][.][d] of the last of these. The queries of a group's heads
-    run as one head's."""
-    heads, queries, dim = q.shape
+    """One of the batch: q [H_q][m][d], k and v [H_kv][m][d]. The queries of a group's heads run as one head's."""
+    heads, continuation, dim = q.shape
     kv_heads, prompt = kept.shape
     kept = kept.to(layer.k.device)
-    continuation = k.shape[1]
     group = heads // kv_heads
     counts = kept.sum(-1)
     most = int(counts.max())
     places = torch.argsort(kept.byte(), dim=-1, descending=True, stable=True)[:, :most]
     if layer.window > 0 or int(counts.min()) < most:
-        bias = _bias(visible(places, counts, prompt, continuation, layer.window)[:, -queries:], group)
+        bias = _bias(visible(places, counts, prompt, continuation, layer.window), group)
     else:
-        size = (most, continuation, queries, kept.device)
+        size = (most, continuation, kept.device)
         if size not in hidden.causal:
-            seen = visible(places[:1], counts[:1], prompt, continuation, 0)
-            hidden.causal[size] = _bias(seen[:, -queries:], group)
+            hidden.causal[size] = _bias(visible(places[:1], counts[:1], prompt, continuation, 0), group)
         bias = hidden.causal[size]
     index = places[:, :, None].expand(-1, -1, dim)
     keys, values = (
         torch.cat((cached.gather(1, index).float(), added), 1) for cached, added in ((layer.k, k), (layer.v, v))
     )
-    grouped = q.reshape(1, kv_heads, group * queries, dim)
+    grouped = q.reshape(1, kv_heads, group * continuation, dim)
     output = functional.scaled_dot_product_attention(
         grouped, keys[None], values[None], attn_mask=bias, scale=layer.scale
     )
-    return output.reshape(heads, queries, dim)
+    return output.reshape(heads, continuation, dim)
 
 
 def _attend_to_kept(
@@ -144,21 +149,14 @@ def _attend_to_kept(
     dropout: float = 0.0,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    hidden = _hidden.get()
-    if hidden is None:
+    instead = _attending.get()
+    if instead is None:
         recorded: tuple[Tensor, None] = ALL_ATTENTION_FUNCTIONS[recorder](
             module, q, k, v, attention_mask, dropout, **options
         )
         return recorded
-    number = int(module.layer_idx)  # type: ignore[arg-type]
-    layer = hidden.layers[number]
-    dtype, (q, k, v) = q.dtype, (x.float() for x in (q, k, v))
-    if hidden.observe is not None:
-        hidden.observe(number, q[0].detach(), k[0].detach())
-    k, v = hidden.with_what_ran(number, k, v)
-    outputs = [_attend(hidden, layer, kept[number], q[b], k[b], v[b]) for b, kept in enumerate(hidden.kept)]
-    output = torch.stack(outputs).transpose(1, 2).contiguous()
-    return (output if hidden.added is None else output + hidden.added[number]).to(dtype), None
+    output = instead.attend(int(module.layer_idx), q.float(), k.float(), v.float())  # type: ignore[arg-type]
+    return output.transpose(1, 2).contiguous().to(q.dtype), None
 
 
 for kernel in ("", FLASH):
@@ -177,14 +175,14 @@ def continue_with(
 
     `added` [1][m][H_q][d], by layer, is added to what the heads put out.
     """
-    with _hiding(_Hidden(layers, kept, added)):
+    with attending(_Hidden(layers, kept, added)):
         return logits_of_copies(model, ids, prompt, len(kept))
 
 
 def read_on(model: torch.nn.Module, fed: Sequence[int], layers: Mapping[int, PromptLayer], observe: Observer) -> None:
     """Runs tokens that follow the whole prompt, and shows what their attention uses; nothing is evicted."""
     tokens, prompt = tokens_of(model, fed), layers[min(layers)].k.shape[1]
-    with _hiding(_Hidden(layers, [all_kept(layers)], observe=observe)):
+    with attending(_Hidden(layers, [all_kept(layers)], observe=observe)):
         model(
             input_ids=tokens,
             position_ids=torch.arange(prompt, prompt + len(fed), device=tokens.device)[None],
@@ -214,33 +212,6 @@ def run_continuation(
     kept: Sequence[Sequence[Tensor]],
 ) -> Tensor:
     return continue_with(model, ids, prompt, layers, kept)
-
-
-@torch.inference_mode()
-def decode(
-    model: torch.nn.Module,
-    fed: Sequence[int],
-    prompt: int,
-    layers: Mapping[int, PromptLayer],
-    kept: Sequence[Sequence[Tensor]],
-    finished: Callable[[Sequence[int]], bool],
-) -> list[list[int]]:
-    """The likeliest tokens one after another, of each kept set, behind a prompt and the tokens `fed` that follow it;
-    each until it is `finished`. What follows the prompt is kept."""
-    made: list[list[int]] = [[] for _ in kept]
-    tokens = tokens_of(model, fed).expand(len(kept), -1)
-    first, going_on = prompt, set(range(len(kept)))
-    with _hiding(_Hidden(layers, kept, grown={})):
-        while going_on:
-            past = first + tokens.shape[1]
-            positions = torch.arange(first, past, device=tokens.device).expand(len(kept), -1)
-            output = model(input_ids=tokens, position_ids=positions, use_cache=False, logits_to_keep=1)
-            tokens, first = output.logits[:, -1].argmax(-1)[:, None], past
-            for at in sorted(going_on):
-                made[at].append(int(tokens[at, 0]))
-                if finished(made[at]):
-                    going_on.remove(at)
-    return made
 
 
 def check_continuation(

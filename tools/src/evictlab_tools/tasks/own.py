@@ -67,11 +67,14 @@ def lists(draw: Draw) -> Puzzle:
         items = things[number * ITEMS : (number + 1) * ITEMS]
         text = f"\nPacking list of {owner}:\n" + "".join(f"- {item}\n" for item in items)
         needles.append(marked(text, items, number == asked))
+    prose = in_prose(needles, draw.prose(draw.size), dice)
+    # Of two ends of line there, before a question that is not in the prompt, some tokenizers make one token.
+    end = [] if prose[-1].text.endswith("\n") else [Piece("\n")]
     return Puzzle(
         [
             Piece("Read the following text. I will ask you about one of the lists in it afterwards.\n", INSTRUCTION),
-            *in_prose(needles, draw.prose(draw.size), dice),
-            Piece("\n"),
+            *prose,
+            *end,
         ],
         f"Question: Which things are on the packing list of {owners[asked]}?",
         f" Answer: On the packing list of {owners[asked]} are",

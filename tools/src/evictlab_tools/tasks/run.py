@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.generation import Answer, answer, sets_at_once
 from evictlab_tools.journal import LineJournal
 from evictlab_tools.library import Scorer
-from evictlab_tools.masked import decode
 from evictlab_tools.progress import Progress
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.match import MATCHES
 from evictlab_tools.verdict.bounds import ORACLE
+from evictlab_tools.verdict.divergence import compare
 from evictlab_tools.verdict.judge import DocumentRun, Judge, Masks
 
 JOURNAL_FORMAT = "evictlab-tasks-journal/1"
@@ -93,53 +95,63 @@ class Asking:
     document: TaskDocument
     new_tokens: int
 
-    def told(self, kept: Sequence[Masks]) -> list[str]:
-        """The model's own answers, until all is right, a special token comes, or they have been long enough."""
-        tokenizer, example = self.run.judge.source.tokenizer, self.document.example
-
-        def text(tokens: Sequence[int]) -> str:
-            return "".join(tokenizer.decode(token) for token in tokens if token not in tokenizer.special)
+    def answers(self, kept: Sequence[Masks]) -> list[Answer]:
+        """The model's own ends when all is right, at a special token, or when it has been long enough."""
+        special, example = self.run.judge.source.tokenizer.special, self.document.example
 
         def finished(tokens: Sequence[int]) -> bool:
-            return (
-                tokens[-1] in tokenizer.special
-                or len(tokens) >= self.new_tokens
-                or MATCHES[example.match](text(tokens), example.answers) == 1
-            )
+            return tokens[-1] in special or MATCHES[example.match](self.text(tokens), example.answers) == 1
 
-        fed = self.document.tokens.ids[self.run.prompt : self.document.fed]
-        tensors = [[torch.from_numpy(mask) for mask in masks] for masks in kept]
-        layers = self.run.prompt_layers
-        return [text(t) for t in decode(self.run.model, fed, self.run.prompt, layers, tensors, finished)]
+        return answer(
+            self.run.model,
+            self.document.tokens.ids,
+            self.run.prompt,
+            self.document.fed,
+            self.run.prompt_layers,
+            [[torch.from_numpy(mask) for mask in masks] for masks in kept],
+            self.new_tokens,
+            finished,
+        )
+
+    def text(self, tokens: Sequence[int]) -> str:
+        tokenizer = self.run.judge.source.tokenizer
+        return "".join(tokenizer.decode(token) for token in tokens if token not in tokenizer.special)
 
     def right(self, told: str) -> float:
         return MATCHES[self.document.example.match](told, self.document.example.answers)
 
     def full(self) -> Full:
         heads = [self.run.layers[number].k.shape[0] for number in sorted(self.run.layers)]
-        (told,) = self.told([[np.ones((h, self.run.prompt), np.bool_) for h in heads]])
-        logits, ids, prompt = self.run.predictions.logits, self.document.tokens.ids, self.run.prompt
-        nll = [-float(logits[row].double().log_softmax(-1)[ids[prompt + 1 + row]]) for row in self.run.answer_rows]
+        (own,) = self.answers([[np.ones((h, self.run.prompt), np.bool_) for h in heads]])
+        told, ids, first = self.text(own.tokens), self.document.tokens.ids, self.run.prompt + 1
+        rows = zip(self.run.answer_predictions.logits, self.run.answer_rows, strict=True)
+        nll = [-float(logits.double().log_softmax(-1)[ids[first + row]]) for logits, row in rows]
         return Full(self.right(told), told, sum(nll) / len(nll))
 
     def figures(self, kept: Sequence[Masks]) -> list[AnswerFigures]:
-        result = []
-        for masks, told, measured in zip(kept, self.told(kept), self.run.measure(kept), strict=True):
-            judged = [mask for number, mask in enumerate(masks) if self.run.is_evicted(number)]
-            spans = {
-                role: float(np.mean([mask[:, list(tokens)].mean() for mask in judged]))
-                for role, tokens in self.document.roles.items()
-                if tokens
-            }
-            critical = list(self.document.roles.get("answer", ()))
-            anywhere = np.any([mask.any(0) for mask in judged], axis=0)
-            lost = float(1 - anywhere[critical].mean()) if critical else float("nan")
-            result.append(
-                AnswerFigures(
-                    self.right(told), told, measured.kl, measured.delta_nll, measured.kept, measured.cached, spans, lost
-                )
-            )
-        return result
+        return [self._figures(masks, own) for masks, own in zip(kept, self.answers(kept), strict=True)]
+
+    def _figures(self, masks: Masks, own: Answer) -> AnswerFigures:
+        judged = [mask for number, mask in enumerate(masks) if self.run.is_evicted(number)]
+        spans = {
+            role: float(np.mean([mask[:, list(tokens)].mean() for mask in judged]))
+            for role, tokens in self.document.roles.items()
+            if tokens
+        }
+        critical = list(self.document.roles.get("answer", ()))
+        anywhere = np.any([mask.any(0) for mask in judged], axis=0)
+        lost = float(1 - anywhere[critical].mean()) if critical else float("nan")
+        kl, delta_nll = self._compare(own.logits)
+        kept, cached = int(sum(mask.sum() for mask in judged)), sum(mask.size for mask in judged)
+        told = self.text(own.tokens)
+        return AnswerFigures(self.right(told), told, kl, delta_nll, kept, cached, spans, lost)
+
+    def _compare(self, logits: Tensor) -> tuple[float, float]:
+        """KL divergence and change of the negative log-likelihood over the answers' tokens; `logits` are of all from
+        `fed` on."""
+        rows, ids, first = self.run.answer_rows, self.document.tokens.ids, self.run.prompt + 1
+        places = [first + row - self.document.fed for row in rows]
+        return compare(self.run.answer_predictions, logits[places], [ids[first + row] for row in rows])
 
 
 @dataclass
@@ -179,20 +191,30 @@ class TaskRun:
                 asking = Asking(self.judge.read(document.tokens), document, limit)
                 if self.journal.full(document) is None:
                     self.journal.add_full(document, asking.full())
-                for row in self.rows:
-                    self._run_row(asking, row, progress)
+                self._run_document(asking, progress)
 
-    def _run_row(self, asking: Asking, row: str, progress: Progress) -> None:
+    def _run_document(self, asking: Asking, progress: Progress) -> None:
+        """All kept sets of all rows, many as one batch: a model's step takes about as long for one as for a few."""
+        document = asking.document
+        wanted = [(row, r, masks) for row in self.rows for r, masks in self._kept(asking, row, progress)]
+        size = sets_at_once(asking.run.prompt_layers)
+        for chunk in (wanted[first : first + size] for first in range(0, len(wanted), size)):
+            for (row, r, _), figures in zip(chunk, asking.figures([masks for _, _, masks in chunk]), strict=True):
+                names = {"document": document.tokens.name, "scorer": row}
+                self.journal.add(self.key(document, row, r), names, figures)
+            progress.advance(len(chunk))
+
+    def _kept(self, asking: Asking, row: str, progress: Progress) -> list[tuple[float, Masks]]:
+        """What the row keeps at each retention of which nothing is known yet; nothing of a scorer that failed."""
         document, missing = asking.document, self._missing(asking.document, row)
         if missing and row not in self.failures:
             removed = [1.0 - retention for retention in missing]
             try:
                 scorer = self.scorers.get(row)
                 kept = asking.run.keep(scorer, removed) if scorer else asking.run.keep_oracle(row, removed)
-                names = {"document": document.tokens.name, "scorer": row}
-                for retention, figures in zip(missing, asking.figures(kept), strict=True):
-                    self.journal.add(self.key(document, row, retention), names, figures)
+                return list(zip(missing, kept, strict=True))
             except ToolError as error:
                 self.failures[row] = f"{row} on {document.tokens.name}: {error}"
                 progress.say(f"error: {self.failures[row]}; its row is left out")
         progress.advance(len(missing))
+        return []
