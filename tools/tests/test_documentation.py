@@ -15,6 +15,7 @@ from evictlab_tools import ablation, capture_options
 from evictlab_tools.calibrate import command as calibrate
 from evictlab_tools.corpus import command as corpus
 from evictlab_tools.farm import options as farm
+from evictlab_tools.memory import options as memory
 from evictlab_tools.propose import command as propose
 from evictlab_tools.tasks import options as tasks
 from evictlab_tools.tuning import options as tuning
@@ -27,6 +28,7 @@ PARSERS: dict[str, ArgumentParser] = {
     "evictlab-capture": capture_options.parser(),
     "evictlab-corpus": corpus.parser(),
     "evictlab-farm": farm.parser(),
+    "evictlab-memory": memory.parser(),
     "evictlab-propose": propose.parser(),
     "evictlab-tasks": tasks.parser(),
     "evictlab-tune": tuning.parser(),

@@ -35,7 +35,7 @@ def start(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_commands_are_known() -> None:
-    names = ["ablation", "calibrate", "capture", "corpus", "farm", "propose", "tasks", "tune", "verdict"]
+    names = ["ablation", "calibrate", "capture", "corpus", "farm", "memory", "propose", "tasks", "tune", "verdict"]
     assert sorted(SCRIPTS) == [f"evictlab-{name}" for name in names]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from evictlab_tools import capture_options
+from evictlab_tools.memory import options as memory_options
 from evictlab_tools.tasks import options as tasks_options
 from evictlab_tools.tuning import options as tuning_options
 from evictlab_tools.verdict import options as verdict_options
@@ -15,6 +16,11 @@ from evictlab_tools.verdict import options as verdict_options
 def capture() -> None:
     capture_options.parser().parse_args()
     import_module("evictlab_tools.capture").main()
+
+
+def memory() -> None:
+    memory_options.parser().parse_args()
+    import_module("evictlab_tools.memory.command").main()
 
 
 def tasks() -> None:

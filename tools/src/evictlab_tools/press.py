@@ -68,6 +68,13 @@ def positions_after(prompt: int, tokens: int) -> Tensor:
     return torch.arange(prompt, prompt + tokens)[None]
 
 
+def gathered(keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """What stays by a mask [batch][H_kv][n] that keeps as many in every head."""
+    places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
+    places = places.expand(-1, -1, -1, keys.shape[-1])
+    return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
+
+
 @dataclass
 class EvictlabPress(PromptScorer):
     """Keeps what the scorer keeps, its budgets for layers, heads and the whole model included.
@@ -188,9 +195,7 @@ class EvictlabPress(PromptScorer):
         if self._masks:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
             return keys, values
-        places = mask.nonzero()[:, 2].reshape(*mask.shape[:2], -1, 1)
-        places = places.expand(-1, -1, -1, keys.shape[-1])
-        return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
+        return gathered(keys, values, mask)
 
     def _add(self, module: Any, inputs: list[LayerInput]) -> None:
         """Scores a layer, which is cut with the others."""

@@ -119,20 +119,19 @@ def _attend(keys: RaggedKeys, query: Tensor, mask: Tensor | None, scale: float |
     """[B][m][H_q][d] of queries [B][H_q][m][d], those of the newest tokens."""
     cells = keys.cells
     batch, heads, tokens, dim = query.shape
-    rows = query.reshape(cells.rows, batch * heads // cells.rows, tokens, dim)  # the group's heads of each
+    group = batch * heads // cells.rows
+    rows = query.reshape(cells.rows, group, tokens, dim)
+    if tokens == 1:  # the group's heads are the queries of one head
+        rows = rows.transpose(1, 2)
     shown = None if mask is None or mask.ndim != 4 else mask.expand(batch, -1, -1, -1)[:, 0]
     outputs = []
-    for segment in cells.segments:
-        bias = _bias(keys, segment, tokens, shown, window)
-        if tokens == 1:  # the group's heads are the queries of one
-            asked = rows[segment.first : segment.first + segment.rows].transpose(1, 2)
-        else:
-            asked = rows[segment.first : segment.first + segment.rows]
-        k, v = cells.view(segment, cells.keys)[:, None], cells.view(segment, cells.values)[:, None]
+    asked = rows.split_with_sizes([segment.rows for segment in cells.segments])
+    for segment, queries in zip(cells.segments, asked, strict=True):
+        k, v = cells.view(segment, cells.keys), cells.view(segment, cells.values)
         if tokens > 1:
-            k, v = (x.expand(-1, rows.shape[1], -1, -1) for x in (k, v))
-        output = functional.scaled_dot_product_attention(asked, k, v, attn_mask=bias, scale=scale)
-        outputs.append(output.transpose(1, 2) if tokens == 1 else output)
+            k, v = k.expand(-1, group, -1, -1), v.expand(-1, group, -1, -1)
+        bias = _bias(keys, segment, tokens, shown, window)
+        outputs.append(functional.scaled_dot_product_attention(queries, k, v, attn_mask=bias, scale=scale))
     whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return whole.reshape(batch, heads, tokens, -1).transpose(1, 2).contiguous()
 
@@ -144,13 +143,13 @@ def _bias(keys: RaggedKeys, segment: Segment, tokens: int, shown: Tensor | None,
     """
     cells, seen = keys.cells, keys.seen
     if shown is not None:
-        positions = cells.view(segment, cells.positions).long()
+        positions = cells.view(segment, cells.positions)[:, 0, :, 0].long()
         of_head = cells.rows // shown.shape[0]
         sequences = [row // of_head for row in range(segment.first, segment.first + segment.rows)]
         return torch.stack([shown[b][:, at] for b, at in zip(sequences, positions, strict=True)])[:, None]
     hides = window > 0 and seen > window
     if tokens == 1 and not hides:
         return None
-    positions = cells.view(segment, cells.positions)
+    positions = cells.view(segment, cells.positions)[:, 0, :, 0]
     age = torch.arange(seen - tokens, seen, device=positions.device)[:, None] - positions[:, None, :]
     return ((age >= 0) & (age < window) if hides else age >= 0)[:, None]

@@ -91,20 +91,24 @@ class Cells:
     def append(self, keys: Tensor, values: Tensor, first: int) -> None:
         """To each row, where there is room: [rows][m][d], of the tokens that stand from `first` on."""
         tokens = keys.shape[1]
-        behind = torch.arange(tokens, device=keys.device)
-        places = (self.ends[:, None] + behind).flatten()
+        if tokens == 1:
+            places = self.ends
+            self.positions.index_fill_(0, places, first)
+        else:
+            behind = torch.arange(tokens, device=keys.device)
+            places = (self.ends[:, None] + behind).flatten()
+            self.positions.index_copy_(0, places, (first + behind).to(torch.int32).repeat(self.rows))
         self.keys.index_copy_(0, places, keys.flatten(0, 1))
         self.values.index_copy_(0, places, values.flatten(0, 1))
-        self.positions.index_copy_(0, places, (first + behind).to(torch.int32).repeat(self.rows))
         self.ends += tokens
         self.counts = [count + tokens for count in self.counts]
         self.room -= tokens
 
     def view(self, segment: Segment, flat: Tensor) -> Tensor:
-        """[rows][count][...]: of keys, values or positions what the segment's rows hold, where it lies."""
-        count, start = self.counts[segment.first], self.starts[segment.first]
-        stride = count + self.room
-        return flat[start : start + segment.rows * stride].view(segment.rows, stride, *flat.shape[1:])[:, :count]
+        """[rows][1][count][d]: of keys, values or positions (d is 1) what the segment's rows hold, where it lies."""
+        count, dim = self.counts[segment.first], flat.stride(0)
+        row = (count + self.room) * dim
+        return flat.as_strided((segment.rows, 1, count, dim), (row, row, dim, 1), self.starts[segment.first] * dim)
 
     @property
     def nbytes(self) -> int:

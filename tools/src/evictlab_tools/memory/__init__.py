@@ -1,0 +1,2 @@
+"""What evicting saves: bytes, and time a token."""
+# SPDX-License-Identifier: MIT
