@@ -31,6 +31,25 @@ SIZES: dict[str, Any] = {
 SLIDING_FIRST = ["sliding_attention", "full_attention"]
 EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 16}
 YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 64}
+PLAIN = {"rope_theta": 10000.0}
+LLAMA3 = {
+    **PLAIN,
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+LONG: dict[str, Any] = {
+    "max_position_embeddings": 400,
+    "original_max_position_embeddings": 100,
+    "rope_parameters": {
+        **PLAIN,
+        "rope_type": "longrope",
+        "long_factor": [2.0, 3.0, 4.0, 5.0],
+        "short_factor": [1.0, 1.0, 1.1, 1.2],
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "jais2": Architecture("Jais2"),
     "llama": Architecture("Llama"),
     "llama_yarn": Architecture("Llama", {"max_position_embeddings": 256, "rope_parameters": YARN}),
+    "llama_llama3": Architecture("Llama", {"max_position_embeddings": 512, "rope_parameters": LLAMA3}),
+    "llama_linear": Architecture("Llama", {"rope_parameters": {**PLAIN, "rope_type": "linear", "factor": 4.0}}),
+    "llama_bias": Architecture("Llama", {"attention_bias": True, "head_dim": 16}),
     "llama4": Architecture(
         "Llama4",
         {"num_local_experts": 2, "intermediate_size_mlp": 64, "attention_chunk_size": 64},
@@ -132,6 +154,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "phi": Architecture("Phi", {"partial_rotary_factor": 0.5}),
     "phimoe": Architecture("Phimoe", {"sliding_window": WINDOW, "num_local_experts": 2}),
     "phi3": Architecture("Phi3", {"sliding_window": WINDOW}),
+    "phi3_partial": Architecture("Phi3", {"partial_rotary_factor": 0.5}),
+    "phi3_longrope": Architecture("Phi3", LONG),
     "qwen2": Architecture("Qwen2"),
     "qwen2_moe": Architecture("Qwen2Moe", {**EXPERTS, "num_experts": 4, "shared_expert_intermediate_size": 16}),
     "qwen2_sliding": Architecture("Qwen2", _sliding(use_sliding_window=True, max_window_layers=1)),

@@ -41,7 +41,7 @@ WHAT_WORKS = (
 )
 
 
-FLASH = "_flash"  # behind such a name: what runs a document is FlashAttention 2
+FLASH = "_fa2"  # behind such a name: FlashAttention 2 runs documents; transformers loads kernels for names with "flash"
 
 
 def attention_name(registered: str, kernel: str) -> str:

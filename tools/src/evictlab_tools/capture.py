@@ -17,6 +17,7 @@ from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
 from evictlab_tools.capture_options import parser
 from evictlab_tools.companions import Companions
+from evictlab_tools.device import device_from
 from evictlab_tools.documents import Document, check_names, manifest_files, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
@@ -81,9 +82,8 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     for added in ("answers", "example"):  # as before there were any
         if not document[added]:
             del document[added]
-    return parameters_hash(
-        {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
-    )
+    parts = {"settings": settings, "document": document, "ids": item.ids, "weights": capture.source.weights}
+    return parameters_hash(parts | capture.source.device.field)
 
 
 def make_trace(capture: Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
@@ -191,6 +191,7 @@ def capture_suite(
         "continuation_len": settings.continuation,
         "dtype": settings.dtype,
         "captured_by": CAPTURED_BY,
+        **source.device.field,
         "files": [file_entry(item, suite) for item in capture.documents],
     }
     if settings.output_projection:
@@ -255,7 +256,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
     for taken in (Path(given.model), *given.inputs, *manifest_files(given.inputs)):
         if would_overwrite(given.out, taken):
             raise UsageError(f"--out {given.out} holds what is read ({taken}): name a folder of the suite's own")
-    source = open_model(given.model, given.revision)
+    source = open_model(given.model, given.revision, device_from(given))
     if given.model_name is not None:
         source = replace(source, name=given.model_name)
     if documents:

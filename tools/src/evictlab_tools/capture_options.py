@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from evictlab_tools import __version__
+from evictlab_tools.device import add_device_options
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.trace_file import DTYPES
 
@@ -31,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
     add("--layers", default="all", help="all (default), or a list such as 0,7,12-15; a manifest may say other")
     add("--prompt", type=int, default=1024, help="tokens of the prompt (default 1024)")
     add("--continuation", type=int, default=128, help="tokens after it, whose queries judge (default 128)")
-    add("--dtype", choices=DTYPES, default="f16", help="of q, k and v; i8 has a scale a token and head (default f16)")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default="f16",
+        help="of q, k and v in the traces; i8 has a scale a token and head (default f16)",
+    )
     add("--wov-l1", action="store_true", help="also hold CriticalKV's norms, which follow from v and o_proj")
     add("--no-output-projection", action="store_true", help="leave out model.safetensors: no output error")
     add("--probes", type=int, default=0, metavar="N", help="also hold the sensitivity of the model's predictions to "
@@ -41,5 +47,6 @@ def parser() -> argparse.ArgumentParser:
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")
+    add_device_options(result, dtype="--model-dtype")
     add("--threads", type=int, help="threads of torch (default: one a core)")
     return result

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import Cache
 
 from evictlab_tools.attention import Call, LayerAttention, doubles, queries_of, recompute_weights, refusal
 from evictlab_tools.errors import ToolError
@@ -186,7 +187,8 @@ def _scale_of(rotation: Sequence[Tensor], first: int) -> float:
     if first == 0:
         return float(rotation[0].flatten()[0])
     cos, sin = (part.flatten(0, -2)[0, 0].item() for part in rotation)
-    return math.hypot(cos, sin)
+    scale = math.hypot(cos, sin)
+    return 1.0 if abs(scale - 1) <= tolerance(rotation[0].dtype) else scale  # of which they are rounded
 
 
 def _has_tensors(value: Any) -> bool:
@@ -203,7 +205,7 @@ def _again(
     def moved(name: str, value: Any) -> Any:
         if name == "position_embeddings":
             return tuple(rotation)
-        if name == "past_key_values":
+        if isinstance(value, Cache):  # which would take the keys once more
             return None
         whole = isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool
         return value + by if whole and "position" in name else value

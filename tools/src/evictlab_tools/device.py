@@ -48,12 +48,11 @@ class DeviceConfig:
 
     def to_json(self) -> dict[str, Any]:
         """What results and journals say; nothing of the default."""
-        if self == DeviceConfig():
+        if self == USUAL_DEVICE:
             return {}
         said: dict[str, Any] = {"device": self.kind, "dtype": self.dtype}
-        usual = DeviceConfig()
         for name in ("device_map", "attention", "chunk"):
-            if getattr(self, name) != getattr(usual, name):
+            if getattr(self, name) != getattr(USUAL_DEVICE, name):
                 said[name] = getattr(self, name)
         return said
 
@@ -95,6 +94,9 @@ class DeviceConfig:
             )
         if find_spec("flash_attn") is None:
             raise UsageError("--attention flash_attention_2 needs the package flash-attn; --attention sdpa does not")
+
+
+USUAL_DEVICE = DeviceConfig()
 
 
 def add_device_options(result: argparse.ArgumentParser, *, dtype: str = "--dtype") -> None:

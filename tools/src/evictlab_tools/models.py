@@ -15,14 +15,13 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from evictlab_tools.attention import attention_name
-from evictlab_tools.device import DTYPES, DeviceConfig
+from evictlab_tools.device import DTYPES, USUAL_DEVICE, DeviceConfig
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes, sha256_of_file
 from evictlab_tools.gguf_tokenizer import read_gguf_tokenizer
 from evictlab_tools.tokens import Tokenizer
 
 GEMMA3_HEAD = 256
-DEFAULT = DeviceConfig()
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class ModelSource:
     num_layers: int
     tokenizer: Tokenizer
     load: Callable[[str], torch.nn.Module]
-    device: DeviceConfig = DEFAULT  # where and how it runs once it is loaded, with nothing left to auto
+    device: DeviceConfig = USUAL_DEVICE  # where and how it runs once it is loaded, with nothing left to auto
 
 
-def open_model(model: str, revision: str | None = None, device: DeviceConfig = DEFAULT) -> ModelSource:
+def open_model(model: str, revision: str | None = None, device: DeviceConfig = USUAL_DEVICE) -> ModelSource:
     """Hashes the weights and reads the tokenizer; ToolError where transformers cannot. `device` is resolved."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -1,7 +1,7 @@
 """A document that runs chunk by chunk with a KV cache: in memory are the cache and the activations of one chunk.
 
-Each chunk of each layer is proven as a whole document is (checks.py), and then its queries go to disk. Scale, window and
-RoPE must be the same in every chunk.
+Each chunk of each layer is proven as a whole document is (checks.py), and then its queries go to disk. Scale, window
+and RoPE must be the same in every chunk.
 """
 # SPDX-License-Identifier: MIT
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from evictlab_tools.attention import LayerAttention, recording, refusal
+from evictlab_tools.attention import WHAT_WORKS, LayerAttention, recording, refusal
+from evictlab_tools.errors import ToolError
 from evictlab_tools.prompt.rotation import Rope
 from evictlab_tools.spill import SpilledQueries, SpillFile
 
@@ -56,17 +57,23 @@ class Prefill:
             past = min(first + self.step, total)
             asked = max(0, past - max(first, total - logits))
             with recording(self.wanted, keep_calls=True, take=self._take):
-                output = self.model(
-                    input_ids=ids[:, first:past],
-                    position_ids=torch.arange(first, past, device=ids.device)[None],
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=max(1, asked),
-                )
+                found = self._logits(ids[:, first:past], first, cache, max(1, asked))
             if asked:
-                said.append(output.logits[0][-asked:].clone())
-            del output
+                said.append(found[-asked:].clone())
+            del found
         return {number: self._whole(number, cache) for number in sorted(self._facts)}, torch.cat(said)
+
+    def _logits(self, ids: Tensor, first: int, cache: DynamicCache, count: int) -> Tensor:
+        positions = torch.arange(first, first + ids.shape[1], device=ids.device)[None]
+        options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": count}
+        try:
+            logits: Tensor = self.model(input_ids=ids, position_ids=positions, **options).logits[0]
+        except (AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+            raise ToolError(
+                f"{type(self.model).__name__} could not be run in chunks with a KV cache of keys and values "
+                f"({type(error).__name__}: {error}); {WHAT_WORKS}; --chunk 0 runs documents whole"
+            ) from error
+        return logits
 
     def _take(self, number: int, part: LayerAttention) -> None:
         """A chunk of a layer, proven."""

@@ -13,6 +13,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.calibration import CalibrationFile, open_calibration
+from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.example import QUESTIONS
@@ -121,7 +122,7 @@ def run(given: argparse.Namespace) -> None:
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     scorers = open_scorers(lab, given.scorers or [SCORERS])
-    source = open_model(given.model, given.revision)
+    source = open_model(given.model, given.revision, device_from(given))
     documents = read_tasks(given.inputs, source.tokenizer, given.examples)
     sources = {}
     if calibration is not None and any(scorer.needs.calibration for scorer in scorers.values()):
@@ -134,6 +135,7 @@ def run(given: argparse.Namespace) -> None:
         "sliding_layers": given.sliding_layers,
         "new_tokens": given.new_tokens,
         **sources,
+        **source.device.field,
     }
     journal = TaskJournal(path, basis)
     with closing(journal):

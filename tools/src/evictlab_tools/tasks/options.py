@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from evictlab_tools import __version__
+from evictlab_tools.device import add_device_options
 
 RETENTIONS = (0.25, 0.50, 0.75, 0.90)
 SCORERS = "evolved@real,snapkv@kvpress,expected_attention@kvpress"
@@ -61,4 +62,5 @@ def _run(result: argparse.ArgumentParser) -> None:
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add("--model-name", help="what the model is called in the result (default: its folder or file)")
     add("--revision", help="commit, branch or tag on the hub")
+    add_device_options(result)
     add("--threads", type=int, help="threads (default: one a core)")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.run import AnswerFigures, Full, TaskRun
 from evictlab_tools.uncompressed import LEAST_SHARE
@@ -46,6 +47,7 @@ class Result:
     full: tuple[Full, ...]
     rows: Mapping[str, Sequence[Sequence[AnswerFigures]]]  # [document][retention]
     sources: Mapping[str, str]
+    device: DeviceConfig = USUAL_DEVICE
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -73,7 +75,7 @@ def result_of(run: TaskRun, model: str, sources: Mapping[str, str]) -> Result:
             rows[row] = known
     full = tuple(one for d in run.documents if (one := run.journal.full(d)) is not None)
     source = run.judge.source
-    return Result(model, source.weights, run.retentions, tuple(run.documents), full, rows, sources)
+    return Result(model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device)
 
 
 def to_json(result: Result, made_by: str) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def to_json(result: Result, made_by: str) -> dict[str, Any]:
         "protocol": "prefill",
         "made_by": made_by,
         **({"sources": dict(result.sources)} if result.sources else {}),
+        **result.device.field,
         "retentions": list(result.retentions),
         "cells": [_cell_json(cell) for cell in result.cells],
         "documents": [

@@ -13,6 +13,7 @@ import torch
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import open_calibration
+from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.files import check_output, write_whole
@@ -106,7 +107,10 @@ def _opened(
     given: argparse.Namespace, lab: Lab, threads: int
 ) -> tuple[Judge, list[TokenDocument], list[TokenDocument]]:
     """The judge, and the documents to train and to validate on."""
-    source = open_model(given.model, given.revision)
+    device = device_from(given)
+    if device.attention != "sdpa":
+        raise UsageError(f"--attention {device.attention} gives evictlab-tune no gradients; give --attention sdpa")
+    source = open_model(given.model, given.revision, device)
     if given.calibration is not None:
         open_calibration(given.calibration).check_weights(source.weights)
     judge = judge_of(source, sliding_layers=given.sliding_layers, threads=threads)
@@ -117,13 +121,18 @@ def _opened(
     return judge, train, valid
 
 
+def _device_words(judge: Judge) -> str:
+    words = judge.source.device.words()
+    return f", {words}" if words else ""
+
+
 def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int, answers: LineWriter) -> None:
     for term in settings.terms:  # before the model, which takes longer
         open_term(lab, term)
     judge, train, _ = _opened(given, lab, threads)
     proposer = GradientProposer(judge, lab, train, settings, given.seconds)
     judge.load(train[0])
-    answers.write(greeting(f"gradients of {judge.source.name} (evictlab-tune {__version__})"))
+    answers.write(greeting(f"gradients of {judge.source.name} (evictlab-tune {__version__}{_device_words(judge)})"))
     serve(sys.stdin.buffer, answers, proposer.propose)
 
 

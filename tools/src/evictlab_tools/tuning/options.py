@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from evictlab_tools import __version__
+from evictlab_tools.device import add_device_options
 from evictlab_tools.propose.serve import TIMEOUT
 from evictlab_tools.verdict.options import RETENTIONS
 
@@ -45,5 +46,6 @@ def parser() -> argparse.ArgumentParser:
     add("--revision", help="commit, branch or tag on the hub")
     add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
     add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
+    add_device_options(result)
     add("--threads", type=int, help="threads (default: one a core)")
     return result

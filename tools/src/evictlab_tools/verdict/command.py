@@ -17,6 +17,7 @@ import torch
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile
+from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
@@ -75,7 +76,7 @@ def _serve(given: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
     with own_stdout() as answers:
         lab, calibration = open_lab(given)
-        source = open_model(given.model, given.revision)
+        source = open_model(given.model, given.revision, device_from(given))
         on_answers = given.on == "answers"
         judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads, on_answers=on_answers)
         documents = open_documents(given, judge, lab.library)
@@ -148,14 +149,14 @@ def _measure(given: argparse.Namespace) -> None:
     scorers = open_scorers(lab, asked, shape)
     if calibration is None and any("all" in texts.split(",") for texts in asked):
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
-    source = open_model(given.model, given.revision)
+    source = open_model(given.model, given.revision, device_from(given))
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape)
     documents = open_documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     check_calibration(calibration, scorers.values(), judge, documents)
     prompts = [document.prompt for document in documents.documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
-    basis.update(cut_json(shape, budgets))
+    basis.update(cut_json(shape, budgets) | source.device.field)
     journal = Journal(path, basis)
     with closing(journal):
         verdicts = Verdicts(judge, documents, scorers, budgets, journal, given.model_name, value_bytes)

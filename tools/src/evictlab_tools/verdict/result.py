@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
 from evictlab_tools.uncompressed import Uncompressed
 from evictlab_tools.verdict.cost import CacheShape, Cost
 from evictlab_tools.verdict.documents import DocumentSet
@@ -44,6 +45,7 @@ class Verdict:
     cache: CacheShape | None = None  # where it is known
     value_bytes: float | None = None  # of a number in the KV cache; None: nothing is said of bytes
     cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep", where they are not the usual ones
+    device: DeviceConfig = USUAL_DEVICE
 
     @cached_property
     def counted(self) -> list[int]:
@@ -72,6 +74,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         **({"sources": dict(verdict.sources)} if verdict.sources else {}),
         **_cache_json(verdict),
         **verdict.cut,
+        **verdict.device.field,
         "retentions": list(verdict.retentions),
         "documents": [
             {

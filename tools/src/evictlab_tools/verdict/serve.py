@@ -75,6 +75,8 @@ class Server:
             name += ", sliding layers evicted"
         if self._judge.on_answers:
             name += ", on answers"
+        if words := self._judge.source.device.words():
+            name += f", {words}"
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]

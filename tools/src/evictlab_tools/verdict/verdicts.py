@@ -109,6 +109,7 @@ class Verdicts:
             cache=self.journal.cache,
             value_bytes=self.value_bytes,
             cut=cut_json(self.judge.shape, self.budgets),
+            device=source.device,
         )
 
     def _cost(self, row: str) -> Cost | None:
