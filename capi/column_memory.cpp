@@ -23,7 +23,8 @@ std::string key_of(ColumnId id, const LayerView& view) {
 } // namespace
 
 void evl_memory::check(const LayerView& view) {
-    const std::vector<std::size_t> identity{view.layer, view.num_layers, view.shape.kv_heads, view.prompt};
+    const std::vector<std::size_t> identity{view.layer, view.num_layers, view.shape.kv_heads, view.prompt,
+                                            view.seen_tokens()};
     if (identity_.empty()) identity_ = identity;
     if (identity_ != identity)
         throw UsageError(fmt::format("layer.memory is of layer {} with {} KV heads and {} tokens, and this is layer {} "

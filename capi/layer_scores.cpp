@@ -11,6 +11,7 @@
 #include "capi/guard.hpp"
 #include "capi/layer_scores.hpp"
 #include "capi/open_scorer.hpp"
+#include "capi/token_positions.hpp"
 #include "framework/capture/stored_types.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
@@ -61,8 +62,10 @@ struct HeadRows {
     }
 };
 
-evl_layer checked(const evl_layer* given) {
-    capi::require(given, "layer");
+} // namespace
+
+evl_layer capi::checked(const evl_layer* given) {
+    require(given, "layer");
     constexpr std::size_t least = offsetof(evl_layer, memory); // what callers of version 0.1 know
     if (given->struct_size < least)
         throw UsageError(
@@ -84,6 +87,8 @@ evl_layer checked(const evl_layer* given) {
     return layer;
 }
 
+namespace {
+
 /// A layer as scorers see it, with all that the view refers to. Not movable.
 class GivenLayer {
 public:
@@ -91,7 +96,10 @@ public:
         : keys_("k", {layer.k, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride,
                 layer.k_token_stride),
           values_("v", {layer.v, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride,
-                  layer.v_token_stride) {
+                  layer.v_token_stride),
+          positions_(layer) {
+        if (positions_) capi::refuse_gaps(scorer, capi::heads_alike(layer));
+        positions_.give(view_);
         view_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
         view_.k = keys_.data;
         view_.v = values_.data;
@@ -121,7 +129,7 @@ public:
 private:
     void take_queries(const evl_scorer& scorer, const evl_layer& layer) {
         if (scorer.queries == 0) return;
-        const std::size_t n = layer.tokens, needed = n - std::min<std::size_t>(n, scorer.queries);
+        const std::size_t n = capi::seen_tokens(layer), needed = n - std::min<std::size_t>(n, scorer.queries);
         const std::string label = scorer.scorer.label();
         if (!layer.q) throw UsageError(fmt::format("scorer '{}' needs queries, and layer.q is NULL", label));
         if (layer.first_query > needed)
@@ -142,14 +150,23 @@ private:
         if (scorer.token_type && !layer.token_type)
             throw UsageError(
                 fmt::format("scorer '{}' needs token types, and layer.token_type is NULL", scorer.scorer.label()));
-        token_type_.assign(padded(layer.tokens), 0.0);
-        for (std::size_t i = 0; layer.token_type && i < layer.tokens; ++i) {
-            if (layer.token_type[i] > 3)
-                throw UsageError(
-                    fmt::format("layer.token_type is {} at token {}, but must be from 0 to 3", layer.token_type[i], i));
-            token_type_[i] = layer.token_type[i];
+        const std::size_t rows = layer.token_type_stride == 0 ? 1 : layer.kv_heads, stride = padded(layer.tokens);
+        if (scorer.token_type && rows == 1 && !capi::heads_alike(layer))
+            throw UsageError(fmt::format("scorer '{}' needs token types of each head, as heads cache different tokens, "
+                                         "and layer.token_type_stride is 0",
+                                         scorer.scorer.label()));
+        token_type_.assign(rows * stride, 0.0);
+        for (std::size_t h = 0; layer.token_type && h < rows; ++h) {
+            const std::uint8_t* row = layer.token_type + static_cast<std::ptrdiff_t>(h) * layer.token_type_stride;
+            for (std::size_t i = 0; i < layer.tokens; ++i) {
+                if (row[i] > 3)
+                    throw UsageError(
+                        fmt::format("layer.token_type is {} at token {}, but must be from 0 to 3", row[i], i));
+                token_type_[h * stride + i] = row[i];
+            }
         }
         view_.token_type = token_type_.data();
+        view_.token_type_stride = rows == 1 ? 0 : stride;
     }
 
     void take_norms(const evl_scorer& scorer, const evl_layer& layer) {
@@ -212,6 +229,7 @@ private:
     }
 
     HeadRows keys_, values_;
+    capi::TokenPositions positions_;
     std::optional<HeadRows> queries_;
     std::vector<float> rope_, norms_;
     std::array<std::vector<float>, 3> second_pass_;
@@ -287,7 +305,7 @@ evl_status evl_scorer_keep(const evl_scorer* scorer, const evl_layer* layer, con
         capi::require(removed, "removed");
         capi::require(kept, "kept");
         capi::refuse_layers_alone(scorer);
-        const evl_layer given = checked(layer);
+        const evl_layer given = capi::checked(layer);
         const std::size_t heads = given.kv_heads, n = given.tokens;
         std::vector<std::uint8_t> all(budgets * heads * n); // written only when all went well
         std::vector<double> all_scores;

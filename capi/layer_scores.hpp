@@ -14,6 +14,10 @@ void check_removed(double removed);
 /// UsageError for NULL, and for a scorer that must see all layers of the model.
 void refuse_layers_alone(const evl_scorer* scorer);
 
+/// The structure as this library knows it, what the caller does not know being 0. UsageError for numbers that are none
+/// of a layer.
+evl_layer checked(const evl_layer* given);
+
 /// Checks the layer, computes the scorer's columns and calls `use`, during which both hold. Throws UsageError, Error.
 void with_input(const evl_scorer& scorer, const evl_layer* layer,
                 const std::function<void(const ScorerRun&, const LayerInput&)>& use);

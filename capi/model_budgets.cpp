@@ -10,6 +10,7 @@
 #include "capi/guard.hpp"
 #include "capi/layer_scores.hpp"
 #include "capi/selection.hpp"
+#include "capi/token_positions.hpp"
 #include "framework/cut/budget.hpp"
 #include "framework/scoring/model_selection.hpp"
 
@@ -34,6 +35,7 @@ struct evl_model {
                                          layer.layer, layer.num_layers, sizes.begin()->first,
                                          sizes.begin()->second.num_layers));
         check_tokens(layer);
+        check_positions(layer);
         if (!sizes.emplace(layer.layer, Size{layer.num_layers, layer.kv_heads, layer.tokens}).second)
             throw UsageError(fmt::format("layer {} was added before", layer.layer));
         ++adding;
@@ -53,6 +55,24 @@ struct evl_model {
                 fmt::format("layer {} has {} tokens and layer {} has {}: layers that share one set, or keep "
                             "numbers of tokens, must have as many",
                             layer.layer, layer.tokens, sizes.begin()->first, sizes.begin()->second.tokens));
+    }
+    void check_positions(const evl_layer& layer) {
+        if (shape.granularity == Granularity::head) return;
+        if (!capi::heads_alike(layer))
+            throw UsageError(
+                fmt::format("layer.position of layer {} differs from head to head, and heads that keep one "
+                            "set must cache the same tokens",
+                            layer.layer));
+        if (shape.granularity != Granularity::model) return;
+        std::vector<std::uint32_t> positions;
+        if (layer.position) positions.assign(layer.position, layer.position + layer.tokens);
+        if (sizes.empty())
+            shared_positions = std::move(positions);
+        else if (positions != shared_positions)
+            throw UsageError(
+                fmt::format("layer.position of layer {} is not that of layer {}: layers that share one set "
+                            "must cache the same tokens",
+                            layer.layer, sizes.begin()->first));
     }
     void disclaim(std::uint32_t layer) {
         const std::lock_guard lock(mutex);
@@ -88,6 +108,7 @@ struct evl_model {
     std::optional<ModelSelection> selection; ///< from the first layer on, at least
     std::mutex mutex;
     std::map<std::uint32_t, Size> sizes;
+    std::vector<std::uint32_t> shared_positions; ///< of the layers' tokens, where one set is for all; empty: 0, 1, ...
     std::size_t adding = 0;
     bool divided = false;
 };
@@ -146,8 +167,8 @@ void evl_model_close(evl_model* model) { delete model; }
 evl_status evl_model_add(evl_model* model, const evl_layer* layer, evl_failure* failure) {
     return capi::guarded(failure, [&] {
         capi::require(model, "model");
-        capi::require(layer, "layer");
-        Claim claim(*model, *layer);
+        const evl_layer given = capi::checked(layer);
+        Claim claim(*model, given);
         capi::with_input(model->scorer, layer,
                          [&](const ScorerRun& run, const LayerInput& input) { model->selection->add(run, input); });
         claim.done = true;

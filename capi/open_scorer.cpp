@@ -9,7 +9,7 @@
 #include "base/digest/digest.hpp"
 #include "capi/guard.hpp"
 #include "capi/lab.hpp"
-#include "framework/columns/column.hpp"
+#include "framework/columns/query_reader.hpp"
 #include "framework/scorers/calibration_needs.hpp"
 #include "framework/scorers/class_json.hpp"
 #include "framework/scorers/published.hpp"
@@ -41,7 +41,7 @@ std::uint32_t second_pass_bit(ColumnId id) {
 evl_scorer::evl_scorer(Scorer opened, bool published_, std::shared_ptr<const Calibration> read)
     : scorer(std::move(opened)), columns(scorer.columns()), published(published_) {
     for (const ColumnId id : columns.ids()) {
-        queries = std::max(queries, evictlab::columns::queries(id));
+        queries = std::max(queries, evictlab::columns::latest_queries(id));
         wov_norm |= evictlab::columns::needs(id) == ColumnNeeds::wov_norm;
         wo_gram |= evictlab::columns::needs(id) == ColumnNeeds::wo_gram;
         reconstruction |= second_pass_bit(id);

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "capi/guard.hpp"
 #include "capi/layer_scores.hpp"
+#include "capi/token_positions.hpp"
 #include "framework/cut/budget.hpp"
 #include "framework/scorers/shape_refusal.hpp"
 
@@ -55,6 +56,9 @@ Answer select(const evl_scorer* scorer, const evl_layer* layer, const evl_select
         throw UsageError(fmt::format("what scorer '{}' keeps of a layer is known once all are scored, by "
                                      "evl_model_open_shape, evl_model_add and evl_model_select",
                                      scorer->scorer.label()));
+    if (shape.granularity == Granularity::layer && !capi::heads_alike(capi::checked(layer)))
+        throw UsageError("layer.position differs from head to head, and heads that keep one set must cache the same "
+                         "tokens");
     capi::with_input(*scorer, layer, [&](const ScorerRun& run, const LayerInput& input) {
         answer.tokens = input.tokens;
         LayerSelection chosen(run, input);

@@ -101,6 +101,10 @@ struct PromptLayer {
                  {},
                  static_cast<std::ptrdiff_t>(n),
                  EVL_F32,
+                 0,
+                 nullptr,
+                 0,
+                 0,
                  0};
         for (std::size_t kind = 0; kind < 3; ++kind)
             layer.reconstruction[kind] = tensors.reconstruction.data() + kind * s.kv_heads * n;

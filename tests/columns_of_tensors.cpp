@@ -338,6 +338,43 @@ TEST_CASE("columns of queries, keys and values of what is cached while decoding"
         check(board.view(c, 0).data, of_tensors[c].slow(cached), of_tensors[c].name);
 }
 
+TEST_CASE("columns of queries, keys and values of what earlier evictions left in each head") {
+    const std::size_t window = GENERATE(std::size_t{0}, std::size_t{12}, std::size_t{33});
+    OwnedLayer layer = made_layer(window, 0.6F);
+    layer.wo_gram = wo_grams(layer.shape, made_projection(layer.shape));
+    const std::vector<std::vector<std::size_t>> tokens{{0, 3, 4, 11, 12, 20, 29, 30, 31, 36, 38, 39},
+                                                       {1, 2, 5, 6, 7, 8, 17, 21, 25, 35, 36, 37}};
+    const std::size_t n = 12, seen = 40, dim = layer.shape.dim;
+    OwnedLayer left = layer;
+    left.shape.tokens = left.prompt = n;
+    std::vector<double> positions(2 * padded(n));
+    for (std::size_t a = 0; a < 2; ++a)
+        for (std::size_t i = 0; i < n; ++i) {
+            positions[a * padded(n) + i] = double(tokens[a][i]);
+            const std::size_t from = (a * layer.shape.tokens + tokens[a][i]) * dim, to = (a * n + i) * dim;
+            std::copy_n(layer.k.begin() + long(from), dim, left.k.begin() + long(to));
+            std::copy_n(layer.v.begin() + long(from), dim, left.v.begin() + long(to));
+        }
+    const std::vector<double> types(padded(n));
+    LayerView view = left.view();
+    view.q_stride = layer.shape.tokens * dim;
+    view.token_type = types.data();
+    view.positions = positions.data();
+    view.positions_stride = padded(n);
+    view.seen = seen;
+    std::vector<Column> columns = of_tensors;
+    columns.push_back({"window_var:6", [](const Cached& c) { return window_var(c, 6); }});
+    std::vector<std::string> names;
+    for (const Column& column : columns) names.emplace_back(column.name);
+    const auto ids = interned(names);
+    const AttentionRows rows(view);
+    PromptColumns computed(view, &rows, ids);
+    INFO("window " << window);
+    for (std::size_t a = 0; a < 2; ++a)
+        for (std::size_t c = 0; c < ids.size(); ++c)
+            check(computed.columns().view(c, a).data, columns[c].slow({layer, tokens[a], seen, a}), columns[c].name);
+}
+
 TEST_CASE("shares, means and standard scores over heads or a whole layer, of any column") {
     const OwnedLayer layer = made_layer(0, 0.6F);
     const AttentionRows rows(layer.view());

@@ -18,13 +18,17 @@ AttentionRows::AttentionRows(const LayerView& layer)
 
 void AttentionRows::compute(std::size_t head, std::size_t first, std::size_t count, float* out) const {
     const LayerShape& shape = layer_.shape;
-    const float* keys = keys_.data() + head / shape.group() * shape.dim * stride_;
+    const std::size_t kv_head = head / shape.group(), window = layer_.sliding_window;
+    const float* keys = keys_.data() + kv_head * shape.dim * stride_;
     matmul(layer_.query(head, first), shape.dim, keys, stride_, out, stride_, count, shape.dim,
-           padded_columns(first + count));
-    const std::size_t window = layer_.sliding_window;
+           padded_columns(layer_.tokens_before(kv_head, first + count)));
     for (std::size_t r = 0; r < count; ++r) {
-        const std::size_t end = first + r + 1;
-        softmax(out + r * stride_, window > 0 && window < end ? end - window : 0, end, stride_, layer_.softmax_scale);
+        const std::size_t after = first + r + 1, end = layer_.tokens_before(kv_head, after);
+        const std::size_t begin = window > 0 && window < after ? layer_.tokens_before(kv_head, after - window) : 0;
+        if (begin < end)
+            softmax(out + r * stride_, begin, end, stride_, layer_.softmax_scale);
+        else // all that it saw is gone
+            std::fill_n(out + r * stride_, stride_, 0.0F);
     }
 }
 

@@ -19,7 +19,7 @@ public:
     const LayerView& layer() const { return layer_; }
     /// A[head][i] of query head `head` for `count` queries i from `first` (at least LayerView::first_query) on, into
     /// out[count][stride()]: the softmax over the keys that query i sees (causal, and within the sliding window where
-    /// there is one), 0 at all others.
+    /// there is one) and that are cached, 0 at all others.
     void compute(std::size_t head, std::size_t first, std::size_t count, float* out) const;
 
 private:

@@ -94,6 +94,7 @@ struct ColumnInfo {
                    std::size_t out_stride) = nullptr;
     /// Of one that needs a calibration: what of it that one lacks, or "". Null: none lacks anything.
     std::string (*absent)(std::string_view arguments, const Calibration& calibration) = nullptr;
+    bool across_heads = false; ///< of a derived column: it joins what heads have at the same token
     /// In place of `needs` where that depends on the arguments, which are known to be good.
     ColumnNeeds (*needs_with)(std::string_view arguments) = nullptr;
 };

@@ -18,15 +18,13 @@ LatestQueries::LatestQueries(const RowContext& row, std::size_t window)
 float* LatestQueries::products(std::size_t head) {
     const HeadTensors& t = *row_.tensors;
     products_.resize(count_ * stride_);
-    matmul(t.q + head * t.q_stride + first_ * t.dim, t.dim, keys_.data(), stride_, products_.data(), stride_, count_,
-           t.dim, stride_);
+    matmul(t.query(head, first_), t.dim, keys_.data(), stride_, products_.data(), stride_, count_, t.dim, stride_);
     return products_.data();
 }
 
 void LatestQueries::exact_products(std::size_t head, std::size_t query, double* out) const {
     const HeadTensors& t = *row_.tensors;
-    numeric::products(keys_.data(), stride_, t.dim, t.q + head * t.q_stride + (first_ + query) * t.dim, row_.tokens,
-                      out);
+    numeric::products(keys_.data(), stride_, t.dim, t.query(head, first_ + query), row_.tokens, out);
 }
 
 LatestQueries::Slots LatestQueries::seen_by(std::size_t query) const {

@@ -15,8 +15,10 @@ public:
     virtual std::size_t latest_queries() const = 0;
 };
 
-/// Of a column with ColumnQueries::all that is not derived.
+/// How many of the latest queries a column follows from, of a derived one its base.
 inline std::size_t latest_queries(ColumnId id) {
+    while (const auto from = base(id)) id = *from;
+    if (info(id).queries != ColumnQueries::all) return queries(id);
     const auto state = make(id, 1);
     const auto* reader = dynamic_cast<const QueryReader*>(state.get());
     return reader ? reader->latest_queries() : all_history;

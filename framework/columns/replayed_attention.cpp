@@ -54,7 +54,7 @@ void ReplayedAttention::add(const RowContext& context, std::size_t head, const A
     AlignedFloats queries(count * t.dim), rows(count * stride);
     for (std::size_t i = 0; i < count; ++i) {
         const std::size_t position = t.queries - window + i * window / count;
-        turn(t, t.q + head * t.q_stride + position * t.dim, t.queries + i - position, queries.data() + i * t.dim);
+        turn(t, t.query(head, position), t.queries + i - position, queries.data() + i * t.dim);
     }
     matmul(queries.data(), t.dim, keys.data(), stride, rows.data(), stride, count, t.dim, stride);
     for (std::size_t i = 0; i < count; ++i) {

@@ -53,15 +53,19 @@ private:
 class FixedState final : public Copyable<FixedState> {
 public:
     using Rule = double (*)(std::size_t position);
-    FixedState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {
-        for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = rule(i);
+    FixedState(std::size_t tokens, Rule rule) : rule_(rule), values_(padded(tokens)) {}
+    void update(const RowContext& row) override {
+        for (; known_ < row.tokens; ++known_) values_[known_] = rule_(static_cast<std::size_t>(row.position[known_]));
     }
-    void update(const RowContext& row) override { values_[row.tokens - 1] = rule_(row.query); }
     const double* values() override { return values_.data(); }
-    void keep(std::span<const std::uint32_t> slots) override { keep_slots(values_, slots); }
+    void keep(std::span<const std::uint32_t> slots) override {
+        keep_slots(values_, slots);
+        known_ = slots.size();
+    }
 
 private:
     Rule rule_;
+    std::size_t known_ = 0; ///< tokens whose value is there
     std::vector<double> values_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "framework/layer/layer.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace evictlab {
@@ -27,13 +28,20 @@ evl_tensors LayerView::tensors() const {
     return out;
 }
 
+std::size_t LayerView::tokens_before(std::size_t kv_head, std::size_t position) const {
+    if (!positions) return position;
+    const double* const first = positions + kv_head * positions_stride;
+    return static_cast<std::size_t>(std::lower_bound(first, first + prompt, static_cast<double>(position)) - first);
+}
+
 HeadTensors LayerView::head(std::size_t kv_head, std::size_t queries) const {
     HeadTensors out;
     out.group = shape.group();
     out.dim = shape.dim;
     out.queries = queries;
     out.q_stride = q_stride;
-    if (q && first_query == 0) out.q = query(kv_head * out.group, 0);
+    out.first_query = first_query;
+    if (q) out.q = query(kv_head * out.group, first_query);
     out.k = key(kv_head, 0);
     out.v = value(kv_head, 0);
     if (wov_norm) out.wov_norm = wov_norm + kv_head * out.group * shape.tokens;

@@ -31,8 +31,8 @@ struct HeadTensors {
     std::size_t group = 0;    ///< query heads of this KV head
     std::size_t dim = 0;      ///< of a head
     std::size_t queries = 0;  ///< seen so far: positions 0 .. queries - 1
-    const float* q = nullptr; ///< [group][queries][dim] with q_stride floats between heads
-    std::size_t q_stride = 0;
+    const float* q = nullptr; ///< [group][queries - first_query][dim] with q_stride floats between heads
+    std::size_t q_stride = 0, first_query = 0;
     const float* k = nullptr;        ///< [tokens][dim], of the cached tokens
     const float* v = nullptr;        ///< [tokens][dim]
     const float* wov_norm = nullptr; ///< [group][wov_stride], ||W_o v||_1 of the cached tokens; null where unknown
@@ -44,6 +44,11 @@ struct HeadTensors {
     float softmax_scale = 0;
     std::size_t kv_head = 0;                       ///< its number in the layer
     const LayerCalibration* calibration = nullptr; ///< of the layer; null where there is none
+
+    /// Of a query head of the group, at a position from first_query on.
+    const float* query(std::size_t head, std::size_t position) const {
+        return q + head * q_stride + (position - first_query) * dim;
+    }
 };
 
 /// What attention, columns and scorers read of a layer. A value that refers to memory which must outlive it. Queries,
@@ -61,6 +66,13 @@ struct LayerView {
     std::size_t layer = 0, num_layers = 1;
     std::size_t prompt = 0;             ///< n: eviction chooses among the first so many tokens, all of them cached
     const double* token_type = nullptr; ///< [tokens], readable to padded(prompt)
+    std::size_t token_type_stride = 0;  ///< from one KV head's to the next one's; 0: they are the same
+    /// Where something was evicted before: the ascending positions of the `prompt` tokens that each KV head caches,
+    /// which are all that there are, [kv_heads][positions_stride] and readable to padded(prompt). Null: token i is at
+    /// i.
+    const double* positions = nullptr;
+    std::size_t positions_stride = 0;
+    std::size_t seen = 0; ///< with `positions`: tokens that there ever were; the next one's position
     /// [query_heads][tokens], ||W_o[h] v||_1 of CriticalKV (Feng et al. 2025); null where nobody knows it.
     const float* wov_norm = nullptr;
     const LayerCalibration* calibration = nullptr; ///< null where there is none
@@ -68,6 +80,10 @@ struct LayerView {
     const double* wo_gram = nullptr;
     SecondPass reconstruction{}; ///< each [kv_heads][prompt]
 
+    /// Tokens that eviction has seen, those that are gone included.
+    std::size_t seen_tokens() const { return positions ? seen : prompt; }
+    /// How many of a KV head's tokens are before a position.
+    std::size_t tokens_before(std::size_t kv_head, std::size_t position) const;
     const float* query(std::size_t head, std::size_t position) const {
         return q + head * q_stride + (position - first_query) * shape.dim;
     }

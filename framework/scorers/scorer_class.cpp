@@ -20,7 +20,7 @@ void add_column(ScorerClass& made, ColumnId id) {
     while (const auto derived_from = columns::base(id)) id = *derived_from;
     if (columns::needs(id) == ColumnNeeds::reconstruction) made.passes = 2;
     const bool by_tensors = columns::info(id).queries == ColumnQueries::all;
-    const std::size_t latest = by_tensors ? columns::latest_queries(id) : columns::queries(id);
+    const std::size_t latest = columns::latest_queries(id);
     if (by_tensors && latest == all_history)
         made.all_queries = true;
     else

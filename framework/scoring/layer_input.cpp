@@ -16,7 +16,8 @@ PromptInput::PromptInput(const LayerView& view, const AttentionRows* rows, const
     input_.layer = view.layer;
     input_.num_layers = view.num_layers;
     input_.heads = view.shape.kv_heads;
-    input_.tokens = input_.sequence_len = view.prompt;
+    input_.tokens = view.prompt;
+    input_.sequence_len = view.seen_tokens();
     input_.columns = &columns;
     input_.calibration = view.calibration ? view.calibration->whole : nullptr;
 }

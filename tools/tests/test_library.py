@@ -64,6 +64,29 @@ def test_window_attention_is_that_of_the_queries_given(lab: Lab, layer: LayerInp
     np.testing.assert_array_equal(scorer.score(only_window), scores)
 
 
+def test_what_an_eviction_left_is_scored_at_its_true_positions(lab: Lab, layer: LayerInput) -> None:
+    assert layer.q is not None
+    kept = np.array([[0, 2, 3, 7, 40, 81, 82, 85, 89], [0, 1, 5, 6, 41, 80, 83, 84, 88]])
+    k, v = (np.take_along_axis(x, kept[:, :, None], 1) for x in (layer.k, layer.v))
+    types = (kept % 4).astype(np.uint8)
+    left = replace(layer, k=k, v=v, q=layer.q[:, -4:], first_query=TOKENS - 4, positions=kept, seen=TOKENS)
+    assert lab.open("=relative_pos").score(left).tolist() == (TOKENS - 1 - kept).tolist()
+    assert lab.open("=token_type").score(replace(left, token_type=types)).tolist() == types.tolist()
+    expected = np.zeros(kept.shape)
+    for head in range(HEADS):
+        for i in range(TOKENS - 4, TOKENS):
+            logits = layer.q[head, i].astype(np.float64) @ k[head // 3].T.astype(np.float64) / DIM**0.5
+            weights = np.where(kept[head // 3] <= i, np.exp(logits), 0)
+            expected[head // 3] += weights / weights.sum() / 12
+    np.testing.assert_allclose(lab.open("=window_attn:4").score(left), expected, rtol=1e-5, atol=1e-9)
+    alike = replace(left, positions=kept[0], k=np.stack([k[0], k[0]]))
+    assert lab.open("=position").score(alike).tolist() == [kept[0].tolist()] * 2
+    with pytest.raises(UsageError, match="some is gone"):
+        lab.open("=cumulative_attn").score(left)
+    with pytest.raises(UsageError, match=r"at is \[2, 8\], not \[2, 9\]"):
+        lab.open("=position").score(replace(left, positions=kept[:, 1:]))
+
+
 def test_any_layout_and_float_type_gives_the_same(lab: Lab, layer: LayerInput) -> None:
     scorer = lab.open("expected_attention@kvpress")
     assert scorer.needs.queries == ALL_QUERIES

@@ -15,8 +15,8 @@
  * end an object: no other call on it may run or follow. An open scorer does not need its lab any more.
  * Ownership: the caller owns the arrays that it passes, and none is kept after a call returns. Strings that are
  * returned belong to the object that was asked and live as long as it. Units: strides count floats. A score has no
- * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1. What can be left 0 at the end of a
- * structure may be left out by a smaller struct_size: structures only grow.
+ * unit; higher means keep. The positions of n cached tokens are 0 .. n - 1 unless evl_layer.position says others. What
+ * can be left 0 at the end of a structure may be left out by a smaller struct_size: structures only grow.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef EVICTLAB_EVICTLAB_H
@@ -109,8 +109,9 @@ typedef struct evl_memory evl_memory;
 EVL_EXPORT evl_status evl_memory_open(evl_memory** memory, evl_failure* failure); /* [thread-safe] */
 EVL_EXPORT void evl_memory_close(evl_memory* memory);                             /* [last] NULL is nothing to do */
 
-/* One layer of a model at the end of a prompt of n tokens, all cached. q, k and v are as the attention uses them: after
- * RoPE and any normalisation of queries and keys. Element x of the vector of head h and row i is
+/* One layer of a model at the end of a text, of which n tokens are cached: all of a prompt or, with `position`, what
+ * earlier evictions left. q, k and v are as the attention uses them: after RoPE, at the text's own positions, and any
+ * normalisation of queries and keys. Element x of the vector of head h and row i is
  * q[h * q_head_stride + i * q_token_stride + x]. With a token stride of `dim` the array is read where it lies, else it
  * is copied for the call. All values must be finite. */
 typedef struct evl_layer {
@@ -121,12 +122,12 @@ typedef struct evl_layer {
     uint32_t kv_heads; /* divides query_heads; query head h reads KV head h / (query_heads / kv_heads) */
     uint32_t tokens;   /* n */
     uint32_t dim;      /* of a head; even */
-    const float* q;    /* [query_heads][n - first_query][dim], or NULL where evl_needs.queries is 0 */
+    const float* q;    /* [query_heads][seen - first_query][dim], or NULL where evl_needs.queries is 0 */
     const float* k;    /* [kv_heads][n][dim] */
     const float* v;    /* [kv_heads][n][dim] */
     ptrdiff_t q_head_stride, k_head_stride, v_head_stride;
     ptrdiff_t q_token_stride, k_token_stride, v_token_stride;
-    uint64_t first_query;       /* position of q's first row: at most n - min(n, evl_needs.queries) */
+    uint64_t first_query;       /* position of q's first row: at most seen - min(seen, evl_needs.queries) */
     const float* rope_inv_freq; /* [dim / 2]: radians a position, half-split RoPE; NULL is none (0) */
     double rope_scale;          /* factor on its cos and sin; 1 in most models */
     double softmax_scale;       /* factor of q . k: 1 / sqrt(dim) in most models */
@@ -143,6 +144,16 @@ typedef struct evl_layer {
     uint32_t value_type; /* of q, k and v: EVL_F32 (0), or EVL_F16 or EVL_BF16 behind pointers that are cast; strides
                           * count these values, which are copied for the call */
     uint32_t reserved;   /* 0 */
+    /* After an eviction (a second one, a prompt in chunks, several turns): which tokens are cached. Ascending positions
+     * [kv_heads][n], those of head h at position + h * position_stride (0: all heads cache the same), below `seen`, the
+     * number of tokens that there were so far, evicted ones included, which is the position of the next one. NULL and 0
+     * are 0 .. n - 1 and n. Columns then have true positions and distances; attention is that of the latest queries,
+     * whose own tokens may be gone, over what is cached now, so that the share of evicted tokens is with the others.
+     * Scorers that would be wrong there are refused: evl_scorer_fits_gaps. */
+    const uint32_t* position;
+    ptrdiff_t position_stride;
+    uint64_t seen;
+    ptrdiff_t token_type_stride; /* from one KV head's token types to the next one's; 0: they are the same */
 } evl_layer;
 
 #define EVL_F32 0
@@ -185,6 +196,11 @@ typedef struct evl_shape {
 /* [thread-safe] EVL_OK where the scorer can be had at the shape; else EVL_USAGE, and the failure says why. */
 EVL_EXPORT evl_status evl_scorer_fits(const evl_scorer* scorer, const evl_shape* shape, evl_failure* failure);
 
+/* [thread-safe] EVL_OK where the scorer can be had of what earlier evictions left (evl_layer.position), of heads that
+ * cache the same tokens where `alike` is not 0, else of heads that may not; else EVL_USAGE, and the failure says why.
+ */
+EVL_EXPORT evl_status evl_scorer_fits_gaps(const evl_scorer* scorer, uint32_t alike, evl_failure* failure);
+
 /* What is asked for, and where the answers go. */
 typedef struct evl_selection {
     uint64_t struct_size;   /* sizeof(evl_selection) as the caller knows it */
@@ -200,7 +216,7 @@ typedef struct evl_selection {
 } evl_selection;
 
 /* [thread-safe] What is kept of a layer at a shape. EVL_MODEL is refused, as are scorers with evl_needs.model_budgets.
- */
+ * Blocks, and the first and last tokens, are those of what is cached; who shares a set must cache the same tokens. */
 EVL_EXPORT evl_status evl_scorer_select(const evl_scorer* scorer, const evl_layer* layer,
                                         const evl_selection* selection, evl_failure* failure);
 /* [thread-safe] The same of `count` layers, of a batch of sequences say, several at once on the library's own threads:

@@ -48,7 +48,7 @@ private:
         for (std::size_t i = std::max(next_query_, rule_.sinks); i < t.queries; ++i) {
             set_back_from(t, static_cast<double>(i), back);
             for (std::size_t h = 0; h < t.group; ++h) {
-                const float* const q = t.q + h * t.q_stride + i * t.dim;
+                const float* const q = t.query(h, i);
                 for (std::size_t x = 0; x < t.dim; ++x) turned[x] = static_cast<double>(q[x]);
                 back.apply(turned.data(), query.data());
                 numeric::accumulate(query.data(), t.dim, sums_[h].data());

@@ -22,6 +22,7 @@ ColumnInfo describe_head_share() {
                     "where that is 0: head_share:COLUMN; head_share:wov_norm is DefensiveKV's",
                     ColumnKind::token};
     info.derive = share;
+    info.across_heads = true;
     return info;
 }
 

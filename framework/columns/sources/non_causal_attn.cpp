@@ -35,7 +35,7 @@ struct NonCausalAttention {
                 const std::size_t m = std::min(block_queries, count - first);
                 for (std::size_t i = 0; i < m; ++i) {
                     const auto position = static_cast<std::size_t>(row.position[slot + first + i]);
-                    std::copy_n(t.q + h * t.q_stride + position * t.dim, t.dim, queries.data() + i * t.dim);
+                    std::copy_n(t.query(h, position), t.dim, queries.data() + i * t.dim);
                 }
                 matmul(queries.data(), t.dim, keys.data(), stride, rows.data(), stride, m, t.dim, stride);
                 for (std::size_t i = 0; i < m; ++i) {

@@ -75,6 +75,10 @@ class Layer(ctypes.Structure):
         ("reconstruction_stride", c_ssize_t),
         ("value_type", c_uint32),
         ("reserved", c_uint32),
+        ("position", POINTER(c_uint32)),
+        ("position_stride", c_ssize_t),
+        ("seen", c_uint64),
+        ("token_type_stride", c_ssize_t),
     )
 
 

@@ -10,7 +10,7 @@ import ctypes
 import json
 import os
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_float, c_uint8
+from ctypes import POINTER, c_char_p, c_double, c_float, c_uint8, c_uint32
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,9 @@ USUAL = Shape()
 
 @dataclass(frozen=True)
 class LayerInput:
-    """One layer at the end of a prompt of n tokens; q, k and v as the attention uses them (after RoPE and any norm).
+    """One layer at the end of a text, of which n tokens are cached: all of a prompt, or what earlier evictions left.
+
+    q, k and v are as the attention uses them (after RoPE and any norm).
 
     F32 arrays whose last axis is contiguous are read where they lie; the library copies those whose tokens do not lie
     one after another, and others are converted here.
@@ -45,16 +47,18 @@ class LayerInput:
     v: Floats  # [H_kv][n][d]
     softmax_scale: float
     query_heads: int
-    q: Floats | None = None  # [H_q][n - first_query][d]; None where the scorer needs no queries
+    q: Floats | None = None  # [H_q][seen - first_query][d]; None where the scorer needs no queries
     first_query: int = 0  # position of q's first row
     rope_inv_freq: Floats | None = None  # [d / 2]
     rope_scale: float = 1.0
     sliding_window: int = 0
-    token_type: NDArray[np.uint8] | None = None  # [n]
+    token_type: NDArray[np.uint8] | None = None  # [n], or of each head, [H_kv][n]
     wov_norm: Floats | None = None  # [H_q][n]
     memory: Memory | None = None  # of this layer of this document
     wo_gram: NDArray[np.float64] | None = None  # [H_q][d][d], W_o[h]^T W_o[h]
     reconstruction: Mapping[str, Floats] = field(default_factory=dict)  # [H_kv][n], by SECOND_PASSES
+    positions: NDArray[np.uint32] | None = None  # [n], or of each head, [H_kv][n]: ascending; None: 0 .. n - 1
+    seen: int = 0  # tokens that there were so far; 0: n
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,7 @@ class Scorer:
         q = None if layer.q is None else _rows(layer.q)
         rope = None if layer.rope_inv_freq is None else np.ascontiguousarray(layer.rope_inv_freq, np.float32)
         types = None if layer.token_type is None else np.ascontiguousarray(layer.token_type, np.uint8)
+        at = None if layer.positions is None else np.ascontiguousarray(layer.positions, np.uint32)
         norms = None if layer.wov_norm is None else _rows(layer.wov_norm)
         gram = None if layer.wo_gram is None else np.ascontiguousarray(layer.wo_gram, np.float64)
         passes = [
@@ -211,7 +216,7 @@ class Scorer:
             for kind in SECOND_PASSES
         ]
         kv_heads, tokens, dim = k.shape
-        arrays = {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms, "wo_gram": gram}
+        arrays = {"k": k, "v": v, "q": q, "rope": rope, "types": types, "norms": norms, "wo_gram": gram, "at": at}
         self._check_shapes(layer, arrays | dict(zip(SECOND_PASSES, passes, strict=True)))
         strides = [
             0 if array is None else array.strides[axis] // array.itemsize for axis in (0, 1) for array in (q, k, v)
@@ -242,20 +247,27 @@ class Scorer:
             tokens,
             0,
             0,
+            None if at is None else at.ctypes.data_as(POINTER(c_uint32)),
+            0 if at is None or at.ndim == 1 else tokens,
+            layer.seen,
+            0 if types is None or types.ndim == 1 else tokens,
         )
-        return given, [q, k, v, rope, types, norms, gram, *passes]
+        return given, [q, k, v, rope, types, norms, gram, at, *passes]
 
     def _check_shapes(self, layer: LayerInput, arrays: dict[str, Any]) -> None:
         """The library knows addresses only, so a wrong shape must not reach it."""
         kv_heads, tokens, dim = arrays["k"].shape
+        seen = layer.seen or tokens
+        of_heads = [name for name in ("types", "at") if arrays[name] is not None and arrays[name].ndim == 2]
         wanted = {
             "v": (kv_heads, tokens, dim),
-            "q": (layer.query_heads, tokens - layer.first_query, dim),
+            "q": (layer.query_heads, seen - layer.first_query, dim),
             "rope": (dim // 2,),
             "types": (tokens,),
+            "at": (tokens,),
             "norms": (layer.query_heads, tokens),
             "wo_gram": (layer.query_heads, dim, dim),
-            **dict.fromkeys(SECOND_PASSES, (kv_heads, tokens)),
+            **dict.fromkeys([*SECOND_PASSES, *of_heads], (kv_heads, tokens)),
         }
         for name, shape in wanted.items():
             if arrays[name] is not None and arrays[name].shape != shape:
