@@ -330,7 +330,8 @@ def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: p
 
 
 def without_costs(verdict: dict[str, Any]) -> dict[str, Any]:
-    rows = [{key: value for key, value in row.items() if key != "cost"} for row in verdict["rows"]]
+    measured = ("cost", "kept_bytes")
+    rows = [{key: value for key, value in row.items() if key not in measured} for row in verdict["rows"]]
     return {**verdict, "rows": rows}
 
 
@@ -365,6 +366,9 @@ def test_rows_that_keep_as_many_everywhere_have_uniform_budgets_though_not_k(sui
 
 def test_rows_say_their_class_and_what_they_cost(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verdict_of(suite, "--value-bytes", "1", "--scorers", "=observed_attn,kvzip@kvpress")
+    for row in verdict["rows"]:
+        cell = 2 * 16 + (4 if row.get("uneven_budgets") else 0)  # a key, a value, and in uneven heads a position
+        assert row["kept_bytes"] == [round(used * 70 * 4 * 2 * cell) for used in row["retention_used"]]
     rows = {row["scorer"]: row for row in verdict["rows"]}
     for bound in (ORACLE, LAYER_ORACLE, MODEL_ORACLE):
         assert "class" not in rows.pop(bound) and "cost" not in rows
@@ -387,7 +391,7 @@ def test_rows_say_their_class_and_what_they_cost(suite: Path, capsys: pytest.Cap
     for part in ("| us |", "With two passes over the prompt", "at 0.25 16, at 0.50 32."):
         assert part in told
     plain = verdict_of(suite, "--no-cost", "--scorers", "=observed_attn,kvzip@kvpress")
-    assert "kv_bytes" not in plain and not any("cost" in row for row in plain["rows"])
+    assert "kv_bytes" not in plain and not any({"cost", "kept_bytes"} & set(row) for row in plain["rows"])
     assert plain == {key: value for key, value in without_costs(verdict).items() if key != "kv_bytes"}
     for bad in ("0", "65"):
         with pytest.raises(UsageError, match="--value-bytes"):

@@ -33,6 +33,18 @@ class CacheShape:
     layers: int  # that the model has
 
 
+POSITION_BYTES = 4  # of a token in a head of a RaggedCache
+
+
+def kept_bytes(cache: CacheShape, prompt: int, kept: int, cached: int, value_bytes: float, uneven: bool) -> float:
+    """What one document's cache holds behind its prompt in the layers that evict, of `cached` tokens in their heads.
+
+    Where heads keep different numbers they hold each token's position, too, as in a RaggedCache.
+    """
+    of_token = value_bytes * cache.numbers * cache.evicted_layers * prompt / cached
+    return kept * (of_token + (POSITION_BYTES if uneven else 0))
+
+
 def processor_name() -> str:
     """As the system names it; its architecture where there is no name."""
     try:

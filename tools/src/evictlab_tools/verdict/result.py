@@ -31,6 +31,7 @@ class Row:
     plugin: str | None = None  # None of a formula or a bound
     row_class: Mapping[str, Any] | None = None  # Scorer.row_class; None of a bound
     cost: Cost | None = None
+    kept_bytes: Values | None = None  # [retention], of a document's cache in the layers that evict, mean
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def _row_json(row: Row) -> dict[str, Any]:
         result["class"] = dict(row.row_class)
     if row.cost is not None:
         result["cost"] = row.cost.to_json()
+    if row.kept_bytes is not None:
+        result["kept_bytes"] = [round(value) for value in row.kept_bytes]
     return result
 
 

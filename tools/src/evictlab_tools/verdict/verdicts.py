@@ -13,11 +13,12 @@ from evictlab_tools.library import Scorer
 from evictlab_tools.progress import Progress
 from evictlab_tools.shapes import Budgets, Shape
 from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, bounds_beside
-from evictlab_tools.verdict.cost import Cost, mean_cost
+from evictlab_tools.verdict.cost import Cost, kept_bytes, mean_cost
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import DocumentRun, Figures, Judge
 from evictlab_tools.verdict.result import Row, Verdict, used
+from evictlab_tools.verdict.statistics import Values
 
 
 @dataclass
@@ -118,6 +119,18 @@ class Verdicts:
         costs = [self.journal.cost(d.hash, self._hash(d, row)) for d in self.documents.documents]
         return mean_cost([cost for cost in costs if cost is not None])
 
+    def _kept_bytes(self, row: str, known: list[list[Figures]]) -> Values | None:
+        """[retention], mean over documents; None where nothing is said of bytes, or no layer evicts."""
+        cache, number = self.journal.cache, self.value_bytes
+        if cache is None or number is None or not all(f.cached for of_document in known for f in of_document):
+            return None
+        prompts, uneven = [document.prompt for document in self.documents.documents], self._uneven(row)
+        held = [
+            [kept_bytes(cache, prompt, f.kept, f.cached, number, uneven) for f in of_document]
+            for prompt, of_document in zip(prompts, known, strict=True)
+        ]
+        return np.array(held).mean(0)
+
     def _uneven(self, row: str) -> bool:
         if row in self.scorers:
             return bool(self.scorers[row].row_class["budgets"] != "uniform")
@@ -135,6 +148,7 @@ class Verdicts:
             self.scorers[row].plugin if row in self.scorers else None,
             self.scorers[row].row_class if row in self.scorers else None,
             self._cost(row),
+            self._kept_bytes(row, known),
         )
 
 
