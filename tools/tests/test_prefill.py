@@ -22,6 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from evictlab_tools.attention import LayerAttention
 from evictlab_tools.device import CHUNK, WHOLE, DeviceConfig
 from evictlab_tools.errors import ToolError
+from evictlab_tools.estimate import ModelSizes
 from evictlab_tools.library import Lab
 from evictlab_tools.masked import ATTENTION
 from evictlab_tools.reading import Reading, read
@@ -151,8 +152,8 @@ class LiveBytes(TorchDispatchMode):
 LAYERS, HEADS, KV_HEADS, DIM = 8, 8, 2, 16
 
 
-def most_bytes(count: int, step: int | None) -> int:
-    config = LlamaConfig(
+def long_config() -> LlamaConfig:
+    return LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=32,
         intermediate_size=32,
@@ -162,8 +163,17 @@ def most_bytes(count: int, step: int | None) -> int:
         head_dim=DIM,
         attn_implementation=ATTENTION,
     )
+
+
+def sizes_of_test() -> ModelSizes:
+    model = LlamaForCausalLM(long_config())
+    return ModelSizes.of(model.config, sum(parameter.numel() for parameter in model.parameters()))
+
+
+def most_bytes(count: int, step: int | None) -> int:
+    """That a document of so many tokens needs beside the weights."""
     torch.manual_seed(3)
-    model = LlamaForCausalLM(config).eval()
+    model = LlamaForCausalLM(long_config()).eval()
     read(model, range(40), None)  # what is prepared once
     ids = torch.randint(0, VOCABULARY, (count,)).tolist()
     with LiveBytes() as live:

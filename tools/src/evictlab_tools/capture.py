@@ -22,7 +22,7 @@ from evictlab_tools.documents import Document, check_names, manifest_files, read
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.masked import ATTENTION, check_continuation
-from evictlab_tools.models import ModelSource, open_model
+from evictlab_tools.models import ModelSource, estimate_of, open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.reading import Reading, read
 from evictlab_tools.sensitivity import sensitivities
@@ -239,6 +239,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
         if given.threads < 1:
             raise UsageError("--threads is at least 1")
         torch.set_num_threads(given.threads)
+    if given.dry_run:
+        say(estimate_of(given))
+        return
     if not given.inputs and not given.reconstruct:
         raise UsageError("give manifests or texts to capture, or --reconstruct for a suite that is captured already")
     settings = Settings(

@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")
+    add("--dry-run", action="store_true", help="say what memory a document will need, and run nothing")
     add_device_options(result, dtype="--model-dtype")
     add("--threads", type=int, help="threads of torch (default: one a core)")
     return result

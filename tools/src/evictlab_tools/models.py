@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,8 +16,9 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from evictlab_tools.attention import attention_name
-from evictlab_tools.device import DTYPES, USUAL_DEVICE, DeviceConfig
+from evictlab_tools.device import DTYPES, USUAL_DEVICE, DeviceConfig, device_from
 from evictlab_tools.errors import ToolError
+from evictlab_tools.estimate import ModelSizes, estimate_text
 from evictlab_tools.files import sha256_of_bytes, sha256_of_file
 from evictlab_tools.gguf_tokenizer import read_gguf_tokenizer
 from evictlab_tools.tokens import Tokenizer
@@ -50,6 +52,29 @@ def open_model(model: str, revision: str | None = None, device: DeviceConfig = U
     if path.exists() or model.startswith((".", "/")):
         raise ToolError(f"{model}: neither a GGUF file, nor a folder of a model, nor a name on the hub")
     return _open_hub(model, revision, device)
+
+
+def sizes_of(model: str, revision: str | None, device: DeviceConfig) -> tuple[ModelSizes, DeviceConfig]:
+    """Of a model whose weights need not be there, and the device with its type."""
+    path, options = Path(model), {"revision": revision}
+    where = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+    named = str(path.parent) if where else model
+    config = _explained(model, "configuration", lambda: AutoConfig.from_pretrained(named, **options, **where))
+
+    def count() -> int:
+        with torch.device("meta"):
+            built = AutoModelForCausalLM.from_config(config)
+        return sum(parameter.numel() for parameter in built.parameters())
+
+    text = config.get_text_config()
+    sizes = ModelSizes.of(text, _explained(model, "configuration", count))
+    return sizes, _settled(device, None if where else text.dtype)
+
+
+def estimate_of(given: argparse.Namespace) -> str:
+    """What --dry-run says of a command's options."""
+    sizes, device = sizes_of(given.model, given.revision, device_from(given))
+    return estimate_text(given.model, sizes, device, given.prompt, given.continuation)
 
 
 def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:

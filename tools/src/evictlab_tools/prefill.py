@@ -77,8 +77,9 @@ class Prefill:
 
     def _take(self, number: int, part: LayerAttention) -> None:
         """A chunk of a layer, proven."""
-        queries, rope = part.q, part.rope
-        assert isinstance(queries, Tensor) and rope is not None
+        rope = part.rope
+        assert isinstance(part.q, Tensor) and rope is not None
+        queries = part.q.to(part.k.dtype)  # the type that they were handed over in
         if number not in self._facts:
             room = SpilledQueries.make(self._file, queries, len(self.ids))
             self._facts[number] = _Facts(part.module, room, part.scale, rope)

@@ -24,7 +24,7 @@ from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
-from evictlab_tools.models import open_model
+from evictlab_tools.models import estimate_of, open_model
 from evictlab_tools.shapes import Budgets, budgets_of_numbers
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
@@ -98,7 +98,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     for option in ("threads", "workers"):
         if getattr(given, option) is not None and getattr(given, option) < 1:
             raise UsageError(f"--{option} is at least 1")
-    if given.serve:
+    if given.dry_run:
+        say(estimate_of(given))
+    elif given.serve:
         _serve(given)
     elif given.workers is not None or given.protocol is not None:
         raise UsageError(f"--{'workers' if given.workers is not None else 'protocol'} is for --serve")

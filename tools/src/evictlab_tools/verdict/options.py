@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")
     add("--continuation", type=int, default=128, help="of texts: tokens after it (default 128)")
     add("--kind", default="text", help="kind of the plain text files (default text)")
+    add("--dry-run", action="store_true", help="say what memory a document will need, and run nothing")
     add_device_options(result)
     add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
     add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
