@@ -1,6 +1,7 @@
 // The boundary between C++ and C: exceptions become a status and a text. SPDX-License-Identifier: MIT
 #pragma once
 #include <evictlab/evictlab.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
@@ -62,6 +63,16 @@ evl_status guarded(evl_failure* failure, Action action) noexcept {
 template <class Pointer>
 void require(Pointer pointer, const char* name) {
     if (!pointer) throw UsageError(std::string(name) + " is NULL");
+}
+
+/// What the caller knows of a structure, behind its size.
+template <class Structure>
+Structure known_part(const Structure& given, const char* name) {
+    if (given.struct_size < sizeof given.struct_size)
+        throw UsageError(fmt::format("{}.struct_size is {}, which is no size of it", name, given.struct_size));
+    Structure known{};
+    std::memcpy(&known, &given, std::min<std::size_t>(given.struct_size, sizeof known));
+    return known;
 }
 
 } // namespace evictlab::capi

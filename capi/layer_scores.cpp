@@ -285,6 +285,12 @@ void evictlab::capi::with_input(const evl_scorer& scorer, const evl_layer* layer
     use(own ? *own : *scorer.shared, input.of(scorer.scorer));
 }
 
+void evictlab::capi::with_view(const evl_scorer& scorer, const evl_layer* layer,
+                               const std::function<void(const LayerView&)>& use) {
+    const evl_layer given = checked(layer);
+    use(GivenLayer(scorer, given).view());
+}
+
 extern "C" {
 
 evl_status evl_scorer_score(const evl_scorer* scorer, const evl_layer* layer, double removed, double* scores,

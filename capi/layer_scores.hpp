@@ -22,4 +22,7 @@ evl_layer checked(const evl_layer* given);
 void with_input(const evl_scorer& scorer, const evl_layer* layer,
                 const std::function<void(const ScorerRun&, const LayerInput&)>& use);
 
+/// Checks the layer and calls `use` with it as scorers see it, which holds meanwhile. Throws UsageError, Error.
+void with_view(const evl_scorer& scorer, const evl_layer* layer, const std::function<void(const LayerView&)>& use);
+
 } // namespace evictlab::capi

@@ -20,16 +20,6 @@ using namespace evictlab;
 
 namespace {
 
-/// What the caller knows of a structure, behind its size.
-template <class Structure>
-Structure known_part(const Structure& given, const char* name) {
-    if (given.struct_size < sizeof given.struct_size)
-        throw UsageError(fmt::format("{}.struct_size is {}, which is no size of it", name, given.struct_size));
-    Structure known{};
-    std::memcpy(&known, &given, std::min<std::size_t>(given.struct_size, sizeof known));
-    return known;
-}
-
 template <class Kind>
 Kind kind_of(std::uint32_t number, std::uint32_t kinds, const char* name) {
     if (number >= kinds)

@@ -18,14 +18,21 @@ void compact(Array& values, std::size_t begin, std::size_t width, std::span<cons
                         values.begin() + static_cast<std::ptrdiff_t>(begin + i * width));
 }
 
+/// As key_norms() has it: keys may come one by one.
+double key_norm(const LayerView& view, std::size_t head, std::size_t position) {
+    LayerView from = view;
+    from.k += position * view.shape.dim;
+    return from.key_norms(head, 1).front();
+}
+
 } // namespace
 
 CachedHead::CachedHead(const LayerView& view, std::size_t kv_head)
     : view_(view), shape_(view.shape), head_(kv_head), stride_(padded_columns(shape_.tokens)),
-      output_stride_(padded_columns(shape_.dim)), norms_(view.key_norms(kv_head, shape_.tokens)), position_(stride_),
-      relative_(stride_), key_norm_(stride_), token_type_(stride_), k_(shape_.tokens * shape_.dim),
-      v_(shape_.tokens * shape_.dim + column_block), keys_(shape_.dim * stride_), rows_(shape_.group() * stride_),
-      outputs_(shape_.group() * output_stride_), attention_(stride_), query_attention_(shape_.group() * stride_) {
+      output_stride_(padded_columns(shape_.dim)), position_(stride_), relative_(stride_), key_norm_(stride_),
+      token_type_(stride_), k_(shape_.tokens * shape_.dim), v_(shape_.tokens * shape_.dim + column_block),
+      keys_(shape_.dim * stride_), rows_(shape_.group() * stride_), outputs_(shape_.group() * output_stride_),
+      attention_(stride_), query_attention_(shape_.group() * stride_) {
     std::fill(keys_.begin(), keys_.end(), 0.0F);
     std::fill(v_.begin(), v_.end(), 0.0F); // a product may read columns behind the last token's
     if (view.wov_norm) wov_norm_.assign(shape_.group() * stride_, 0.0F);
@@ -39,7 +46,7 @@ void CachedHead::add(std::size_t position) {
     std::copy_n(value, dim, v_.data() + at * dim);
     for (std::size_t x = 0; x < dim; ++x) keys_[x * stride_ + at] = key[x];
     position_[at] = static_cast<double>(position);
-    key_norm_[at] = norms_[position];
+    key_norm_[at] = key_norm(view_, head_, position);
     token_type_[at] = view_.token_type[position];
     for (std::size_t g = 0; !wov_norm_.empty() && g < group(); ++g)
         wov_norm_[g * stride_ + at] = view_.wov_norm[(head_ * group() + g) * shape_.tokens + position];

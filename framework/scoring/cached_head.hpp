@@ -10,7 +10,8 @@
 
 namespace evictlab {
 
-/// One KV head. Tokens are in order of position; slots are indices among them. Not thread-safe; refers to the view.
+/// One KV head. Tokens are in order of position; slots are indices among them. Not thread-safe; refers to the view, of
+/// which a token is read when it is added.
 class CachedHead {
 public:
     /// Holds at most all tokens of the layer; empty at first.
@@ -33,7 +34,6 @@ private:
     const LayerView& view_;
     LayerShape shape_;
     std::size_t head_, stride_, output_stride_, tokens_ = 0, query_ = 0;
-    std::vector<double> norms_;                                       ///< [tokens of the layer], of its keys
     std::vector<double> position_, relative_, key_norm_, token_type_; ///< [slots]
     AlignedFloats k_, v_;                                             ///< [slots][dim]
     AlignedFloats keys_;                                              ///< [dim][stride_], transposed

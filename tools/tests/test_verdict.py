@@ -88,13 +88,18 @@ def random_masks(run: DocumentRun, seed: int, share: float = 0.5) -> Masks:
 def reference_logits(model: str, run: DocumentRun, masks: Masks) -> torch.Tensor:
     """One pass over all tokens: queries of the continuation do not see what the masks leave out."""
     tokens, n = len(run.document.ids), run.prompt
-    for layer, mask in enumerate(masks):
-        seen = torch.ones(mask.shape[0], tokens, tokens, dtype=torch.bool)
-        seen[:, n:, :n] = torch.from_numpy(mask)[:, None, :]
-        _reference[layer] = seen
+    seen = [torch.ones(mask.shape[0], tokens, tokens, dtype=torch.bool) for mask in masks]
+    for mask, of_layer in zip(masks, seen, strict=True):
+        of_layer[:, n:, :n] = torch.from_numpy(mask)[:, None, :]
+    return reference_logits_of(model, run, seen)
+
+
+def reference_logits_of(model: str, run: DocumentRun, seen: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One pass over all tokens: what query of KV head sees of key, [layer]: [H_kv][N][N]."""
+    _reference.update(enumerate(seen))
     with torch.no_grad():
         output = make_model(model, "test_reference")(input_ids=torch.tensor([run.document.ids]), use_cache=False)
-    logits: torch.Tensor = output.logits[0, n:]
+    logits: torch.Tensor = output.logits[0, run.prompt :]
     return logits
 
 

@@ -252,6 +252,53 @@ EVL_EXPORT evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* 
 EVL_EXPORT evl_status evl_model_select(evl_model* model, uint32_t layer, const evl_selection* into,
                                        evl_failure* failure);
 
+/* The cache of one layer while a model decodes, as `evictlab bench --protocol decode` has it: cut at the end of the
+ * prompt, then again as tokens come; what is evicted never returns, positions are the true ones, and the scorer's
+ * statistics over later queries are of what is cached alone. Unlike an evl_scorer_select of what is left it remembers
+ * what tokens got while others were still there, as H2O and TOVA do. It holds copies of the layer's tokens, those that
+ * are evicted included. */
+typedef struct evl_cache evl_cache;
+
+typedef struct evl_cache_plan {
+    uint64_t struct_size;   /* sizeof(evl_cache_plan) as the caller knows it */
+    const evl_shape* shape; /* of every cut, not EVL_MODEL, blocks with EVL_LAYER alone; NULL: as zeros */
+    double removed;         /* the share of the prompt that goes at its end, in [0, 1]; or, */
+    uint64_t keep;          /* where above 0, the tokens that stay; all of fewer */
+    uint64_t longest;       /* tokens that the prompt and all steps may have together */
+} evl_cache_plan;
+
+/* [thread-safe] EVL_OK where the scorer can decide while decoding; else EVL_USAGE, and the failure says why: budgets
+ * other than uniform ones, all layers at once, a second pass and whole tensors are for the end of a prompt. */
+EVL_EXPORT evl_status evl_cache_fits(const evl_scorer* scorer, const evl_shape* shape, evl_failure* failure);
+/* [thread-safe] `prompt` is read as evl_scorer_keep reads it, its memory not, and is whole: without
+ * evl_layer.position. places[h][i], [kv_heads][n]: of each row the first counts[h] become the positions that the head
+ * keeps of the prompt, ascending. `scorer` must stay open until evl_cache_close. The caller owns *cache, until
+ * evl_cache_close. */
+EVL_EXPORT evl_status evl_cache_open(const evl_scorer* scorer, const evl_layer* prompt, const evl_cache_plan* plan,
+                                     uint32_t* places, uint64_t* counts, evl_cache** cache, evl_failure* failure);
+EVL_EXPORT void evl_cache_close(evl_cache* cache); /* [last] NULL is nothing to do */
+
+/* The token behind the last one, in F32; vectors of the prompt's `dim`, one a head. */
+typedef struct evl_token {
+    uint64_t struct_size; /* sizeof(evl_token) as the caller knows it */
+    const float* q;       /* [query_heads][dim] */
+    const float* k;       /* [kv_heads][dim] */
+    const float* v;       /* [kv_heads][dim] */
+    ptrdiff_t q_head_stride, k_head_stride, v_head_stride;
+    uint64_t capacity; /* 0, or: heads that cache more than so many tokens, this one included, are cut to them. A scorer
+                        * with a threshold decides by that in place of the number */
+    const float* wov_norm; /* [query_heads]; where the prompt's evl_layer.wov_norm was given */
+    uint32_t token_type;   /* where the prompt's was given */
+    uint32_t reserved;     /* 0 */
+} evl_token;
+
+/* The token is cached and attends, and the cache may be cut. *cut becomes 1 where it was, else 0; then, of each row of
+ * places[h][i], [kv_heads][longest], the first counts[h] become the slots that stay, ascending: indices among what the
+ * head cached, in order of position, this token the last. Without a cut counts[h] is what the head caches, and `places`
+ * stays as it was. One thread at a time for each cache. After a failure the cache can only be closed. */
+EVL_EXPORT evl_status evl_cache_step(evl_cache* cache, const evl_token* token, uint32_t* places, uint64_t* counts,
+                                     uint32_t* cut, evl_failure* failure);
+
 /* [thread-safe] The hash of a captured suite, by name or folder, as benches have it: "sha256:" and 64 digits. */
 EVL_EXPORT evl_status evl_suite_hash(const char* suite, char hash[80], evl_failure* failure);
 /* [thread-safe] Calls `take`, on this thread, with a captured suite's folder, found as `evictlab bench` finds it. */

@@ -108,6 +108,32 @@ class Selection(ctypes.Structure):
     )
 
 
+class CachePlan(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", c_uint64),
+        ("shape", POINTER(Shape)),
+        ("removed", c_double),
+        ("keep", c_uint64),
+        ("longest", c_uint64),
+    )
+
+
+class Token(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", c_uint64),
+        ("q", POINTER(c_float)),
+        ("k", POINTER(c_float)),
+        ("v", POINTER(c_float)),
+        ("q_head_stride", c_ssize_t),
+        ("k_head_stride", c_ssize_t),
+        ("v_head_stride", c_ssize_t),
+        ("capacity", c_uint64),
+        ("wov_norm", POINTER(c_float)),
+        ("token_type", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 Add = ctypes.CFUNCTYPE(None, ctypes.c_void_p, c_char_p)
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_version": (c_char_p, []),
@@ -155,6 +181,24 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_model_keep": (
         c_int32,
         [Handle, c_uint32, POINTER(c_uint8), POINTER(c_uint64), POINTER(c_double), POINTER(_Failure)],
+    ),
+    "evl_cache_fits": (c_int32, [Handle, POINTER(Shape), POINTER(_Failure)]),
+    "evl_cache_open": (
+        c_int32,
+        [
+            Handle,
+            POINTER(Layer),
+            POINTER(CachePlan),
+            POINTER(c_uint32),
+            POINTER(c_uint64),
+            POINTER(Handle),
+            POINTER(_Failure),
+        ],
+    ),
+    "evl_cache_close": (None, [Handle]),
+    "evl_cache_step": (
+        c_int32,
+        [Handle, POINTER(Token), POINTER(c_uint32), POINTER(c_uint64), POINTER(c_uint32), POINTER(_Failure)],
     ),
     "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
     "evl_memory_close": (None, [Handle]),

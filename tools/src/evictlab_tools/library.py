@@ -87,7 +87,7 @@ def _address(array: Floats | None) -> Any:
     return None if array is None else array.ctypes.data_as(POINTER(c_float))
 
 
-def _given_shape(shape: Shape) -> binding.Shape:
+def given_shape(shape: Shape) -> binding.Shape:
     return binding.Shape(
         ctypes.sizeof(binding.Shape),
         GRANULARITIES.index(shape.granularity),
@@ -101,7 +101,7 @@ def _given_shape(shape: Shape) -> binding.Shape:
 
 def _asked(removed: Sequence[float], shape: Shape) -> binding.Selection:
     selection = binding.Selection(ctypes.sizeof(binding.Selection))
-    selection.shape = ctypes.pointer(_given_shape(shape))
+    selection.shape = ctypes.pointer(given_shape(shape))
     selection.budgets = len(removed)
     selection.removed = (c_double * len(removed))(*removed)
     return selection
@@ -118,6 +118,14 @@ class Scorer:
 
     def __init__(self, library: Library, handle: Handle, text: str) -> None:
         self._library, self._handle, self.text = library, handle, text
+
+    @property
+    def library(self) -> Library:
+        return self._library
+
+    @property
+    def handle(self) -> Handle:
+        return self._handle
 
     def __del__(self) -> None:
         self._library.call("evl_scorer_close", self._handle)
@@ -200,7 +208,7 @@ class Scorer:
 
     def check_shape(self, shape: Shape) -> None:
         """UsageError, which says why, where the scorer cannot be had at the shape."""
-        self._library.check("evl_scorer_fits", self._handle, ctypes.byref(_given_shape(shape)))
+        self._library.check("evl_scorer_fits", self._handle, ctypes.byref(given_shape(shape)))
 
     def given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
         """The structure, and the arrays that it points to, which must outlive the call."""

@@ -22,18 +22,21 @@ from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
+from evictlab_tools.layer_cache import check_decoding
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
 from evictlab_tools.shapes import Budgets, budgets_of_numbers
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
+from evictlab_tools.verdict.along import report
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
+from evictlab_tools.verdict.decode import decoding_from
 from evictlab_tools.verdict.documents import TokenDocument, names_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.opening import check_calibration, open_documents, open_lab, open_scorers
-from evictlab_tools.verdict.options import RETENTIONS, parse_numbers, parse_retentions, parser, shape_from
+from evictlab_tools.verdict.options import RETENTIONS, WAYS, parse_numbers, parse_retentions, parser, shape_from
 from evictlab_tools.verdict.result import Verdict, dump, to_json
 from evictlab_tools.verdict.serve import Server
 from evictlab_tools.verdict.verdicts import Verdicts, cut_json
@@ -62,7 +65,10 @@ def _print_correlation(bench: str, lab: Lab, verdict: Verdict, plugin_dirs: Sequ
 
 
 def _serve(given: argparse.Namespace) -> None:
-    ways = ("retentions", "keep", "granularity", "join", "block", "block_score", "sinks", "recent")
+    ways = ["retentions", "keep", "granularity", "join", "block", "block_score", "sinks", "recent"]
+    ways += ["schedule", "generate", "bin"]
+    if given.protocol in WAYS:
+        raise UsageError(f"--protocol {given.protocol} has no meaning with --serve, which judges by prefill")
     for option in ("scorers", "split", "journal", "correlate", "value_bytes", "no_cost", *ways):
         if getattr(given, option) is not None:
             name = option.replace("_", "-")
@@ -102,7 +108,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
         say(estimate_of(given))
     elif given.serve:
         _serve(given)
-    elif given.workers is not None or given.protocol is not None:
+    elif given.workers is not None or given.protocol in PROTOCOLS:
         raise UsageError(f"--{'workers' if given.workers is not None else 'protocol'} is for --serve")
     elif given.on != "continuation":
         raise UsageError(f"--on {given.on} is for --serve; evictlab-tasks run measures answers by themselves")
@@ -148,7 +154,8 @@ def _measure(given: argparse.Namespace) -> None:
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     asked = given.scorers or ["all"]
-    scorers = open_scorers(lab, asked, shape)
+    decodes = given.protocol == "decode"
+    scorers = open_scorers(lab, asked, shape, check_decoding if decodes else Scorer.check_shape)
     if calibration is None and any("all" in texts.split(",") for texts in asked):
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision, device_from(given))
@@ -158,15 +165,20 @@ def _measure(given: argparse.Namespace) -> None:
     prompts = [document.prompt for document in documents.documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
-    basis.update(cut_json(shape, budgets) | source.device.field)
+    decoding = decoding_from(given, budgets)
+    basis.update(cut_json(shape, budgets, decoding) | source.device.field)
+    if decoding is not None:
+        basis["retentions"] = list(budgets.retentions)  # which run as one batch
     journal = Journal(path, basis)
     with closing(journal):
-        verdicts = Verdicts(judge, documents, scorers, budgets, journal, given.model_name, value_bytes)
+        verdicts = Verdicts(judge, documents, scorers, budgets, journal, given.model_name, value_bytes, decoding)
         verdicts.run()
     judged = [scorer for row, scorer in scorers.items() if row not in verdicts.failures]
     verdict = replace(verdicts.verdict(), sources=_sources(calibration, judged, documents.documents))
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
     _print_table(given.output, lab.library, given.plugin_dir)
+    if decoding is not None:
+        say(report(verdict))
     if given.correlate is not None:
         _print_correlation(given.correlate, lab, verdict, given.plugin_dir)
     if verdicts.failures:

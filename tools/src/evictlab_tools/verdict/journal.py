@@ -39,7 +39,7 @@ class Journal:
                 self._cache = CacheShape(**{name: int(value) for name, value in entry["cache"].items()})
             return
         key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
-        self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"])
+        self._figures[key] = Figures(entry["kl"], entry["delta_nll"], entry["kept"], entry["cached"], entry.get("more"))
         if "cost" in entry:
             cost = entry["cost"]
             self._costs[key[:2]] = Cost(float(cost["microseconds"]), str(cost["measured_on"]))
@@ -50,7 +50,8 @@ class Journal:
     def add(self, key: Key, names: dict[str, str], figures: Figures, cost: Cost | None = None) -> None:
         """`names` are for people. `cost` is the scorer's on the document."""
         document, scorer, retention = key
-        entry = {**names, "retention": retention, **asdict(figures), "document_hash": document, "scorer_hash": scorer}
+        measured = {name: value for name, value in asdict(figures).items() if value is not None}
+        entry = {**names, "retention": retention, **measured, "document_hash": document, "scorer_hash": scorer}
         self._lines.add({**entry, "cost": cost.to_json()} if cost is not None else entry)
         self._figures[key] = figures
         if cost is not None:

@@ -51,6 +51,7 @@ class Figures:
     delta_nll: float  # nats a token
     kept: int  # cached tokens that were kept, over the layers that eviction judges
     cached: int
+    more: Mapping[str, Any] | None = None  # of the protocol decode: along the continuation
 
 
 class Judge:

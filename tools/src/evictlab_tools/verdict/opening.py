@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, open_calibration
@@ -17,10 +17,12 @@ from evictlab_tools.verdict.documents import DocumentSet, named_folder, names_su
 from evictlab_tools.verdict.judge import Judge
 
 
-def open_scorers(lab: Lab, lists: Sequence[str], shape: Shape = USUAL) -> dict[str, Scorer]:
+def open_scorers(
+    lab: Lab, lists: Sequence[str], shape: Shape = USUAL, check: Callable[[Scorer, Shape], None] = Scorer.check_shape
+) -> dict[str, Scorer]:
     """Those asked for, without repetition, and random.
 
-    What cannot be had at the shape is refused, and left out of what nobody named by itself.
+    What cannot be had, as `check` says, is refused, and left out of what nobody named by itself.
     """
     scorers: dict[str, Scorer] = {}
     left_out = []
@@ -29,7 +31,7 @@ def open_scorers(lab: Lab, lists: Sequence[str], shape: Shape = USUAL) -> dict[s
         for text in lab.split(texts):
             scorer = scorers.get(text) or lab.open(text)
             try:
-                scorer.check_shape(shape)
+                check(scorer, shape)
             except UsageError:
                 if "all" not in named or text in named:
                     raise
@@ -37,7 +39,7 @@ def open_scorers(lab: Lab, lists: Sequence[str], shape: Shape = USUAL) -> dict[s
                 continue
             scorers[text] = scorer
     if left_out:
-        complain(f"note: all leaves out what cannot be had at this shape: {', '.join(left_out)}")
+        complain(f"note: all leaves out what cannot be had this way: {', '.join(left_out)}")
     if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
         scorers[RANDOM] = lab.open(RANDOM)
     return scorers

@@ -13,6 +13,7 @@ from evictlab_tools.errors import UsageError
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.shapes import BLOCK_SCORES, GRANULARITIES, JOINS, Shape
 
+WAYS = ("prefill", "decode")  # of evicting, as protocols of evictlab bench
 RETENTIONS = (0.10, 0.25, 0.50, 0.75)
 
 
@@ -57,6 +58,15 @@ def shape_from(given: argparse.Namespace) -> Shape:
     if "block_score" in typed and shape.block == 1:
         raise UsageError("--block-score is for blocks of several tokens: give --block N")
     return shape
+
+
+def add_decode_options(result: argparse.ArgumentParser) -> None:
+    add = result.add_argument
+    add("--schedule", help="with --protocol decode, when the cache is cut: every:N tokens, slack:N, decoding_press:N, "
+        "once, turns, or tova, h2o, rkv, triattention; docs/verdict.md (every:1)")  # fmt: skip
+    add("--generate", action="store_true", default=None, help="with --protocol decode: the model goes on with its own "
+        "likeliest tokens, not with the text")  # fmt: skip
+    add("--bin", type=int, metavar="N", help="with --protocol decode: figures along the text, in bins of N tokens (16)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,7 +116,9 @@ def parser() -> argparse.ArgumentParser:
         "documents, one JSON object a line")  # fmt: skip
     add("--on", choices=("continuation", "answers"), default="continuation", help="with --serve: figures over all "
         "tokens of the continuation (default), or over those of its answers, of documents that have any")  # fmt: skip
-    add("--protocol", choices=PROTOCOLS, help="with --serve: the name by which the protocol is greeted "
-        f"({PROTOCOLS[0]}; the other one is what an earlier evictlab asks for)")  # fmt: skip
+    add("--protocol", choices=(*WAYS, *PROTOCOLS), help="prefill: evicted once, at the prompt's end (default); decode: "
+        "a cache of fixed size, cut again as the model goes on; with --serve: the name by which the protocol is "
+        f"greeted ({PROTOCOLS[0]}; the other one is what an earlier evictlab asks for)")  # fmt: skip
+    add_decode_options(result)
     add("--workers", type=int, help="with --serve: documents that are judged at once (default: as cores allow)")
     return result

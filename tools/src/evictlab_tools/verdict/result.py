@@ -32,6 +32,7 @@ class Row:
     row_class: Mapping[str, Any] | None = None  # Scorer.row_class; None of a bound
     cost: Cost | None = None
     kept_bytes: Values | None = None  # [retention], of a document's cache in the layers that evict, mean
+    more: Mapping[str, Any] = field(default_factory=dict)  # fields of its own protocol
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Verdict:
     sources: Mapping[str, str] = field(default_factory=dict)  # files that figures follow from, with their hashes
     cache: CacheShape | None = None  # where it is known
     value_bytes: float | None = None  # of a number in the KV cache; None: nothing is said of bytes
-    cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep", where they are not the usual ones
+    cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep" where not the usual ones, "decode"
+    protocol: str = "prefill"
     device: DeviceConfig = USUAL_DEVICE
 
     @cached_property
@@ -70,7 +72,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         "suite": {"name": verdict.documents.suite, "hash": verdict.documents.suite_hash},
         "model": verdict.model,
         "weights": verdict.weights,
-        "protocol": "prefill",
+        "protocol": verdict.protocol,
         "made_by": made_by,
         **({"sources": dict(verdict.sources)} if verdict.sources else {}),
         **_cache_json(verdict),
@@ -129,7 +131,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         result["cost"] = row.cost.to_json()
     if row.kept_bytes is not None:
         result["kept_bytes"] = [round(value) for value in row.kept_bytes]
-    return result
+    return {**result, **row.more}
 
 
 def dump(verdict: dict[str, Any], listed: Sequence[str] = ("documents", "rows")) -> bytes:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,10 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.library import Scorer
 from evictlab_tools.progress import Progress
 from evictlab_tools.shapes import Budgets, Shape
+from evictlab_tools.verdict.along import row_json
 from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, bounds_beside
 from evictlab_tools.verdict.cost import Cost, kept_bytes, mean_cost
+from evictlab_tools.verdict.decode import Decoding
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import DocumentRun, Figures, Judge
@@ -32,6 +35,7 @@ class Verdicts:
     journal: Journal
     model_name: str | None = None
     value_bytes: float | None = 2.0  # None: costs are not measured
+    decoding: Decoding | None = None  # the protocol decode, else prefill
     failures: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,10 +55,13 @@ class Verdicts:
         return self.journal.get((document.hash, self._hash(document, row), retention))
 
     def _missing(self, document: TokenDocument, row: str) -> list[float]:
-        return [r for r in self.retentions if self.figures(document, row, r) is None]
+        missing = [r for r in self.retentions if self.figures(document, row, r) is None]
+        return missing if self.decoding is None or not missing else list(self.retentions)  # these ran as one batch
 
     @property
     def rows(self) -> list[str]:
+        if self.decoding is not None:
+            return [*self.scorers, *self.decoding.bounds]
         return [*self.scorers, *bounds_beside(self.scorers.values(), self.judge.shape)]
 
     def run(self) -> None:
@@ -77,21 +84,29 @@ class Verdicts:
         if not missing or row in self.failures:
             progress.advance(len(missing))
             return
-        removed = [self.budgets.removed(retention, run.prompt) for retention in missing]
+        cost = None
         try:
-            kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
-            measured = row in self.scorers and self.value_bytes is not None
-            cost = run.cost(self.scorers[row], max(removed)) if measured else None
+            if self.decoding is not None:
+                found = self.decoding.figures(run, self.scorers.get(row))
+            else:
+                found, cost = self._prefill(run, row, missing)
         except ToolError as error:
             self.failures[row] = f"{row} on {run.document.name}: {error}"
             progress.say(f"error: {self.failures[row]}; its row is left out")
             progress.advance(len(missing))
             return
         names = {"document": run.document.name, "scorer": row}
-        for retention, figures in zip(missing, run.measure(kept), strict=True):
+        for retention, figures in zip(missing, found, strict=True):
             self.journal.add((run.document.hash, self._hash(run.document, row), retention), names, figures, cost)
             cost = None
         progress.advance(len(missing))
+
+    def _prefill(self, run: DocumentRun, row: str, retentions: Sequence[float]) -> tuple[list[Figures], Cost | None]:
+        removed = [self.budgets.removed(retention, run.prompt) for retention in retentions]
+        kept = run.keep(self.scorers[row], removed) if row in self.scorers else run.keep_oracle(row, removed)
+        measured = row in self.scorers and self.value_bytes is not None
+        cost = run.cost(self.scorers[row], max(removed)) if measured else None
+        return run.measure(kept), cost
 
     def verdict(self) -> Verdict:
         rows = tuple(self._row(row) for row in self.rows if row not in self.failures)
@@ -109,7 +124,8 @@ class Verdicts:
             uncompressed,
             cache=self.journal.cache,
             value_bytes=self.value_bytes,
-            cut=cut_json(self.judge.shape, self.budgets),
+            cut=cut_json(self.judge.shape, self.budgets, self.decoding),
+            protocol="prefill" if self.decoding is None else "decode",
             device=source.device,
         )
 
@@ -120,7 +136,10 @@ class Verdicts:
         return mean_cost([cost for cost in costs if cost is not None])
 
     def _kept_bytes(self, row: str, known: list[list[Figures]]) -> Values | None:
-        """[retention], mean over documents; None where nothing is said of bytes, or no layer evicts."""
+        """[retention], mean over documents; None where nothing is said of bytes, no layer evicts, or caches grow and
+        shrink."""
+        if self.decoding is not None:
+            return None
         cache, number = self.journal.cache, self.value_bytes
         if cache is None or number is None or not all(f.cached for of_document in known for f in of_document):
             return None
@@ -149,10 +168,13 @@ class Verdicts:
             self.scorers[row].row_class if row in self.scorers else None,
             self._cost(row),
             self._kept_bytes(row, known),
+            {} if self.decoding is None else row_json(known, self.documents.documents, self.decoding.bin),
         )
 
 
-def cut_json(shape: Shape, budgets: Budgets) -> dict[str, Any]:
+def cut_json(shape: Shape, budgets: Budgets, decoding: Decoding | None = None) -> dict[str, Any]:
     """What a result says of how its rows were cut, where that is not the usual way."""
-    keep = {"keep": list(budgets.keep)} if budgets.keep else {}
+    keep: dict[str, Any] = {"keep": list(budgets.keep)} if budgets.keep else {}
+    if decoding is not None:
+        keep["decode"] = decoding.to_json()
     return keep if shape.usual else {"shape": shape.to_json(), **keep}
