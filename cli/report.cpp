@@ -10,6 +10,7 @@
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
+#include "cli/run_story.hpp"
 #include "cli/shared_options.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/protocols/all_that_run.hpp"
@@ -34,13 +35,17 @@ constexpr std::string_view usage =
     "stand alone.\n"
     "FILE ending in .md, .json or .html decides the format; without --output, Markdown goes to standard output. "
     "Beside\n"
-    "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.";
+    "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.\n"
+    "Runs alone as .html are a page of their story: how errors fell, who descends from whom, what paid. It measures\n"
+    "nothing and opens no test split.";
 
 constexpr std::string_view examples =
     "  evictlab report --state evolution.json --output leaderboard.md\n"
     "  evictlab report --bench micro.json --bench full.json --output leaderboard.json\n"
     "  evictlab report --state a.json --state b.json --bench micro.json --brief\n"
     "  evictlab report --verdict verdict.json\n"
+    "  evictlab report --bench smollm2.json --output leaderboard.html\n"
+    "  evictlab report --state evolution.json --output run.html --follow\n"
     "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
@@ -78,7 +83,8 @@ po::options_description report_options() {
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
         "brief", "Markdown: the test split's figures and the others' averages only")(
-        "headline", "Markdown: of each verdict the few rows that tell how it went");
+        "headline", "Markdown: of each verdict the few rows that tell how it went")(
+        "follow", "of runs alone as .html: write the page again with each generation, until none is running");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
@@ -88,6 +94,25 @@ report::Detail detail_from(const po::variables_map& values) {
     if (brief && headline) throw UsageError("--brief and --headline exclude each other");
     if (headline) return report::Detail::headline;
     return brief ? report::Detail::brief : report::Detail::whole;
+}
+
+bool is_page(const po::variables_map& values) {
+    return values.contains("output") &&
+           std::filesystem::path(values["output"].as<std::string>()).extension() == ".html";
+}
+
+/// Whether the story of runs is asked for: a page, and nothing to compare them with.
+bool is_story(const po::variables_map& values) {
+    const bool story =
+        is_page(values) && values.contains("state") && !values.contains("bench") && !values.contains("verdict");
+    if (values.contains("follow") && !story)
+        throw UsageError(
+            "--follow keeps the page of runs up to date: it goes with --state FILE and --output FILE.html, "
+            "without --bench and --verdict");
+    for (const char* option : {"brief", "headline", "plots"})
+        if (is_page(values) && values.contains(option))
+            throw UsageError(fmt::format("--{} is for Markdown; a page has all figures and charts of its own", option));
+    return story;
 }
 
 /// Where plots go; nothing for none.
@@ -149,6 +174,12 @@ int run(const Strings& arguments) {
     for (const char* option : {"bench", "verdict"})
         for (const std::string& file : files(option)) read.add(file);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
+    if (is_story(*values)) {
+        const Strings names = files("state");
+        const std::vector<std::filesystem::path> states(names.begin(), names.end());
+        write_run_story(states, (*values)["output"].as<std::string>(), values->contains("follow"));
+        return exit_ok;
+    }
     std::vector<report::LeaderboardInput> inputs;
     bool failed = false;
     for (const std::string& file : files("bench")) inputs.push_back({file, report::read_bench(file), {}});

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The leaderboard's page, report/page/, into the program: each file as one string.
+# The files of pages, report/page/, into the program: each file as one string.
 file(GLOB page_names CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/report/page ${PROJECT_SOURCE_DIR}/report/page/*.html
   ${PROJECT_SOURCE_DIR}/report/page/*.css ${PROJECT_SOURCE_DIR}/report/page/*.js ${PROJECT_SOURCE_DIR}/report/page/vendor/*.js)
 set(page_pieces "")

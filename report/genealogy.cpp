@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -45,6 +46,7 @@ public:
             const JsonField line(json, file_, "journal");
             Ancestor ancestor = ancestor_from_json(line);
             if (ancestor.generation > last_generation) return; // saved since the state was read
+            count(ancestor);
             if (options.accepted && ancestor.status == Status::accepted)
                 accepted.push_back(evolution::candidate_from_json(line));
             if (options.rejected > 0 && ancestor.status == Status::rejected) {
@@ -71,12 +73,27 @@ public:
         return all;
     }
 
+    std::vector<OperatorCount> operators() const {
+        std::vector<OperatorCount> all;
+        for (const auto& [op, counted] : operators_) all.push_back(counted);
+        return all;
+    }
+
     std::vector<Candidate> accepted;
 
 private:
+    void count(const Ancestor& ancestor) {
+        OperatorCount& counted = operators_[ancestor.op];
+        counted.op = ancestor.op;
+        ++counted.candidates;
+        if (ancestor.status != Status::rejected) ++counted.accepted;
+        if (ancestor.status == Status::champion) ++counted.champions;
+    }
+
     std::string file_;
     std::unordered_map<std::string, Ancestor> candidates_;
     std::deque<Json> rejected_;
+    std::map<std::string, OperatorCount> operators_;
 };
 
 /// Follows first parents, which are what was changed, to the champion before.
@@ -216,6 +233,7 @@ RunLog read_log(const std::filesystem::path& state_file, const LogOptions& optio
     }
     log.accepted = std::move(journal.accepted);
     log.rejected = journal.rejected();
+    log.operators = journal.operators();
     return log;
 }
 
@@ -248,6 +266,12 @@ Json to_json(const RunLog& log) {
     }
     json["accepted"] = candidates_json(log.accepted);
     json["rejected"] = candidates_json(log.rejected);
+    json["operators"] = Json::array();
+    for (const OperatorCount& counted : log.operators)
+        json["operators"].push_back({{"operator", counted.op},
+                                     {"candidates", counted.candidates},
+                                     {"accepted", counted.accepted},
+                                     {"champions", counted.champions}});
     return json;
 }
 

@@ -27,11 +27,18 @@ struct ChampionEntry {
     std::vector<Ancestor> mates;     ///< the other parents of the champion and of those between, as far as no champions
 };
 
+/// What an operator's candidates became, over the whole run.
+struct OperatorCount {
+    std::string op;
+    std::size_t candidates = 0, accepted = 0, champions = 0; ///< accepted: champions among them
+};
+
 struct RunLog {
     std::string file;
     std::vector<ChampionEntry> champions;       ///< in order
     std::vector<evolution::Candidate> accepted; ///< that are no champions, in order
     std::vector<evolution::Candidate> rejected; ///< the last ones, in order
+    std::vector<OperatorCount> operators;       ///< by name
 };
 
 struct LogOptions {

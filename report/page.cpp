@@ -2,11 +2,8 @@
 #include "report/page.hpp"
 
 #include <algorithm>
-#include <map>
 #include <set>
-#include <string_view>
 
-#include "base/json/json.hpp"
 #include "base/output/write_file.hpp"
 #include "framework/scorers/class_json.hpp"
 #include "framework/scorers/known_scorer.hpp"
@@ -22,14 +19,6 @@
 
 namespace evictlab::report {
 namespace {
-
-/// The text between its tags: JSON in a script must hold no "</script" or "<!--".
-std::string inside_script(const Json& json) {
-    std::string text;
-    for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace))
-        text += c == '<' ? std::string("\\u003c") : std::string(1, c);
-    return text;
-}
 
 /// What plugin or formula a row is, and the columns that it reads; adds what these are to `columns`.
 Json scorer_json(const ScorecardRow& row, const PluginHost& plugins, Json& columns) {
@@ -116,17 +105,6 @@ Json table_json(const LeaderboardTable& table, const PluginHost& plugins, Json& 
     return json;
 }
 
-/// `text` with each "{{NAME}}" replaced by the file or text of that name.
-std::string filled(std::string_view text, const std::map<std::string_view, std::string_view>& pieces) {
-    std::string out;
-    for (std::size_t from = 0;;) {
-        const std::size_t open = text.find("{{", from), close = text.find("}}", open);
-        if (close == std::string_view::npos) return out.append(text.substr(from));
-        out.append(text.substr(from, open - from)).append(pieces.at(text.substr(open + 2, close - open - 2)));
-        from = close + 2;
-    }
-}
-
 } // namespace
 
 Json page_json(std::span<const LeaderboardTable> tables, const PluginHost& plugins) {
@@ -138,10 +116,7 @@ Json page_json(std::span<const LeaderboardTable> tables, const PluginHost& plugi
 }
 
 std::string to_page(std::span<const LeaderboardTable> tables, const PluginHost& plugins) {
-    std::map<std::string_view, std::string_view> pieces = page_files();
-    const std::string data = inside_script(page_json(tables, plugins));
-    pieces["data"] = data;
-    return filled(pieces.at("page.html"), pieces);
+    return filled_page("page.html", page_json(tables, plugins));
 }
 
 void write_page(std::span<const LeaderboardTable> tables, const PluginHost& plugins,

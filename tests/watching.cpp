@@ -45,6 +45,12 @@ struct Run {
     }
 };
 
+Json data_of_page(const std::string& page) {
+    const std::string open = R"(<script type="application/json" id="data">)";
+    const std::size_t begin = page.find(open) + open.size();
+    return Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
 void check_refused(const std::string& state, const std::string& where, const std::string& message) {
     for (const std::string command : {"evictlab status ", "evictlab log "}) {
         const Outcome outcome = shell(command + state, where);
@@ -158,6 +164,64 @@ TEST_CASE("log gives the accepted and the last rejected candidates where asked")
     const std::string text = run.text("evictlab log run.json --rejected 2");
     for (const Json& candidate : rejected)
         CHECK_THAT(text, ContainsSubstring(candidate.at("reason").get<std::string>()));
+}
+
+TEST_CASE("log counts what became of each operator's candidates") {
+    const Run run("--generations 4");
+    std::map<std::string, std::map<std::string, int>> expected;
+    for (const auto& [id, candidate] : run.journal()) {
+        auto& counted = expected[candidate.at("operator").get<std::string>()];
+        ++counted["candidates"];
+        if (candidate.at("status") != "rejected") ++counted["accepted"];
+        if (candidate.at("status") == "champion") ++counted["champions"];
+    }
+    const Json operators = run.json("evictlab log run.json --json").at("operators");
+    REQUIRE(operators.size() == expected.size());
+    for (const Json& each : operators)
+        for (const char* what : {"candidates", "accepted", "champions"})
+            CHECK(each.at(what) == expected.at(each.at("operator").get<std::string>())[what]);
+}
+
+TEST_CASE("a run's page has what status and log say, and measures nothing") {
+    const Run run("--generations 3");
+    CHECK(run.text("evictlab report --state run.json --output run.html").empty());
+    const std::string page = bytes_of(run.folder / "run.html");
+    const Json data = data_of_page(page);
+    CHECK(data.at("schema") == "evictlab-run-page/1");
+    REQUIRE(data.at("runs").size() == 1);
+    CHECK(data.at("runs")[0].at("status") == run.json("evictlab status run.json --json"));
+    CHECK(data.at("runs")[0].at("log") == run.json("evictlab log run.json --json --all"));
+    CHECK(!ContainsSubstring("http-equiv=\"refresh\"").match(page));
+}
+
+TEST_CASE("a run's page follows it until it ends") {
+    const TemporaryFolder folder;
+    const Outcome outcome =
+        shell("'" EVICTLAB_BINARY "' " + small +
+                  "--quiet --generations 1000000 & run=$!; until evictlab status run.json >/dev/null 2>&1; do "
+                  "sleep 0.1; done; evictlab report --state run.json --output run.html --follow & page=$!; until test "
+                  "-e run.html; do sleep 0.1; done; "
+                  "cp run.html going.html; kill -INT $run; wait $run; wait $page; echo followed $?",
+              folder.path.string());
+    INFO(outcome.err);
+    CHECK_THAT(outcome.out, ContainsSubstring("followed 0"));
+    const std::string going = bytes_of(folder / "going.html"), last = bytes_of(folder / "run.html");
+    CHECK_THAT(going, ContainsSubstring("http-equiv=\"refresh\""));
+    CHECK(!ContainsSubstring("http-equiv=\"refresh\"").match(last));
+    CHECK(data_of_page(going).at("runs")[0].at("status").at("running") == true);
+    CHECK(data_of_page(last).at("runs")[0].at("status").at("running") == false);
+}
+
+TEST_CASE("a page that cannot be as asked is refused") {
+    const Run run("--generations 1");
+    for (const std::string command :
+         {"--state run.json --output run.md --follow", "--state run.json --follow",
+          "--state run.json --output run.html --brief", "--state run.json --output run.html --plots here"}) {
+        const Outcome outcome = shell("evictlab report " + command, run.where);
+        INFO(command << outcome.err);
+        CHECK(outcome.code == 2);
+        CHECK(!std::filesystem::exists(run.folder / "run.html"));
+    }
 }
 
 TEST_CASE("status and log tell what a judge said") {

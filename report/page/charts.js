@@ -1,14 +1,5 @@
 // Charts, by Observable Plot. What they show is in the table, too.
 // SPDX-License-Identifier: MIT
-const logTick = (value) => (/^[125]/.test(value.toExponential()) ? String(+value.toPrecision(2)) : "");
-const frame = { width: 640, height: 400, style: { background: "transparent", color: "inherit", fontSize: "12px" } };
-
-function figure(title, caption, chart) {
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", title);
-  return element("figure", {}, element("h2", {}, title), chart, element("figcaption", {}, caption));
-}
-
 /** One point a row and retention, of figures that a logarithm has. */
 function points(table, state) {
   const view = table.views[state.view];
@@ -51,10 +42,6 @@ function againstRetention(table, state) {
         Plot.tip(all, Plot.pointer({ x: "retention", y: "value", title: "text", fill: "var(--page)", stroke: "var(--line)" })),
       ],
     }));
-}
-
-function shortened(text, most) {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}\u2026`;
 }
 
 function costAgainstQuality(table, state) {

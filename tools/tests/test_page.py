@@ -186,3 +186,49 @@ def test_texts_have_contrast(browser: Any, page_file: Path, scheme: str) -> None
             light, dark = sorted((luminance(colours[ground]), luminance(colours[text])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (ground, text, scheme)
     page.close()
+
+
+@pytest.fixture(scope="module")
+def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    program = Lab().library.program
+    options = ["--suite", "micro", "--seq-len", "24", "--layers", "2", "--patterns", "2", "--population", "30"]
+    command = [program, "evolve", *options, "--generations", "6", "--seed", "3", "--quiet", "--state", "run.json"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    subprocess.run([program, "report", "--state", "run.json", "--output", "run.html"], check=True, cwd=folder)
+    return folder / "run.html"
+
+
+def test_a_runs_story_shows_its_champions_and_what_changed(browser: Any, run_page: Path) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(run_page.as_uri())
+    log = page.evaluate("page.runs[0].log")
+    champions = log["champions"]
+    assert len(champions) > 1
+    summaries = page.locator("#champions summary code").all_text_contents()
+    assert summaries == [champion["id"] for champion in reversed(champions)]
+    last = page.locator("#champions details").first
+    assert last.get_attribute("open") is not None
+    before = next(champion for champion in champions if champion["id"] == champions[-1]["from"])
+    changed = last.locator("pre").first
+    assert (
+        changed.evaluate("e => [...e.querySelectorAll('span,ins')].map(x => x.textContent).join('')")
+        == champions[-1]["formula"]
+    )
+    assert (
+        changed.evaluate("e => [...e.querySelectorAll('span,del')].map(x => x.textContent).join('')")
+        == before["formula"]
+    )
+    first = page.locator(f"[id='champion-{champions[0]['id']}']")
+    assert first.get_attribute("open") is None
+    page.locator(
+        f"#charts a[href='#champion-{champions[0]['id']}'], #charts a[*|href='#champion-{champions[0]['id']}']"
+    ).first.dispatch_event("click")
+    page.wait_for_function("id => document.getElementById(id).open", arg=f"champion-{champions[0]['id']}")
+    rows = page.locator("#operators tbody tr").count()
+    assert rows == len(log["operators"])
+    assert problems == []
+    context.close()
