@@ -75,3 +75,17 @@ def test_a_limit_on_the_size_of_files_is_an_error_that_names_the_file(tmp_path: 
     assert done.stderr == f"error: {tmp_path / 'out'}: cannot be written: File too large\n"
     assert list(tmp_path.iterdir()) == []
     write_whole(tmp_path / "out", b"fits")
+
+
+def test_what_nobody_foresaw_is_one_line_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("out of memory\nmore")
+
+    monkeypatch.delenv("EVICTLAB_TRACEBACK", raising=False)
+    assert run_command(fail) == 1
+    assert "error: RuntimeError: out of memory (EVICTLAB_TRACEBACK=1 shows where)\n" in capsys.readouterr().err
+    monkeypatch.setenv("EVICTLAB_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        run_command(fail)

@@ -26,7 +26,7 @@ from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.pull import Pull
 from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import Chosen, attend, divergences
-from evictlab_tools.tuning.tuner import Settings, Tuner, judge_of
+from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.verdict.judge import DocumentRun
 
 BAD_START = "0.2*observed_attn - 0.5*rank:window_attn:8"  # throws away first what the model looks at
@@ -277,6 +277,11 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "round 1: better" and len(printed[2:6]) == 4
     assert out.read_text().strip() in [line.strip() for line in printed]
+    none = np.zeros((0, 4))
+    monkeypatch.setattr(command_module.Tuner, "round", lambda _, point, __: Round(point, none, none, False))
+    command([*given, "-o", str(tmp_path / "same.formula")])
+    assert "the formula that was given" in capsys.readouterr().out
+    assert (tmp_path / "same.formula").read_text().strip() == BAD_START
     for wrong, message in (
         (["--rounds", "0"], "rounds is at least 1"),
         (["--weights", "1,2"], "--weights 1,2: not 4 numbers"),

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from evictlab_tools.shown import complain
+
+SHOW_TRACEBACK = "EVICTLAB_TRACEBACK"
 
 
 class ToolError(Exception):
@@ -29,4 +32,10 @@ def run_command(command: Callable[[], None], stopped: str = "the same command go
     except KeyboardInterrupt:
         complain(f"stopped; {stopped}")
         return 130
+    except Exception as error:  # torch's and others', which have no words for users
+        if os.environ.get(SHOW_TRACEBACK):
+            raise
+        what = str(error).strip().splitlines() or ["no more is known"]
+        complain(f"error: {type(error).__name__}: {what[0]} ({SHOW_TRACEBACK}=1 shows where)")
+        return 1
     return 0

@@ -142,6 +142,7 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
     judge, train, valid = _opened(given, lab, threads)
     tuner = Tuner(judge, lab, train, valid, settings)
     point = directions.at(directions.origin)
+    start = point.formula
     for number in range(1, given.rounds + 1):
         found = tuner.round(point, number)
         _print_round(lab.library, number, found, settings.retentions)
@@ -151,6 +152,9 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
         say(f"  {point.formula}", flush=True)
         if given.output is not None:
             write_whole(given.output, f"{point.formula}\n".encode())
+    if given.output is not None and point.formula == start:
+        write_whole(given.output, f"{start}\n".encode())
+        say(f"nothing better was found: {given.output} has the formula that was given")
 
 
 def _lines(path: Path) -> list[str]:
