@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +24,10 @@ from evictlab_tools import capture as capture_tool
 from evictlab_tools.attention import FLASH
 from evictlab_tools.device import USUAL_DEVICE, DeviceConfig, device_from
 from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.generation import answer
 from evictlab_tools.library import Lab
-from evictlab_tools.masked import ATTENTION, decode
-from evictlab_tools.models import open_model
+from evictlab_tools.masked import ATTENTION
+from evictlab_tools.models import ModelSource, open_model
 from evictlab_tools.reading import read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.tuning.through_model import ATTENTION as TUNING
@@ -54,7 +56,11 @@ def judge_on(model: str, device: DeviceConfig, dtype: torch.dtype = torch.float3
         made = make_model(model, attention or name).to(dtype)
         return put_model(made) if pretended else made
 
-    judge = Judge(replace(make_source(model), load=load, device=device), threads=1)
+    return judge_of(make_source(model), device, load)
+
+
+def judge_of(source: ModelSource, device: DeviceConfig, load: Callable[[str], Any]) -> Judge:
+    judge = Judge(replace(source, load=load, device=device), threads=1)
     judge.pool = SerialPool()  # type: ignore[assignment]
     return judge
 
@@ -69,8 +75,9 @@ def figures_of(judge: Judge) -> dict[str, Any]:
     for bound in BOUNDS:
         found[bound] = [one.kl for one in run.measure(run.keep_oracle(bound, [0.5]))]
     kept_tensors = [[torch.from_numpy(mask) for mask in masks] for masks in kept]
-    fed = list(run.document.ids[PROMPT : PROMPT + 3])
-    found["told"] = decode(run.model, fed, PROMPT, run.prompt_layers, kept_tensors, lambda tokens: len(tokens) == 3)
+    layers, ids = run.prompt_layers, run.document.ids
+    told = answer(run.model, ids, PROMPT, PROMPT + 3, layers, kept_tensors, 3, lambda _: False)
+    found["told"] = [one.tokens for one in told]
     return found
 
 
