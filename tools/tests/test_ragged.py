@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from architectures import make, tokens
+from pretend_device import PretendedDevice, put, put_model
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -270,6 +271,25 @@ def test_what_it_cannot_be_used_for_is_refused_by_name() -> None:
         RaggedCache.of(ragged, kept)
     with pytest.raises(ToolError, match="DynamicSlidingWindowLayer"):
         RaggedCache.of(prefilled(make("gemma3", "sdpa"), ids), {0: kept[0]})
+
+
+def test_on_a_device_it_mixes_no_devices_and_says_the_same_to_the_bit() -> None:
+    def said(model: Any, ids: Tensor) -> Tensor:
+        cache = prefilled(model, ids)
+        ragged = RaggedCache.of(cache, uneven(cache))
+        logits = [stepwise(model, ids, ragged)]
+        ragged.crop(PROMPT + 2)
+        ragged.reorder_cache(ids[:, 0].argsort())
+        ragged.evict({1: [[0, 5], [PROMPT, PROMPT + 1]]} if len(ids) == 1 else {1: torch.ones(2, 2, PROMPT + 2) > 0})
+        logits.append(run(model, ids, ragged, PROMPT + 2, END))
+        assert all(part.device == ids.device for part in ragged.ragged[1].head(0))
+        return torch.cat(logits, 1).cpu()
+
+    for sequences in (1, 2):
+        here = said(make("qwen3", "sdpa"), batch_of(sequences))
+        with PretendedDevice():
+            there = said(put_model(make("qwen3", "sdpa")), put(batch_of(sequences)))
+        assert torch.equal(here, there)
 
 
 def test_padding_is_seen_as_the_model_has_it() -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +21,7 @@ from transformers import DynamicCache, StaticCache  # noqa: E402
 
 from evictlab_tools.errors import ToolError  # noqa: E402
 from evictlab_tools.press import EvictlabPress, Refused  # noqa: E402
-from evictlab_tools.ragged import RaggedCache  # noqa: E402
+from evictlab_tools.ragged import RaggedCache, RaggedLayer  # noqa: E402
 from evictlab_tools.shapes import Shape  # noqa: E402
 
 UNEVEN: dict[str, dict[str, Any]] = {
@@ -65,6 +67,27 @@ def test_it_keeps_what_masking_keeps_and_a_model_goes_on_alike(scorer: str) -> N
     assert cache.cells() == sum(int(mask.sum()) for mask in expected.values())
     assert cache.nbytes < 0.45 * sum(2 * layer.keys.nbytes for layer in compressed(model, kvpress.KnormPress(0)).layers)
     torch.testing.assert_close(gone_on(model, cache), verdict("llama", kept), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scorer", [ADAKV, "adakv@kvpress(knorm@kvpress)"])
+def test_a_layers_prompt_holds_no_memory_once_the_layer_is_cut(scorer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole: list[Any] = []
+    of = RaggedLayer.of
+
+    def noted(layer: Any, kept: Any) -> RaggedLayer:
+        assert all(tensor() is None for tensor in whole)  # of the layers before
+        whole.extend(weakref.ref(tensor) for tensor in (layer.keys, layer.values))
+        return of(layer, kept)
+
+    monkeypatch.setattr(RaggedLayer, "of", noted)
+    gc.disable()  # which may come late
+    try:
+        cache = compressed(make("llama", "sdpa"), EvictlabPress(0.7, scorer, ragged=True))
+        assert len(whole) == 4
+        assert all(tensor() is None for tensor in whole)
+    finally:
+        gc.enable()
+    assert isinstance(cache, RaggedCache)
 
 
 def test_masking_is_what_it_does_where_nothing_is_said() -> None:

@@ -159,7 +159,7 @@ class Layer:
         except Call as call:
             if turned and later == 0:
                 self.check_keys(call, where)
-            return call
+            return call.with_traceback(None)  # its frames hold the prompt's tensors
         except Exception as error:
             raise self.refuse(f"it cannot be asked what it uses ({type(error).__name__}: {error})", WORKS) from error
         raise self.refuse("its attention does not go through transformers' registry of attention functions", WORKS)
