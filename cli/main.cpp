@@ -4,20 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <iostream>
 #include <new>
 
-#include "base/option_error.hpp"
+#include "base/error.hpp"
 #include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
 #include "cli/interrupt.hpp"
-#include "cli/output.hpp"
-#include "cli/search_options.hpp"
+#include "cli/outcome.hpp"
 #include "cli/version.hpp"
-#include "framework/bench/scorecard.hpp"
-#include "state/store.hpp"
 
 namespace {
 
@@ -72,42 +68,6 @@ int run(const std::vector<std::string>& arguments) {
     return command_named(name).run(rest);
 }
 
-std::string_view way_on(state::StateError::Way way) {
-    switch (way) {
-    case state::StateError::Way::resume:
-        return " (To resume it: evictlab evolve --state FILE --resume)";
-    case state::StateError::Way::begin:
-        return " (To start it: evictlab evolve --state FILE without --resume)";
-    case state::StateError::Way::none:
-        break;
-    }
-    return "";
-}
-
-/// The exit code of what was thrown, which is told.
-int failed() {
-    try {
-        throw;
-    } catch (const Interrupted&) {
-        cli::complain("stopped");
-        return cli::exit_interrupted;
-    } catch (const std::exception& error) {
-        if (cli::interrupted()) { // what failed did so because of it
-            cli::complain("stopped");
-            return cli::exit_interrupted;
-        }
-        if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
-            cli::complain("out of memory; try fewer --patterns or a smaller --population");
-        else if (const auto* option = dynamic_cast<const OptionError*>(&error))
-            cli::complain(fmt::format("--{} {}", cli::flag_of(option->option), option->problem));
-        else if (const auto* of_state = dynamic_cast<const state::StateError*>(&error))
-            cli::complain(std::string(error.what()) + std::string(way_on(of_state->way)));
-        else
-            cli::complain(error.what());
-        return dynamic_cast<const UsageError*>(&error) != nullptr ? cli::exit_usage : cli::exit_failure;
-    }
-}
-
 /// What no other place catches: above all memory that was missing before main() began.
 [[noreturn]] void end_by_terminate() {
     const auto tell = [](std::string_view what) { (void)!::write(STDERR_FILENO, what.data(), what.size()); };
@@ -133,12 +93,7 @@ __attribute__((section(".preinit_array"), used)) void (*const install_terminate)
 
 int main(int argc, char** argv) {
     cli::install_signal_handlers();
-    try {
-        const int code = run({argv + 1, argv + argc});
-        if (const int error = cli::output_error(); error != 0)
-            throw Error(fmt::format("cannot write to standard output: {}", std::strerror(error)));
-        return code;
-    } catch (...) {
-        return failed();
-    }
+    return cli::outcome("evictlab", "try fewer --patterns or a smaller --population", [&] {
+        return run({argv + 1, argv + argc});
+    });
 }
