@@ -30,7 +30,7 @@ public:
     std::vector<std::uint8_t> bytes;
 };
 
-void begin(Writer& out, std::span<const std::int32_t> positions, std::size_t layers) {
+void begin(Writer& out, std::span<const std::int32_t> positions, bool transposed, std::size_t layers) {
     out.number(magic);
     out.number(std::int32_t{0});  // sequence
     out.number(std::uint32_t{1}); // streams
@@ -40,7 +40,7 @@ void begin(Writer& out, std::span<const std::int32_t> positions, std::size_t lay
         out.number(std::uint32_t{1}); // sequences of the cell
         out.number(std::int32_t{0});
     }
-    out.number(std::uint32_t{0}); // values are not transposed
+    out.number(std::uint32_t{transposed ? 1U : 0U});
     out.number(static_cast<std::uint32_t>(layers));
 }
 
@@ -76,9 +76,24 @@ public:
         }
         return all;
     }
-    void expect_layers(std::size_t layers) {
-        expect<std::uint32_t>(0, "whether values are transposed");
+    /// Whether values are transposed: they are where attention is no flash attention.
+    bool layers_begin(std::size_t layers) {
+        const auto transposed = number<std::uint32_t>();
+        if (transposed > 1) fail(fmt::format("whether its values are transposed is {}, not 0 or 1", transposed));
         expect<std::uint32_t>(static_cast<std::uint32_t>(layers), "its number of layers");
+        return transposed != 0;
+    }
+    Rows rows(bool transposed) {
+        Rows rows;
+        rows.type = static_cast<ggml_type>(number<std::int32_t>());
+        rows.transposed = transposed;
+        if (!transposed) {
+            rows.bytes = number<std::uint64_t>();
+        } else { // two numbers of 32 bits, whose product fits
+            const std::uint64_t of_number = number<std::uint32_t>();
+            rows.bytes = of_number * number<std::uint32_t>();
+        }
+        return rows;
     }
     template <class Number>
     void expect(Number wanted, const char* what) {
@@ -115,20 +130,18 @@ CacheState::CacheState(std::vector<std::uint8_t> bytes, const CacheLayout& layou
 void CacheState::parse_full(Reader& in, std::size_t layers) {
     positions_ = in.positions();
     if (positions_.empty()) fail("it has no cells");
-    in.expect_layers(layers);
+    const bool transposed = in.layers_begin(layers);
     for (auto* all : {&keys_, &values_})
         for (std::size_t l = 0; l < layers; ++l) {
-            Rows rows;
-            rows.type = static_cast<ggml_type>(in.number<std::int32_t>());
+            Rows rows = in.rows(transposed && all == &values_);
             if (rows.type != GGML_TYPE_F16 && rows.type != GGML_TYPE_F32 && rows.type != GGML_TYPE_BF16)
                 fail("its keys and values are not F16, BF16 or F32 (a quantised cache is not handled)");
-            rows.row_bytes = in.number<std::uint64_t>();
-            const std::size_t floats = rows.row_bytes / ggml_type_size(rows.type);
+            const std::size_t floats = rows.bytes / ggml_type_size(rows.type);
             if (dim_ == 0) dim_ = floats / kv_heads_;
-            if (floats == 0 || floats != dim_ * kv_heads_ || rows.row_bytes % ggml_type_size(rows.type) != 0)
+            if (floats == 0 || floats != dim_ * kv_heads_ || rows.bytes % ggml_type_size(rows.type) != 0)
                 fail(fmt::format("a cell's row has {} bytes, not {} heads of {}, in layer {} of those that are whole",
-                                 rows.row_bytes, kv_heads_, dim_, l));
-            rows.at = in.skip(rows.row_bytes * positions_.size());
+                                 rows.bytes, kv_heads_, dim_, l));
+            rows.at = in.skip(rows.bytes * positions_.size());
             all->push_back(rows);
         }
 }
@@ -138,37 +151,41 @@ void CacheState::parse_sliding(Reader& in, std::size_t layers) {
     sliding_cells_ = positions.size();
     if (sliding_cells_ == 0 || *std::ranges::max_element(positions) != *std::ranges::max_element(positions_))
         fail("its two caches do not end at the same position");
-    in.expect_layers(layers);
+    const bool transposed = in.layers_begin(layers);
     for (std::size_t l = 0; l < 2 * layers; ++l) {
-        in.number<std::int32_t>(); // type
-        const auto row_bytes = in.number<std::uint64_t>();
-        if (row_bytes == 0 || row_bytes > in.left())
-            fail(fmt::format("a row of its second cache has {} bytes", row_bytes));
-        in.skip(row_bytes * sliding_cells_);
-        sliding_row_bytes_ += row_bytes;
+        const std::size_t bytes = in.rows(transposed && l >= layers).bytes;
+        if (bytes == 0 || bytes > in.left()) fail(fmt::format("a row of its second cache has {} bytes", bytes));
+        in.skip(bytes * sliding_cells_);
+        sliding_row_bytes_ += bytes;
     }
 }
 
 std::size_t CacheState::bytes_of_cell() const {
     std::size_t sum = 0;
     for (const auto* all : {&keys_, &values_})
-        for (const Rows& rows : *all) sum += rows.row_bytes;
+        for (const Rows& rows : *all) sum += rows.bytes;
     return sum;
 }
 
+/// Where a number of a cell's row lies behind Rows::at, in numbers.
+std::size_t CacheState::place(const Rows& rows, std::size_t cell, std::size_t x, std::size_t cells) const {
+    return rows.transposed ? x * cells + cell : cell * kv_heads_ * dim_ + x;
+}
+
 std::vector<float> CacheState::floats(const Rows& rows) const {
-    const std::size_t head_bytes = rows.row_bytes / kv_heads_;
-    std::vector<float> out(kv_heads_ * cells() * dim_);
+    const std::size_t n = cells(), size = ggml_type_size(rows.type), together = rows.transposed ? 1 : dim_;
+    std::vector<float> out(kv_heads_ * n * dim_);
     const ggml_to_float_t to_float = ggml_get_type_traits(rows.type)->to_float;
     float* to = out.data();
     for (std::size_t h = 0; h < kv_heads_; ++h)
-        for (std::size_t i = 0; i < cells(); ++i, to += dim_) {
-            const std::uint8_t* from = bytes_.data() + rows.at + i * rows.row_bytes + h * head_bytes;
-            if (rows.type == GGML_TYPE_F32)
-                std::memcpy(to, from, head_bytes);
-            else
-                to_float(from, to, static_cast<std::int64_t>(dim_));
-        }
+        for (std::size_t i = 0; i < n; ++i)
+            for (std::size_t x = 0; x < dim_; x += together, to += together) {
+                const std::uint8_t* from = bytes_.data() + rows.at + place(rows, i, h * dim_ + x, n) * size;
+                if (rows.type == GGML_TYPE_F32)
+                    std::memcpy(to, from, together * sizeof(float));
+                else
+                    to_float(from, to, static_cast<std::int64_t>(together));
+            }
     return out;
 }
 
@@ -176,18 +193,26 @@ std::vector<std::uint8_t> CacheState::with_cells(const KeptCells& kept, std::spa
     Writer out;
     const std::size_t count = positions.size();
     out.bytes.reserve(64 + count * (12 + bytes_of_cell()) + 24 * keys_.size() + bytes_.size() - sliding_at_);
-    begin(out, positions, keys_.size());
+    begin(out, positions, values_.front().transposed, keys_.size());
     for (const auto* all : {&keys_, &values_})
         for (std::size_t l = 0; l < all->size(); ++l) {
             const Rows& rows = (*all)[l];
-            const std::size_t head_bytes = rows.row_bytes / kv_heads_, at = out.bytes.size() + 12;
+            const std::size_t size = ggml_type_size(rows.type), together = rows.transposed ? 1 : dim_;
             out.number(static_cast<std::int32_t>(rows.type));
-            out.number(static_cast<std::uint64_t>(rows.row_bytes));
-            out.bytes.resize(at + count * rows.row_bytes);
+            if (rows.transposed) {
+                out.number(static_cast<std::uint32_t>(size));
+                out.number(static_cast<std::uint32_t>(rows.bytes / size));
+            } else {
+                out.number(static_cast<std::uint64_t>(rows.bytes));
+            }
+            const std::size_t at = out.bytes.size();
+            out.bytes.resize(at + count * rows.bytes);
             for (std::size_t h = 0; h < kv_heads_; ++h)
                 for (std::size_t j = 0; j < count; ++j)
-                    std::memcpy(out.bytes.data() + at + j * rows.row_bytes + h * head_bytes,
-                                bytes_.data() + rows.at + kept[l][h][j] * rows.row_bytes + h * head_bytes, head_bytes);
+                    for (std::size_t x = h * dim_; x < (h + 1) * dim_; x += together)
+                        std::memcpy(out.bytes.data() + at + place(rows, j, x, count) * size,
+                                    bytes_.data() + rows.at + place(rows, kept[l][h][j], x, cells()) * size,
+                                    together * size);
         }
     out.bytes.insert(out.bytes.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(sliding_at_), bytes_.end());
     return std::move(out.bytes);

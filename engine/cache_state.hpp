@@ -44,12 +44,14 @@ public:
 private:
     struct Rows {
         ggml_type type = GGML_TYPE_F16;
-        std::size_t row_bytes = 0, at = 0; ///< where the first cell's row begins
+        std::size_t bytes = 0, at = 0; ///< of a cell's row; where the first number of the first one is
+        bool transposed = false;       ///< the numbers of all cells' rows at one place follow one another
     };
     class Reader;
     void parse_full(Reader& in, std::size_t layers);
     void parse_sliding(Reader& in, std::size_t layers);
     std::vector<float> floats(const Rows& rows) const;
+    std::size_t place(const Rows& rows, std::size_t cell, std::size_t x, std::size_t cells) const;
 
     std::vector<std::uint8_t> bytes_;
     std::vector<std::int32_t> positions_;

@@ -13,7 +13,6 @@
 #include "engine/output_projection.hpp"
 #include "framework/attention/wo_grams.hpp"
 #include "framework/attention/wov_norms.hpp"
-#include "framework/cut/top_k.hpp"
 
 namespace evictlab::engine {
 namespace {
@@ -112,11 +111,14 @@ void for_each_layer(const Cached& cached, int threads, Action action) {
     });
 }
 
-std::vector<std::uint32_t> places(std::span<const std::uint8_t> mask) {
-    std::vector<std::uint32_t> found;
-    for (std::size_t i = 0; i < mask.size(); ++i)
-        if (mask[i] != 0) found.push_back(static_cast<std::uint32_t>(i));
-    return found;
+/// Where heads or layers keep their own blocks, those without a short last one would keep more tokens than others.
+void check_blocks(const Shape& shape, std::size_t n) {
+    if (shape.granularity == Granularity::model || n % shape.block == 0 || shape.recent > 0) return;
+    throw UsageError(
+        fmt::format("{} tokens in blocks of {} end in a block of {}, which some {} would keep and others not, and "
+                    "llama.cpp has as many cells for all of them: let the last tokens stay (recent), take a prompt of "
+                    "whole blocks, or granularity model",
+                    n, shape.block, n % shape.block, shape.granularity == Granularity::head ? "heads" : "layers"));
 }
 
 void check_counts(const Scorer& scorer, const CacheLayout& layout, const KeptCells& kept, std::size_t wanted) {
@@ -129,66 +131,26 @@ void check_counts(const Scorer& scorer, const CacheLayout& layout, const KeptCel
                                 scorer.text(), kept[at][h].size(), layout.full[at], h, wanted));
 }
 
-/// What a choice is made of: once, for all budgets.
-struct Choice {
-    const Scorer& scorer;
-    const Cached& cached;
-    const Cut& cut;
-    std::span<const Budget> budgets;
-    Notes* notes;
-
-    std::size_t n() const { return cached.state.cells(); }
-    std::size_t heads() const { return cached.state.kv_heads(); }
-    std::size_t layers() const { return cached.model.layout().full.size(); }
-    Notes::Layer* notes_of(std::size_t at) const { return notes == nullptr ? nullptr : &notes->layer(at); }
-    std::vector<KeptCells> nothing() const {
-        return {budgets.size(), KeptCells(layers(), std::vector<std::vector<std::uint32_t>>(heads()))};
-    }
-    std::vector<double> removed() const {
-        std::vector<double> all;
-        for (const Budget& budget : budgets) all.push_back(budget.removed(n()));
-        return all;
-    }
-};
-
-std::vector<KeptCells> of_heads(const Choice& choice) {
-    const std::vector<double> removed = choice.removed();
-    std::vector<KeptCells> kept = choice.nothing();
-    for_each_layer(choice.cached, choice.cut.threads, [&](std::size_t at) {
-        const ShownLayer shown(choice.scorer, choice.cached, at, choice.notes_of(at));
-        const std::vector<std::uint8_t> mask = choice.scorer.keep(shown.layer(), removed);
-        for (std::size_t b = 0; b < kept.size(); ++b)
-            for (std::size_t h = 0; h < choice.heads(); ++h)
-                kept[b][at][h] = places(std::span(mask).subspan((b * choice.heads() + h) * choice.n(), choice.n()));
+/// At budgets that keep less than all.
+std::vector<KeptCells> chosen(const Scorer& scorer, const Cached& cached, const Cut& cut,
+                              std::span<const Budget> budgets, Notes* notes) {
+    const CacheLayout& layout = cached.model.layout();
+    const std::size_t n = cached.state.cells();
+    check_blocks(cut.shape, n);
+    std::vector<double> removed;
+    for (const Budget& budget : budgets) removed.push_back(budget.removed(n));
+    Selection selection(scorer, cut.shape, removed);
+    for_each_layer(cached, cut.threads, [&](std::size_t at) {
+        selection.add(ShownLayer(scorer, cached, at, notes == nullptr ? nullptr : &notes->layer(at)).layer());
+    });
+    std::vector<KeptCells> kept(budgets.size(), KeptCells(layout.full.size()));
+    for_each_layer(cached, cut.threads, [&](std::size_t at) {
+        std::vector<KeptSets> sets = selection.kept(layout.full[at], cached.state.kv_heads(), n);
+        for (std::size_t b = 0; b < kept.size(); ++b) kept[b][at] = std::move(sets[b]);
     });
     for (std::size_t b = 0; b < kept.size(); ++b)
-        check_counts(choice.scorer, choice.cached.model.layout(), kept[b], choice.budgets[b].kept(choice.n()));
-    return kept;
-}
-
-/// One set for the rows of a layer, or of all layers.
-std::vector<KeptCells> of_joined(const Choice& choice) {
-    const std::size_t n = choice.n(), heads = choice.heads();
-    const std::vector<double> removed = choice.removed();
-    std::vector<KeptCells> kept = choice.nothing();
-    std::vector<std::vector<double>> rows(choice.layers() * heads);
-    for (std::size_t b = 0; b < kept.size(); ++b) {
-        if (b == 0 || choice.scorer.needs().budgeted != 0)
-            for_each_layer(choice.cached, choice.cut.threads, [&](std::size_t at) {
-                const ShownLayer shown(choice.scorer, choice.cached, at, choice.notes_of(at));
-                const std::vector<double> scores = choice.scorer.scores(shown.layer(), removed[b]);
-                for (std::size_t h = 0; h < heads; ++h) {
-                    const auto* row = scores.data() + h * n;
-                    rows[at * heads + h].assign(row, row + n);
-                }
-            });
-        const std::size_t shared = choice.cut.granularity == Granularity::layer ? 1 : choice.layers();
-        for (std::size_t at = 0; at < choice.layers(); at += shared) {
-            const auto sharing = std::span(rows).subspan(at * heads, shared * heads);
-            const std::vector<std::uint32_t> stay = top_k(joined(sharing, choice.cut.join), choice.budgets[b].kept(n));
-            for (std::size_t l = at; l < at + shared; ++l) std::ranges::fill(kept[b][l], stay);
-        }
-    }
+        check_counts(scorer, layout, kept[b],
+                     cut.shape.block == 1 ? budgets[b].kept(n) : kept[b].front().front().size());
     return kept;
 }
 
@@ -204,7 +166,7 @@ std::size_t Budget::kept(std::size_t n) const {
     return gone >= 1 ? 0 : std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(n) * (1.0 - gone)));
 }
 
-void check_scorer(const Scorer& scorer, Granularity granularity, bool again) {
+void check_scorer(const Scorer& scorer, const Shape& shape, bool again) {
     if (scorer.needs().uneven != 0)
         throw UsageError(
             fmt::format("scorer '{}' is refused: its layers or heads keep different counts, and llama.cpp has "
@@ -214,10 +176,11 @@ void check_scorer(const Scorer& scorer, Granularity granularity, bool again) {
         throw UsageError(fmt::format("scorer '{}' is refused: it needs a second pass over the prompt, which is not run "
                                      "here",
                                      scorer.text()));
+    scorer.check_shape(shape);
     if (!again) return;
     if (const std::string why = scorer.refusal_when_evicted(); !why.empty())
         throw UsageError(fmt::format("scorer '{}' is refused where tokens go more than once: {}", scorer.text(), why));
-    if (scorer.needs().token_type != 0 && granularity != Granularity::model)
+    if (scorer.needs().token_type != 0 && shape.granularity != Granularity::model)
         throw UsageError(
             fmt::format("scorer '{}' is refused where tokens go more than once and heads or layers keep their own: it "
                         "reads token types, and a cell holds another token in each of them",
@@ -233,12 +196,11 @@ std::vector<KeptCells> choose(const Scorer& scorer, const Cached& cached, const 
             throw UsageError(fmt::format("a retention of {} is so small that no token is kept", budget.retention));
         if (budget.kept(n) < n) smaller.push_back(budget);
     }
-    const Choice choice{scorer, cached, cut, smaller, notes};
-    std::vector<KeptCells> chosen;
-    if (!smaller.empty()) chosen = cut.granularity == Granularity::head ? of_heads(choice) : of_joined(choice);
-    std::vector<KeptCells> kept;
-    for (auto next = chosen.begin(); const Budget& budget : budgets)
-        kept.push_back(budget.kept(n) < n ? std::move(*next++) : all_cells(cached.state, choice.layers()));
+    std::vector<KeptCells> less, kept;
+    if (!smaller.empty()) less = chosen(scorer, cached, cut, smaller, notes);
+    for (auto next = less.begin(); const Budget& budget : budgets)
+        kept.push_back(budget.kept(n) < n ? std::move(*next++)
+                                          : all_cells(cached.state, cached.model.layout().full.size()));
     return kept;
 }
 

@@ -8,7 +8,7 @@
 
 #include "engine/scorer.hpp"
 #include "engine/sequence.hpp"
-#include "framework/cut/join.hpp"
+#include "framework/cut/shape.hpp"
 
 namespace evictlab::engine {
 
@@ -22,8 +22,7 @@ struct Budget {
 };
 
 struct Cut {
-    Granularity granularity = Granularity::head;
-    Join join = Join::mean; ///< of those that share a set
+    Shape shape{};
     int threads = 1;
 };
 
@@ -46,10 +45,10 @@ private:
 
 /// UsageError where the scorer cannot be had in a cache whose heads keep as many tokens each: by name, with the reason.
 /// `again`: whether it is to be asked anew when tokens are gone already.
-void check_scorer(const Scorer& scorer, Granularity granularity, bool again);
+void check_scorer(const Scorer& scorer, const Shape& shape, bool again);
 
 /// What stays of what is cached at each budget. The queries that the scorer needs are among it. Throws what libevictlab
-/// says; Error where a scorer's heads keep different counts.
+/// says; Error where a scorer's heads keep different counts, and where the shape's blocks would make them do so.
 std::vector<KeptCells> choose(const Scorer& scorer, const Cached& cached, const Cut& cut,
                               std::span<const Budget> budgets, Notes* notes = nullptr);
 KeptCells choose(const Scorer& scorer, const Cached& cached, const Cut& cut, const Budget& budget);

@@ -152,6 +152,7 @@ Context Model::context(const ContextOptions& options, QueryTap* tap) const {
     params.n_ctx = std::max(options.cells, static_cast<std::uint32_t>(least));
     params.n_threads = params.n_threads_batch = options.threads;
     params.type_k = params.type_v = options.cache_type;
+    if (options.cache_type == GGML_TYPE_F32) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED; // it reads F16
     if (tap != nullptr) {
         params.cb_eval = QueryTap::on_eval;
         params.cb_eval_user_data = tap;

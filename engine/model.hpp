@@ -30,11 +30,12 @@ using Context = std::unique_ptr<llama_context, FreeContext>;
 struct ContextOptions {
     std::uint32_t cells = 0; ///< tokens that it holds at least; llama.cpp rounds them up to a multiple of 256
     int threads = 1;
-    ggml_type cache_type = GGML_TYPE_F16;         ///< of keys and values: F16, BF16 or F32
+    /// Of keys and values: F16, BF16 or F32. With F32 attention is not flash attention, which would read them in F16.
+    ggml_type cache_type = GGML_TYPE_F16;
     const llama_context_params* others = nullptr; ///< what else the context is to be, of which only numbers are read
 };
 
-/// For one sequence, with flash attention, on the CPU.
+/// For one sequence on the CPU, with flash attention.
 llama_context_params cpu_context_params();
 
 constexpr std::uint32_t batch_tokens = 512; ///< at most so many go through the model at once

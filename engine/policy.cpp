@@ -13,7 +13,7 @@
 namespace evictlab::engine {
 
 ScorerPolicy::ScorerPolicy(Scorer scorer, const Cut& cut, bool again) : scorer_(std::move(scorer)), cut_(cut) {
-    check_scorer(scorer_, cut.granularity, again);
+    check_scorer(scorer_, cut.shape, again);
 }
 
 KeptCells ScorerPolicy::choose(const Cached& cached, const Budget& budget) const {
@@ -21,7 +21,7 @@ KeptCells ScorerPolicy::choose(const Cached& cached, const Budget& budget) const
 }
 
 void ScorerPolicy::begin(Sequence& to, const Cached& from, const KeptCells& kept) const {
-    to.become(from, kept, cut_.granularity);
+    to.become(from, kept, cut_.shape.granularity);
 }
 
 void ScorerPolicy::evict(Sequence& sequence, std::size_t keep, Costs& costs) const {
@@ -33,7 +33,7 @@ void ScorerPolicy::evict(Sequence& sequence, std::size_t keep, Costs& costs) con
     const KeptCells kept = choose(cached, {0, keep});
     costs.scoring += scoring.spent();
     const Stopwatch writing;
-    sequence.become(cached, kept, cut_.granularity);
+    sequence.become(cached, kept, cut_.shape.granularity);
     costs.rewriting += writing.spent();
     ++costs.evictions;
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace evictlab::engine {
@@ -16,6 +17,14 @@ float float_param(const ggml_tensor* tensor, std::size_t index) {
     float value = 0;
     std::memcpy(&value, &tensor->op_params[index], sizeof value);
     return value;
+}
+
+/// Where attention is not flash attention: the products of keys and queries, and the softmax of these.
+bool is_product(const ggml_tensor* tensor) {
+    return tensor->op == GGML_OP_MUL_MAT && std::string_view(tensor->name).starts_with("kq-");
+}
+bool is_softmax(const ggml_tensor* tensor) {
+    return tensor->op == GGML_OP_SOFT_MAX && std::string_view(tensor->name).starts_with("kq_soft_max");
 }
 
 /// The RoPE that made the queries, behind which there are only views and factors; null where there is something else.
@@ -96,11 +105,10 @@ void QueryTap::take_over(const QueryTap& from, const std::vector<std::vector<std
 
 std::string QueryTap::refusal() const {
     if (!refusal_.empty()) return refusal_;
-    return complete_ ? "" : "not all of its layers compute flash attention, where queries are read";
+    return complete_ ? "" : "not all of its layers compute attention of the kind that queries are read from";
 }
 
-void QueryTap::note(const ggml_tensor* attention, Layer& layer) {
-    const ggml_tensor* queries = attention->src[0];
+void QueryTap::note_queries(const ggml_tensor* queries, Layer& layer) {
     const auto dim = static_cast<std::size_t>(queries->ne[0]), heads = static_cast<std::size_t>(queries->ne[2]);
     if (queries->type != GGML_TYPE_F32 || queries->ne[3] != 1 || dim % 2 != 0 || dim > 1024)
         return refuse("its queries are not plain F32 vectors of an even size up to 1024");
@@ -111,10 +119,18 @@ void QueryTap::note(const ggml_tensor* attention, Layer& layer) {
     const ggml_tensor* rope = rope_of(queries, layer.query_factor);
     if (const char* why = refused_rope(rope, queries->ne[0])) return refuse(why);
     if (!(layer.query_factor > 0)) return refuse("its queries are multiplied by no positive number");
+    layer.attention.rope_base = float_param(rope, 5);
+    layer.attention.rope_factor = float_param(rope, 6);
+}
+
+/// Of flash attention, or of the softmax where attention is computed in parts.
+void QueryTap::note_scale(const ggml_tensor* attention, Layer& layer) {
+    const bool flash = attention->op == GGML_OP_FLASH_ATTN_EXT;
     if (float_param(attention, 1) != 0.0F) return refuse("its attention has ALiBi");
-    if (float_param(attention, 2) != 0.0F) return refuse("its attention's logits are capped");
-    if (attention->src[4] != nullptr) return refuse("its attention has learned sinks");
-    layer.attention = {float_param(rope, 5), float_param(rope, 6), layer.query_factor * float_param(attention, 0)};
+    if (flash ? float_param(attention, 2) != 0.0F : !is_product(attention->src[0]))
+        return refuse("its attention's logits are capped");
+    if (attention->src[flash ? 4 : 2] != nullptr) return refuse("its attention has learned sinks");
+    layer.attention.softmax_scale = layer.query_factor * float_param(attention, 0);
 }
 
 void QueryTap::take(const ggml_tensor* queries, Layer& layer) {
@@ -138,13 +154,18 @@ void QueryTap::take(const ggml_tensor* queries, Layer& layer) {
 
 bool QueryTap::on_eval(ggml_tensor* tensor, bool ask, void* tap) {
     auto& self = *static_cast<QueryTap*>(tap);
-    if (tensor->op != GGML_OP_FLASH_ATTN_EXT || !self.recording_) return !ask;
-    Layer& layer = self.layers_[self.next_]; // layers follow one another: each needs what the one before put out
-    if (ask) {
-        if (layer.seen) self.note(tensor, layer);
-        return true;
+    const bool flash = tensor->op == GGML_OP_FLASH_ATTN_EXT, product = is_product(tensor);
+    if (!self.recording_ || !(flash || product || is_softmax(tensor))) return !ask;
+    // Layers follow one another: each needs what the one before put out.
+    Layer& layer = self.layers_[self.next_];
+    const ggml_tensor* queries = flash ? tensor->src[0] : product ? tensor->src[1] : nullptr;
+    if (ask && layer.seen) {
+        if (queries != nullptr) self.note_queries(queries, layer);
+        if (!product) self.note_scale(tensor, layer);
     }
-    if (layer.seen && self.refusal_.empty()) self.take(tensor->src[0], layer);
+    if (ask) return true;
+    if (queries != nullptr && layer.seen && self.refusal_.empty()) self.take(queries, layer);
+    if (product) return true; // its softmax follows
     self.next_ = (self.next_ + 1) % self.layers_.size();
     if (self.next_ == 0) self.complete_ = true;
     return true;

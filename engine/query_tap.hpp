@@ -1,5 +1,5 @@
-// Queries as attention uses them, taken from llama.cpp while it computes: the input of each layer's flash attention,
-// behind RoPE and any norm; a factor behind RoPE counts to the scale of products. With them what else attention is
+// Queries as attention uses them, taken from llama.cpp while it computes: the input of each layer's attention, flash or
+// not, behind RoPE and any norm; a factor behind RoPE counts to the scale of products. With them what else attention is
 // told: its scale, and how RoPE turned them. SPDX-License-Identifier: MIT
 #pragma once
 #include <ggml.h>
@@ -55,7 +55,8 @@ private:
         std::vector<float> queries;
         std::size_t skip = 0;
     };
-    void note(const ggml_tensor* attention, Layer& layer);
+    void note_queries(const ggml_tensor* queries, Layer& layer);
+    void note_scale(const ggml_tensor* attention, Layer& layer);
     void take(const ggml_tensor* queries, Layer& layer);
     void refuse(const char* why) {
         if (refusal_.empty()) refusal_ = why;

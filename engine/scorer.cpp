@@ -14,6 +14,16 @@ void check(evl_status status, const evl_failure& failure) {
     if (status != EVL_OK) throw Error(failure.text);
 }
 
+evl_shape given_shape(const Shape& shape) {
+    return {sizeof(evl_shape),
+            static_cast<std::uint32_t>(shape.granularity), // libevictlab counts them in the same order
+            static_cast<std::uint32_t>(shape.join),
+            static_cast<std::uint32_t>(shape.block),
+            static_cast<std::uint32_t>(shape.block_score),
+            shape.sinks,
+            shape.recent};
+}
+
 } // namespace
 
 Lab::Lab(std::span<const std::filesystem::path> plugin_folders) {
@@ -86,19 +96,46 @@ std::string Scorer::refusal_when_evicted() const {
     return "";
 }
 
-std::vector<std::uint8_t> Scorer::keep(const evl_layer& layer, std::span<const double> removed) const {
-    std::vector<std::uint8_t> kept(removed.size() * layer.kv_heads * layer.tokens);
+void Scorer::check_shape(const Shape& shape) const {
+    const evl_shape given = given_shape(shape);
     evl_failure failure{};
-    check(evl_scorer_keep(scorer_, &layer, removed.data(), removed.size(), kept.data(), nullptr, nullptr, &failure),
-          failure);
-    return kept;
+    check(evl_scorer_fits(scorer_, &given, &failure), failure);
 }
 
-std::vector<double> Scorer::scores(const evl_layer& layer, double removed) const {
-    std::vector<double> scores(std::size_t{layer.kv_heads} * layer.tokens);
+Selection::Selection(const Scorer& scorer, const Shape& shape, std::span<const double> removed)
+    : budgets_(removed.size()) {
+    const evl_shape given = given_shape(shape);
+    evl_selection asked{};
+    asked.struct_size = sizeof asked;
+    asked.shape = &given;
+    asked.budgets = removed.size();
+    asked.removed = removed.data();
+    evl_model* model = nullptr;
     evl_failure failure{};
-    check(evl_scorer_score(scorer_, &layer, removed, scores.data(), nullptr, &failure), failure);
-    return scores;
+    check(evl_model_open_shape(scorer.get(), &asked, &model, &failure), failure);
+    model_.reset(model);
+}
+
+void Selection::add(const evl_layer& layer) {
+    evl_failure failure{};
+    check(evl_model_add(model_.get(), &layer, &failure), failure);
+}
+
+std::vector<KeptSets> Selection::kept(std::size_t layer, std::size_t heads, std::size_t n) const {
+    std::vector<std::uint32_t> places(budgets_ * heads * n);
+    std::vector<std::uint64_t> counts(budgets_ * heads);
+    evl_selection into{};
+    into.struct_size = sizeof into;
+    into.places = places.data();
+    into.counts = counts.data();
+    evl_failure failure{};
+    check(evl_model_select(model_.get(), static_cast<std::uint32_t>(layer), &into, &failure), failure);
+    std::vector<KeptSets> kept(budgets_);
+    for (std::size_t row = 0; row < counts.size(); ++row) {
+        const auto* first = places.data() + row * n;
+        kept[row / heads].emplace_back(first, first + counts[row]);
+    }
+    return kept;
 }
 
 } // namespace evictlab::engine

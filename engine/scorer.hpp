@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "framework/cut/shaped_cut.hpp"
+
 namespace evictlab::engine {
 
 class Lab {
@@ -53,9 +55,8 @@ public:
     /// their positions; "" where it can.
     std::string refusal_when_evicted() const;
 
-    /// [removed][kv_heads][n]: what is kept when these shares go.
-    std::vector<std::uint8_t> keep(const evl_layer& layer, std::span<const double> removed) const;
-    std::vector<double> scores(const evl_layer& layer, double removed) const; ///< [kv_heads][n]
+    void check_shape(const Shape& shape) const; ///< UsageError, by name, where it cannot be had at the shape
+    const evl_scorer* get() const { return scorer_; }
 
 private:
     struct Close {
@@ -67,6 +68,23 @@ private:
     std::unique_ptr<evl_scorer, Close> owned_;
     const evl_scorer* scorer_ = nullptr;
     evl_needs needs_{};
+};
+
+/// What a scorer keeps of a model's layers at a shape, when these shares go: each layer is shown to it once, and asked
+/// for when all were. Several threads may add layers at once. The scorer must outlive it.
+class Selection {
+public:
+    Selection(const Scorer& scorer, const Shape& shape, std::span<const double> removed);
+    void add(const evl_layer& layer);
+    /// [removed][heads]: of a layer of so many heads and tokens that was added.
+    std::vector<KeptSets> kept(std::size_t layer, std::size_t heads, std::size_t n) const;
+
+private:
+    struct Close {
+        void operator()(evl_model* model) const { evl_model_close(model); }
+    };
+    std::size_t budgets_;
+    std::unique_ptr<evl_model, Close> model_;
 };
 
 } // namespace evictlab::engine

@@ -7,6 +7,7 @@
 #include "engine/output_projection.hpp"
 #include "engine/token_types.hpp"
 #include "framework/attention/wov_norms.hpp"
+#include "framework/cut/join.hpp"
 #include "framework/cut/top_k.hpp"
 #include "tests/engine/tiny_sequence.hpp"
 #include "tests/support/catch.hpp"
@@ -57,16 +58,18 @@ std::vector<std::uint8_t> kept_by_library(const Scorer& scorer, const TinyLlama&
     given.token_type = types.data();
     given.wov_norm = norms.data();
     given.wov_norm_stride = n;
-    return scorer.keep(given, std::span(&removed, 1));
+    std::vector<std::uint8_t> kept(shape.kv_heads * n);
+    REQUIRE(evl_scorer_keep(scorer.get(), &given, &removed, 1, kept.data(), nullptr, nullptr, nullptr) == EVL_OK);
+    return kept;
 }
 
-KeptCells kept_in_llama(const OpenTiny& open, const Scorer& scorer, Granularity granularity, Budget budget,
-                        Join join = Join::mean) {
-    Sequence sequence = open.sequence();
+KeptCells kept_in_llama(const OpenTiny& open, const Scorer& scorer, const Shape& shape, Budget budget,
+                        ggml_type type = GGML_TYPE_F16) {
+    Sequence sequence = open.sequence(512, type);
     const auto queries = std::min<std::uint64_t>(n, scorer.needs().queries);
     sequence.record_queries(n - queries);
     sequence.feed(TinyLlama::tokens(text_of(n)));
-    return choose(scorer, sequence.snapshot().cached(), {granularity, join, 2}, budget);
+    return choose(scorer, sequence.snapshot().cached(), {shape, 2}, budget);
 }
 
 /// How many places two kept sets differ in: rounding to F16 may turn near ties around.
@@ -91,7 +94,8 @@ TEST_CASE("Each head keeps what libevictlab keeps of the model's own queries, ke
               "observed_attention@kvpress", "evolved@real", "streaming_llm@kvpress",
               "criticalkv@kvpress(snapkv@kvpress)", "=token_type + 0.001 * position"}) {
             const Scorer scorer(lab(), name);
-            const KeptCells found = kept_in_llama(open, scorer, Granularity::head, {0, 30});
+            const KeptCells found = kept_in_llama(open, scorer, {}, {0, 30}),
+                            exact = kept_in_llama(open, scorer, {}, {0, 30}, GGML_TYPE_F32);
             for (std::size_t l = 0; l < 3; ++l) {
                 const auto expected =
                     kept_by_library(scorer, open.tiny, l, run.layers[l], Budget{0, 30}.removed(n), 0.5);
@@ -99,6 +103,7 @@ TEST_CASE("Each head keeps what libevictlab keeps of the model's own queries, ke
                     INFO(name << ", layer " << l << ", head " << h << (half_split ? ", half-split" : ""));
                     CHECK(found[l][h].size() == 30);
                     CHECK(different(found[l][h], std::span(expected).subspan(h * n, n)) <= 1);
+                    CHECK(different(exact[l][h], std::span(expected).subspan(h * n, n)) == 0);
                 }
             }
         }
@@ -120,7 +125,7 @@ TEST_CASE("With one set for the model all heads and layers keep the tokens whose
     const Scorer scorer(lab(), "knorm@kvpress");
     const TinyLlama::Run run = open.tiny.run(TinyLlama::tokens(text_of(n)));
     for (const Join join : {Join::mean, Join::max, Join::rank}) {
-        const KeptCells found = kept_in_llama(open, scorer, Granularity::model, {0, 20}, join);
+        const KeptCells found = kept_in_llama(open, scorer, {Granularity::model, join}, {0, 20});
         for (const auto& layer : found)
             for (const auto& head : layer) CHECK(head == found[0][0]);
         std::vector<std::vector<double>> rows;
@@ -142,9 +147,35 @@ TEST_CASE("With one set for the model all heads and layers keep the tokens whose
     }
 }
 
+TEST_CASE("Blocks go together, and the first and last tokens stay, at every grain") {
+    const OpenTiny open;
+    const Scorer scorer(lab(), "=position"); // the oldest go
+    Shape shape{.block = 10, .sinks = 5, .recent = 1};
+    for (const Granularity granularity : {Granularity::head, Granularity::layer, Granularity::model}) {
+        shape.granularity = granularity;
+        std::vector<std::uint32_t> expected;
+        for (const std::uint32_t first : {0U, 70U, 80U}) // 30 of 90 tokens
+            for (std::uint32_t i = first; i < first + 10; ++i) expected.push_back(i);
+        for (const auto& layer : kept_in_llama(open, scorer, shape, {0, 39}))
+            for (const auto& head : layer) CHECK(head == expected);
+    }
+    // 90 tokens in blocks of 16 end in one of 10.
+    const Scorer by_norm(lab(), "=key_norm");
+    shape = {Granularity::head, Join::mean, 16};
+    CHECK_THROWS_WITH(kept_in_llama(open, by_norm, shape, {0, 40}),
+                      ContainsSubstring("end in a block of 10, which some heads"));
+    CHECK_NOTHROW(kept_in_llama(open, by_norm, shape, {0, 90}));
+    shape.recent = 1;
+    CHECK(kept_in_llama(open, by_norm, shape, {0, 40})[0][1].size() == 26);
+    shape = {Granularity::model, Join::mean, 16};
+    CHECK(kept_in_llama(open, by_norm, shape, {0, 40})[0][1].size() % 16 % 10 == 0);
+    shape.sinks = 50;
+    CHECK_THROWS_WITH(kept_in_llama(open, by_norm, shape, {0, 40}), ContainsSubstring("keep more, or protect fewer"));
+}
+
 TEST_CASE("What cannot be had in cells that all heads share is refused by name") {
     const auto check = [](const char* name, Granularity granularity, bool again) {
-        check_scorer(Scorer(lab(), name), granularity, again);
+        check_scorer(Scorer(lab(), name), {granularity}, again);
     };
     for (const Granularity granularity : {Granularity::head, Granularity::model}) {
         CHECK_THROWS_WITH(check("adakv@kvpress(snapkv@kvpress)", granularity, false),

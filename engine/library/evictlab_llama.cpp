@@ -84,7 +84,8 @@ std::unique_ptr<evl_llama> open(llama_model* model, const llama_context_params& 
     const ContextOptions context = context_of(params, options);
     const int threads = options.scoring_threads > 0 ? static_cast<int>(options.scoring_threads) : context.threads;
     constexpr std::array granularities{Granularity::head, Granularity::layer, Granularity::model};
-    const Cut cut{granularities[options.granularity], usual_join, threads};
+    Cut cut{{}, threads};
+    cut.shape.granularity = granularities[options.granularity];
     Scorer scorer(options.scorer);
     if (options.model_file == nullptr && (scorer.needs().wov_norm == 1 || scorer.needs().wo_gram == 1))
         throw UsageError(

@@ -79,10 +79,10 @@ void Experiment::stream(const Policy& policy, Evicted& out) const {
         stream, [&] { sequence.become(behind); }, out);
 }
 
-void Experiment::evict_once(const Policy& policy, Evicted& out) const {
+void Experiment::evict_once(const Policy& policy, const Budget& budget, Evicted& out) const {
     const Cached cached = prompt_->cached();
     const Stopwatch scoring;
-    const KeptCells kept = policy.choose(cached, plan_.budget);
+    const KeptCells kept = policy.choose(cached, budget);
     out.costs.scoring = scoring.spent();
     out.costs.evictions = 1;
     out.costs.rewriting = reading_;
@@ -103,15 +103,20 @@ void Experiment::evict_once(const Policy& policy, Evicted& out) const {
     go_on(stream, begin, out);
 }
 
-Evicted Experiment::run(const Policy& policy) const {
-    Evicted out;
-    out.scorer = policy.text();
-    out.hash = policy.hash();
-    if (plan_.cache > 0)
-        stream(policy, out);
-    else
-        evict_once(policy, out);
-    return out;
+std::vector<Evicted> Experiment::run(const Policy& policy) const {
+    Evicted row;
+    row.scorer = policy.text();
+    row.hash = policy.hash();
+    if (plan_.cache > 0) {
+        stream(policy, row);
+        return {std::move(row)};
+    }
+    std::vector<Evicted> rows(plan_.budgets.size(), row);
+    for (std::size_t b = 0; b < rows.size(); ++b) {
+        rows[b].budget = plan_.budgets[b];
+        evict_once(policy, plan_.budgets[b], rows[b]);
+    }
+    return rows;
 }
 
 } // namespace evictlab::engine

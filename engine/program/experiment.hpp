@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,8 @@ namespace evictlab::engine {
 
 struct Plan {
     Cut cut;
-    Budget budget;
-    std::size_t every = 0; ///< tokens behind the prompt between evictions to the same number of cells; 0: no more
+    std::vector<Budget> budgets; ///< of the prompt; none with `cache`
+    std::size_t every = 0;       ///< tokens behind the prompt between evictions to the same number of cells; 0: no more
     std::size_t cache = 0; ///< cells through which the prompt goes, too, `every` tokens at a time; 0: it is read whole
     std::size_t generate = 0; ///< tokens that the model is to say
     int threads = 1;
@@ -39,8 +40,9 @@ struct Full {
 
 struct Evicted {
     std::string scorer, hash;
-    Cache cache; ///< right behind the prompt's eviction
-    Costs costs; ///< of the prompt's evictions, and those on the way through the continuation
+    std::optional<Budget> budget; ///< that was asked for; nothing with Plan::cache
+    Cache cache;                  ///< right behind the prompt's eviction
+    Costs costs;                  ///< of the prompt's evictions, and those on the way through the continuation
     Difference difference;
     std::vector<Spent> times; ///< of the continuation's tokens
     std::string text;
@@ -55,14 +57,14 @@ public:
                std::span<const llama_token> given, std::uint64_t queries);
 
     const Full& full() const { return full_; }
-    Evicted run(const Policy& policy) const;
+    std::vector<Evicted> run(const Policy& policy) const; ///< one a budget
 
 private:
     ContextOptions context_of(std::size_t cells) const;
     /// The prompt through a small cache, evicted as it goes, and on from there.
     void stream(const Policy& policy, Evicted& out) const;
     /// The prompt's cache, evicted once, and on from there.
-    void evict_once(const Policy& policy, Evicted& out) const;
+    void evict_once(const Policy& policy, const Budget& budget, Evicted& out) const;
     /// Goes on along the continuation and, where asked for, freely from where `begin` sets the stream to.
     void go_on(Stream& stream, const std::function<void()>& begin, Evicted& out) const;
 

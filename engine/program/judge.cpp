@@ -36,16 +36,16 @@ Judge::Run& Judge::run_of(Sequence& worker, std::size_t number) {
     return *place.run;
 }
 
-std::vector<double> Judge::divergences(Sequence& worker, const Scorer& scorer, std::size_t document,
+std::vector<double> Judge::divergences(Sequence& worker, const Scorer& scorer, const Shape& shape, std::size_t document,
                                        std::span<const double> retentions) {
-    check_scorer(scorer, cut_.granularity, false);
+    check_scorer(scorer, shape, false);
     Run& run = run_of(worker, document);
     std::vector<Budget> budgets;
     for (const double retention : retentions) budgets.push_back({retention, 0});
     const Cached cached = run.prompt.cached();
     std::vector<double> divergences;
-    for (const KeptCells& kept : choose(scorer, cached, cut_, budgets, &run.notes)) {
-        worker.become(cached, kept, cut_.granularity);
+    for (const KeptCells& kept : choose(scorer, cached, {shape, cut_.threads}, budgets, &run.notes)) {
+        worker.become(cached, kept, shape.granularity);
         const Continuation evicted{run.full.tokens, worker.feed_for_all(run.full.tokens), {}};
         const double kl = compare(run.full, evicted).kl;
         if (!std::isfinite(kl)) throw Error(fmt::format("the divergence is no finite number: {}", kl));

@@ -23,9 +23,11 @@ public:
     /// A sequence as long as the longest document.
     std::unique_ptr<Sequence> worker() const;
 
+    const Shape& shape() const { return cut_.shape; } ///< of who names none
+
     /// KL(full || evicted) along a document's continuation at each retention, in nats a token. The document's prompt is
     /// run when it is first asked for, and kept. A figure does not depend on what was asked before. Throws Error.
-    std::vector<double> divergences(Sequence& worker, const Scorer& scorer, std::size_t document,
+    std::vector<double> divergences(Sequence& worker, const Scorer& scorer, const Shape& shape, std::size_t document,
                                     std::span<const double> retentions);
 
 private:

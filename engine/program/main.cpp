@@ -9,10 +9,10 @@
 
 #include "base/digest/digest.hpp"
 #include "base/input/input.hpp"
-#include "base/option_error.hpp"
 #include "base/output/write_file.hpp"
 #include "base/text/shown.hpp"
 #include "cli/command.hpp"
+#include "cli/outcome.hpp"
 #include "cli/output.hpp"
 #include "engine/program/result.hpp"
 #include "engine/program/service.hpp"
@@ -79,7 +79,8 @@ int compare_scorers(const Options& options, const Lab& lab) {
     for (const auto& policy : policies) queries = std::max(queries, policy->queries());
     const Experiment experiment(model, options.plan, prompt, std::span(tokens).last(options.continuation), queries);
     std::vector<Evicted> rows;
-    for (const auto& policy : policies) rows.push_back(experiment.run(*policy));
+    for (const auto& policy : policies)
+        for (Evicted& row : experiment.run(*policy)) rows.push_back(std::move(row));
     const Result result{options, model, prompt.size(), experiment.full(), rows};
     if (options.json) write_file(*options.json, to_json(result).dump(2) + "\n");
     cli::print(to_text(result));
@@ -92,8 +93,8 @@ std::string name_of_judge(const Options& options, const std::string& sha256, con
     std::string name = fmt::format("{} (sha256 {}, in llama.cpp {} by evictlab-llama {}, cache {}), suite {} {}",
                                    options.model.filename().string(), sha256, llama_version(), evl_version(),
                                    ggml_type_name(plan.cache_type), documents.suite, documents.hash);
-    if (plan.cut.granularity != Granularity::head)
-        name += fmt::format(", granularity {} joined by {}", to_string(plan.cut.granularity), to_string(plan.cut.join));
+    if (const Shape& shape = plan.cut.shape; !shape.usual())
+        name += fmt::format(", granularity {} joined by {}", to_string(shape.granularity), to_string(shape.join));
     if (options.calibration)
         name += fmt::format(", calibration sha256:{}", sha256_hex_of_file(*options.calibration).value_or(""));
     return text::line(name);
@@ -128,32 +129,8 @@ int run(const std::vector<std::string>& arguments) {
     return options->serve ? serve_requests(*options, lab) : compare_scorers(*options, lab);
 }
 
-int failed() {
-    try {
-        throw;
-    } catch (const OptionError& error) {
-        std::string flag = error.option;
-        std::ranges::replace(flag, '_', '-');
-        cli::complain(fmt::format("--{} {}", flag, error.problem), program);
-        return cli::exit_usage;
-    } catch (const std::bad_alloc&) {
-        cli::complain("out of memory; try fewer tokens", program);
-        return cli::exit_failure;
-    } catch (const std::exception& error) {
-        cli::complain(error.what(), program);
-        return dynamic_cast<const UsageError*>(&error) != nullptr ? cli::exit_usage : cli::exit_failure;
-    }
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    try {
-        const int code = run({argv + 1, argv + argc});
-        if (const int error = cli::output_error(); error != 0)
-            throw Error(fmt::format("cannot write to standard output: {}", std::strerror(error)));
-        return code;
-    } catch (...) {
-        return failed();
-    }
+    return cli::outcome(program, "try fewer tokens", [&] { return run({argv + 1, argv + argc}); });
 }

@@ -11,6 +11,8 @@
 #include "base/text/number.hpp"
 #include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
+#include "cli/shape_options.hpp"
+#include "cli/shared_options.hpp"
 #include "engine/program/documents.hpp"
 
 namespace evictlab::engine {
@@ -38,21 +40,21 @@ constexpr const char* examples =
 
 po::options_description described() {
     const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+    const auto several = [](const char* name) {
+        return po::value<std::vector<std::string>>()->composing()->value_name(name);
+    };
     po::options_description options("Options");
     options.add_options()("prompt", text("FILE"), "the text that is read")(
         "scorer", text("S"), "what ranks the cached tokens: a plugin, preset, wrapper or formula")(
         "serve",
         "answer requests about a suite's train and valid documents, one JSON object a line (evictlab-judge/1)")(
         "workers", text("N"), "with --serve: documents that are judged at once (default: one a processor)")(
-        "compare", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
+        "compare", several("A,B,..."),
         "scorers to compare on the same prompt, in one table; context_shift is what llama.cpp does by itself")(
-        "retention", text("R"), "the share of the prompt's tokens that each head keeps, above 0 and up to 1")(
-        "keep", text("K"), "how many tokens each head keeps, instead of a share")(
-        "granularity", text("G"),
-        "head: each KV head keeps its own tokens (default); layer: the heads of a layer keep the same; model: all do")(
-        "join", text("J"),
-        "granularity layer and model: how scores of heads and layers become one: mean (default), max, rank or "
-        "share")("every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
+        "retention", several("R"),
+        "the share of the prompt's tokens that each head keeps, above 0 and up to 1; several, as 0.1,0.5, one after "
+        "another")("keep", several("K"), "how many tokens each head keeps, instead of a share")(
+        "every", text("N"), "evict again after each N tokens behind the prompt, to as many cells")(
         "cache", text("C"),
         "instead of a share: C cells in all, through which a prompt of any length goes, too, --every N tokens at a "
         "time")("generate", text("N"),
@@ -63,9 +65,9 @@ po::options_description described() {
         "cache-type", text("T"), "of keys and values: f16 (default), bf16 or f32")("threads", text("N"),
                                                                                    "default: one a processor")(
         "calibration", text("FILE"), "what evictlab-calibrate learned of the model, for scorers that read it")(
-        "plugin-dir", po::value<std::vector<std::string>>()->composing()->value_name("DIR"),
-        "where to look for plugins, too")("json", text("FILE"), "write the figures there")("version,V",
-                                                                                           "show the version");
+        "plugin-dir", several("DIR"), "where to look for plugins, too")(
+        "json", text("FILE"), "write the figures there")("version,V", "show the version");
+    cli::add_shape_options(options);
     return options;
 }
 
@@ -79,16 +81,13 @@ std::size_t size_from(const po::variables_map& values, const char* option, std::
     return number;
 }
 
-Budget budget_from(const po::variables_map& values) {
+std::vector<Budget> budgets_from(const po::variables_map& values) {
     if (values.count("retention") + values.count("keep") + values.count("cache") != 1)
         throw UsageError("give one of --retention R, --keep K and --cache C: how many tokens stay");
-    if (values.contains("cache")) return {};
-    if (values.contains("keep")) return {0, size_from(values, "keep", 0, 1)};
-    const std::string& typed = values["retention"].as<std::string>();
-    const auto share = text::number<double>("retention", typed, "a number");
-    if (!(share > 0 && share <= 1))
-        throw OptionError("retention", fmt::format("is {}, but must be above 0 and up to 1", typed));
-    return {share, 0};
+    std::vector<Budget> budgets;
+    for (const std::size_t tokens : cli::keep_from(values)) budgets.push_back({0, tokens});
+    for (const double share : cli::retentions_from(values, {})) budgets.push_back({share, 0});
+    return budgets;
 }
 
 /// The place of what was typed among the names; 0 where nothing was.
@@ -105,11 +104,7 @@ std::size_t choice_from(const po::variables_map& values, const char* option, con
 /// What the run with a prompt and the service have in common.
 Plan common_plan_from(const po::variables_map& values, std::size_t threads) {
     Plan plan;
-    if (values.contains("granularity"))
-        plan.cut.granularity = granularity_named(values["granularity"].as<std::string>());
-    if (values.contains("join")) plan.cut.join = join_named(values["join"].as<std::string>());
-    if (values.contains("join") && plan.cut.granularity == Granularity::head)
-        throw UsageError("--join is for --granularity layer and model: with head no scores are joined");
+    plan.cut.shape = cli::shape_from(values);
     constexpr std::array types{GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_F32};
     plan.cache_type = types[choice_from(values, "cache-type", {"f16", "bf16", "f32"}, "type of caches")];
     plan.threads = static_cast<int>(size_from(values, "threads", threads, 1));
@@ -120,11 +115,14 @@ Plan common_plan_from(const po::variables_map& values, std::size_t threads) {
 
 Plan plan_from(const po::variables_map& values, std::size_t continuation) {
     Plan plan = common_plan_from(values, processors());
-    plan.budget = budget_from(values);
+    plan.budgets = budgets_from(values);
     plan.every = size_from(values, "every", 0, 1);
     plan.cache = size_from(values, "cache", 0, 2);
     if (plan.cache > 0 && (plan.every == 0 || plan.every >= plan.cache))
         throw UsageError("--cache C needs --every N, below C: so many tokens go when the cache is full");
+    if (plan.every > 0 && plan.cut.shape.block > 1)
+        throw UsageError("--block is for a prompt that is evicted from once, and not for --every and --cache: once "
+                         "tokens are gone, blocks of cells are not those of the text");
     plan.generate = size_from(values, "generate", continuation > 0 ? 0 : 64, 0);
     if (plan.generate == 0 && continuation == 0)
         throw UsageError("nothing follows the prompt: give --generate N or --continuation N");
@@ -134,7 +132,8 @@ Plan plan_from(const po::variables_map& values, std::size_t continuation) {
 void read_service(const po::variables_map& values, Options& options) {
     const auto& typed = values["model"].as<std::vector<std::string>>();
     if (typed.size() != 2) throw UsageError("--serve needs a model and a suite or manifest of documents; see --help");
-    for (const char* other : {"prompt", "scorer", "compare", "retention", "keep", "cache", "every", "generate", "json"})
+    for (const char* other : {"prompt", "scorer", "compare", "retention", "keep", "cache", "every", "generate", "json",
+                              "block", "block-score", "sinks", "recent"})
         if (values.contains(other))
             throw UsageError(fmt::format("--{} is not for --serve, where each request says what is asked", other));
     options.serve = true;

@@ -8,6 +8,7 @@
 
 #include "base/digest/digest.hpp"
 #include "base/text/shown.hpp"
+#include "framework/cut/shape_json.hpp"
 
 namespace evictlab::engine {
 namespace {
@@ -18,13 +19,6 @@ double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / mebiby
 
 /// How many a second, of what takes so many seconds; 0 of nothing.
 double rate(double seconds, double count = 1) { return seconds > 0 ? count / seconds : 0; }
-
-std::string in_words(const Cut& cut) {
-    if (cut.granularity == Granularity::head) return "each KV head keeps its own tokens";
-    return fmt::format("{} keep the same tokens, by {} of their scores",
-                       cut.granularity == Granularity::layer ? "the heads of a layer" : "all heads and layers",
-                       to_string(cut.join));
-}
 
 std::string row_of(const Evicted& row, std::size_t width) {
     const Spent token = median(row.times);
@@ -78,6 +72,8 @@ Json to_json(const Evicted& row) {
               {"token_median", to_json(median(row.times))},
               {"scoring", to_json(row.costs.scoring)},
               {"rewriting", to_json(row.costs.rewriting)}};
+    if (row.budget && row.budget->keep > 0) json["keep"] = row.budget->keep;
+    if (row.budget && row.budget->keep == 0) json["retention"] = row.budget->retention;
     if (!row.text.empty()) json["text"] = text::lines(row.text);
     return json;
 }
@@ -106,7 +102,7 @@ std::string to_text(const Result& result) {
         rate(result.full.prompt.wall, static_cast<double>(result.prompt)),
         rate(result.full.prompt.cpu, static_cast<double>(result.prompt)), result.full.continuation.tokens.size(),
         result.options.continuation > 0 ? "of the text" : "that the model says without eviction");
-    out += fmt::format("granularity {}: {}\n", to_string(plan.cut.granularity), in_words(plan.cut));
+    out += fmt::format("kept: {}\n", in_words(plan.cut.shape));
     if (plan.cache > 0)
         out += fmt::format("all of it goes through {} cells, and {} tokens go when they are full\n", plan.cache,
                            plan.every);
@@ -129,12 +125,14 @@ Json to_json(const Result& result) {
               {"llama", llama_version()},
               {"model", model_of(result)},
               {"cache_type", ggml_type_name(plan.cache_type)},
-              {"granularity", to_string(plan.cut.granularity)},
+              {"granularity", to_string(plan.cut.shape.granularity)},
+              {"document", result.options.prompt.filename().string()},
               {"prompt_tokens", result.prompt},
               {"continuation_tokens", result.full.continuation.tokens.size()},
               {"continuation", result.options.continuation > 0 ? "text" : "generated"},
               {"threads", plan.threads}};
-    if (plan.cut.granularity != Granularity::head) json["join"] = to_string(plan.cut.join);
+    if (plan.cut.shape.granularity != Granularity::head) json["join"] = to_string(plan.cut.shape.join);
+    if (!plan.cut.shape.usual()) json["shape"] = to_json(plan.cut.shape);
     if (plan.every > 0) json["every"] = plan.every;
     if (plan.cache > 0) json["cache"] = plan.cache;
     json["full"] = {{"cache", to_json(result.full.cache)},

@@ -18,6 +18,7 @@
 
 #include "base/json/json_field.hpp"
 #include "base/text/shown.hpp"
+#include "framework/cut/shape_json.hpp"
 
 namespace evictlab::engine {
 namespace {
@@ -99,6 +100,7 @@ struct Question {
     std::unique_ptr<Scorer> scorer;
     std::vector<std::size_t> documents;
     std::vector<double> retentions;
+    Shape shape;
 
     std::mutex lock;
     std::vector<std::vector<double>> divergences; ///< [document]; empty: not yet
@@ -117,6 +119,17 @@ std::vector<double> retentions_of(const Json& request) {
         all.push_back(value.get<double>());
     }
     return all;
+}
+
+Shape shape_of(const Json& given) {
+    const std::string request = "the request";
+    const JsonField field(given, request, "shape");
+    Shape all; // of all that a shape may have the names
+    all.block_score = BlockScore::max;
+    const Json known = to_json(all);
+    for (const auto& [name, value] : field.object().items())
+        if (!known.contains(name)) field.fail(fmt::format("\"{}\" is nothing that a shape has", text::line(name, 100)));
+    return shape_from_json(field);
 }
 
 class Service {
@@ -184,6 +197,9 @@ private:
         }
         question->retentions = retentions_of(request);
         question->scorer = std::make_unique<Scorer>(lab_, scorer->get<std::string>());
+        const auto shape = request.find("shape");
+        question->shape = shape != request.end() ? shape_of(*shape) : judge_.shape();
+        check_scorer(*question->scorer, question->shape, false);
         question->missing = question->documents.size();
         question->divergences.resize(question->missing);
         return question;
@@ -218,7 +234,7 @@ private:
         std::vector<double> divergences;
         std::string error;
         try {
-            divergences = judge_.divergences(worker, *question.scorer, document, question.retentions);
+            divergences = judge_.divergences(worker, *question.scorer, question.shape, document, question.retentions);
         } catch (const std::exception& problem) { // one scorer's trouble must not end the service
             error = fmt::format("{} on {}: {}", question.scorer->text(), judge_.documents().documents[document].name,
                                 problem.what());
@@ -253,7 +269,8 @@ Json introduction(const Judge& judge, const ServiceOptions& options) {
     return {{"protocol", "evictlab-judge/1"},
             {"judge", options.judge},
             {"documents", documents},
-            {"parallel", options.workers}};
+            {"parallel", options.workers},
+            {"shapes", true}};
 }
 
 } // namespace

@@ -18,7 +18,9 @@ struct OpenTiny {
         tiny.write(folder / "tiny.gguf", how);
         model = std::make_unique<engine::Model>(folder / "tiny.gguf");
     }
-    engine::Sequence sequence(std::uint32_t cells = 512) const { return {*model, {cells, 1, GGML_TYPE_F16}}; }
+    engine::Sequence sequence(std::uint32_t cells = 512, ggml_type type = GGML_TYPE_F16) const {
+        return {*model, {cells, 1, type}};
+    }
 };
 
 /// Every head's own cells: so many of n, drawn from a seed.

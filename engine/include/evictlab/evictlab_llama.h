@@ -48,7 +48,8 @@ typedef struct evl_llama evl_llama;
 
 /* Makes a context for one text. `model` must stay open until evl_llama_close. Of `params` (NULL: the defaults) are
  * taken: n_threads; type_k and type_v, which must be the same and F16, BF16 or F32; the RoPE base, scale and original
- * context; no_perf. The rest is the library's: flash attention is on, attention and cache are the processor's, batches
+ * context; no_perf. The rest is the library's: flash attention is on (off where type_k is F32, which it
+ * would read as F16), attention and cache are the processor's, batches
  * have 512 tokens, and a cb_eval, which it needs itself, is EVL_USAGE. A model whose layers slide gets at least its
  * window and 512 cells. The caller owns *text, until evl_llama_close. */
 EVL_EXPORT evl_status evl_llama_open(struct llama_model* model, const struct llama_context_params* params,
