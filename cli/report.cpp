@@ -26,13 +26,14 @@ namespace {
 using Strings = std::vector<std::string>;
 
 constexpr std::string_view usage =
-    "Usage: evictlab report [--state FILE]... [--bench FILE]... [--verdict FILE]... [--output FILE]\n\n"
+    "Usage: evictlab report [--state FILE]... [--bench FILE]... [--verdict FILE]... [--engine FILE]...\n"
+    "                       [--output FILE]\n\n"
     "Merges bench results (evictlab bench --format json) and evolution runs into one leaderboard a suite. The "
     "champion\n"
     "of a run, and all built-in scorers on the run's suite, are measured here: this is where the test split is "
     "opened.\n"
     "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite; it may\n"
-    "stand alone.\n"
+    "stand alone, and so may runs inside llama.cpp (JSON of evictlab-llama), one a document.\n"
     "FILE ending in .md, .json or .html decides the format; without --output, Markdown goes to standard output. "
     "Beside\n"
     "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.\n"
@@ -46,6 +47,7 @@ constexpr std::string_view examples =
     "  evictlab report --verdict verdict.json\n"
     "  evictlab report --bench smollm2.json --output leaderboard.html\n"
     "  evictlab report --state evolution.json --output run.html --follow\n"
+    "  evictlab report --engine emma.json --engine walden.json --verdict verdict.json\n"
     "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
@@ -77,8 +79,9 @@ po::options_description report_options() {
     po::options_description options("Options");
     options.add_options()("state", po::value<Strings>()->composing()->value_name("FILE"), "an evolution run")(
         "bench", po::value<Strings>()->composing()->value_name("FILE"), "a bench result in JSON")(
-        "verdict", po::value<Strings>()->composing()->value_name("FILE"),
-        "the model's own verdict in JSON")("output,o", po::value<std::string>()->value_name("FILE"),
+        "verdict", po::value<Strings>()->composing()->value_name("FILE"), "the model's own verdict in JSON")(
+        "engine", po::value<Strings>()->composing()->value_name("FILE"),
+        "a run of evictlab-llama in JSON")("output,o", po::value<std::string>()->value_name("FILE"),
                                            "leaderboard.md, leaderboard.json or leaderboard.html")(
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
@@ -132,7 +135,8 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
     const auto folder = plot_folder(values);
     const bool measured = values.contains("bench") || values.contains("state");
     if (!measured && values.contains("plots") && folder)
-        throw UsageError("a verdict alone has no plots: give --bench FILE too, or --plots none");
+        throw UsageError(
+            "a verdict alone, or a run inside an engine, has no plots: give --bench FILE too, or --plots none");
     if (!folder || !measured) return {};
     const auto files =
         report::write_plots(tables, *folder, [&inputs](const auto& file) { inputs.check_output("the plot", file); });
@@ -151,11 +155,11 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
 }
 
 void write(std::span<const report::LeaderboardTable> tables, const std::filesystem::path& file, report::Detail detail,
-           const Strings& plots, const PluginHost& plugins) {
+           const Strings& plots, std::span<const report::EngineTable> engines, const PluginHost& plugins) {
     if (file.extension() == ".html")
         report::write_page(tables, plugins, file);
     else
-        report::write_leaderboard(tables, file, detail, plots);
+        report::write_leaderboard(tables, file, detail, plots, engines);
 }
 
 int run(const Strings& arguments) {
@@ -164,14 +168,17 @@ int run(const Strings& arguments) {
     const auto files = [&](const char* option) {
         return values->contains(option) ? (*values)[option].as<Strings>() : Strings{};
     };
-    if (files("state").empty() && files("bench").empty() && files("verdict").empty())
-        throw UsageError("nothing to report: give --bench FILE, --state FILE or --verdict FILE");
+    if (files("state").empty() && files("bench").empty() && files("verdict").empty() && files("engine").empty())
+        throw UsageError("nothing to report: give --bench FILE, --state FILE, --verdict FILE or --engine FILE");
     const auto detail = detail_from(*values);
     if (detail == report::Detail::headline && files("verdict").empty())
         throw UsageError("--headline shows what a model itself says: give --verdict FILE");
+    if (!files("engine").empty() && (detail == report::Detail::headline || is_page(*values)))
+        throw UsageError("runs inside an engine are shown in Markdown and JSON alone: leave --engine out of a page and "
+                         "of --headline");
     Inputs read;
     for (const std::string& file : files("state")) read.add_run(file);
-    for (const char* option : {"bench", "verdict"})
+    for (const char* option : {"bench", "verdict", "engine"})
         for (const std::string& file : files(option)) read.add(file);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
     if (is_story(*values)) {
@@ -197,14 +204,17 @@ int run(const Strings& arguments) {
     }
     std::vector<report::VerdictInput> verdicts;
     for (const std::string& file : files("verdict")) verdicts.push_back({file, report::read_verdict(file)});
+    std::vector<report::EngineRun> engine_runs;
+    for (const std::string& file : files("engine")) engine_runs.push_back(report::read_engine_run(file));
+    const std::vector<report::EngineTable> engines = report::engine_tables(engine_runs);
     for (const auto& input : inputs) read.add_suite(input.bench.suite);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
     const auto tables = report::make_leaderboard(inputs, verdicts, host);
     const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
-        write(tables, (*values)["output"].as<std::string>(), detail, plots, host);
+        write(tables, (*values)["output"].as<std::string>(), detail, plots, engines, host);
     else
-        print(report::to_markdown(tables, detail, plots));
+        print(report::to_markdown(tables, detail, plots, engines));
     return failed ? exit_failure : exit_ok;
 }
 

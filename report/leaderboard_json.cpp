@@ -139,9 +139,10 @@ Json table_to_json(const LeaderboardTable& table) {
 
 } // namespace
 
-Json to_json(std::span<const LeaderboardTable> tables) {
+Json to_json(std::span<const LeaderboardTable> tables, std::span<const EngineTable> engines) {
     Json json{{"schema", leaderboard_schema}, {"suites", Json::array()}};
     for (const auto& table : tables) json["suites"].push_back(table_to_json(table));
+    if (!engines.empty()) json["engines"] = engine_to_json(engines);
     return json;
 }
 

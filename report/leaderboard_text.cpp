@@ -132,19 +132,24 @@ std::string protocol_note(std::string_view protocol) {
     return fmt::format("Protocol {}.", text::markdown_code(protocol));
 }
 
-std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail, std::span<const std::string> plots) {
+std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail, std::span<const std::string> plots,
+                        std::span<const EngineTable> engines) {
     std::string text = detail == Detail::whole ? "# Leaderboard\n" : "";
     for (std::size_t i = 0; i < tables.size(); ++i) {
         if (!text.empty()) text += '\n';
         text += table_to_markdown(tables[i], detail, i < plots.size() ? plots[i] : std::string());
     }
-    return text;
+    if (detail == Detail::headline) return text;
+    std::vector<VerdictTable> verdicts;
+    for (const LeaderboardTable& table : tables)
+        verdicts.insert(verdicts.end(), table.verdicts.begin(), table.verdicts.end());
+    return text + engine_to_markdown(engines, verdicts);
 }
 
 void write_leaderboard(std::span<const LeaderboardTable> tables, const std::filesystem::path& file, Detail detail,
-                       std::span<const std::string> plots) {
-    if (file.extension() == ".md") return write_file(file, to_markdown(tables, detail, plots));
-    if (file.extension() == ".json") return write_file(file, dump(to_json(tables)));
+                       std::span<const std::string> plots, std::span<const EngineTable> engines) {
+    if (file.extension() == ".md") return write_file(file, to_markdown(tables, detail, plots, engines));
+    if (file.extension() == ".json") return write_file(file, dump(to_json(tables, engines)));
     throw UsageError(fmt::format("{}: a leaderboard is written as .md, .json or .html, not \"{}\"", file.string(),
                                  file.extension().string()));
 }

@@ -1,6 +1,6 @@
-// Fuzz target: what `evictlab report` reads (bench results and verdicts), driven to everything that it writes. Whatever
-// the texts in a file are, none leaves its quotes: not in a terminal, Markdown, CSV, JSON or gnuplot's script.
-// SPDX-License-Identifier: MIT
+// Fuzz target: what `evictlab report` reads (bench results, verdicts and runs inside an engine), driven to everything
+// that it writes. Whatever the texts in a file are, none leaves its quotes: not in a terminal, Markdown, CSV, JSON or
+// gnuplot's script. SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -146,11 +146,17 @@ void read_as_verdict(const Json& json) {
     check_outputs(leaderboard_of(std::vector{bench}, std::vector{verdict}));
 }
 
+void read_as_engine_run(const Json& json) {
+    const std::vector<EngineTable> tables = engine_tables(std::vector{engine_run_from_json(json, "engine.json")});
+    check_markdown(to_markdown({}, Detail::whole, {}, tables));
+    check_json(to_json(std::span<const LeaderboardTable>{}, tables));
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(fuzz::text_of(data, size));
-    for (const auto read : {read_as_bench, read_as_verdict}) {
+    for (const auto read : {read_as_bench, read_as_verdict, read_as_engine_run}) {
         try {
             read(parse_json(text, "input.json"));
         } catch (const Error& error) {
