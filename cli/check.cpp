@@ -8,8 +8,10 @@
 
 #include "base/error.hpp"
 #include "base/text/quoting.hpp"
+#include "base/text/suggestion.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
+#include "framework/scorers/name.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -20,7 +22,8 @@ using conformance::Outcome;
 constexpr std::string_view usage =
     "Usage: evictlab check PLUGIN [--only TEST]... [--json]\n\n"
     "Tests whether a plugin keeps the contract of evictlab/scorer.h: a library by its path, or one that `evictlab\n"
-    "plugins` lists by its id. Each test runs in a process of its own; what fails is told with what was expected, "
+    "plugins` lists, by its id or any scorer's name that begins with it. Each test runs in a process of its own; what "
+    "fails is told with what was expected, "
     "what\n"
     "was seen and how to mend it. Exit code 1 where a test failed; a warning is none.";
 
@@ -55,15 +58,24 @@ std::vector<std::string> tests_from(const po::variables_map& values) {
 
 fs::path file_from(const std::string& word, const po::variables_map& values,
                    const std::shared_ptr<isolation::WorkerPool>& pool) {
-    if (word.ends_with(".so") || word.find('/') != std::string::npos) {
-        if (!fs::exists(word)) throw UsageError(fmt::format("'{}': no such file", word));
-        return word;
+    const ScorerName name = parse_scorer_name(word);
+    if (name.is_library() || (!name.is_formula() && word.find('/') != std::string::npos)) {
+        const std::string& file = name.is_library() ? name.id : word;
+        if (!fs::exists(file)) throw UsageError(fmt::format("'{}': no such file", file));
+        return file;
     }
+    if (name.is_formula())
+        throw UsageError(fmt::format("'{}' is a formula, which keeps the contract by itself; evictlab formula check "
+                                     "says whether it is a right one",
+                                     word));
     const PluginHost host = isolated_host_from(values, pool);
-    const auto plugin = host.find(word);
+    const auto plugin = host.find(name.id);
+    std::vector<std::string> known;
+    for (const auto& each : host.plugins()) known.push_back(each->id());
     if (!plugin)
         throw UsageError(
-            fmt::format("no plugin '{}': name a library by its path, or one that `evictlab plugins` lists", word));
+            fmt::format("no plugin '{}': name a library by its path, or one that `evictlab plugins` lists{}", name.id,
+                        text::what_there_is(name.id, known, "plugin")));
     return plugin->file();
 }
 

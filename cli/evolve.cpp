@@ -9,8 +9,8 @@
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
-#include "cli/progress.hpp"
 #include "cli/saved_commands.hpp"
+#include "cli/search_figures.hpp"
 #include "cli/search_options.hpp"
 #include "cli/search_progress.hpp"
 #include "cli/shape_options.hpp"
@@ -21,12 +21,9 @@
 #include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
 #include "evolution/start.hpp"
-#include "framework/bench/scorecard.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
-#include "report/bench_notes.hpp"
-#include "report/run_text.hpp"
 #include "report/shape.hpp"
 
 namespace evictlab::cli {
@@ -75,42 +72,6 @@ po::options_description evolve_options() {
     add_shape_options(options);
     add_plugin_options(options, IsolatedByDefault::all);
     return options;
-}
-
-/// For the message of a run that has stopped: the champion's error on all splits. Opened after the search, never in it.
-void print_outcome(const evolution::SearchSuites& search, const evolution::RunResult& result,
-                   const ParameterSpace* space, const std::string& state_file) {
-    const Suite& suite = search.suites.front();
-    const evolution::Candidate& champion = result.state.champion();
-    BenchOptions options;
-    options.retentions = search.retentions.front();
-    options.measure = search.measures.front();
-    options.shape = search.shape;
-    options.stop = &interrupted();
-    const Bench bench = [&] {
-        ProgressBar bar("champion on " + suite.name());
-        options.progress = [&bar](double done, double total) { bar.update(done / total, ""); };
-        return run_bench(suite, std::vector{scorer_of(champion, space)}, options);
-    }();
-    if (!bench.failures.empty()) throw PluginError(bench.failures.front());
-    say("champion    {}\n", champion.genome.text());
-    for (const Split split : all_splits)
-        if (suite.size(split) > 0)
-            say("{:<10}  {}\n", fmt::format("{} error", to_string(split)),
-                bench.rows[0].splits[static_cast<std::size_t>(split)].average);
-    print(report::figures_note(bench));
-    if (const auto& verdict = champion.verdict; verdict && verdict->valid)
-        say("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
-            verdict->valid->average);
-    const evolution::Counters& counters = result.state.counters;
-    say("made        {} {} measured in {} generations, {} duplicates left out\n", counters.evaluations,
-        report::made_text(space != nullptr), result.state.generation, counters.duplicates);
-    if (counters.refused > 0) say("            {} parameter sets refused by the plugin\n", counters.refused);
-    if (counters.semantic_duplicates > 0)
-        say("            {} semantic duplicates left out\n", counters.semantic_duplicates);
-    if (counters.raced_out > 0) say("            {} candidates left the race early\n", counters.raced_out);
-    say("stopped     {}\n", result.state.stop_reason);
-    say("next        evictlab report --state {} --output leaderboard.md\n", text::shell_quoted(state_file));
 }
 
 int replay(const po::variables_map& values) {
@@ -180,27 +141,14 @@ evolution::RunSetup resumed_setup(const po::variables_map& values, const evoluti
     return setup;
 }
 
-evolution::RunResult run_search(const evolution::RunSetup& setup, const Fitness& fitness, state::RunStore& store,
-                                const evolution::External& external, std::optional<evolution::SavedRun> saved,
-                                bool quiet) {
-    SearchProgress shown(setup.identity.suite, quiet);
+evolution::RunResult run_search(const evolution::RunSetup& setup, const report::Standing& standing,
+                                const Fitness& fitness, state::RunStore& store, const evolution::External& external,
+                                std::optional<evolution::SavedRun> saved, bool quiet) {
+    SearchProgress shown(setup.identity.suite, standing, quiet);
     evolution::RunHooks hooks;
     hooks.stop = &interrupted();
     hooks.on_generation = [&shown](const evolution::RunProgress& progress) { shown.show(progress); };
     return evolution::run_evolution(setup, fitness, store, hooks, external, std::move(saved));
-}
-
-/// With a bar for each suite.
-void measure_references(evolution::SearchSuites& search, PluginHost& host) {
-    std::optional<ProgressBar> bar;
-    const Suite* on = nullptr;
-    evolution::ReferenceHooks hooks;
-    hooks.stop = &interrupted();
-    hooks.progress = [&](const Suite& suite, double fraction) {
-        if (std::exchange(on, &suite) != &suite) bar.emplace("published rows on " + suite.name());
-        bar->update(fraction);
-    };
-    evolution::measure_references(search, host, hooks);
 }
 
 /// The suites of this invocation: those typed, opened already where the run is new, or those of the saved run.
@@ -244,7 +192,7 @@ int run(const std::vector<std::string>& arguments) {
         check_saved_commands(*values, saved->setup.identity, file);
         load_tuned_plugins(*values, saved->setup.identity, file, host);
     }
-    const evolution::SearchSuites search = search_from(*values, std::move(typed), saved, host);
+    evolution::SearchSuites search = search_from(*values, std::move(typed), saved, host);
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, saved->setup, search, host) : new_setup(*values, search, host);
     if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
@@ -255,8 +203,9 @@ int run(const std::vector<std::string>& arguments) {
     if (search.relative() && setup.config.asked_of_model == 0)
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));
-    const evolution::RunResult result =
-        run_search(setup, *fitness, store, processes.external(), std::move(saved), values->contains("quiet"));
+    if (!search.relative()) measure_yardsticks(search, host);
+    const evolution::RunResult result = run_search(setup, standing_in(search, setup.config), *fitness, store,
+                                                   processes.external(), std::move(saved), values->contains("quiet"));
     if (!result.lost.empty())
         throw Error(fmt::format("the judge was lost: {}; generation {} is saved. Mend the judge and go on with: "
                                 "evictlab evolve --state {} --resume",
@@ -272,7 +221,8 @@ int run(const std::vector<std::string>& arguments) {
                              result.state.generation, text::shell_quoted(file)));
         return exit_interrupted;
     }
-    print_outcome(search, result, setup.config.space.get(), file);
+    measure_yardsticks(search, host);
+    print_outcome(search, result, setup.config, file);
     return host.problems().empty() ? exit_ok : exit_failure;
 }
 

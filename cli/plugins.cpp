@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text/quoting.hpp"
+#include "base/text/suggestion.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
@@ -17,7 +19,7 @@ namespace evictlab::cli {
 namespace {
 
 constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir DIR]...\n"
-                                   "       evictlab plugins describe ID [--plugin-dir DIR]...\n"
+                                   "       evictlab plugins describe SCORER [--plugin-dir DIR]...\n"
                                    "       evictlab plugins new NAME [DIR]\n"
                                    "       evictlab plugins columns [--format text|markdown]\n\n"
                                    "Lists the scorer plugins that are found, describes one, writes a project for a new "
@@ -26,6 +28,7 @@ constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir
 
 constexpr std::string_view examples = "  evictlab plugins\n"
                                       "  evictlab plugins describe h2o\n"
+                                      "  evictlab plugins describe 'adakv@kvpress(snapkv@kvpress)'\n"
                                       "  evictlab plugins columns\n"
                                       "  evictlab plugins new my_scorer ~/src/my_scorer\n";
 
@@ -173,7 +176,8 @@ std::string class_text(const Rule& rule, const ScorerClass& scorer_class) {
     return text;
 }
 
-void describe(const Rule& rule) {
+/// `only`: of its presets this one, where one is named.
+void describe(const Rule& rule, const std::optional<std::string>& only) {
     const Plugin& plugin = *rule;
     say("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
     if (!plugin.reference().empty()) say("reference   {}\n", plugin.reference());
@@ -186,6 +190,7 @@ void describe(const Rule& rule) {
         say("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
             p.evolvable ? ", evolvable" : "", p.help);
     for (const Preset& preset : plugin.presets()) {
+        if (only && preset.name != *only) continue;
         std::string values;
         for (std::size_t i = 0; i < preset.values.size(); ++i)
             values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
@@ -195,6 +200,33 @@ void describe(const Rule& rule) {
         if (!preset.bases.empty()) say("  over      {}\n", preset.bases);
         if (!preset.formula.empty()) say("  formula   {}\n", preset.formula);
     }
+}
+
+/// As `bench` takes it: a formula in words; of a preset its own rule; of a wrapper its base too.
+int describe_scorer(const std::string& what, PluginHost& host) {
+    const ScorerName name = parse_scorer_name(what);
+    if (name.is_formula()) {
+        const Scorer scorer = make_scorer(what, host);
+        say("formula     {}\nclass       {}\n\n", formula::print(scorer.formula()), in_words(class_of(scorer)));
+        print(formula::explain(scorer.formula()));
+        return exit_ok;
+    }
+    const auto plugin = name.is_library() ? host.load(name.id) : host.find(name.id);
+    std::vector<std::string> known;
+    for (const auto& each : host.plugins()) known.push_back(each->id());
+    if (!plugin)
+        throw UsageError(fmt::format("no plugin '{}'{}", name.id, text::what_there_is(name.id, known, "plugin")));
+    if (name.preset || name.base || !name.assignments.empty()) (void)make_scorer(what, host); // tells what is wrong
+    say("file        {}\nsha256      {}\nruns        {}\n", plugin->file().string(), plugin->file_sha256(),
+        plugin->place());
+    for (const auto& rule : plugin->rules()) {
+        if (name.preset && !rule->preset(*name.preset)) continue;
+        say("\n");
+        describe(rule, name.preset);
+    }
+    if (!name.base) return exit_ok;
+    say("\nover {}:\n\n", name.base->text());
+    return describe_scorer(name.base->text(), host);
 }
 
 int write_project(const std::vector<std::string>& words) {
@@ -226,23 +258,13 @@ int run(const std::vector<std::string>& arguments) {
     if (!(*values)["format"].defaulted()) throw UsageError("--format is for evictlab plugins columns");
     const bool lists = action == "list" && words.size() <= 1;
     if (!lists && !(action == "describe" && words.size() == 2))
-        throw UsageError("expected list, describe ID, columns, or new NAME [DIR]; see --help");
+        throw UsageError("expected list, describe SCORER, columns, or new NAME [DIR]; see --help");
     PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
     if (lists) {
         list(host);
         return host.problems().empty() ? exit_ok : exit_failure;
     }
-    const auto plugin = words[1].ends_with(".so") ? host.load(words[1]) : host.find(words[1]);
-    if (!plugin)
-        throw UsageError(fmt::format("no plugin '{}'; there are: {}", words[1],
-                                     joined(host.plugins(), [](const auto& p) { return p->id(); })));
-    say("file        {}\nsha256      {}\nruns        {}\n", plugin->file().string(), plugin->file_sha256(),
-        plugin->place());
-    for (const auto& rule : plugin->rules()) {
-        say("\n");
-        describe(rule);
-    }
-    return exit_ok;
+    return describe_scorer(words[1], host);
 }
 
 } // namespace

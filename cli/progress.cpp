@@ -2,15 +2,14 @@
 #include "cli/progress.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <string_view>
 
 #include "base/text/shown.hpp"
+#include "cli/terminal.hpp"
 #include "report/run_text.hpp"
 
 namespace evictlab::cli {
@@ -18,16 +17,6 @@ namespace {
 
 constexpr auto redraw_after = std::chrono::milliseconds(100);
 constexpr auto line_after = std::chrono::seconds(10);
-
-std::size_t terminal_width() {
-    winsize size{};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-bool draws() {
-    const char* const terminal = std::getenv("TERM");
-    return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
-}
 
 /// What of a line in UTF-8 fits into so many columns.
 std::string_view fitting(std::string_view line, std::size_t columns) {
@@ -44,7 +33,7 @@ std::string_view fitting(std::string_view line, std::size_t columns) {
 } // namespace
 
 ProgressBar::ProgressBar(std::string label)
-    : label_(text::line(label)), terminal_(draws()), begin_(Clock::now()), last_(begin_) {}
+    : label_(text::line(label)), terminal_(obeys_escapes(STDERR_FILENO)), begin_(Clock::now()), last_(begin_) {}
 
 ProgressBar::~ProgressBar() { clear(); }
 
@@ -82,7 +71,7 @@ void ProgressBar::draw(double fraction, double seconds, const std::string& note,
                                                fraction > 0 ? report::time_text(seconds / fraction - seconds) : "?",
                                                below.empty() ? text::line(note) : "")};
     for (const std::string& line : below) lines.push_back(text::line(line));
-    const std::size_t columns = terminal_width() - 1;
+    const std::size_t columns = terminal_width(STDERR_FILENO).value_or(80) - 1;
     std::string text = drawn_ > 0 ? fmt::format("\r\033[{}A", drawn_) : "\r";
     for (const std::string& line : lines) text += fmt::format("{}\033[K\n", fitting(line, columns));
     drawn_ = lines.size();

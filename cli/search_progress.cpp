@@ -13,19 +13,22 @@ constexpr double most_between = 0.99; // what is left is for the generation that
 
 } // namespace
 
-SearchProgress::SearchProgress(const std::string& suite, bool quiet)
-    : bar_("evolve " + suite), quiet_(quiet), glyphs_(report::glyphs_of_environment()),
+SearchProgress::SearchProgress(const std::string& suite, report::Standing standing, bool quiet)
+    : bar_("evolve " + suite), standing_(std::move(standing)), quiet_(quiet), glyphs_(report::glyphs_of_environment()),
       ticker_([this](const std::stop_token& ended) { tick(ended); }) {}
 
 void SearchProgress::show(const evolution::RunProgress& p) {
     if (p.new_champion && !quiet_)
-        bar_.say(fmt::format("generation {}: champion, train {:.6f}, valid {:.6f}{}: {}", p.generation,
-                             p.champion_train, p.champion_valid,
+        bar_.say(fmt::format("generation {}: champion, {}train {:.6f}, valid {:.6f}{}: {}", p.generation,
+                             standing_.relative ? "ratio on " : "", p.champion_train, p.champion_valid,
                              p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
     if (!p.proposer_failure.empty())
         bar_.say(fmt::format("generation {}: no proposals: {}", p.generation, p.proposer_failure));
     const std::lock_guard lock(mutex_);
-    shown_ = {Clock::now(), p.seconds, p.fraction, report::progress_note(p), report::progress_block(p, glyphs_)};
+    standing_.start = {p.start_train, p.start_valid};
+    standing_.champion = {p.champion_train, p.champion_valid};
+    shown_ = {Clock::now(), p.seconds, p.fraction, report::progress_note(p),
+              report::progress_block(p, standing_, glyphs_)};
     bar_.update(shown_.fraction, shown_.note, shown_.block);
 }
 

@@ -17,8 +17,8 @@ namespace evictlab::cli {
 
 class SearchProgress {
 public:
-    /// `quiet`: new champions are not told.
-    SearchProgress(const std::string& suite, bool quiet);
+    /// `standing`: what does not change while the run goes on. `quiet`: new champions are not told.
+    SearchProgress(const std::string& suite, report::Standing standing, bool quiet);
 
     /// After a generation, on any thread.
     void show(const evolution::RunProgress& progress);
@@ -36,6 +36,7 @@ private:
     void draw_between();
 
     ProgressBar bar_;
+    report::Standing standing_;
     bool quiet_;
     report::Glyphs glyphs_;
     std::mutex mutex_;

@@ -140,6 +140,8 @@ private:
         RunProgress progress;
         progress.generation = state_.generation;
         progress.best_train = state_.history.back().best_train;
+        progress.start_train = state_.champions.front().train.average;
+        progress.start_valid = state_.champions.front().valid->average;
         progress.champion_train = state_.champion().train.average;
         progress.champion_valid = state_.champion().valid->average;
         if (const auto& verdict = state_.champion().verdict; verdict && verdict->valid)

@@ -18,7 +18,8 @@ namespace evictlab::evolution {
 /// After each saved generation.
 struct RunProgress {
     std::uint32_t generation = 0;
-    double best_train = 0; ///< in the population
+    double best_train = 0;                   ///< in the population
+    double start_train = 0, start_valid = 0; ///< of what the run began from
     double champion_train = 0, champion_valid = 0;
     std::optional<double> champion_kl; ///< inside the model, on valid; where the run has a judge
     std::string champion;              ///< its formula, or scorer

@@ -128,6 +128,7 @@ std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite, cons
 
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks) {
     search.references.clear();
+    std::vector<Bench> benches;
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         if (!search.relative()) {
             search.references.emplace_back();
@@ -142,10 +143,11 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
         options.stop = hooks.stop;
         if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
         const std::vector<Scorer> scorers = reference_scorers(host, suite, search.shape);
-        const Bench bench = run_bench(suite, scorers, options);
-        throw_if_hindered(bench); // or the run would begin from other figures than it does elsewhere
-        search.references.push_back(best_of(bench));
+        benches.push_back(run_bench(suite, scorers, options));
+        throw_if_hindered(benches.back()); // or the run would begin from other figures than it does elsewhere
+        search.references.push_back(best_of(benches.back()));
     }
+    if (search.relative()) search.yardsticks = relative_yardsticks(search, benches);
 }
 
 void describe(const SearchSuites& search, RunSetup& setup) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "evolution/setup.hpp"
+#include "evolution/yardsticks.hpp"
 #include "framework/plugin/host.hpp"
 #include "framework/suite/suite.hpp"
 
@@ -23,6 +24,7 @@ struct SearchSuites {
     std::vector<std::vector<double>> retentions; ///< of each
     std::vector<ReferenceErrors> references;     ///< of each; empty where errors are not relative
     Shape shape{};                               ///< of all
+    std::optional<Yardsticks> yardsticks{};      ///< where measure_references() measured them
     /// Whether errors are relative to the best published row's: on captured suites, and where there are several.
     bool relative() const { return suites.size() > 1 || suites.front().captured(); }
     std::vector<double> all_retentions() const; ///< one suite's after another's, as a state has them
@@ -54,7 +56,8 @@ struct ReferenceHooks {
 /// The published rows that errors are relative to: those with uniform budgets and one pass over the prompt, whatever
 /// the search itself reads.
 std::vector<Scorer> reference_scorers(PluginHost& host, const Suite& suite, const Shape& shape = {});
-/// Measures these on the train and valid splits (the test split stays sealed), where errors are relative.
+/// Measures these, and with them the yardsticks, on the train and valid splits (the test split stays sealed), where
+/// errors are relative.
 void measure_references(SearchSuites& search, PluginHost& host, const ReferenceHooks& hooks);
 
 /// Into the identity that a state keeps.

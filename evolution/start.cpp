@@ -19,6 +19,11 @@ formula::Formula start_formula(const std::string& start, PluginHost& host,
         if (const auto plugin = host.find(id)) plugins[id] = plugin->file_sha256();
         return formula::parse(*twin);
     }
+    if (host.find(parse_scorer_name(start).id))
+        throw OptionError("start",
+                          fmt::format("'{}' is a plugin's own code, for which it gives no formula to begin "
+                                      "from; there are formulas of {}. A search can tune its parameters instead",
+                                      start, fmt::join(scorers_with_twins(host), ", ")));
     if (start.ends_with(".formula")) return make_scorer(start, host).formula();
     try {
         return formula::parse(start.starts_with('=') ? start.substr(1) : start);

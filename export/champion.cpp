@@ -107,6 +107,19 @@ Champion find_champion(const std::string& what, const PluginHost& host) {
     if (!is_file(what) && colon != std::string::npos && is_file(what.substr(0, colon)))
         return from_run(what.substr(0, colon), what.substr(colon + 1));
     if (is_file(what)) return from_run(what, "");
+    if (const auto plugin = host.find(parse_scorer_name(what).id)) {
+        std::string with; // of the same plugin
+        for (const std::string& twin : scorers_with_twins(host))
+            if (parse_scorer_name(twin).id == plugin->id()) with += (with.empty() ? "; " : ", ") + twin;
+        throw UsageError(fmt::format("{} is a plugin's own code, for which it gives no formula, so it cannot be "
+                                     "exported{}{}; programs call it by libevictlab (docs/library.md)",
+                                     what, with, with.empty() ? "" : " can"));
+    }
+    try { // a formula without its sign
+        return find_champion("=" + what, host);
+    } catch (const UsageError&) {
+        // which the message below is of more use than
+    }
     throw UsageError(
         fmt::format("'{}' is nothing that can be exported: give a run's state file (evolution.json, or "
                     "evolution.json:ID for one of "

@@ -8,6 +8,7 @@
 #include "base/statistics/bootstrap.hpp"
 #include "base/text/shown.hpp"
 #include "framework/damage/measure.hpp"
+#include "framework/formula/formula.hpp"
 #include "report/bench_json.hpp"
 #include "report/cells.hpp"
 #include "report/leaderboard.hpp"
@@ -17,7 +18,7 @@
 namespace evictlab::report {
 namespace {
 
-constexpr std::size_t compared_rows = 3;
+constexpr std::size_t compared_rows = 3, most_compared_rows = 12; // of long and of short tables
 
 std::string in_terminal(std::string_view name) { return text::line(name); }
 
@@ -27,12 +28,13 @@ std::string splits_line(const Bench& bench) {
         if (const std::size_t count = bench.traces[static_cast<std::size_t>(split)].size(); count > 0)
             counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, to_string(split));
     if (counts.empty()) return "";
-    return fmt::format("{}: {}.\n", is_captured(bench) ? "Documents" : "Patterns", counts);
-}
-
-std::string_view unit_of(std::string_view measure) {
-    if (measure == to_string(Measure::predicted_kl)) return "in nats a token";
-    return measure == to_string(Measure::output_error) ? "a ratio, without unit" : "from 0 to 1";
+    std::string text = fmt::format("{}: {}.", is_captured(bench) ? "Documents" : "Patterns", counts);
+    const bool closed = std::ranges::any_of(
+        bench.rows, [](const auto& row) { return is_hidden(row, Split::test); }); // others have figures, or none
+    if (closed)
+        text += fmt::format(" Figures are of the {} split; test stays closed until --split test, or a report.",
+                            to_string(judging_split(bench.traces)));
+    return text + "\n";
 }
 
 std::string_view within_a_document(std::string_view measure) {
@@ -43,7 +45,8 @@ std::string_view within_a_document(std::string_view measure) {
 
 std::string too_few_line(std::size_t documents) {
     if (documents == 0 || documents >= documents_for_a_claim) return "";
-    return fmt::format("{}: too few to tell rows apart.\n", document_count(documents));
+    return fmt::format("{}: too few to tell rows apart, so there are no ranks; {} would do.\n",
+                       document_count(documents), documents_for_a_claim);
 }
 
 /// What the documents that judge allow to say.
@@ -66,13 +69,14 @@ std::string_view in_words(const Interval& interval) {
 /// The best ranked rows of a group, random aside, by what they differ from its best published row.
 std::string against_best(const LeaderboardTable& table, const RowGroup& group, std::string_view of_which) {
     std::string lines;
+    const std::size_t most = group.rows.size() <= most_compared_rows ? most_compared_rows : compared_rows;
     std::size_t shown = 0;
     for (const LeaderboardRow& row : group.rows) {
         const std::string& name = row.scorecard.scorer;
         if (!row.rank || name == group.best_published || is_random(row.scorecard) || !row.difference ||
             !row.difference->interval)
             continue;
-        if (++shown > compared_rows) break;
+        if (++shown > most) break;
         lines += fmt::format("  {}: {}, {}\n", in_terminal(name), estimate_text(*row.difference, 4, true),
                              in_words(*row.difference->interval));
     }
@@ -107,23 +111,43 @@ std::string thresholds_lines(const Bench& bench) {
     return lines;
 }
 
-} // namespace
+/// Rows that say nothing of any token.
+std::string ties_lines(const Bench& bench) {
+    std::string lines;
+    for (const ScorecardRow& row : bench.rows) {
+        if (row.kind != RowKind::formula || row.formula.empty()) continue;
+        if (formula::canonical(formula::parse(row.formula)).columns().empty())
+            lines += fmt::format("{} scores all tokens alike: all are ties, of which the first tokens stay.\n",
+                                 in_terminal(row.scorer));
+    }
+    return lines;
+}
 
+/// How many documents or patterns each split has, the measure in words with its unit, what is a mean of what, and
+/// whether the documents that judge are too few for any claim.
 std::string figures_note(const Bench& bench) {
     const bool captured = is_captured(bench);
     std::string text = splits_line(bench);
     if (const std::string cut = cut_text(bench.cut, bench.retentions); !cut.empty()) text += cut + "\n";
     text += fmt::format("{}: {}, {}; lower is better.\n", in_terminal(bench.measure), measure_meaning(bench.measure),
-                        unit_of(bench.measure));
+                        measure_unit(bench.measure));
     text += fmt::format("Means over {}, then {}; where no retention is named, over the retentions too.\n",
                         within_a_document(bench.measure), captured ? "documents" : "patterns");
     return captured ? text + claims_line(judging_traces(bench.traces)) : text;
 }
 
+} // namespace
+
+std::string_view measure_unit(std::string_view measure) {
+    if (measure == to_string(Measure::predicted_kl)) return "in nats a token";
+    return measure == to_string(Measure::output_error) ? "a ratio, without unit" : "from 0 to 1";
+}
+
 std::string bench_notes(const Bench& bench, const PluginHost& plugins) {
     const LeaderboardTable table = compared(bench, plugins);
     const std::string bare = bare_names_text(table.bare, in_terminal);
-    return figures_note(bench) + comparison(table) + thresholds_lines(bench) + (bare.empty() ? "" : bare + "\n");
+    return figures_note(bench) + comparison(table) + ties_lines(bench) + thresholds_lines(bench) +
+           (bare.empty() ? "" : bare + "\n");
 }
 
 std::string bare_names_text(std::span<const BareName> names,

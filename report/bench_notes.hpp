@@ -13,12 +13,12 @@
 
 namespace evictlab::report {
 
-/// How many documents or patterns each split has, the measure in words with its unit, what is a mean of what, and
-/// whether the documents that judge are too few for any claim.
-std::string figures_note(const Bench& bench);
+/// A measure's unit: "in nats a token", "a ratio, without unit", "from 0 to 1".
+std::string_view measure_unit(std::string_view measure);
 
-/// figures_note(); of enough documents the best rows against the best published one, with the paired 95 % interval of
-/// the difference; and the bare names among the rows.
+/// How many documents or patterns each split has, the measure in words with its unit, what is a mean of what, and
+/// whether the documents that judge are too few for any claim; of enough documents the best rows against the best
+/// published one, with the paired 95 % interval of the difference; and the bare names among the rows.
 std::string bench_notes(const Bench& bench, const PluginHost& plugins);
 
 /// "snapkv is the seed's rule; the published one is snapkv@kvpress." and so on, one sentence a name; "" for none.

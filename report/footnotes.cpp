@@ -75,7 +75,7 @@ std::string sharing_note(std::span<const SharingLayers> sharing, std::string_vie
 
 std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote) {
     std::string text;
-    if (const std::string ranks = near_ranks(bench); !ranks.empty())
+    if (const std::string ranks = may_rank(bench) ? near_ranks(bench) : ""; !ranks.empty())
         text +=
             fmt::format("Ranks {}: nearer than {:.0f} %, by which figures of traces stored as I8 move against F32.\n",
                         ranks, 100 * i8_resolution);

@@ -46,7 +46,9 @@ bool broke(const Bench& bench, std::string_view scorer) {
 /// Results of the first schema name no traces.
 bool has_no_test_documents(const Bench& bench) {
     const bool named = std::ranges::any_of(bench.traces, [](const auto& traces) { return !traces.empty(); });
-    if (named) return judging_traces(bench.traces).empty();
+    if (named)
+        return bench.traces[static_cast<std::size_t>(Split::test)].empty() &&
+               bench.traces[static_cast<std::size_t>(Split::test_other_model)].empty();
     return std::ranges::none_of(bench.rows, [](const auto& row) { return has_figures(judging_errors(row)); });
 }
 

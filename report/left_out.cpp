@@ -8,6 +8,7 @@
 
 #include "base/text/quoting.hpp"
 #include "report/cells.hpp"
+#include "report/ranking.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -32,7 +33,9 @@ void take_mean(SplitErrors& errors, const std::vector<TraceLabel>& labels) {
 LeftOut leave_out(Bench& bench) {
     LeftOut out;
     const auto is_marked = [](const TraceLabel& label) { return !label.left_out.empty(); };
-    for (const Split split : {Split::test, Split::test_other_model}) {
+    std::vector<Split> judges{Split::test, Split::test_other_model};
+    if (const Split judging = judging_split(bench.traces); !is_test(judging)) judges.push_back(judging);
+    for (const Split split : judges) {
         const auto s = static_cast<std::size_t>(split);
         std::vector<TraceLabel>& labels = bench.traces[s];
         if (std::ranges::none_of(labels, is_marked)) continue;

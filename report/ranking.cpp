@@ -5,6 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "base/statistics/bootstrap.hpp"
+#include "report/bench_json.hpp"
+
 namespace evictlab::report {
 namespace {
 
@@ -83,6 +86,12 @@ std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<c
         begin = end;
     }
     return ranked;
+}
+
+bool may_rank(const Bench& bench) {
+    const std::vector<TraceLabel>& traces = judging_traces(bench.traces);
+    const auto claims = std::ranges::count_if(traces, [](const TraceLabel& label) { return label.left_out.empty(); });
+    return !is_captured(bench) || traces.empty() || static_cast<std::size_t>(claims) >= documents_for_a_claim;
 }
 
 std::string rank_text(const ScorecardRow& row, const std::optional<std::size_t>& rank) {

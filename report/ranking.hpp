@@ -31,23 +31,32 @@ inline const SplitErrors& of_split(const ScorecardRow& row, Split split) {
 inline bool has_figures(const SplitErrors& errors) {
     return !errors.by_retention.empty() && std::isfinite(errors.average);
 }
-/// The split that a table ranks and claims by: test, or test_other_model where only that has documents.
+/// Whether a result shows nothing of it (report/shown_split.hpp).
+inline bool is_hidden(const ScorecardRow& row, Split split) { return of_split(row, split).by_retention.empty(); }
+/// The split that a table ranks and claims by: test, or test_other_model where only that has documents. Of a result
+/// that shows less (report/shown_split.hpp) valid, else train.
 inline Split judging_split(const ScorecardRow& row) {
+    if (is_hidden(row, Split::test) && is_hidden(row, Split::test_other_model)) {
+        if (!is_hidden(row, Split::valid)) return Split::valid;
+        if (!is_hidden(row, Split::train)) return Split::train;
+    }
     const bool other = !has_figures(of_split(row, Split::test)) && has_figures(of_split(row, Split::test_other_model));
     return other ? Split::test_other_model : Split::test;
 }
 /// The same of a bench or leaderboard's traces.
 inline Split judging_split(const BySplit<std::vector<TraceLabel>>& traces) {
-    const bool other = traces[static_cast<std::size_t>(Split::test)].empty() &&
-                       !traces[static_cast<std::size_t>(Split::test_other_model)].empty();
-    return other ? Split::test_other_model : Split::test;
+    for (const Split split : {Split::test, Split::test_other_model, Split::valid, Split::train})
+        if (!traces[static_cast<std::size_t>(split)].empty()) return split;
+    return Split::test;
 }
 inline const std::vector<TraceLabel>& judging_traces(const BySplit<std::vector<TraceLabel>>& traces) {
     return traces[static_cast<std::size_t>(judging_split(traces))];
 }
-/// The split that judges, as text names it.
-inline std::string_view judging_split_text(const BySplit<std::vector<TraceLabel>>& traces) {
-    return judging_split(traces) == Split::test ? "the test split" : "the split test_other_model";
+/// The split that judges, as text names it: "the test split".
+inline std::string judging_split_text(const BySplit<std::vector<TraceLabel>>& traces) {
+    const Split split = judging_split(traces);
+    if (split == Split::test_other_model) return "the split test_other_model";
+    return "the " + std::string(to_string(split)) + " split";
 }
 /// The errors that judge.
 inline const SplitErrors& judging_errors(const ScorecardRow& row) { return of_split(row, judging_split(row)); }
@@ -107,6 +116,8 @@ inline bool overshoots(const ScorecardRow& row, std::span<const double> retentio
 
 /// The rows must outlive the result. Rows of the same figure are in the order of their names.
 std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions);
+/// Whether so many traces let rows be ranked: of captured documents enough for a claim, of those that carry one.
+bool may_rank(const Bench& bench);
 /// "1", "2", ..., "bound", "overshoots", or "n/a" for a row without finite figures on the split that judges.
 std::string rank_text(const ScorecardRow& row, const std::optional<std::size_t>& rank);
 

@@ -11,6 +11,7 @@
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
 #include "evolution/saved_run.hpp"
+#include "report/run_standing.hpp"
 #include "report/run_text.hpp"
 
 namespace evictlab::report {
@@ -102,6 +103,18 @@ Json history_json(std::span<const evolution::HistoryLine> history) {
     return json;
 }
 
+Standing standing_of(const RunStatus& status) {
+    const evolution::RunState& state = status.state;
+    const Candidate &start = state.champions.front(), &champion = state.champion();
+    Standing standing;
+    standing.measure = status.setup.identity.measure;
+    standing.start_name = status.setup.config.start;
+    standing.start = {start.train.average, start.valid->average};
+    standing.champion = {champion.train.average, champion.valid->average};
+    standing.relative = !status.setup.identity.reference[0].empty();
+    return standing;
+}
+
 } // namespace
 
 RunStatus read_status(const fs::path& state_file) {
@@ -136,9 +149,16 @@ std::string to_text(const RunStatus& status, Glyphs glyphs) {
     if (!status.running && !state.stop_reason.empty()) say("stopped", state.stop_reason);
     say("generation",
         fmt::format("{}; the last champion came in {}", state.generation, state.last_champion_generation));
+    const Standing standing = standing_of(status);
+    const auto [what, how] = figures_text(standing);
+    say("figures", what);
+    say("", how);
     say("best train", fmt::format("{:.6f}  {}", state.history.back().best_train, sparks.train));
+    say("start",
+        fmt::format("{:.6f} on train, {:.6f} on valid: {}", standing.start[0], standing.start[1], standing.start_name));
     say("champion", fmt::format("{:.6f} on train", champion.train.average));
     say("", fmt::format("{:.6f} on valid  {}", champion.valid->average, sparks.valid));
+    if (const std::string behind = behind_text(standing); !behind.empty()) say("attention", behind);
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
         say("KL", fmt::format("{:.5f} on train, {:.5f} on valid, inside the model", verdict->train.average,
                               verdict->valid->average));
@@ -173,6 +193,9 @@ Json to_json(const RunStatus& status) {
     json["generation"] = state.generation;
     json["last_champion_generation"] = state.last_champion_generation;
     json["best_train"] = state.history.back().best_train;
+    json["start"] = {{"formula", status.setup.config.start},
+                     {"train", state.champions.front().train.average},
+                     {"valid", state.champions.front().valid->average}};
     json["champion"] = champion_json(state.champion());
     json["candidates"] = state.counters.candidates;
     json["accepted"] = state.counters.accepted;

@@ -47,11 +47,13 @@ std::string progress_note(const evolution::RunProgress& progress) {
                        made_text(progress.tunes), shares_text(progress.shares));
 }
 
-std::vector<std::string> progress_block(const evolution::RunProgress& progress, Glyphs glyphs) {
+std::vector<std::string> progress_block(const evolution::RunProgress& progress, const Standing& standing,
+                                        Glyphs glyphs) {
     const ErrorSparks sparks = error_sparks(progress.history, live_spark_width, glyphs);
     return {fmt::format("  generation {}, best train {:.5f} {}  valid {:.5f} {}{}", progress.generation,
                         progress.best_train, sparks.train, progress.champion_valid, sparks.valid,
                         progress.champion_kl ? fmt::format("  KL {:.5f}", *progress.champion_kl) : ""),
+            "  " + standing_line(standing),
             fmt::format("  {} {}/s, {}{}", rate_text(progress.evaluations_a_second), made_text(progress.tunes),
                         shares_text(progress.shares),
                         progress.archive > 0 ? fmt::format(", archive of {}", progress.archive) : ""),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "evolution/run.hpp"
+#include "report/run_standing.hpp"
 #include "report/spark_line.hpp"
 
 namespace evictlab::report {
@@ -28,6 +29,7 @@ ErrorSparks error_sparks(std::span<const evolution::HistoryLine> history, std::s
 /// One line, for a log.
 std::string progress_note(const evolution::RunProgress& progress);
 /// The same and more, with spark lines, in the lines that a terminal shows below a progress bar.
-std::vector<std::string> progress_block(const evolution::RunProgress& progress, Glyphs glyphs);
+std::vector<std::string> progress_block(const evolution::RunProgress& progress, const Standing& standing,
+                                        Glyphs glyphs);
 
 } // namespace evictlab::report

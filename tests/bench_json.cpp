@@ -439,17 +439,42 @@ TEST_CASE("tables say what a scorer reads where results say it") {
                                                  ContainsSubstring("bound  oracle        bound              0.1875"));
     CHECK_THAT(render(bench, Format::markdown), ContainsSubstring("| rank | scorer | kind | reads | test |") &&
                                                     ContainsSubstring("| 1 | `=recent_attn` | formula | q33 |"));
-    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("rank,scorer,kind,reads,test_avg,") &&
-                                               ContainsSubstring("\n2,h2o@seed,plugin,all attn,"));
+    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("rank,scorer,kind,overshoots,reads,test_avg,") &&
+                                               ContainsSubstring(",2,h2o@seed,plugin,false,all attn,"));
 }
 
 TEST_CASE("CSV has every figure in full and quotes what needs it") {
     Bench bench = sample();
     bench.rows[1].formula = "max(1,2)";
     const std::string csv = render(bench, Format::csv);
-    CHECK_THAT(csv, ContainsSubstring("rank,scorer,kind,test_avg,test_0.50,test_0.125,valid_avg,"));
+    CHECK_THAT(csv, ContainsSubstring("suite,protocol,measure,split,documents,rank,scorer,kind,overshoots,test_avg,"
+                                      "test_0.50,test_0.125,valid_avg,"));
     CHECK_THAT(csv, ContainsSubstring(",\"max(1,2)\"\n"));
     CHECK_THAT(csv, ContainsSubstring(",0.30000000000000004,"));
+}
+
+TEST_CASE("a table fits a terminal by fewer columns, then by shorter names, which stand below it") {
+    Table table(
+        {{"rank"}, {"scorer", CellKind::code}, {"kind", CellKind::text, 3}, {"error"}, {"more", CellKind::text, 2}});
+    table.add({"1", "adakv@kvpress(snapkv@kvpress)", "plugin", "0.1", "0.5"}, RowTone::best);
+    table.add({"2", "knorm", "plugin", "0.2", "0.6"});
+    CHECK(table.fitted(80, false).text == table.text());
+    const FittedTable fewer = table.fitted(50, false);
+    CHECK(fewer.left_out == std::vector<std::string>{"kind"});
+    CHECK(fewer.shortened.empty());
+    CHECK(fewer.text == "rank  scorer                         error  more\n"
+                        "1     adakv@kvpress(snapkv@kvpress)  0.1    0.5\n"
+                        "2     knorm                          0.2    0.6\n");
+    const FittedTable shorter = table.fitted(44, false);
+    CHECK(shorter.text == "rank  scorer                     error  more\n"
+                          "1     adakv@kvpress(snapkv@k...  0.1    0.5\n"
+                          "2     knorm                      0.2    0.6\n");
+    CHECK(shorter.shortened == std::vector<std::string>{"adakv@kvpress(snapkv@kvpress)"});
+    CHECK(table.fitted(32, false).text == "rank  scorer               error\n"
+                                          "1     adakv@kvpress(sn...  0.1\n"
+                                          "2     knorm                0.2\n");
+    CHECK_THAT(table.fitted(80, true).text, ContainsSubstring("\033[1mrank") && ContainsSubstring("\033[32m1     ") &&
+                                                ContainsSubstring("\n2     knorm"));
 }
 
 TEST_CASE("cells survive quotes, pipes, other scripts and broken bytes") {

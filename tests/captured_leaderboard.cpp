@@ -5,6 +5,7 @@
 #include "report/leaderboard.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/ranking.hpp"
+#include "report/shown_split.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
@@ -111,7 +112,7 @@ TEST_CASE("rows with two passes are ranked and compared among themselves, and wi
     const std::string shown = render(bench, Format::table);
     CHECK_THAT(shown, ContainsSubstring("kind     budgets  passes  reads"));
     CHECK_THAT(shown, ContainsSubstring("   1  kvzip@kvpress          plugin   model         2  2nd pass"));
-    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("kind,budgets,passes,reads,"));
+    CHECK_THAT(render(bench, Format::csv), ContainsSubstring("kind,overshoots,budgets,passes,reads,"));
     CHECK_THAT(bench_notes(bench, PluginHost{}),
                ContainsSubstring("against kvzip@kvpress, the best published row of those with model budgets and two "
                                  "passes"));
@@ -371,10 +372,32 @@ TEST_CASE("what stands below a terminal's table says how sure its figures are") 
                    !ContainsSubstring("random") && !ContainsSubstring("too few"));
     for (const std::size_t count : {std::size_t{5}, std::size_t{1}}) {
         const std::string few = bench_notes(with_documents(bench, count), plugins);
-        CHECK_THAT(few, ContainsSubstring(count == 1 ? "\n1 document: too few to tell rows apart.\n"
-                                                     : "\n5 documents: too few to tell rows apart.\n"));
+        CHECK_THAT(few, ContainsSubstring(count == 1 ? "\n1 document: too few to tell rows apart, so"
+                                                     : "\n5 documents: too few to tell rows apart, so"));
+        const std::string table = render(with_documents(bench, count), Format::table);
+        CHECK_THAT(table, ContainsSubstring("    -  snapkv@kvpress") && ContainsSubstring("bound  oracle"));
+        CHECK_THAT(render(with_documents(bench, count), Format::csv), ContainsSubstring(",,snapkv@kvpress,plugin,"));
         CHECK_THAT(few, !ContainsSubstring("interval"));
     }
+}
+
+TEST_CASE("a bench by valid says nothing of test, and ranks by what it shows") {
+    Bench bench = made_bench_with_budgets();
+    bench.rows[2].splits[static_cast<std::size_t>(Split::valid)] = made_errors(0.5); // =mine, the best on test
+    const std::string test = render(shown_by(bench, Split::test), Format::table);
+    CHECK_THAT(test, ContainsSubstring("    1  =mine"));
+    const Bench valid = shown_by(bench, Split::valid);
+    CHECK_THAT(render(valid, Format::table), ContainsSubstring("    1  snapkv@kvpress") && !ContainsSubstring("n/a"));
+    CHECK_THAT(bench_notes(valid, PluginHost{}),
+               ContainsSubstring("Documents: 6 valid, 6 train. Figures are of the valid split;") &&
+                   ContainsSubstring("  =mine: +") && ContainsSubstring("], higher\n"));
+    CHECK_THAT(render(valid, Format::csv),
+               !ContainsSubstring("test") && ContainsSubstring(",valid,6,1,snapkv@kvpress,"));
+    CHECK(usual_split(bench.traces) == Split::valid);
+    bench.traces[static_cast<std::size_t>(Split::valid)].clear();
+    CHECK(usual_split(bench.traces) == Split::test);
+    CHECK_THROWS_WITH(shown_by(bench, Split::valid),
+                      "--split is valid, but the suite smollm2 has no valid traces; it has some in test");
 }
 
 TEST_CASE("documents that the model cannot do are in no comparison below a terminal's table") {
@@ -385,7 +408,7 @@ TEST_CASE("documents that the model cannot do are in no comparison below a termi
         bench_notes(bench, plugins),
         ContainsSubstring("\n1 of the 6 documents that rank, which the model cannot do by itself: in the table, in "
                           "no comparison.\n"
-                          "5 documents: too few to tell rows apart.\n"));
+                          "5 documents: too few to tell rows apart, so there are no ranks; 6 would do.\n"));
     for (TraceLabel& document : bench.traces[2]) document.left_out = "nothing is answered";
     CHECK_THAT(bench_notes(bench, plugins),
                ContainsSubstring("figures on them carry no claim") && !ContainsSubstring("interval"));

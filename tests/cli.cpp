@@ -1,6 +1,7 @@
 // The command line as a user types it: output on standard output, the rest on standard error, and exit codes.
 // SPDX-License-Identifier: MIT
 #include <csignal>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -112,17 +113,59 @@ TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothin
 }
 
 TEST_CASE("a terminal's table says of how many patterns or documents it is, and what a bare name ran") {
-    const Outcome table = shell("evictlab bench --suite micro --scorers h2o --patterns 2");
+    const Outcome table = shell("evictlab bench --suite micro --scorers h2o --patterns 2 --split test");
     CHECK_THAT(table.out, ContainsSubstring("\nPatterns: 2 test, 2 valid, 2 train.\nattention_loss: share of the "
                                             "attention that lies on evicted tokens, from 0 to 1; lower is better.\n") &&
                               !ContainsSubstring("h2o is"));
     CHECK_THAT(shell("evictlab bench --suite micro --scorers h2o --patterns 2 --format csv").out,
                !ContainsSubstring("lower is better"));
     const Outcome real = shell("evictlab bench --suite smollm2 --scorers snapkv --patterns 1 --retention 0.25");
-    CHECK_THAT(real.out, ContainsSubstring("\nDocuments: 1 test, 1 valid, 1 train.\n") &&
-                             ContainsSubstring("too few to tell rows apart.\n") &&
-                             ContainsSubstring("snapkv is the seed's rule; the published ones are snapkv@kvpress and "
-                                               "snapkv@paper.\n"));
+    CHECK_THAT(real.out, ContainsSubstring("\nDocuments: 1 valid, 1 train. Figures are of the valid split; test stays "
+                                           "closed until --split test, or a report.\n") &&
+                             ContainsSubstring("1 document: too few to tell rows apart, so there are no ranks") &&
+                             ContainsSubstring("    -  snapkv@kvpress") && !ContainsSubstring("the seed's rule"));
+}
+
+TEST_CASE("a bench shows the test split only when it is asked for") {
+    const std::string bench = "evictlab bench --suite micro --scorers h2o@seed --patterns 2 --seq-len 24 --layers 2 ";
+    const Json figures = Json::parse(shell(bench + "--format json").out).at("rows").at(0).at("splits");
+    const auto shown = [&](const char* split) {
+        return fmt::format("{:.4f}", figures.at(split).at("avg").get<double>());
+    };
+    const std::string usual = shell(bench).out, test = shell(bench + "--split test").out;
+    CHECK_THAT(usual, ContainsSubstring(shown("valid")) && !ContainsSubstring(shown("test")));
+    CHECK(usual == shell(bench + "--split valid").out);
+    CHECK_THAT(test, ContainsSubstring(shown("test")) && ContainsSubstring(shown("valid")));
+    CHECK_THAT(shell(bench + "--split train").out,
+               ContainsSubstring(shown("train")) && !ContainsSubstring(shown("valid")));
+    const std::string csv = shell(bench + "--format csv").out;
+    CHECK_THAT(csv, ContainsSubstring("suite,protocol,measure,split,documents,rank,scorer,kind,overshoots,") &&
+                        ContainsSubstring("\nmicro,rescore,attention_loss,valid,2,1,") &&
+                        ContainsSubstring("\nmicro,rescore,attention_loss,valid,2,,oracle,bound,false,") &&
+                        !ContainsSubstring("test"));
+    check_wrong_use(bench + "--split tset", "--split is 'tset', but must be train, valid or test");
+    check_wrong_use(bench + "--split test --format json", "JSON has all splits");
+}
+
+TEST_CASE("commands take a scorer as bench does, and name near columns") {
+    const Outcome preset = shell("evictlab plugins describe h2o@paper");
+    CHECK(preset.code == 0);
+    CHECK_THAT(preset.out, ContainsSubstring("preset      paper") && !ContainsSubstring("preset      seed"));
+    CHECK_THAT(shell("evictlab plugins describe 'adakv@kvpress(snapkv@kvpress)'").out,
+               ContainsSubstring("over snapkv@kvpress:") && ContainsSubstring("class       query-aware"));
+    CHECK_THAT(shell("evictlab plugins describe '=recent_attn'").out, ContainsSubstring("formula     recent_attn"));
+    CHECK(shell("evictlab check h2o@paper --only quiet").code == 0);
+    check_wrong_use("evictlab check =recent_attn", "is a formula");
+    for (const char* formula : {"recent_attn", "=recent_attn"})
+        CHECK(shell(std::string("evictlab formula check ") + formula).out == "ok: 1 nodes, depth 1\n");
+    CHECK_THAT(shell("evictlab formula check =1/0").out, ContainsSubstring("all are ties"));
+    CHECK_THAT(shell("evictlab bench --suite micro --scorers =0,=recent_attn --patterns 1 --seq-len 16").out,
+               ContainsSubstring("\n=0 scores all tokens alike") && !ContainsSubstring("\n=recent_attn scores"));
+    CHECK_THAT(shell("evictlab formula print h2o@seed").out, ContainsSubstring("cumulative_attn"));
+    check_wrong_use("evictlab formula check h2o@paper", "gives no formula");
+    check_wrong_use("evictlab formula check recent_atn", "did you mean 'recent_attn'?");
+    check_wrong_use("evictlab export h2o@paper --to formula", "so it cannot be exported; h2o@seed can");
+    check_wrong_use("evictlab evolve --suite micro --state /tmp/never.json --start h2o@paper", "gives no formula");
 }
 
 TEST_CASE("bench measures other sizes, seeds and retentions, and a formula by file") {
@@ -193,8 +236,11 @@ TEST_CASE("A run is started, not started twice, resumed, and reported with every
     const Outcome first = shell(small + "--generations 2", where);
     INFO(first.err);
     REQUIRE(first.code == 0);
-    CHECK_THAT(first.out, ContainsSubstring("champion") && ContainsSubstring("test error") &&
-                              ContainsSubstring("from 0 to 1; lower is better."));
+    CHECK_THAT(first.out, ContainsSubstring("champion") && ContainsSubstring("\nbest published  ") &&
+                              ContainsSubstring("\nstart ") && ContainsSubstring("hybrid_start\n") &&
+                              ContainsSubstring("\noracle ") && ContainsSubstring("\ngap closed ") &&
+                              ContainsSubstring("lower is better\n            of 2 train and 2 valid patterns; test "
+                                                "stays closed until a report\n"));
     const std::string saved = bytes_of(folder / "run.json");
 
     const Outcome again = shell(small + "--generations 3", where);
@@ -248,7 +294,7 @@ TEST_CASE("A captured suite is reported with its verdict and its plot") {
         verdict["documents"].push_back(document);
     }
     const std::vector<std::vector<double>> figures(verdict["documents"].size(), {0.25});
-    for (const std::string scorer : {"snapkv", "tova"})
+    for (const std::string scorer : {"snapkv@kvpress", "tova@kvpress"})
         verdict["rows"].push_back({{"scorer", scorer}, {"kl", figures}, {"delta_nll", figures}});
     put(folder / "verdict.json", verdict.dump());
 

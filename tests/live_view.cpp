@@ -131,6 +131,8 @@ TEST_CASE("a run's live view shows it in a few lines, which a Ctrl-C takes away"
     CHECK(code == 130);
     CHECK_THAT(live, ContainsSubstring("evolve micro [") && ContainsSubstring(" % ETA ") &&
                          ContainsSubstring("best train 0.") && ContainsSubstring("valid 0.") &&
+                         ContainsSubstring("valid: start 0.") && ContainsSubstring(", best published 0.") &&
+                         ContainsSubstring(", oracle 0.") && ContainsSubstring(", gap closed ") &&
                          ContainsSubstring(" formulas/s, ") && ContainsSubstring(" % duplicates") &&
                          ContainsSubstring("archive of "));
     const std::string left = screen.text();
@@ -202,4 +204,23 @@ TEST_CASE("a terminal without moves gets plain lines") {
     CHECK(on_terminal("export TERM=dumb; " + evolve(folder, "--generations 2"), screen, 200) == 0);
     CHECK_THAT(screen.text(), !ContainsSubstring("best train") && ContainsSubstring("stopped     generations: 2"));
     CHECK(screen.unknown.empty());
+}
+
+TEST_CASE("a bench's table fits its terminal, and has colour where that is wanted") {
+    const std::string bench =
+        "'" EVICTLAB_BINARY "' bench --suite micro --seq-len 24 --layers 2 --patterns 1 --scorers "
+        "'=if(position < 4, keep, cumulative_attn + 0.3*recent_attn)'";
+    Screen narrow(60), wide(200);
+    CHECK(on_terminal("NO_COLOR=1 " + bench, narrow, 60, [](pid_t) {}) == 0);
+    CHECK_FALSE(narrow.wrapped());
+    CHECK_THAT(narrow.text(), ContainsSubstring(" is =if(position < 4, keep,") &&
+                                  ContainsSubstring("No room for: kind,") && ContainsSubstring("oracle") &&
+                                  ContainsSubstring("valid"));
+    CHECK_THAT(narrow.received, !ContainsSubstring("\033[1m"));
+    CHECK(on_terminal("unset NO_COLOR; " + bench, wide, 200, [](pid_t) {}) == 0);
+    CHECK_THAT(wide.received, ContainsSubstring("\033[1m rank") && ContainsSubstring("\033[2mbound  oracle"));
+    CHECK_THAT(wide.text(), ContainsSubstring("formula") && !ContainsSubstring("No room for"));
+    Screen asked(60);
+    CHECK(on_terminal(bench + " --wide", asked, 60, [](pid_t) {}) == 0);
+    CHECK_THAT(asked.text(), !ContainsSubstring("No room for"));
 }

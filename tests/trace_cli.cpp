@@ -209,7 +209,7 @@ TEST_CASE("A second model's documents are a split of their own") {
     CHECK(losses.at("test_other_model") == losses.at("test")); // the same values under another model's name
     CHECK(row.at("splits").contains("test"));
     CHECK_FALSE(row.at("splits").contains("test_other_model")); // the projections are not its model's
-    CHECK_THAT(made.run("evictlab bench --suite ./mine --scorers snapkv@kvpress").out,
+    CHECK_THAT(made.run("evictlab bench --suite ./mine --scorers snapkv@kvpress --split test").out,
                ContainsSubstring("test_other_model   valid   train"));
     put(made.parent / "bench.json", outcome.out);
     const Outcome report = made.run("evictlab report --bench bench.json");

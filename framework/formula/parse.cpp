@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/text/suggestion.hpp"
 #include "framework/formula/spelling.hpp"
 
 namespace evictlab::formula {
@@ -15,6 +16,14 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 
 std::string list(std::string_view first, std::string_view next) {
     return std::string(first) + (first.empty() ? "" : ", ") + std::string(next);
+}
+
+/// " (did you mean 'recent_attn'?)", or "" where no column's name is near.
+std::string probably(const std::string& typed) {
+    std::vector<std::string> names;
+    for (const ColumnInfo& info : columns::all()) names.push_back(info.name);
+    const std::string* const meant = text::probably_meant(typed, names);
+    return meant ? " (did you mean '" + *meant + "'?)" : "";
 }
 
 class Parser {
@@ -226,7 +235,8 @@ private:
                     "the column 'base_score' is for wrapper plugins: a formula is not put around another scorer");
         }
         if (std::none_of(all.begin(), all.end(), [&](const ColumnInfo& info) { return info.name == base; })) {
-            fail_at(begin, "unknown column '" + shown + "'; known columns: " + columns::known_names());
+            fail_at(begin,
+                    "unknown column '" + shown + "'" + probably(shown) + "; known columns: " + columns::known_names());
         }
         try {
             emit({.op = Op::column, .column = columns::intern(word)});

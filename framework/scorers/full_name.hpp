@@ -1,0 +1,17 @@
+// What a scorer's name means where no preset is typed. SPDX-License-Identifier: MIT
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "framework/plugin/host.hpp"
+#include "framework/scorers/published.hpp"
+
+namespace evictlab {
+
+/// The name with the preset that is meant by each plain id in it: where published rules are compared the published one
+/// (`kvpress`, else `paper`, else the plugin's first), inside wrappers too: `adakv(snapkv:window_size=16)` is
+/// `adakv@kvpress(snapkv@kvpress:window_size=16)`. Plugins that publish nothing, formulas, and names by the seed's
+/// rules are what was typed.
+std::string full_name(std::string_view name, ScorerRules rules, const PluginHost& host);
+
+} // namespace evictlab
