@@ -16,6 +16,23 @@ if(built_in_scorers)
 endif()
 install(DIRECTORY framework/include/evictlab capi/include/evictlab DESTINATION include)
 install(DIRECTORY suites/ DESTINATION share/evictlab/suites OPTIONAL)
+install(DIRECTORY report/schemas/ DESTINATION share/evictlab/schemas)
+if(NOT CMAKE_CROSSCOMPILING) # what shells complete, and the manual's page: of the program that was installed
+  install(CODE "
+    set(prefix \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
+    foreach(form bash:bash-completion/completions/evictlab zsh:zsh/site-functions/_evictlab
+                 fish:fish/vendor_completions.d/evictlab.fish man:man/man1/evictlab.1)
+      string(REGEX REPLACE \":.*\" \"\" of \${form})
+      string(REGEX REPLACE \"^.*:\" \"\" file \${form})
+      get_filename_component(folder \${prefix}/share/\${file} DIRECTORY)
+      file(MAKE_DIRECTORY \${folder})
+      execute_process(COMMAND \${CMAKE_COMMAND} -E env --unset=EVICTLAB_SUITE_PATH \${prefix}/bin/evictlab completion \${of}
+        OUTPUT_FILE \${prefix}/share/\${file} RESULT_VARIABLE failed)
+      if(failed)
+        message(FATAL_ERROR \"evictlab completion \${of} failed: \${failed}\")
+      endif()
+    endforeach()")
+endif()
 install(FILES LICENSE REUSE.toml DESTINATION share/doc/evictlab)
 install(DIRECTORY LICENSES DESTINATION share/doc/evictlab) # of what suites hold
 install(FILES README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md DESTINATION share/doc/evictlab)

@@ -47,7 +47,10 @@ TEST_CASE("a moved installation holds the program, the plugins, the SDK and the 
          {"bin/evictlab", "lib/libevictlab.so", "lib/evictlab/plugins/h2o.so", "include/evictlab/evictlab.h",
           "include/evictlab/scorer.h", "include/evictlab/scorer.hpp", "lib/cmake/evictlab/evictlabConfig.cmake",
           "lib/cmake/evictlab/scorers.cmake", "lib/pkgconfig/evictlab.pc", "share/doc/evictlab/LICENSE",
-          "share/doc/evictlab/README.md", "share/doc/evictlab/docs/README.md"})
+          "share/doc/evictlab/README.md", "share/evictlab/schemas/evictlab-bench-2.schema.json",
+          "share/bash-completion/completions/evictlab", "share/zsh/site-functions/_evictlab",
+          "share/fish/vendor_completions.d/evictlab.fish", "share/man/man1/evictlab.1",
+          "share/doc/evictlab/docs/README.md"})
         CHECK(fs::exists(prefix / file));
     for (const auto& entry : fs::directory_iterator(prefix / "lib/cmake/evictlab")) {
         const std::string content = bytes_of(entry.path());
