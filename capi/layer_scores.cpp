@@ -92,19 +92,10 @@ namespace {
 /// A layer as scorers see it, with all that the view refers to. Not movable.
 class GivenLayer {
 public:
-    GivenLayer(const evl_scorer& scorer, const evl_layer& layer)
-        : keys_("k", {layer.k, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.k_head_stride,
-                layer.k_token_stride),
-          values_("v", {layer.v, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim, layer.v_head_stride,
-                  layer.v_token_stride),
-          positions_(layer) {
+    GivenLayer(const evl_scorer& scorer, const evl_layer& layer, bool columns_alone) : positions_(layer) {
         if (positions_) capi::refuse_gaps(scorer, capi::heads_alike(layer));
         positions_.give(view_);
         view_.shape = {layer.query_heads, layer.kv_heads, layer.tokens, layer.dim};
-        view_.k = keys_.data;
-        view_.v = values_.data;
-        view_.k_stride = keys_.stride;
-        view_.v_stride = values_.stride;
         rope_.assign(layer.dim / 2, 0.0F);
         if (layer.rope_inv_freq) std::copy_n(layer.rope_inv_freq, layer.dim / 2, rope_.begin());
         view_.rope_inv_freq = rope_;
@@ -114,6 +105,11 @@ public:
         view_.layer = layer.layer;
         view_.num_layers = layer.num_layers;
         view_.prompt = layer.tokens;
+        if (columns_alone) {
+            take_calibration(scorer);
+            return;
+        }
+        take_keys_and_values(layer);
         take_queries(scorer, layer);
         take_token_type(scorer, layer);
         take_norms(scorer, layer);
@@ -127,6 +123,17 @@ public:
     const AttentionRows* rows() const { return rows_ ? &*rows_ : nullptr; }
 
 private:
+    void take_keys_and_values(const evl_layer& layer) {
+        keys_.emplace("k", Values{layer.k, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim,
+                      layer.k_head_stride, layer.k_token_stride);
+        values_.emplace("v", Values{layer.v, layer.value_type}, layer.kv_heads, layer.tokens, layer.dim,
+                        layer.v_head_stride, layer.v_token_stride);
+        view_.k = keys_->data;
+        view_.v = values_->data;
+        view_.k_stride = keys_->stride;
+        view_.v_stride = values_->stride;
+    }
+
     void take_queries(const evl_scorer& scorer, const evl_layer& layer) {
         if (scorer.queries == 0) return;
         const std::size_t n = capi::seen_tokens(layer), needed = n - std::min<std::size_t>(n, scorer.queries);
@@ -228,9 +235,8 @@ private:
         }
     }
 
-    HeadRows keys_, values_;
+    std::optional<HeadRows> keys_, values_, queries_;
     capi::TokenPositions positions_;
-    std::optional<HeadRows> queries_;
     std::vector<float> rope_, norms_;
     std::array<std::vector<float>, 3> second_pass_;
     std::vector<double> token_type_;
@@ -270,7 +276,9 @@ void evictlab::capi::refuse_layers_alone(const evl_scorer* scorer) {
 void evictlab::capi::with_input(const evl_scorer& scorer, const evl_layer* layer,
                                 const std::function<void(const ScorerRun&, const LayerInput&)>& use) {
     const evl_layer given = checked(layer);
-    const GivenLayer held(scorer, given);
+    const bool columns_alone = !given.q && !given.k && !given.v && given.memory;
+    if (columns_alone) given.memory->require_all(scorer);
+    const GivenLayer held(scorer, given, columns_alone);
     std::optional<PromptColumns> computed;
     std::optional<BoardColumns> by_id;
     HeldColumns remembered;
@@ -288,7 +296,7 @@ void evictlab::capi::with_input(const evl_scorer& scorer, const evl_layer* layer
 void evictlab::capi::with_view(const evl_scorer& scorer, const evl_layer* layer,
                                const std::function<void(const LayerView&)>& use) {
     const evl_layer given = checked(layer);
-    use(GivenLayer(scorer, given).view());
+    use(GivenLayer(scorer, given, false).view());
 }
 
 extern "C" {

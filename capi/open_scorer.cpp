@@ -74,7 +74,10 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
             throw UsageError(fmt::format("scorer '{}': {}; evictlab-calibrate makes one, which evl_lab_calibration, or "
                                          "the option calibration, reads",
                                          opened.label(), lack));
+        std::optional<std::string> twin = formula_twin(text, lab->host);
+        if (opened.is_formula()) twin = formula::print(opened.formula());
         *scorer = new evl_scorer(std::move(opened), published, lab->calibration);
+        (*scorer)->formula = twin.value_or("");
     });
 }
 
@@ -109,6 +112,10 @@ const char* evl_scorer_plugin(const evl_scorer* scorer) {
 }
 
 const char* evl_scorer_class(const evl_scorer* scorer) { return scorer ? scorer->class_json.c_str() : nullptr; }
+
+const char* evl_scorer_formula(const evl_scorer* scorer) {
+    return scorer && !scorer->formula.empty() ? scorer->formula.c_str() : nullptr;
+}
 
 uint32_t evl_scorer_published(const evl_scorer* scorer) { return scorer && scorer->published ? 1 : 0; }
 

@@ -19,5 +19,6 @@ struct evl_scorer {
     std::uint32_t reconstruction = 0; ///< bits of evl_needs.reconstruction
     bool published = false;           ///< as it was published
     std::string hash, class_json;
+    std::string formula;                                      ///< that gives its scores; "" where there is none
     std::shared_ptr<const evictlab::Calibration> calibration; ///< null where it reads none
 };

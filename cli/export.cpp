@@ -1,4 +1,4 @@
-// evictlab export: a formula leaves as its own file, as a C++ plugin or as a press of kvpress.
+// evictlab export: a formula leaves as its own file, as a C++ plugin, as a press of kvpress or as PyTorch.
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
@@ -18,7 +18,7 @@ namespace evictlab::cli {
 namespace {
 
 constexpr std::string_view usage =
-    "Usage: evictlab export CHAMPION --to formula|cpp-plugin|kvpress [--name ID] [--output PATH]\n\n"
+    "Usage: evictlab export CHAMPION --to formula|cpp-plugin|kvpress|torch [--name ID] [--output PATH]\n\n"
     "Writes a formula in a form that others can use, with its provenance on top. CHAMPION is\n"
     "  evolution.json           a run's state file: its champion\n"
     "  evolution.json:g12-s34   one of the run's champions, by its id\n"
@@ -26,7 +26,8 @@ constexpr std::string_view usage =
     "  hybrid_start, h2o@seed   a scorer whose plugin has a formula for it\n\n"
     "  formula      a .formula file, which every command takes as a scorer\n"
     "  cpp-plugin   a folder with a C++ plugin and its CMakeLists.txt, which needs the SDK alone\n"
-    "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab";
+    "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab\n"
+    "  torch        a Python file with the functions by which evictlab-tools scores on a model's device";
 
 constexpr std::string_view examples = "  evictlab export evolution.json --to formula --output champion.formula\n"
                                       "  evictlab export evolution.json --to cpp-plugin --name my_champion\n"
@@ -35,13 +36,13 @@ constexpr std::string_view examples = "  evictlab export evolution.json --to for
 
 po::options_description export_options() {
     po::options_description options("Options");
-    options.add_options()("to", po::value<std::string>()->value_name("FORM"), "formula, cpp-plugin or kvpress");
+    options.add_options()("to", po::value<std::string>()->value_name("FORM"), "formula, cpp-plugin, kvpress or torch");
     options.add_options()("name", po::value<std::string>()->value_name("ID"),
                           "of the scorer (a run's champion: champion_HASH)");
     options.add_options()("output,o", po::value<std::string>()->value_name("PATH"),
-                          "file, or folder of the plugin (ID.formula, ID or ID_press.py)");
+                          "file, or folder of the plugin (ID.formula, ID, ID_press.py or ID_scores.py)");
     options.add_options()("calibration", po::value<std::string>()->value_name("FILE"),
-                          "kvpress: what evictlab-calibrate made of the model, for columns that read it");
+                          "kvpress and torch: what evictlab-calibrate made of the model, for columns that read it");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
@@ -70,13 +71,19 @@ void write_press(const exporting::Champion& champion, const std::string& path) {
         path, module, exporting::press_class(champion.name), exporting::press_class(champion.name));
 }
 
+void write_scores(const exporting::Champion& champion, const std::string& path) {
+    write_file(path, exporting::torch_scores(champion, version));
+    say("{}\n", path);
+}
+
 int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, export_options(), "champion", usage, examples);
     if (!values) return exit_ok;
     const auto& words = (*values)["champion"].as<std::vector<std::string>>();
     if (words.size() != 1)
         throw UsageError("expected one CHAMPION: a run's state file, a formula or a scorer; see --help");
-    if (!values->contains("to")) throw UsageError("no form given: add --to formula, --to cpp-plugin or --to kvpress");
+    if (!values->contains("to"))
+        throw UsageError("no form given: add --to formula, --to cpp-plugin, --to kvpress or --to torch");
     exporting::Champion champion =
         exporting::find_champion(words[0], host_from(*values, IsolatedByDefault::not_built_in));
     if (values->contains("name")) champion.name = (*values)["name"].as<std::string>();
@@ -97,16 +104,18 @@ int run(const std::vector<std::string>& arguments) {
         return output;
     };
     const std::string to = (*values)["to"].as<std::string>();
-    if (champion.calibration && to != "kvpress")
-        throw UsageError("--calibration is for --to kvpress: a formula and a plugin read the suite's own");
+    if (champion.calibration && to != "kvpress" && to != "torch")
+        throw UsageError("--calibration is for --to kvpress and torch: a formula and a plugin read the suite's own");
     if (to == "formula")
         write_formula(champion, path(".formula"));
     else if (to == "cpp-plugin")
         write_plugin(champion, path(""));
     else if (to == "kvpress")
         write_press(champion, path("_press.py"));
+    else if (to == "torch")
+        write_scores(champion, path("_scores.py"));
     else
-        throw UsageError(fmt::format("--to is '{}', but must be formula, cpp-plugin or kvpress", to));
+        throw UsageError(fmt::format("--to is '{}', but must be formula, cpp-plugin, kvpress or torch", to));
     return exit_ok;
 }
 

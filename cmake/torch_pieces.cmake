@@ -20,7 +20,7 @@ endfunction()
 foreach(name IN LISTS torch_files)
   evictlab_torch_piece(${name} ${PROJECT_SOURCE_DIR}/export/torch/${name} "# SPDX-License-Identifier: MIT")
 endforeach()
-foreach(name IN ITEMS question layer cache press rotation rope)
+foreach(name IN ITEMS seen question layer cache press rotation rope)
   evictlab_torch_piece(prompt/${name}.py ${PROJECT_SOURCE_DIR}/tools/src/evictlab_tools/prompt/${name}.py
     "# Exported presses hold what follows.")
 endforeach()

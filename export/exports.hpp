@@ -1,5 +1,5 @@
-// The three forms in which a formula leaves: its own file, a C++ plugin, a press of kvpress. docs/export.md tells users
-// what agrees to the bit and what to rounding. SPDX-License-Identifier: MIT
+// The forms in which a formula leaves: its own file, a C++ plugin, a press of kvpress, PyTorch for our own tools.
+// docs/export.md tells users what agrees to the bit and what to rounding. SPDX-License-Identifier: MIT
 #pragma once
 #include <string>
 #include <string_view>
@@ -20,6 +20,10 @@ std::string cpp_plugin(const Champion& champion, std::string_view version);
 std::string kvpress_press(const Champion& champion, std::string_view version);
 /// Of the class in it: `MineH2oPress` for mine_h2o.
 std::string press_class(std::string_view name);
+
+/// A Python module that evictlab-tools runs: scores(layer) of the formula, and COLUMNS by name, on the layer's device.
+/// Throws as kvpress_press().
+std::string torch_scores(const Champion& champion, std::string_view version);
 
 /// Under which licence a file may be used, as an SPDX line: the formula's, and Evictlab's where it holds more than
 /// that.

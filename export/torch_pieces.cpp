@@ -17,10 +17,11 @@ constexpr std::string_view refused = "# refused: ";
 std::string column_file(ColumnId column) { return fmt::format("columns/{}.py", columns::info(column).name); }
 
 /// What stands in every press: the rest of prompt/ is a part, as columns need it.
-constexpr std::string_view always[] = {"prompt/question.py", "prompt/layer.py", "prompt/cache.py", "prompt/press.py"};
+constexpr std::string_view always[] = {"prompt/seen.py", "prompt/question.py", "prompt/layer.py", "prompt/cache.py",
+                                       "prompt/press.py"};
 
 bool is_piece(std::string_view file) {
-    return file != "press.py" && std::ranges::find(always, file) == std::end(always);
+    return file.find('/') != std::string_view::npos && std::ranges::find(always, file) == std::end(always);
 }
 
 /// The name by which columns and other pieces use a file.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <thread>
 
 #include "base/statistics/bootstrap.hpp"
@@ -585,6 +586,45 @@ TEST_CASE("a memory of a layer changes nothing but the time") {
     evl_memory_close(memory);
 }
 
+TEST_CASE("columns that were computed elsewhere stand for queries, keys and values") {
+    const Lab lab;
+    const PromptLayer prompt;
+    for (const char* text : {"snapkv@kvpress", "adakv@kvpress(expected_attention@kvpress)", "streaming_llm@kvpress",
+                             "criticalkv@kvpress(snapkv@kvpress)", "=rank:key_norm*layer_ratio + window_attn:7"}) {
+        INFO(text);
+        const Opened opened(lab, text);
+        evl_memory* memory = nullptr;
+        REQUIRE(evl_memory_open(&memory, nullptr) == EVL_OK);
+        evl_layer layer = prompt.layer;
+        layer.q = layer.k = layer.v = layer.wov_norm = nullptr;
+        layer.memory = memory;
+        for (std::uint64_t i = 0; i < evl_scorer_column_count(opened.scorer); ++i) {
+            const std::string column = evl_scorer_column(opened.scorer, i);
+            CHECK(refused(opened, layer).text.find("which layer.memory was not given") != std::string::npos);
+            std::vector<double> values(prompt.cells());
+            REQUIRE(evl_scorer_score(Opened(lab, "=" + column).scorer, &prompt.layer, 0.5, values.data(), nullptr,
+                                     nullptr) == EVL_OK);
+            REQUIRE(evl_memory_put(memory, &layer, column.c_str(), values.data(), nullptr) == EVL_OK);
+        }
+        const Kept kept = keep(opened, layer, {0.75, 0.5}), expected = keep(opened, prompt.layer, {0.75, 0.5});
+        CHECK(kept.mask == expected.mask);
+        CHECK(kept.scores == expected.scores);
+        const Opened tensors(lab, "keydiff@paper");
+        CHECK(refused(tensors, layer).text.find("takes queries, keys and values") != std::string::npos);
+        std::vector<double> wrong(prompt.cells(), std::numeric_limits<double>::quiet_NaN());
+        CHECK(evl_memory_put(memory, &layer, "key_norm", wrong.data(), nullptr) == EVL_FAILED);
+        evl_memory_close(memory);
+    }
+}
+
+TEST_CASE("a scorer tells the formula that gives its scores") {
+    const Lab lab;
+    CHECK(std::string(evl_scorer_formula(Opened(lab, "=key_norm + 1").scorer)) == "key_norm + 1");
+    CHECK(std::string(evl_scorer_formula(Opened(lab, "knorm@kvpress").scorer)) == "-key_norm");
+    CHECK(evl_scorer_formula(Opened(lab, "snapkv@kvpress").scorer) == nullptr);
+    CHECK(evl_scorer_formula(nullptr) == nullptr);
+}
+
 TEST_CASE("threads may share a scorer") {
     const Lab lab;
     const PromptLayer prompt;
@@ -754,6 +794,7 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     refused(evl_scorer_open(lab.lab, nullptr, &no_scorer, &why), "text");
     refused(evl_scorer_open(lab.lab, "h2o", nullptr, &why), "scorer");
     refused(evl_memory_open(nullptr, &why), "memory");
+    refused(evl_memory_put(nullptr, &prompt.layer, "key_norm", &score, &why), "memory");
     refused(evl_scorer_score(nullptr, &prompt.layer, removed, &score, nullptr, &why), "scorer");
     refused(evl_scorer_score(knorm.scorer, nullptr, removed, &score, nullptr, &why), "layer");
     refused(evl_scorer_score(knorm.scorer, &prompt.layer, removed, nullptr, nullptr, &why), "scores");

@@ -89,9 +89,9 @@ TEST_CASE("wrong use of export exits with 2 and says what there is") {
         return outcome.err;
     };
     CHECK_THAT(refusal("--to formula"), ContainsSubstring("expected one CHAMPION"));
-    CHECK_THAT(refusal("h2o"), ContainsSubstring("add --to formula, --to cpp-plugin or --to kvpress"));
+    CHECK_THAT(refusal("h2o"), ContainsSubstring("add --to formula, --to cpp-plugin, --to kvpress or --to torch"));
     CHECK_THAT(refusal("h2o --to rust"),
-               ContainsSubstring("--to is 'rust', but must be formula, cpp-plugin or kvpress"));
+               ContainsSubstring("--to is 'rust', but must be formula, cpp-plugin, kvpress or torch"));
     CHECK_THAT(refusal("snapkv@kvpress --to formula"),
                ContainsSubstring("a scorer with a formula twin (evolved, evolved@real, h2o@seed"));
     std::string deep = "value_norm";

@@ -99,6 +99,8 @@ EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer); /* [thread-saf
 EVL_EXPORT const char* evl_scorer_plugin(const evl_scorer* scorer);
 /* [thread-safe] 1 where it is a published method as it was published, as its plugin says; else 0. */
 EVL_EXPORT uint32_t evl_scorer_published(const evl_scorer* scorer);
+/* [thread-safe] The formula that gives its scores: its own, or the twin of its plugin. NULL where it has none. */
+EVL_EXPORT const char* evl_scorer_formula(const evl_scorer* scorer);
 /* [thread-safe] Its class of methods, as one JSON object in the form that results of `evictlab bench` have:
  * {"reads":"q64","query_aware":true,"fused_attention":true,"passes":1,"calibrated":false,"budgets":"uniform"}. */
 EVL_EXPORT const char* evl_scorer_class(const evl_scorer* scorer);
@@ -159,6 +161,13 @@ typedef struct evl_layer {
 #define EVL_F32 0
 #define EVL_F16 1
 #define EVL_BF16 2
+
+/* [thread-safe] Gives a layer's memory a column that the caller computed, on an accelerator say, [kv_heads][n]; no
+ * value may be NaN. Scorers read it instead of computing it. Of `layer` the numbers are read, none of the arrays. Once
+ * all columns of a scorer (evl_scorer_column) are given, and evl_needs.wov_norm is not 2, the layer that is scored with
+ * the memory may have NULL for q, k and v; budgets and shapes are as ever. */
+EVL_EXPORT evl_status evl_memory_put(evl_memory* memory, const evl_layer* layer, const char* column,
+                                     const double* values, evl_failure* failure);
 
 /* [thread-safe] Scores [kv_heads][n], and how many tokens each head keeps when the share `removed` in [0, 1] goes,
  * [kv_heads] (may be NULL). With `removed` 0 all are kept and nothing is scored: the scores are 0. */

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_capacity(layer: Layer, tau: int = 5, future: int = 512, sinks: int = 4) -> Tensor:
     """Leverage of the token's value, each weighed by exp(tau cosine) of its key and the mean query to come (CAPKV).
 
@@ -9,8 +10,9 @@ def column_capacity(layer: Layer, tau: int = 5, future: int = 512, sinks: int = 
     if tokens <= sinks:
         return found
     rope = found_rope(layer)
-    cos, sin = mean_rotation(layer, torch.tensor([future], device=layer.keys.device))
-    queries = rope.ordered(layer.queries(slice(sinks, tokens), turned=False)).to(EXACT).mean(dim=2)
+    cos, sin = mean_rotation(layer, torch.full((1,), future, device=layer.keys.device), future)
+    inner = torch.arange(sinks, tokens, device=layer.keys.device)
+    queries = queries_before_rope(layer, inner).mean(dim=2, dtype=EXACT)
     a, b = queries.view(batch, kv_heads, -1, dim).chunk(2, dim=-1)
     queries = torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
     keys, values = rope.ordered(layer.keys[:, :, sinks:]).to(EXACT), layer.values[:, :, sinks:].to(EXACT)

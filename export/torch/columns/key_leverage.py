@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_key_leverage(layer: Layer, first: int = 0, last: int = 0) -> Tensor:
     """Statistical leverage of the token's key before RoPE among those of its head (LeverageScore); 0 at the ends."""
     tokens = layer.prompt_tokens

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_key_redundancy(layer: Layer, first: bool = False) -> Tensor:
     """Softmax over the tokens of the mean cosine to all other keys (R-KV).
 

@@ -7,5 +7,5 @@ def column_layer_attn(layer: Layer, window: int = 64, ahead: int = 1) -> Tensor:
     if window == 0:
         mean = attention_received(layer).mean(dim=1, keepdim=True) / layer.tokens
     else:
-        mean = latest_attention(layer, window).mean(dim=(1, 2, 3), dtype=EXACT)[:, None]
+        mean = latest_mean(layer, window).mean(dim=1, keepdim=True)
     return functional.max_pool1d(functional.pad(mean, (0, ahead - 1)), ahead, stride=1)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_leave_one_out(layer: Layer, window: int = 32, wo: bool = False) -> Tensor:
     """Squared change of a query head's output if the token alone were gone (DropKV), with `wo` behind W_o.
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_non_causal_attn(layer: Layer, chunk: int = 256, first: int = 0, last: int = 0) -> Tensor:
     """Attention to the token from all queries of its chunk, by q·k without a scale, summed (NonCausalAttn).
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_tri_score(
     layer: Layer, future: int = 65536, peak: bool = False, mean: bool = False, raw: bool = False
 ) -> Tensor:

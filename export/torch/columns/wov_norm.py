@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+@once
 def column_wov_norm(layer: Layer) -> Tensor:
     """L1 norm of the token's value behind the output projection, mean over the query heads of its KV head."""
     values = layer.values.float()
@@ -6,5 +7,5 @@ def column_wov_norm(layer: Layer) -> Tensor:
     group = projection.shape[1] // values.shape[-1] // values.shape[1]
     norms = torch.zeros(values.shape[:3], dtype=EXACT, device=values.device)
     for head, weight in enumerate(projection.split(values.shape[-1], dim=1)):
-        norms[:, head // group] += (values[:, head // group] @ weight.T).abs().sum(dim=-1, dtype=EXACT)
+        norms[:, head // group] += torch.linalg.vector_norm(values[:, head // group] @ weight.T, ord=1, dim=-1)
     return norms / group

@@ -2,4 +2,4 @@
 def like_each_other(a: Tensor | float, b: Tensor | float) -> tuple[Tensor, Tensor]:
     """Both as tensors, one of which is a number."""
     device = next(x.device for x in (a, b) if isinstance(x, Tensor))
-    return torch.as_tensor(a, dtype=EXACT, device=device), torch.as_tensor(b, dtype=EXACT, device=device)
+    return exactly(a, device), exactly(b, device)

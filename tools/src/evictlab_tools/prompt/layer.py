@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import QuantizedCache
 
 from evictlab_tools.prompt.question import Call, Refused, alike, ask, tell
+from evictlab_tools.prompt.seen import EXACT, visible
 
 # Exported presses hold what follows.
-EXACT = torch.float64  # of columns and scores; float32 is quicker on devices that are slow at doubles, ties then differ
 PROVING_TOKENS = 64
 CHECKED_ROWS = 1024  # of an attention mask at a time
 OTHER_TERMS = {"softcap": "soft capping of its logits", "s_aux": "attention sinks", "sinks": "attention sinks"}
@@ -24,12 +24,6 @@ PROVED: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # modules that are so
 WORKS = "attention as in Llama, Mistral, Qwen, Gemma 3 or Phi-3 works, of which docs/models.md of Evictlab has a table"
 WITHOUT_ATTENTION = "scorers without columns of attention work (key_norm, value_norm, key_cos, positions)"
 WITHOUT_PROJECTION = "columns other than wov_norm and leave_one_out with :wo work"
-
-
-def visible(queries: Tensor, keys: Tensor, window: int) -> Tensor:
-    """Whether the queries at these positions see the keys at those: [queries, keys]."""
-    age = queries[:, None] - keys
-    return (age >= 0) & (age < window) if window > 0 else age >= 0
 
 
 def attended(queries: Tensor, keys: Tensor, values: Tensor, scale: float, window: int) -> Tensor:
@@ -113,7 +107,7 @@ class Layer:
         return vectors[:, :, : self.prompt_tokens]
 
     def number(self, value: float) -> Tensor:
-        return torch.tensor(value, dtype=EXACT, device=self.keys.device)
+        return torch.full((), value, dtype=EXACT, device=self.keys.device)
 
     def configured_window(self) -> int:
         """What the model's configuration says, where the attention cannot be asked."""
@@ -179,7 +173,14 @@ class Layer:
     def queries(self, where: Any, turned: bool = True, later: int = 0) -> Tensor:
         """[B, H_q, m, d] of some of the tokens, as the attention uses them; `turned` and `later` as of arguments()."""
         self.prove()
-        return self.call(where, turned, later).queries
+        first, held = self.known.get(("queries", turned), (self.tokens, None)) if later == 0 else (0, None)
+        if held is not None and isinstance(where, slice) and where.start >= first:
+            found: Tensor = held[:, :, where.start - first : where.stop - first]
+            return found
+        queries = self.call(where, turned, later).queries
+        if isinstance(where, slice) and where.stop == self.tokens and later == 0:
+            self.known["queries", turned] = (where.start, queries)
+        return queries
 
     def find_window(self, options: dict[str, Any]) -> int:
         """Of the layer; Refused where its attention mask is not that of the window."""

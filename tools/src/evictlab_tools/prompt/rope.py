@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from evictlab_tools.prompt.layer import EXACT, Layer
+from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.question import alike
 from evictlab_tools.prompt.rotation import Rope, rotations, turn
+from evictlab_tools.prompt.seen import EXACT
 
 
 # Exported presses hold what follows.
