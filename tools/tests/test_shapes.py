@@ -13,8 +13,8 @@ from test_verdict import PROMPT, read, suite, verdict_of  # noqa: F401
 
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab
-from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers, cut, removed_share, shape_of_json
-from evictlab_tools.verdict.bounds import ORACLE, bounds_beside, kept_count
+from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers, cut, kept_count, removed_share, shape_of_json
+from evictlab_tools.verdict.bounds import ORACLE, bounds_beside
 from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge

@@ -26,9 +26,10 @@ from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.models import ModelSource
+from evictlab_tools.shapes import kept_count
 from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
-from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, ORACLE, kept_count
+from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, ORACLE
 from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
 from evictlab_tools.verdict.cost import Cost, mean_cost

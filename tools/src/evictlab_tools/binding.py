@@ -153,6 +153,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "evl_scorer_hash": (c_char_p, [Handle]),
     "evl_scorer_plugin": (c_char_p, [Handle]),
     "evl_scorer_published": (c_uint32, [Handle]),
+    "evl_scorer_formula": (c_char_p, [Handle]),
     "evl_scorer_class": (c_char_p, [Handle]),
     "evl_scorer_files": (c_int32, [c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_scorer_score": (
@@ -202,6 +203,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "evl_memory_open": (c_int32, [POINTER(Handle), POINTER(_Failure)]),
     "evl_memory_close": (None, [Handle]),
+    "evl_memory_put": (c_int32, [Handle, POINTER(Layer), c_char_p, POINTER(c_double), POINTER(_Failure)]),
     "evl_suite_folder": (c_int32, [c_char_p, Add, ctypes.c_void_p, POINTER(_Failure)]),
     "evl_suite_hash": (c_int32, [c_char_p, c_char_p, POINTER(_Failure)]),
     "evl_mean_interval": (

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from evictlab_tools import binding
 from evictlab_tools.binding import Handle, Library, find_library
-from evictlab_tools.errors import UsageError
+from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.shapes import BLOCK_SCORES, GRANULARITIES, JOINS, Shape
 
 ALL_QUERIES = 2**64 - 1
@@ -59,6 +59,19 @@ class LayerInput:
     reconstruction: Mapping[str, Floats] = field(default_factory=dict)  # [H_kv][n], by SECOND_PASSES
     positions: NDArray[np.uint32] | None = None  # [n], or of each head, [H_kv][n]: ascending; None: 0 .. n - 1
     seen: int = 0  # tokens that there were so far; 0: n
+
+
+@dataclass(frozen=True)
+class LayerColumns:
+    """One layer of which all columns that a scorer reads were put into the memory, in place of arrays."""
+
+    layer: int
+    num_layers: int
+    query_heads: int
+    kv_heads: int
+    tokens: int
+    dim: int
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -113,11 +126,25 @@ def _rows(array: Any) -> Floats:
     return floats if floats.strides[-1] == floats.itemsize else np.ascontiguousarray(floats)
 
 
+def layer_of_columns(layer: LayerColumns) -> binding.Layer:
+    """The structure without arrays."""
+    given = binding.Layer(ctypes.sizeof(binding.Layer), layer.layer, layer.num_layers)
+    given.query_heads, given.kv_heads, given.tokens, given.dim = (
+        layer.query_heads,
+        layer.kv_heads,
+        layer.tokens,
+        layer.dim,
+    )
+    given.softmax_scale = given.rope_scale = 1.0  # of no meaning here, but of a layer
+    given.memory = layer.memory.handle
+    return given
+
+
 class Scorer:
     """A scorer, ready to run. Threads may share it."""
 
-    def __init__(self, library: Library, handle: Handle, text: str) -> None:
-        self._library, self._handle, self.text = library, handle, text
+    def __init__(self, library: Library, handle: Handle, text: str, calibration: Path | None = None) -> None:
+        self._library, self._handle, self.text, self.calibration = library, handle, text, calibration
 
     @property
     def library(self) -> Library:
@@ -147,7 +174,7 @@ class Scorer:
             bool(needs.model_budgets),
         )
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         return self._library.texts("evl_scorer_column", self._handle)
 
@@ -167,6 +194,12 @@ class Scorer:
         """A published method as it was published, as its plugin says."""
         return bool(self._library.call("evl_scorer_published", self._handle))
 
+    @cached_property
+    def formula(self) -> str | None:
+        """That gives its scores: its own, or the twin of its plugin."""
+        found: bytes | None = self._library.call("evl_scorer_formula", self._handle)
+        return None if found is None else found.decode()
+
     @property
     def row_class(self) -> dict[str, Any]:
         """Its class of methods, as rows of results say it."""
@@ -177,7 +210,7 @@ class Scorer:
         """For a layer that this and other scorers of the library will score."""
         return Memory(self._library)
 
-    def score(self, layer: LayerInput, removed: float = 0.5) -> NDArray[np.float64]:
+    def score(self, layer: LayerInput | LayerColumns, removed: float = 0.5) -> NDArray[np.float64]:
         """[H_kv][n], higher = keep. `removed` (above 0) matters to scorers that are `budgeted`."""
         given, _arrays = self.given(layer)
         scores = np.empty((given.kv_heads, given.tokens))
@@ -191,7 +224,7 @@ class Scorer:
         )
         return scores
 
-    def keep(self, layer: LayerInput, removed: Sequence[float], shape: Shape = USUAL) -> Kept:
+    def keep(self, layer: LayerInput | LayerColumns, removed: Sequence[float], shape: Shape = USUAL) -> Kept:
         """What is kept at each removed fraction."""
         given, _arrays = self.given(layer)
         size = (len(removed), given.kv_heads, given.tokens)
@@ -210,8 +243,10 @@ class Scorer:
         """UsageError, which says why, where the scorer cannot be had at the shape."""
         self._library.check("evl_scorer_fits", self._handle, ctypes.byref(given_shape(shape)))
 
-    def given(self, layer: LayerInput) -> tuple[binding.Layer, list[Any]]:
+    def given(self, layer: LayerInput | LayerColumns) -> tuple[binding.Layer, list[Any]]:
         """The structure, and the arrays that it points to, which must outlive the call."""
+        if isinstance(layer, LayerColumns):
+            return layer_of_columns(layer), [layer.memory]
         k, v = _rows(layer.k), _rows(layer.v)
         q = None if layer.q is None else _rows(layer.q)
         rope = None if layer.rope_inv_freq is None else np.ascontiguousarray(layer.rope_inv_freq, np.float32)
@@ -301,7 +336,7 @@ class Model:
         if self._handle:
             self._library.call("evl_model_close", self._handle)
 
-    def add(self, layer: LayerInput) -> None:
+    def add(self, layer: LayerInput | LayerColumns) -> None:
         given, _arrays = self._scorer.given(layer)
         self._library.check("evl_model_add", self._handle, ctypes.byref(given))
         self._shapes[layer.layer] = (given.kv_heads, given.tokens)
@@ -328,6 +363,7 @@ class Lab:
 
     def __init__(self, plugin_dirs: Sequence[Path] = (), library: Path | None = None) -> None:
         self._library = Library(library or find_library())
+        self.calibration: Path | None = None
         folders = (c_char_p * len(plugin_dirs))(*(os.fsencode(folder) for folder in plugin_dirs))
         self._handle = Handle()
         self._library.check("evl_lab_open", folders, len(plugin_dirs), ctypes.byref(self._handle))
@@ -353,6 +389,7 @@ class Lab:
     def calibrate(self, file: Path) -> None:
         """Reads a calibration of the model, for the scorers that are opened from now on."""
         self._library.check("evl_lab_calibration", self._handle, os.fsencode(file))
+        self.calibration = file
 
     def split(self, texts: str) -> list[str]:
         """A list of scorers as the command line takes it; `all` stands for all of them."""
@@ -364,7 +401,7 @@ class Lab:
     def open(self, text: str) -> Scorer:
         handle = Handle()
         self._library.check("evl_scorer_open", self._handle, text.encode(), ctypes.byref(handle))
-        return Scorer(self._library, handle, text)
+        return Scorer(self._library, handle, text, self.calibration)
 
 
 class Memory:
@@ -372,8 +409,18 @@ class Memory:
 
     def __init__(self, library: Library) -> None:
         self._library, self.handle = library, Handle()
+        self.put_names: set[str] = set()  # of the columns that were put
         library.check("evl_memory_open", ctypes.byref(self.handle))
 
     def __del__(self) -> None:
         if self.handle:
             self._library.call("evl_memory_close", self.handle)
+
+    def put(self, layer: LayerColumns, column: str, values: NDArray[np.float64]) -> None:
+        """A column [H_kv][n] that was computed elsewhere, and that scorers read from then on."""
+        if values.shape != (layer.kv_heads, layer.tokens):
+            raise ToolError(f"column '{column}' is {list(values.shape)}, not {[layer.kv_heads, layer.tokens]}")
+        packed = np.ascontiguousarray(values, np.float64)
+        given, address = layer_of_columns(layer), packed.ctypes.data_as(POINTER(c_double))
+        self._library.check("evl_memory_put", self.handle, ctypes.byref(given), column.encode(), address)
+        self.put_names.add(column)

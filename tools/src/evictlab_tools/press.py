@@ -11,7 +11,7 @@ Needs kvpress: pip install 'evictlab-tools[kvpress]'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +25,18 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import wo_gram, wov_l1
 from evictlab_tools.errors import ToolError, UsageError
-from evictlab_tools.library import ALL_QUERIES, USUAL, Lab, LayerInput, Model, Scorer
+from evictlab_tools.library import ALL_QUERIES, USUAL, Lab, LayerColumns, LayerInput, Model, Scorer
 from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
 from evictlab_tools.prompt.rope import found_rope
 from evictlab_tools.ragged import RaggedCache
 from evictlab_tools.ragged.attention import TOLD
+from evictlab_tools.scoring.choice import Scoring, prefers_torch
+from evictlab_tools.scoring.options import SCORINGS
+from evictlab_tools.scoring.torch_scorer import TorchScorer
 from evictlab_tools.second_pass import SecondPass
-from evictlab_tools.shapes import Shape, removed_share
+from evictlab_tools.shapes import Shape, kept_count, removed_share
 
 __all__ = ["EvictlabPress", "Refused", "Shape", "positions_after"]
 
@@ -93,8 +96,10 @@ class EvictlabPress(PromptScorer):
     shape: Shape = USUAL  # Shape(granularity="layer", block=16), say: the grain at which tokens go
     keep: int | None = None  # tokens that each set keeps, in place of the compression ratio
     ragged: bool = False  # frees the memory of what goes where heads keep different numbers, in place of masking it
+    scoring: str = "auto"  # native: in libevictlab; torch: where the model is; auto: native on the CPU, else torch
     tokenizer: Any = None  # of scorers that read a second pass; None: by the name of the model, as kvpress's KVzipPress
     _scorer: Scorer = field(init=False, repr=False)
+    _by_device: Scoring = field(init=False, repr=False)
     _second_pass: SecondPass = field(init=False, repr=False)
     _columns: set[str] = field(init=False, repr=False)
     _models: list[Model] = field(default_factory=list, init=False, repr=False)  # of each sequence of the batch
@@ -107,6 +112,11 @@ class EvictlabPress(PromptScorer):
         if self.calibration is not None:
             lab.calibrate(Path(self.calibration))
         self._scorer = lab.open(self.scorer)
+        if self.scoring not in SCORINGS:
+            raise UsageError(f"scoring is {self.scoring!r}, but must be one of {', '.join(SCORINGS)}")
+        self._by_device = Scoring(self.scoring, True)
+        if self.scoring == "torch":
+            self._by_device.of(self._scorer)
         self._second_pass = SecondPass(self._scorer.needs.reconstruction)
         parts = [column.split(":") for column in self._scorer.columns]
         self._columns = {next(part for part in column if part not in DERIVED_COLUMNS) for column in parts}
@@ -167,8 +177,10 @@ class EvictlabPress(PromptScorer):
             raise ToolError(
                 "a press around this one cuts by itself, so its shape, number of tokens and ragged have no effect"
             )
-        inputs = self._inputs(module, hidden_states, keys, values, kwargs)
-        scores = [self._scorer.score(given, self.compression_ratio) for given in inputs]
+        layer = self.layer(module, hidden_states, keys, values, kwargs)
+        if (by_torch := self._by_torch(layer)) is not None and by_torch.on_device:
+            return by_torch.scores(layer)
+        scores = [self._scorer.score(given, self.compression_ratio) for given in self._given(layer)]
         return torch.from_numpy(np.stack(scores)).to(keys.device)
 
     def compress(
@@ -182,11 +194,21 @@ class EvictlabPress(PromptScorer):
             return keys, values
         if self._masks or self._waits:
             self._check_masking(layer)
-        inputs = self._inputs(module, hidden_states, keys, values, kwargs)
+        removed = [self._removed(layer.tokens)]
+        by_torch, plain = self._by_torch(layer), self.shape.usual and not (self._masks or self._waits)
+        if by_torch is not None and by_torch.on_device and plain:
+            count = kept_count(layer.tokens, removed[0])
+            best = by_torch.scores(layer).argsort(dim=-1, descending=True, stable=True)[..., :count]
+            places = best.sort(dim=-1).values[..., None].expand(-1, -1, -1, keys.shape[-1])
+            return keys.gather(2, places).contiguous(), values.gather(2, places).contiguous()
+        return self._cut_by_library(layer, removed)
+
+    def _cut_by_library(self, layer: Layer, removed: Sequence[float]) -> tuple[Tensor, Tensor]:
+        module, keys, values = layer.module, layer.keys, layer.values
+        inputs = self._given(layer)
         if self._waits:
-            self._add(module, inputs)
+            self._add(module, inputs, removed)
             return keys, values
-        removed = [self._removed(inputs[0].k.shape[1])]
         masks = [self._scorer.keep(given, removed, self.shape).mask[0] for given in inputs]
         mask = torch.from_numpy(np.stack(masks)).to(keys.device)  # [batch][H_kv][n]
         if self._masks and self.ragged:
@@ -197,10 +219,21 @@ class EvictlabPress(PromptScorer):
             return keys, values
         return gathered(keys, values, mask)
 
-    def _add(self, module: Any, inputs: list[LayerInput]) -> None:
+    def _by_torch(self, layer: Layer) -> TorchScorer | None:
+        return self._by_device.of(self._scorer) if prefers_torch(self.scoring, layer.keys.device.type) else None
+
+    def _given(self, layer: Layer) -> Sequence[LayerInput | LayerColumns]:
+        """Of each sequence of the batch."""
+        by_torch = self._by_torch(layer)
+        if by_torch is None:
+            return self._inputs(layer)
+        batch = range(layer.keys.shape[0])
+        reads = self._scorer.needs.reconstruction
+        return by_torch.columns(layer, [self._second_pass.of(layer, sequence) if reads else {} for sequence in batch])
+
+    def _add(self, module: Any, inputs: Sequence[LayerInput | LayerColumns], removed: Sequence[float]) -> None:
         """Scores a layer, which is cut with the others."""
         if not self._waiting or module.layer_idx <= self._waiting[-1].layer_idx:  # a new prompt
-            removed = [self._removed(inputs[0].k.shape[1])]
             self._models, self._waiting = [self._scorer.model(removed, self.shape) for _ in inputs], []
         for model, given in zip(self._models, inputs, strict=True):
             model.add(given)
@@ -239,11 +272,9 @@ class EvictlabPress(PromptScorer):
                 "scorers that keep as many in every head work there",
             )
 
-    def _inputs(
-        self, module: Any, hidden_states: Tensor, keys: Tensor, values: Tensor, kwargs: dict[str, Any]
-    ) -> list[LayerInput]:
-        """Of each sequence of the batch."""
-        layer = self.layer(module, hidden_states, keys, values, kwargs)
+    def _inputs(self, layer: Layer) -> list[LayerInput]:
+        """Of each sequence of the batch, for libevictlab."""
+        module, keys, values = layer.module, layer.keys, layer.values
         tokens, needs = layer.tokens, self._scorer.needs
         if needs.queries > 0 or not self._columns <= COLUMNS_OF_ANY_KEYS:
             tokens = layer.prompt_tokens

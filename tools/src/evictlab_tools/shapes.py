@@ -91,6 +91,11 @@ def cut(attention: NDArray[np.float64], kept: int, shape: Shape) -> NDArray[np.b
     return np.repeat(stays.reshape(sums.shape), ends - starts, axis=1)
 
 
+def kept_count(tokens: int, removed: float) -> int:
+    """kvpress's K."""
+    return 0 if removed >= 1 else max(1, int(tokens * (1.0 - removed)))
+
+
 def removed_share(kept: int, tokens: int) -> float:
     """The share that goes where so many are kept by kvpress's rule."""
     return 0.0 if kept >= tokens else 1.0 - (kept + 0.5) / tokens

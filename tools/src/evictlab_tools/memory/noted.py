@@ -36,7 +36,7 @@ class Noted(EvictlabPress):
         begun = self.clock()
         layer = self.layer(module, hidden_states, keys, values, kwargs)
         if not layer.left_alone:
-            (given,) = self._inputs(module, hidden_states, keys, values, kwargs)
+            (given,) = self._given(layer)
             if self._scorer.needs.model_budgets:
                 self.model = self.model or self._scorer.model(self.removed)
                 self.model.add(given)

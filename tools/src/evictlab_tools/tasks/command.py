@@ -21,6 +21,7 @@ from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
+from evictlab_tools.scoring.choice import scoring_on
 from evictlab_tools.shown import complain, say
 from evictlab_tools.tasks.catalogue import TASKS, chosen
 from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_verdict
@@ -32,7 +33,7 @@ from evictlab_tools.tasks.result import result_of, to_json
 from evictlab_tools.tasks.run import TaskJournal, TaskRun
 from evictlab_tools.tasks.table import tables
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.opening import open_scorers
+from evictlab_tools.verdict.opening import open_scorers, scored_by
 from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.result import dump
 
@@ -128,7 +129,9 @@ def run(given: argparse.Namespace) -> None:
     if calibration is not None and any(scorer.needs.calibration for scorer in scorers.values()):
         calibration.check_weights(source.weights)
         sources["calibration"] = f"sha256:{calibration.sha256}"
-    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, on_answers=True)
+    scoring = scoring_on(given.scoring, source.device)
+    scorers = scored_by(scoring, scorers, given.scorers or [SCORERS])
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, on_answers=True, scoring=scoring)
     basis = {
         "by": MADE_BY,
         "weights": source.weights,
@@ -136,6 +139,7 @@ def run(given: argparse.Namespace) -> None:
         "new_tokens": given.new_tokens,
         **sources,
         **source.device.field,
+        **scoring.said,
     }
     journal = TaskJournal(path, basis)
     with closing(journal):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
+from evictlab_tools.scoring.options import add_scoring_option
 
 RETENTIONS = (0.25, 0.50, 0.75, 0.90)
 SCORERS = "evolved@real,snapkv@kvpress,expected_attention@kvpress"
@@ -63,4 +64,5 @@ def _run(result: argparse.ArgumentParser) -> None:
     add("--model-name", help="what the model is called in the result (default: its folder or file)")
     add("--revision", help="commit, branch or tag on the hub")
     add_device_options(result)
+    add_scoring_option(result)
     add("--threads", type=int, help="threads (default: one a core)")

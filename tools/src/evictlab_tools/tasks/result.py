@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,7 @@ class Result:
     rows: Mapping[str, Sequence[Sequence[AnswerFigures]]]  # [document][retention]
     sources: Mapping[str, str]
     device: DeviceConfig = USUAL_DEVICE
+    scoring: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -75,7 +76,10 @@ def result_of(run: TaskRun, model: str, sources: Mapping[str, str]) -> Result:
             rows[row] = known
     full = tuple(one for d in run.documents if (one := run.journal.full(d)) is not None)
     source = run.judge.source
-    return Result(model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device)
+    scoring = run.judge.scoring.said
+    return Result(
+        model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device, scoring
+    )
 
 
 def to_json(result: Result, made_by: str) -> dict[str, Any]:
@@ -87,6 +91,7 @@ def to_json(result: Result, made_by: str) -> dict[str, Any]:
         "made_by": made_by,
         **({"sources": dict(result.sources)} if result.sources else {}),
         **result.device.field,
+        **result.scoring,
         "retentions": list(result.retentions),
         "cells": [_cell_json(cell) for cell in result.cells],
         "documents": [

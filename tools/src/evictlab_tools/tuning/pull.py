@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.shapes import kept_count
 from evictlab_tools.tuning.boundary import Boundary, Doubles, boundary, side_deviations, standing
 from evictlab_tools.tuning.directions import Point, layer_factor
 from evictlab_tools.tuning.through_model import Chosen, divergences
-from evictlab_tools.verdict.bounds import kept_count
 from evictlab_tools.verdict.judge import DocumentRun
 
 SMALLEST = 1e-9  # nats: a divergence that is 0 has no logarithm

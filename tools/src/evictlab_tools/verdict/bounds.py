@@ -30,11 +30,6 @@ def bounds_beside(scorers: Iterable[Scorer], shape: Shape = USUAL) -> list[str]:
     return [bound for bound in BOUNDS if bound != MODEL_ORACLE or divides_model]
 
 
-def kept_count(tokens: int, removed: float) -> int:
-    """kvpress's K."""
-    return 0 if removed >= 1 else max(1, int(tokens * (1.0 - removed)))
-
-
 def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
     """True at the `count` highest of a flat array; of equals, the first."""
     mask = np.zeros(scores.size, np.bool_)

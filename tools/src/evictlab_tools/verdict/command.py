@@ -26,6 +26,7 @@ from evictlab_tools.layer_cache import check_decoding
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
+from evictlab_tools.scoring.choice import NATIVE, scoring_on
 from evictlab_tools.shapes import Budgets, budgets_of_numbers
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
@@ -35,7 +36,7 @@ from evictlab_tools.verdict.decode import decoding_from
 from evictlab_tools.verdict.documents import TokenDocument, names_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.opening import check_calibration, open_documents, open_lab, open_scorers
+from evictlab_tools.verdict.opening import check_calibration, open_documents, open_lab, open_scorers, scored_by
 from evictlab_tools.verdict.options import RETENTIONS, WAYS, parse_numbers, parse_retentions, parser, shape_from
 from evictlab_tools.verdict.result import Verdict, dump, to_json
 from evictlab_tools.verdict.serve import Server
@@ -84,7 +85,13 @@ def _serve(given: argparse.Namespace) -> None:
         lab, calibration = open_lab(given)
         source = open_model(given.model, given.revision, device_from(given))
         on_answers = given.on == "answers"
-        judge = Judge(source, sliding_layers=given.sliding_layers, threads=workers * threads, on_answers=on_answers)
+        judge = Judge(
+            source,
+            sliding_layers=given.sliding_layers,
+            threads=workers * threads,
+            on_answers=on_answers,
+            scoring=scoring_on(given.scoring, source.device),
+        )
         documents = open_documents(given, judge, lab.library)
         if on_answers:
             documents = documents.with_answers()
@@ -155,18 +162,22 @@ def _measure(given: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
     asked = given.scorers or ["all"]
     decodes = given.protocol == "decode"
+    if decodes and given.scoring == "torch":
+        raise UsageError("--scoring torch is for the protocol prefill: libevictlab decides what decode keeps")
     scorers = open_scorers(lab, asked, shape, check_decoding if decodes else Scorer.check_shape)
     if calibration is None and any("all" in texts.split(",") for texts in asked):
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision, device_from(given))
-    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape)
+    scoring = NATIVE if decodes else scoring_on(given.scoring, source.device)
+    scorers = scored_by(scoring, scorers, asked)
+    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape, scoring=scoring)
     documents = open_documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     check_calibration(calibration, scorers.values(), judge, documents)
     prompts = [document.prompt for document in documents.documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
     decoding = decoding_from(given, budgets)
-    basis.update(cut_json(shape, budgets, decoding) | source.device.field)
+    basis.update(cut_json(shape, budgets, decoding) | source.device.field | scoring.said)
     if decoding is not None:
         basis["retentions"] = list(budgets.retentions)  # which run as one batch
     journal = Journal(path, basis)

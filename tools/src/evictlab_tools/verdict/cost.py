@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from evictlab_tools.library import LayerInput, Scorer
+from evictlab_tools.library import LayerColumns, LayerInput, Scorer
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,20 @@ def processor_name() -> str:
     return next(filter(None, names), platform.machine() or "unknown processor")
 
 
-def time_scoring(scorer: Scorer, layer: LayerInput, removed: float) -> Cost:
-    """Of one layer, on this thread, without columns that others have computed before."""
-    alone = replace(layer, memory=None)
+def time_scoring(
+    scorer: Scorer, layer: Callable[[], LayerInput | LayerColumns], removed: float, device: str = ""
+) -> Cost:
+    """Of one layer, on this thread, without columns that others have computed before; `device`: PyTorch's."""
     begun = perf_counter()
+    given = layer()
     if scorer.needs.model_budgets:
-        scorer.model([removed]).add(alone)
+        scorer.model([removed]).add(given)
     else:
-        scorer.keep(alone, [removed])
+        scorer.keep(given, [removed])
     passed = perf_counter() - begun
-    return Cost(1e6 * passed / alone.k.shape[1], f"{processor_name()}, 1 thread")
+    tokens = given.tokens if isinstance(given, LayerColumns) else given.k.shape[1]
+    place = f"PyTorch on {device}" if device else f"{processor_name()}, 1 thread"
+    return Cost(1e6 * passed / tokens, place)
 
 
 def mean_cost(costs: Sequence[Cost]) -> Cost | None:

@@ -20,8 +20,8 @@ from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Scorer
 from evictlab_tools.masked import all_kept, attending, run_continuation
 from evictlab_tools.prefill import tokens_of
-from evictlab_tools.shapes import Budgets
-from evictlab_tools.verdict.bounds import ORACLE, kept_count
+from evictlab_tools.shapes import Budgets, kept_count
+from evictlab_tools.verdict.bounds import ORACLE
 from evictlab_tools.verdict.deciding import Decider, OracleDecides, ScorerDecides
 from evictlab_tools.verdict.divergence import Predictions, by_position
 from evictlab_tools.verdict.held import HeldLayer

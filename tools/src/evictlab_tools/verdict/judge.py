@@ -21,7 +21,7 @@ from torch import Tensor
 from evictlab_tools.attention import LayerAttention, output_projection, wo_gram, wov_l1
 from evictlab_tools.companions import read_companion
 from evictlab_tools.errors import ToolError
-from evictlab_tools.library import ALL_QUERIES, USUAL, LayerInput, Memory, Scorer
+from evictlab_tools.library import ALL_QUERIES, USUAL, LayerColumns, LayerInput, Memory, Scorer
 from evictlab_tools.masked import (
     ATTENTION,
     PromptLayer,
@@ -32,10 +32,13 @@ from evictlab_tools.masked import (
 from evictlab_tools.models import ModelSource
 from evictlab_tools.reading import read, watch
 from evictlab_tools.reconstruct import KINDS, Replay, instructions
-from evictlab_tools.shapes import Shape
+from evictlab_tools.scoring.choice import NATIVE, Scoring
+from evictlab_tools.scoring.recorded import recorded_layer
+from evictlab_tools.scoring.torch_scorer import MOST_COLUMNS
+from evictlab_tools.shapes import Shape, kept_count
 from evictlab_tools.spill import until
 from evictlab_tools.uncompressed import Uncompressed, judge
-from evictlab_tools.verdict.bounds import future_attention, kept_by_bound, kept_count
+from evictlab_tools.verdict.bounds import future_attention, kept_by_bound
 from evictlab_tools.verdict.cost import CacheShape, Cost, time_scoring
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
@@ -65,7 +68,9 @@ class Judge:
         threads: int = 2,
         shape: Shape = USUAL,
         on_answers: bool = False,
+        scoring: Scoring = NATIVE,
     ) -> None:
+        self.scoring = scoring
         self.source, self.sliding_layers, self.shape, self.on_answers = source, sliding_layers, shape, on_answers
         self.pool = ThreadPoolExecutor(threads)
         self._model: torch.nn.Module | None = None
@@ -141,7 +146,13 @@ class DocumentRun:
         """What scoring the first layer that is evicted takes."""
         self.prepare(scorer)
         number = next((number for number in sorted(self.layers) if self.is_evicted(number)), None)
-        return None if number is None else time_scoring(scorer, self.layer_input(number, scorer), removed)
+        if number is None:
+            return None
+        if self.judge.scoring.of(scorer) is not None:
+            place = self.layers[number].k.device
+            return time_scoring(scorer, lambda: self.scored(number, scorer, scorer.new_memory()), removed, str(place))
+        alone = replace(self.layer_input(number, scorer), memory=None)
+        return time_scoring(scorer, lambda: alone, removed)
 
     @cached_property
     def token_types(self) -> NDArray[np.uint8]:
@@ -171,6 +182,25 @@ class DocumentRun:
             wo_gram=self.judge.wo_gram(number, layer) if needs.wo_gram else None,
             reconstruction={kind: self._second_passes[kind][number] for kind in needs.reconstruction},
         )
+
+    def scored(self, number: int, scorer: Scorer, memory: Memory | None = None) -> LayerInput | LayerColumns:
+        """What a scorer reads of a layer; of columns from PyTorch those that the memory lacks are computed now."""
+        by_torch = self.judge.scoring.of(scorer)
+        if by_torch is None:
+            return self.layer_input(number, scorer)
+        if memory is None:
+            memory = self._memories.setdefault(number, scorer.new_memory())
+        if len(memory.put_names) > MOST_COLUMNS:
+            memory = self._memories[number] = scorer.new_memory()
+        attention = self.layers[number]
+        projection = partial(self.judge.projection, number, attention)
+        layer = recorded_layer(attention, number, self.judge.source.num_layers, self.prompt, projection)
+        given: dict[str, NDArray[Any]] = {
+            kind: self._second_passes[kind][number] for kind in scorer.needs.reconstruction
+        }
+        if scorer.needs.token_type:
+            given["token_type"] = self.token_types
+        return by_torch.columns(layer, [given], [memory])[0]
 
     def _reconstruct(self, kinds: Sequence[str]) -> None:
         """Takes the second passes that are not known yet from the suite, or else from the model."""
@@ -207,10 +237,11 @@ class DocumentRun:
 
     def prepare(self, scorer: Scorer) -> None:
         """Makes the lazy parts of the scorer's layer inputs, so that threads may then ask for these."""
-        if scorer.needs.may_use_wov_norm:
+        by_torch = self.judge.scoring.of(scorer) is not None
+        if scorer.needs.may_use_wov_norm and not by_torch:
             for number in range(len(self.layers)):
                 self._wov_norm(number)
-        if scorer.needs.wo_gram:
+        if scorer.needs.wo_gram and not by_torch:
             for number, layer in self.layers.items():
                 self.judge.wo_gram(number, layer)
         if scorer.needs.token_type:
@@ -224,11 +255,9 @@ class DocumentRun:
         if scorer.needs.model_budgets or at.granularity == "model":
             model = scorer.model(removed, at)
             judged = [number for number in range(len(self.layers)) if self.is_evicted(number)]
-            list(self.judge.pool.map(lambda number: model.add(self.layer_input(number, scorer)), judged))
+            list(self.judge.pool.map(lambda number: model.add(self.scored(number, scorer)), judged))
             return self._by_layer(len(removed), lambda number: model.keep(number).mask)
-        return self._by_layer(
-            len(removed), lambda number: scorer.keep(self.layer_input(number, scorer), removed, at).mask
-        )
+        return self._by_layer(len(removed), lambda number: scorer.keep(self.scored(number, scorer), removed, at).mask)
 
     def trimmed(self) -> DocumentRun:
         """Without what scorers do not see, that is without what the oracles need: less than half the memory."""

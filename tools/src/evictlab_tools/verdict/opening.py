@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, open_calibration
 from evictlab_tools.errors import UsageError
 from evictlab_tools.library import USUAL, Lab, Scorer
+from evictlab_tools.scoring.choice import Scoring
 from evictlab_tools.shapes import Shape
 from evictlab_tools.shown import complain
 from evictlab_tools.verdict.correlate import RANDOM
@@ -43,6 +45,22 @@ def open_scorers(
     if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
         scorers[RANDOM] = lab.open(RANDOM)
     return scorers
+
+
+def scored_by(scoring: Scoring, scorers: Mapping[str, Scorer], lists: Sequence[str]) -> dict[str, Scorer]:
+    """Those that can be scored so: what was named is refused else, and what nobody named is left out."""
+    named = {part for texts in lists for part in re.split(r",(?![^()]*\))", texts)}
+    found: dict[str, Scorer] = {}
+    for text, scorer in scorers.items():
+        try:
+            scoring.of(scorer)
+        except UsageError as error:
+            if "all" not in named or text in named:
+                raise
+            complain(f"note: all leaves out {error}")
+            continue
+        found[text] = scorer
+    return found
 
 
 def open_documents(given: argparse.Namespace, judge: Judge, library: Library) -> DocumentSet:

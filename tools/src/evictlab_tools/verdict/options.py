@@ -11,6 +11,7 @@ from evictlab_tools.device import add_device_options
 from evictlab_tools.documents import SPLITS
 from evictlab_tools.errors import UsageError
 from evictlab_tools.judge_protocol import PROTOCOLS
+from evictlab_tools.scoring.options import add_scoring_option
 from evictlab_tools.shapes import BLOCK_SCORES, GRANULARITIES, JOINS, Shape
 
 WAYS = ("prefill", "decode")  # of evicting, as protocols of evictlab bench
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--dry-run", action="store_true", help="say what memory a document will need, and run nothing")
     add_device_options(result)
+    add_scoring_option(result)
     add("--threads", type=int, help="threads (default: one a core; with --serve, one a worker)")
     add("--serve", action="store_true", help="answer requests on standard input about a suite's train and valid "
         "documents, one JSON object a line")  # fmt: skip

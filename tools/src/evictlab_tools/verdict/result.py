@@ -49,6 +49,7 @@ class Verdict:
     cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep" where not the usual ones, "decode"
     protocol: str = "prefill"
     device: DeviceConfig = USUAL_DEVICE
+    scoring: Mapping[str, Any] = field(default_factory=dict)  # who scored, where it was not libevictlab
 
     @cached_property
     def counted(self) -> list[int]:
@@ -78,6 +79,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         **_cache_json(verdict),
         **verdict.cut,
         **verdict.device.field,
+        **verdict.scoring,
         "retentions": list(verdict.retentions),
         "documents": [
             {

@@ -77,6 +77,8 @@ class Server:
             name += ", on answers"
         if words := self._judge.source.device.words():
             name += f", {words}"
+        if scored := self._judge.scoring.said:
+            name += f", scoring {scored['scoring']}"
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]

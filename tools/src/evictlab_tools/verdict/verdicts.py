@@ -127,6 +127,7 @@ class Verdicts:
             cut=cut_json(self.judge.shape, self.budgets, self.decoding),
             protocol="prefill" if self.decoding is None else "decode",
             device=source.device,
+            scoring=self.judge.scoring.said,
         )
 
     def _cost(self, row: str) -> Cost | None:
