@@ -45,7 +45,7 @@ std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row
     if (table.captured && table.protocol != usual_protocol(table.captured))
         command += " --protocol " + text::shell_quoted(table.protocol);
     if (table.measure == "attention_loss" && !table.more_measures.empty()) command += " --measure attention_loss";
-    command += cut_options(table.cut);
+    command += cut_options(table.cut) + " --split test"; // which is what a report shows
     if (!table.cut.keep.empty() || table.retentions == usual_retentions(table.protocol)) return command;
     command += " --retention ";
     for (std::size_t i = 0; i < table.retentions.size(); ++i) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/statistics/bootstrap.hpp"
 #include "base/text/quoting.hpp"
 #include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
@@ -33,6 +34,11 @@ std::string ratio_text(const VerdictTable& table, const VerdictTableRow& row, st
     return estimate_text(*shown.ratio, 2) + (shown.win ? " win" : "");
 }
 
+/// A rank, where there are documents enough to tell rows apart.
+std::string rank_cell(const VerdictTable& table, const VerdictTableRow& row) {
+    return row.rank && table.documents < documents_for_a_claim ? "-" : rank_text(row.scorecard, row.rank);
+}
+
 /// "geometric / arithmetic" and the ratio of geometric means, at each retention and over all. Rows with two passes have
 /// a table of their own.
 Table row_table(const VerdictTable& table, bool two_passes) {
@@ -50,7 +56,7 @@ Table row_table(const VerdictTable& table, bool two_passes) {
     Table out(std::move(columns));
     for (const auto& row : table.rows) {
         if (table_class(row.scorecard).two_passes != two_passes) continue;
-        std::vector<std::string> cells{rank_text(row.scorecard, row.rank), row.scorecard.scorer};
+        std::vector<std::string> cells{rank_cell(table, row), row.scorecard.scorer};
         if (uneven) cells.emplace_back(to_string(budget_kind(row.scorecard)));
         if (classes) cells.push_back(reads_text(row.scorecard));
         for (std::size_t f = 0; f < row.figures.size(); ++f) {
@@ -132,7 +138,9 @@ std::string legend(const VerdictTable& table) {
         "document "
         "counts the same, and after the stroke the arithmetic mean, which documents with a failed lookup rule. {} {}\n",
         document_count(table.documents), best_note(table),
-        uncertainty_note(table.documents, "the ratio's interval lies below 1"));
+        uncertainty_note(table.documents, "the ratio's interval lies below 1") +
+            (table.documents < documents_for_a_claim ? " They are too few to tell rows apart, so none has a rank."
+                                                     : ""));
     if (any_class(table.rows)) text += fmt::format("\n{}\n", reads_note);
     for (const std::string& note : {sharing_note(table.sharing_layers, "have no sliding window"), cost_of(table)})
         if (!note.empty()) text += "\n" + note + "\n";

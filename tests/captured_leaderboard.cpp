@@ -321,14 +321,15 @@ TEST_CASE("JSON of a captured suite has intervals, measures, kinds and both grou
 TEST_CASE("a row of a captured suite is measured again by its protocol, measure and retentions") {
     auto table = table_of(made_bench_with_budgets());
     const auto& row = find(table.uniform(), "snapkv@kvpress").scorecard;
-    CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --retention 0.10,0.50");
+    CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress "
+                                       "--split test --retention 0.10,0.50");
     table.retentions = {0.1, 0.25, 0.5, 0.75};
     CHECK(bench_command(table, find(table.of({BudgetKind::head}), "adakv(snapkv@kvpress)").scorecard) ==
-          "evictlab bench --suite smollm2 --scorers 'adakv(snapkv@kvpress)'");
+          "evictlab bench --suite smollm2 --scorers 'adakv(snapkv@kvpress)' --split test");
     table.protocol = "decode";
     table.measure = "attention_loss";
     CHECK(bench_command(table, row) == "evictlab bench --suite smollm2 --scorers snapkv@kvpress --protocol decode "
-                                       "--measure attention_loss");
+                                       "--measure attention_loss --split test");
 }
 
 TEST_CASE("measures are tables of their own, and a suite without test documents is refused") {

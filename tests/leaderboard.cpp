@@ -180,17 +180,17 @@ TEST_CASE("a result that cannot stand in a leaderboard is refused") {
 
 TEST_CASE("a row's command measures it again") {
     auto table = leaderboard_of(std::vector{seed_input()}).at(0);
-    CHECK(find(table, "hybrid").command == "evictlab bench --suite micro --scorers hybrid");
-    CHECK(find(table, "oracle").command == "evictlab bench --suite micro");
-    CHECK(find(table, "=a|b").command == "evictlab bench --suite micro --scorers '=a|b'");
+    CHECK(find(table, "hybrid").command == "evictlab bench --suite micro --scorers hybrid --split test");
+    CHECK(find(table, "oracle").command == "evictlab bench --suite micro --split test");
+    CHECK(find(table, "=a|b").command == "evictlab bench --suite micro --scorers '=a|b' --split test");
     CHECK(bench_command(table, row("it's.formula", RowKind::formula, 0)) ==
-          "evictlab bench --suite micro --scorers 'it'\\''s.formula'");
+          "evictlab bench --suite micro --scorers 'it'\\''s.formula' --split test");
     table.suite_parameters_json =
         make_suite("micro", {.seq_len = 96, .num_layers = 6, .patterns = 4, .seed_offset = 7000}).parameters_json();
     table.retentions = {0.1, 0.125};
     CHECK(bench_command(table, row("h2o@seed", RowKind::plugin, 0)) ==
           "evictlab bench --suite micro --seq-len 96 --layers 6 --patterns 4 --seed-offset 7000 --scorers h2o@seed "
-          "--retention 0.10,0.125");
+          "--split test --retention 0.10,0.125");
 }
 
 TEST_CASE("Markdown has one table, its protocol and where it comes from") {

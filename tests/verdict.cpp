@@ -246,6 +246,7 @@ TEST_CASE("documents that the model cannot do are in no mean of a verdict and ar
     CHECK_FALSE(find(table, "=mine").figures[1].win); // five documents are too few
     const std::string text = to_markdown(tables_of(json), Detail::whole, {});
     CHECK_THAT(text, ContainsSubstring("over the continuation of 5 documents"));
+    CHECK_THAT(text, ContainsSubstring("| - | `=mine` |") && ContainsSubstring("too few to tell rows apart"));
     CHECK_THAT(text, ContainsSubstring("`stock` (the model answers 0 of 7 lookups without eviction)"));
     for (auto& document : json["documents"]) document["left_out"] = "no lookup is right";
     const VerdictTable none = tables_of(json).at(0).verdicts.at(0);
