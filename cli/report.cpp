@@ -19,6 +19,7 @@
 #include "report/leaderboard_text.hpp"
 #include "report/page.hpp"
 #include "report/plot.hpp"
+#include "report/tasks.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -27,13 +28,15 @@ using Strings = std::vector<std::string>;
 
 constexpr std::string_view usage =
     "Usage: evictlab report [--state FILE]... [--bench FILE]... [--verdict FILE]... [--engine FILE]...\n"
-    "                       [--output FILE]\n\n"
+    "                       [--tasks FILE]... [--output FILE]\n\n"
     "Merges bench results (evictlab bench --format json) and evolution runs into one leaderboard a suite. The "
     "champion\n"
     "of a run, and all built-in scorers on the run's suite, are measured here: this is where the test split is "
     "opened.\n"
     "A verdict is what the model itself says (JSON of evictlab-verdict) on the documents of a captured suite; it may\n"
-    "stand alone, and so may runs inside llama.cpp (JSON of evictlab-llama), one a document.\n"
+    "stand alone, and so may runs inside llama.cpp (JSON of evictlab-llama), one a document, and tasks, which are "
+    "what\n"
+    "the model answers after eviction (JSON of evictlab-tasks run).\n"
     "FILE ending in .md, .json or .html decides the format; without --output, Markdown goes to standard output. "
     "Beside\n"
     "Markdown lies one plot a table, SUITE-PROTOCOL.svg, which the Markdown shows.\n"
@@ -48,6 +51,7 @@ constexpr std::string_view examples =
     "  evictlab report --bench smollm2.json --output leaderboard.html\n"
     "  evictlab report --state evolution.json --output run.html --follow\n"
     "  evictlab report --engine emma.json --engine walden.json --verdict verdict.json\n"
+    "  evictlab report --tasks tasks.json --output answers.md\n"
     "  evictlab report --bench smollm2.json --verdict verdict.json --output leaderboard.md --plots plots\n";
 
 /// A run's champion among all scorers, on the run's suite and at its retentions.
@@ -80,8 +84,9 @@ po::options_description report_options() {
     options.add_options()("state", po::value<Strings>()->composing()->value_name("FILE"), "an evolution run")(
         "bench", po::value<Strings>()->composing()->value_name("FILE"), "a bench result in JSON")(
         "verdict", po::value<Strings>()->composing()->value_name("FILE"), "the model's own verdict in JSON")(
-        "engine", po::value<Strings>()->composing()->value_name("FILE"),
-        "a run of evictlab-llama in JSON")("output,o", po::value<std::string>()->value_name("FILE"),
+        "engine", po::value<Strings>()->composing()->value_name("FILE"), "a run of evictlab-llama in JSON")(
+        "tasks", po::value<Strings>()->composing()->value_name("FILE"),
+        "what the model answers, in JSON")("output,o", po::value<std::string>()->value_name("FILE"),
                                            "leaderboard.md, leaderboard.json or leaderboard.html")(
         "plots", po::value<std::string>()->value_name("DIR"),
         "where plots go, or none (default: beside --output where that is Markdown, else none)")(
@@ -136,7 +141,7 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
     const bool measured = values.contains("bench") || values.contains("state");
     if (!measured && values.contains("plots") && folder)
         throw UsageError(
-            "a verdict alone, or a run inside an engine, has no plots: give --bench FILE too, or --plots none");
+            "verdicts, runs inside an engine and tasks alone have no plots: give --bench FILE too, or --plots none");
     if (!folder || !measured) return {};
     const auto files =
         report::write_plots(tables, *folder, [&inputs](const auto& file) { inputs.check_output("the plot", file); });
@@ -155,11 +160,12 @@ Strings draw(std::span<const report::LeaderboardTable> tables, const po::variabl
 }
 
 void write(std::span<const report::LeaderboardTable> tables, const std::filesystem::path& file, report::Detail detail,
-           const Strings& plots, std::span<const report::EngineTable> engines, const PluginHost& plugins) {
+           const Strings& plots, std::span<const report::EngineTable> engines, std::span<const report::Tasks> tasks,
+           const PluginHost& plugins) {
     if (file.extension() == ".html")
         report::write_page(tables, plugins, file);
     else
-        report::write_leaderboard(tables, file, detail, plots, engines);
+        report::write_leaderboard(tables, file, detail, plots, engines, tasks);
 }
 
 int run(const Strings& arguments) {
@@ -168,17 +174,21 @@ int run(const Strings& arguments) {
     const auto files = [&](const char* option) {
         return values->contains(option) ? (*values)[option].as<Strings>() : Strings{};
     };
-    if (files("state").empty() && files("bench").empty() && files("verdict").empty() && files("engine").empty())
-        throw UsageError("nothing to report: give --bench FILE, --state FILE, --verdict FILE or --engine FILE");
+    const Strings kinds{"state", "bench", "verdict", "engine", "tasks"};
+    if (std::ranges::all_of(kinds, [&files](const auto& kind) { return files(kind.c_str()).empty(); }))
+        throw UsageError(
+            "nothing to report: give --bench FILE, --state FILE, --verdict FILE, --engine FILE or --tasks FILE");
     const auto detail = detail_from(*values);
-    if (detail == report::Detail::headline && files("verdict").empty())
-        throw UsageError("--headline shows what a model itself says: give --verdict FILE");
+    if (detail == report::Detail::headline && files("verdict").empty() && files("tasks").empty())
+        throw UsageError("--headline shows what a model itself says: give --verdict FILE or --tasks FILE");
     if (!files("engine").empty() && (detail == report::Detail::headline || is_page(*values)))
         throw UsageError("runs inside an engine are shown in Markdown and JSON alone: leave --engine out of a page and "
                          "of --headline");
+    if (!files("tasks").empty() && is_page(*values))
+        throw UsageError("--tasks FILE stands in no page yet: give --output a file that ends in .md or .json");
     Inputs read;
     for (const std::string& file : files("state")) read.add_run(file);
-    for (const char* option : {"bench", "verdict", "engine"})
+    for (const char* option : {"bench", "verdict", "engine", "tasks"})
         for (const std::string& file : files(option)) read.add(file);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
     if (is_story(*values)) {
@@ -209,12 +219,14 @@ int run(const Strings& arguments) {
     const std::vector<report::EngineTable> engines = report::engine_tables(engine_runs);
     for (const auto& input : inputs) read.add_suite(input.bench.suite);
     if (values->contains("output")) read.check_output("--output", (*values)["output"].as<std::string>());
+    std::vector<report::Tasks> tasks;
+    for (const std::string& file : files("tasks")) tasks.push_back(report::read_tasks(file));
     const auto tables = report::make_leaderboard(inputs, verdicts, host);
     const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
-        write(tables, (*values)["output"].as<std::string>(), detail, plots, engines, host);
+        write(tables, (*values)["output"].as<std::string>(), detail, plots, engines, tasks, host);
     else
-        print(report::to_markdown(tables, detail, plots, engines));
+        print(report::to_markdown(tables, detail, plots, engines, tasks));
     return failed ? exit_failure : exit_ok;
 }
 

@@ -89,7 +89,9 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab bench --suite micro --plugin-dir /nowhere", "'/nowhere' is not a folder");
     check_wrong_use("evictlab evolve --suite micro", "no state file given");
     check_wrong_use("evictlab evolve --replay other", "there is seed-journey");
-    check_wrong_use("evictlab report", "give --bench FILE, --state FILE or --verdict FILE");
+    check_wrong_use("evictlab report",
+                    "give --bench FILE, --state FILE, --verdict FILE, --engine FILE or --tasks FILE");
+    check_wrong_use("evictlab report --tasks t.json --output x.html", "--tasks FILE stands in no page yet");
     check_wrong_use("evictlab plugins describe nothing", "no plugin 'nothing'; there are:");
     check_wrong_use("evictlab formula check 'min(1'", "^");
     check_wrong_use("evictlab formula chec 1", "it is check, print or explain");

@@ -1,6 +1,6 @@
-// Fuzz target: what `evictlab report` reads (bench results, verdicts and runs inside an engine), driven to everything
-// that it writes. Whatever the texts in a file are, none leaves its quotes: not in a terminal, Markdown, CSV, JSON or
-// gnuplot's script. SPDX-License-Identifier: MIT
+// Fuzz target: what `evictlab report` reads (bench results, verdicts, tasks and runs inside an engine), driven to
+// everything that it writes. Whatever the texts in a file are, none leaves its quotes: not in a terminal, Markdown,
+// CSV, JSON or gnuplot's script. SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -12,6 +12,7 @@
 #include "report/bench_table.hpp"
 #include "report/leaderboard_text.hpp"
 #include "report/plot.hpp"
+#include "report/tasks.hpp"
 #include "tests/fuzz/target.hpp"
 #include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
@@ -152,11 +153,17 @@ void read_as_engine_run(const Json& json) {
     check_json(to_json(std::span<const LeaderboardTable>{}, tables));
 }
 
+void read_as_tasks(const Json& json) {
+    const Tasks tasks = tasks_from_json(json, "tasks.json");
+    for (const Detail detail : {Detail::brief, Detail::whole}) check_markdown(tasks_to_markdown(tasks, detail));
+    check_json(tasks_to_json(tasks));
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(fuzz::text_of(data, size));
-    for (const auto read : {read_as_bench, read_as_verdict, read_as_engine_run}) {
+    for (const auto read : {read_as_bench, read_as_verdict, read_as_engine_run, read_as_tasks}) {
         try {
             read(parse_json(text, "input.json"));
         } catch (const Error& error) {

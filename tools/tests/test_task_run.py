@@ -26,7 +26,7 @@ from evictlab_tools.masked import run_continuation
 from evictlab_tools.tasks import command as command_module
 from evictlab_tools.tasks.catalogue import TASKS
 from evictlab_tools.tasks.command import command
-from evictlab_tools.tasks.correlate import PROSE, correlate, correlations_to_text, read_verdict
+from evictlab_tools.tasks.correlate import PROSE, correlate, correlations_to_text, read_measures
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
 from evictlab_tools.tasks.result import Result
@@ -228,24 +228,42 @@ def test_measures_are_held_against_who_is_right(tmp_path: Path) -> None:
     verdict.write_text(
         json.dumps({"schema": "evictlab-verdict/1", "retentions": [0.5], "documents": kept, "rows": rows})
     )
-    prose = read_verdict(verdict)
-    assert prose == {("a", 0.5): 3.0, ("b", 0.5): 2.0, ("c", 0.5): 1.0}
-    found = {(one.measure, one.question): one for one in correlate(result, library, prose)}
+    bench = tmp_path / "b.json"
+    figures_of = {"a": 0.1, "b": 0.3, "c": 0.2}
+    splits = [{"test": {"traces": [[9.0, value], [9.0, 7.0]]}} for value in figures_of.values()]
+    benched = [
+        {"scorer": name, "splits": split, "measures": {"attention_loss": split}}
+        for name, split in zip(figures_of, splits, strict=True)
+    ]
+    bench.write_text(
+        json.dumps({"schema": "evictlab-bench/2", "measure": "output_error", "more_measures": ["attention_loss"],
+                    "retentions": [0.25, 0.5], "traces": {"test": kept}, "rows": benched})
+    )  # fmt: skip
+    outside = read_measures(verdict) | read_measures(bench)
+    assert outside[PROSE] == {("a", 0.5): 3.0, ("b", 0.5): 2.0, ("c", 0.5): 1.0}
+    assert outside["output error of the bench"]["b", 0.5] == 0.3
+    found = {(one.measure, one.question): one for one in correlate(result, library, outside)}
     assert {one.cells for one in found.values()} == {1} and {one.scorers for one in found.values()} == {3}
     for question in ("unseen", "seen"):
         assert found["KL on the answers' tokens", question].estimate.value == 1
         assert found["kept by some head", question].estimate.value == 1
         assert found[PROSE, question].estimate.value == -1
+        assert found["attention loss of the bench", question].estimate.value == 0.5
     assert "KL on the verdict's documents       unseen                 -1.00      1        3" in correlations_to_text(
         list(found.values())
     )
-    printed = tables(result, library)
-    assert "question unseen: 3 examples, full cache 100[100,100] % right\n" in printed
-    assert "full cache 0[0,0] % right\n    left out of means: the model gets 0 % right" in printed
-    assert "a                        0.50 100[100,100]  0.100    0  100[100,100]  0.100    0" in printed
+    printed = tables(result)
+    assert "question unseen: 3 examples, full cache 100[44,100] % right\n" in printed
+    assert "full cache 0[0,56] % right\n    left out of means: the model gets 0 % right" in printed
+    assert "a                        0.50  100[44,100]  0.100    0   100[44,100]  0.100    0" in printed
+    with pytest.raises(ToolError, match="0 are known there at 1 of these retentions"):
+        correlate(result, library, {PROSE: {("z", 0.5): 1.0}})
     verdict.write_text('{"schema": "evictlab-bench/2"}')
-    with pytest.raises(ToolError, match='no verdict: "schema" is not "evictlab-verdict/1"'):
-        read_verdict(verdict)
+    with pytest.raises(ToolError, match="not as evictlab-verdict or evictlab bench writes it"):
+        read_measures(verdict)
+    verdict.write_text('{"schema": "evictlab-tasks/1"}')
+    with pytest.raises(ToolError, match='neither a verdict nor a bench: "schema" is not "evictlab-verdict/1" or'):
+        read_measures(verdict)
 
 
 def test_a_search_can_ask_for_answers_alone(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from evictlab_tools.progress import Progress
 from evictlab_tools.scoring.choice import scoring_on
 from evictlab_tools.shown import complain, say
 from evictlab_tools.tasks.catalogue import TASKS, chosen
-from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_verdict
+from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_measures
 from evictlab_tools.tasks.documents import manifests, read_tasks
 from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
 from evictlab_tools.tasks.options import SCORERS, parser
@@ -101,13 +101,14 @@ def _check_outputs(given: argparse.Namespace, journal: Path, lab: Lab) -> None:
     files = manifests(given.inputs)
     scorers = [file for texts in given.scorers or [] for file in lab.library.scorer_files(texts)]
     read = [Path(given.model), *files, *manifest_files(files), *scorers]
-    read += [path for path in (given.calibration, _verdict(given)) if path is not None]
+    read += [path for path in (given.calibration, *_outside(given)) if path is not None]
     check_output(given.output, [*read, journal])
     check_output(journal, read, "--journal")
 
 
-def _verdict(given: argparse.Namespace) -> Path | None:
-    return given.correlate if given.correlate not in (None, Path()) else None
+def _outside(given: argparse.Namespace) -> list[Path]:
+    """Verdicts and benches whose measures are held against what is right."""
+    return [path for path in given.correlate or [] if path != Path()]
 
 
 def run(given: argparse.Namespace) -> None:
@@ -118,8 +119,7 @@ def run(given: argparse.Namespace) -> None:
     path = given.journal or given.output.with_name(given.output.name + ".journal")
     lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab)
-    verdict = _verdict(given)
-    prose = None if verdict is None else read_verdict(verdict)
+    outside = {measure: damage for path in _outside(given) for measure, damage in read_measures(path).items()}
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     scorers = open_scorers(lab, given.scorers or [SCORERS])
@@ -146,12 +146,12 @@ def run(given: argparse.Namespace) -> None:
         task_run = TaskRun(judge, documents, scorers, retentions, journal, given.new_tokens)
         task_run.run()
     result = result_of(task_run, given.model_name or source.name, sources)
-    correlations = [] if given.correlate is None else correlate(result, lab.library, prose)
+    correlations = [] if given.correlate is None else correlate(result, lab.library, outside)
     value = to_json(result, MADE_BY)
     if correlations:
         value["correlations"] = correlations_json(correlations)
     write_whole(given.output, dump(value, LISTED))
-    say(tables(result, lab.library))
+    say(tables(result))
     if correlations:
         say("\n" + correlations_to_text(correlations))
     if task_run.failures:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ OWN: dict[str, Callable[[AnswerFigures], float]] = {
     "kept by some head": lambda f: -f.lost,
 }
 PROSE = "KL on the verdict's documents"
+BENCH = "evictlab-bench/"
 
-Prose = dict[tuple[str, float], float]  # mean KL by scorer and retention
+Damage = dict[tuple[str, float], float]  # lower is better, by scorer and retention
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,42 @@ class Correlation:
     scorers: int
 
 
-def read_verdict(path: Path) -> Prose:
-    """Means over its documents that carry a claim."""
-    verdict = read_json(path)
-    if not isinstance(verdict, dict) or verdict.get("schema") != SCHEMA:
-        raise ToolError(f'{path}: no verdict: "schema" is not "{SCHEMA}"')
+def read_measures(path: Path) -> dict[str, Damage]:
+    """Of a verdict, or of a bench on the same model's documents: means over those that carry a claim."""
+    result = read_json(path)
+    schema = result.get("schema") if isinstance(result, dict) else None
     try:
-        everything = list(range(len(verdict["documents"])))
-        counted = [i for i in everything if "left_out" not in verdict["documents"][i]] or everything
-        return {
-            (row["scorer"], float(retention)): float(np.mean([row["kl"][i][at] for i in counted]))
-            for row in verdict["rows"]
-            for at, retention in enumerate(verdict["retentions"])
-        }
-    except (KeyError, TypeError, ValueError, IndexError):
-        raise ToolError(f"{path}: not as evictlab-verdict writes it; measure it again") from None
+        if schema == SCHEMA:
+            return {PROSE: _of_verdict(result)}
+        if isinstance(schema, str) and schema.startswith(BENCH):
+            measures = [result["measure"], *result.get("more_measures", [])]
+            return {f"{measure.replace('_', ' ')} of the bench": _of_bench(result, measure) for measure in measures}
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        raise ToolError(f"{path}: not as evictlab-verdict or evictlab bench writes it; measure it again") from None
+    raise ToolError(f'{path}: neither a verdict nor a bench: "schema" is not "{SCHEMA}" or "{BENCH}2"')
+
+
+def _of_verdict(verdict: dict[str, Any]) -> Damage:
+    everything = list(range(len(verdict["documents"])))
+    counted = [i for i in everything if "left_out" not in verdict["documents"][i]] or everything
+    return {
+        (row["scorer"], float(retention)): float(np.mean([row["kl"][i][at] for i in counted]))
+        for row in verdict["rows"]
+        for at, retention in enumerate(verdict["retentions"])
+    }
+
+
+def _of_bench(bench: dict[str, Any], measure: str) -> Damage:
+    """On the test split."""
+    labels = bench["traces"]["test"]
+    counted = [i for i, label in enumerate(labels) if "left_out" not in label] or list(range(len(labels)))
+    found: Damage = {}
+    for row in bench["rows"]:
+        splits = row["splits"] if measure == bench["measure"] else row.get("measures", {}).get(measure, {})
+        figures = splits.get("test", {}).get("traces", [])
+        for at, retention in enumerate(bench["retentions"] if figures else []):
+            found[row["scorer"], float(retention)] = float(np.mean([figures[i][at] for i in counted]))
+    return found
 
 
 def compared_scorers(result: Result) -> list[str]:
@@ -64,7 +86,8 @@ def compared_scorers(result: Result) -> list[str]:
     return [row for row in result.rows if row not in BOUNDS and row.partition("@")[0].partition(":")[0] != RANDOM]
 
 
-def correlate(result: Result, library: Library, prose: Prose | None) -> list[Correlation]:
+def correlate(result: Result, library: Library, outside: Mapping[str, Damage]) -> list[Correlation]:
+    """Measures from outside at the retentions that they have."""
     scorers = compared_scorers(result)
     if len(scorers) < LEAST_SCORERS:
         raise ToolError(
@@ -77,15 +100,16 @@ def correlate(result: Result, library: Library, prose: Prose | None) -> list[Cor
         for measure, what in OWN.items():
             values = [_of_cell(result, scorers, cell, at, what) for cell, at in places]
             found.append(_over(library, measure, question, values, len(scorers)))
-        if prose is not None:
-            known = [scorer for scorer in scorers if all((scorer, r) in prose for r in result.retentions)]
-            if len(known) < LEAST_SCORERS:
+        for measure, damage in outside.items():
+            shared = [at for at, r in enumerate(result.retentions) if any(known == r for _, known in damage)]
+            known = [scorer for scorer in scorers if all((scorer, result.retentions[at]) in damage for at in shared)]
+            if len(known) < LEAST_SCORERS or not shared:
                 raise ToolError(
-                    f"the verdict has {len(known)} of the {len(scorers)} scorers at all of these retentions; a "
-                    f"correlation needs {LEAST_SCORERS}"
+                    f"{measure}: of the {len(scorers)} scorers {len(known)} are known there at {len(shared)} of these "
+                    f"retentions; a correlation needs {LEAST_SCORERS} scorers, at one retention or more"
                 )
-            values = [_of_prose(result, known, cell, at, prose) for cell, at in places]
-            found.append(_over(library, PROSE, question, values, len(known)))
+            values = [_of_outside(result, known, cell, at, damage) for cell, at in places if at in shared]
+            found.append(_over(library, measure, question, values, len(known)))
     return found
 
 
@@ -102,8 +126,8 @@ def _of_cell(
     return spearman(measured, _accuracy(result, scorers, cell, at))
 
 
-def _of_prose(result: Result, scorers: Sequence[str], cell: Cell, at: int, prose: Prose) -> float:
-    measured = np.array([-prose[scorer, result.retentions[at]] for scorer in scorers])
+def _of_outside(result: Result, scorers: Sequence[str], cell: Cell, at: int, damage: Damage) -> float:
+    measured = np.array([-damage[scorer, result.retentions[at]] for scorer in scorers])
     return spearman(measured, _accuracy(result, scorers, cell, at))
 
 

@@ -56,8 +56,9 @@ def _run(result: argparse.ArgumentParser) -> None:
     add("--new-tokens", type=int, help="that an answer may have at most (default: as the task says)")
     add("--output", "-o", type=Path, default=Path("tasks.json"), help="the JSON (default tasks.json)")
     add("--journal", type=Path, help="what is finished, to go on from after a stop (default OUTPUT.journal)")
-    add("--correlate", type=Path, nargs="?", const=Path(), metavar="VERDICT", help="how well each measure predicts "
-        "accuracy: those of this run, and the KL divergence of a verdict's JSON of the same model")  # fmt: skip
+    add("--correlate", type=Path, nargs="?", const=Path(), action="append", metavar="FILE", help="how well each "
+        "measure predicts accuracy: those of this run, and those of a verdict's or a bench's JSON of the same model; "
+        "may be repeated")  # fmt: skip
     add("--plugin-dir", action="append", type=Path, default=[], help="a folder of scorer plugins; may be repeated")
     add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model")
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")

@@ -180,10 +180,11 @@ class TaskRun:
         return [r for r in self.retentions if self.figures(document, row, r) is None]
 
     def run(self) -> None:
+        """The first examples of all tasks and kinds of questions first: a run that is stopped has as many of each."""
         total = len(self.documents) * len(self.rows) * len(self.retentions)
         missing = sum(len(self._missing(d, row)) for d in self.documents for row in self.rows)
         with Progress("tasks", total, done=total - missing, unit="answer") as progress:
-            for document in self.documents:
+            for document in sorted(self.documents, key=lambda document: document.example.example):
                 if self.journal.full(document) and not any(self._missing(document, row) for row in self.rows):
                     continue
                 progress.at(document.tokens.name)

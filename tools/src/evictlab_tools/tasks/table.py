@@ -7,22 +7,21 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evictlab_tools.binding import Library
 from evictlab_tools.example import QUESTIONS
 from evictlab_tools.tasks.result import Cell, Result
 from evictlab_tools.tasks.run import AnswerFigures
-from evictlab_tools.verdict.statistics import Values, mean
+from evictlab_tools.verdict.statistics import Values, wilson
 
 NAME = 24  # columns; a longer name stands in a line of its own
 SPANS = ("needle", "answer", "distractor", "instruction", "question")
 
 
-def tables(result: Result, library: Library) -> str:
+def tables(result: Result) -> str:
     blocks = [_head(result)]
     names = list(dict.fromkeys((cell.task, cell.format) for cell in result.cells))
-    blocks += [_task(result, library, name, form) for name, form in names]
+    blocks += [_task(result, name, form) for name, form in names]
     if len([cell for cell in result.cells if not cell.left_out]) > len(QUESTIONS):
-        blocks.append(_means(result, library))
+        blocks.append(_means(result))
     blocks.append(_spans(result))
     return "\n\n".join(blocks)
 
@@ -32,8 +31,8 @@ def _head(result: Result) -> str:
         f"Answers of {result.model}\n"
         "after eviction at the prompt's end, to questions that the scorer has not seen\n"
         "and to questions within the prompt: % right, greedy, as the task counts it, with\n"
-        "95 % intervals over examples; KL, nats a token over the answer's tokens; lost, %\n"
-        "of the answer's tokens in the prompt that no head kept"
+        "95 % intervals over examples (Wilson's); KL, nats a token over the answer's\n"
+        "tokens; lost, % of the answer's tokens in the prompt that no head kept"
     )
 
 
@@ -46,16 +45,14 @@ def _cell_of(result: Result, task: str, question: str) -> Cell | None:
     return next((cell for cell in result.cells if (cell.task, cell.question) == (task, question)), None)
 
 
-def _percent(library: Library, values: Values) -> str:
-    found = mean(library, 100 * values)
-    if np.isnan(found.low):
-        return f"{found.value:.0f}"
-    return f"{found.value:.0f}[{found.low:.0f},{found.high:.0f}]"
+def _percent(right: Values, examples: float) -> str:
+    found = wilson(float(right.mean()), examples)
+    return f"{100 * found.value:.0f}[{100 * found.low:.0f},{100 * found.high:.0f}]"
 
 
-def _figures(library: Library, right: Values, kl: Values, lost: Values) -> str:
+def _figures(right: Values, examples: float, kl: Values, lost: Values) -> str:
     told = f"{100 * lost.mean():.0f}" if np.isfinite(lost).all() else ""
-    return f"{_percent(library, right):>13}{kl.mean():>7.3f}{told:>5}"
+    return f"{_percent(right, examples):>13}{kl.mean():>7.3f}{told:>5}"
 
 
 def _lines(result: Result, figures: Callable[[str, int], Sequence[str]]) -> list[str]:
@@ -71,28 +68,30 @@ def _lines(result: Result, figures: Callable[[str, int], Sequence[str]]) -> list
     return lines
 
 
-def _of_cell(result: Result, library: Library, cell: Cell | None, scorer: str, at: int) -> str:
+def _of_cell(result: Result, cell: Cell | None, scorer: str, at: int) -> str:
     if cell is None:
         return " " * 25
-    values = [result.values(scorer, cell, at, what) for what in (lambda f: f.right, lambda f: f.kl, lambda f: f.lost)]
-    return _figures(library, *values)
+    right, kl, lost = (
+        result.values(scorer, cell, at, what) for what in (lambda f: f.right, lambda f: f.kl, lambda f: f.lost)
+    )
+    return _figures(right, len(right), kl, lost)
 
 
-def _task(result: Result, library: Library, task: str, form: str) -> str:
+def _task(result: Result, task: str, form: str) -> str:
     cells = [_cell_of(result, task, question) for question in QUESTIONS]
     known = [cell for cell in cells if cell is not None]
     lines = [f"{task} ({form}, string_match_{known[0].match})"]
     for cell in known:
         note = f"\n    left out of means: {cell.left_out}" if cell.left_out else ""
-        full = _percent(library, np.array([result.full[i].right for i in cell.documents]))
+        full = _percent(np.array([result.full[i].right for i in cell.documents]), len(cell.documents))
         lines.append(f"  question {cell.question}: {len(cell.documents)} examples, full cache {full} % right{note}")
     lines.append(_columns())
-    lines += _lines(result, lambda scorer, at: [_of_cell(result, library, cell, scorer, at) for cell in cells])
+    lines += _lines(result, lambda scorer, at: [_of_cell(result, cell, scorer, at) for cell in cells])
     return "\n".join(lines)
 
 
-def _means(result: Result, library: Library) -> str:
-    """Over the cells that the model can do, each cell's mean counting once; the interval is over cells."""
+def _means(result: Result) -> str:
+    """Over the cells that the model can do, each cell's mean counting once; the interval is over examples of these."""
 
     def over(question: str, scorer: str, at: int) -> str:
         cells = [cell for cell in result.cells if cell.question == question and not cell.left_out]
@@ -102,7 +101,8 @@ def _means(result: Result, library: Library) -> str:
         def means(what: Callable[[AnswerFigures], float]) -> Values:
             return np.array([result.values(scorer, cell, at, what).mean() for cell in cells])
 
-        return _figures(library, means(lambda f: f.right), means(lambda f: f.kl), means(lambda f: f.lost))
+        examples = len(cells) ** 2 / sum(1 / len(cell.documents) for cell in cells)
+        return _figures(means(lambda f: f.right), examples, means(lambda f: f.kl), means(lambda f: f.lost))
 
     counts = [sum(c.question == q and not c.left_out for c in result.cells) for q in QUESTIONS]
     lines = [f"Mean over the tasks that the model can do ({counts[0]} unseen, {counts[1]} seen)", _columns()]

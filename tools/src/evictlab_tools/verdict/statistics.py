@@ -37,6 +37,17 @@ def ratio(library: Library, logarithms: Values) -> Estimate:
     return Estimate(*(float(np.exp(value)) for value in (found.value, found.low, found.high)))
 
 
+Z = 1.959963984540054  # of a 95 % interval
+
+
+def wilson(share: float, examples: float) -> Estimate:
+    """A share of so many examples with Wilson's interval, which has a width where all of few examples agree. Of
+    examples that can be partly right it is too wide rather than too narrow."""
+    scale, middle = 1 / (1 + Z * Z / examples), share + Z * Z / (2 * examples)
+    half = Z * float(np.sqrt(share * (1 - share) / examples + Z * Z / (4 * examples * examples)))
+    return Estimate(share, max(0.0, scale * (middle - half)), min(1.0, scale * (middle + half)))
+
+
 def ranks(values: Values) -> Values:
     """From 0; equals share the mean of their places."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
