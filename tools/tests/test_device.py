@@ -30,12 +30,15 @@ from evictlab_tools.masked import ATTENTION
 from evictlab_tools.models import ModelSource, open_model
 from evictlab_tools.reading import read
 from evictlab_tools.sensitivity import sensitivities
+from evictlab_tools.shapes import Budgets
 from evictlab_tools.tuning.through_model import ATTENTION as TUNING
 from evictlab_tools.tuning.through_model import _Multiplication
 from evictlab_tools.verdict import options as verdict_options
 from evictlab_tools.verdict.bounds import BOUNDS
 from evictlab_tools.verdict.command import command as verdict
+from evictlab_tools.verdict.decode import Decoding
 from evictlab_tools.verdict.judge import Judge
+from evictlab_tools.verdict.schedule import parse_schedule
 
 # Of keys alone, windows of queries, all queries, W_o, heads' and layers' budgets, and the second pass with gradients.
 SCORERS = (
@@ -72,6 +75,9 @@ def figures_of(judge: Judge) -> dict[str, Any]:
     for text in SCORERS:
         kept = run.keep(lab.open(text), [0.75, 0.5])
         found[text] = [(one.kl, one.delta_nll, one.kept) for one in run.measure(kept)]
+    decoding = Decoding(parse_schedule("every:4"), Budgets((0.5,)))
+    for decider in (lab.open("knorm@kvpress"), None):
+        found[f"decode, {decider is None}"] = [(one.kl, one.kept) for one in decoding.figures(run, decider)]
     for bound in BOUNDS:
         found[bound] = [one.kl for one in run.measure(run.keep_oracle(bound, [0.5]))]
     kept_tensors = [[torch.from_numpy(mask) for mask in masks] for masks in kept]
