@@ -24,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from evictlab_tools.attention import attention_name
 from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
-from evictlab_tools.errors import ToolError
+from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.masked import ATTENTION
 from evictlab_tools.reading import read
 
@@ -123,7 +123,11 @@ def main() -> int:
     options.add_argument("--models", default=",".join(MODELS), help="of the comparison, with commas between")
     options.add_argument("--lengths", help="of prompts, with commas between (1024,8192,32768; on the CPU 1024)")
     given = options.parse_args()
-    device = DeviceConfig(given.device).resolved()
+    try:
+        device = DeviceConfig(given.device).resolved()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     usual = "1024" if device.kind == "cpu" else "1024,8192,32768"
     lengths = [int(length) for length in (given.lengths or usual).split(",")]
     name = torch.cuda.get_device_name() if device.kind == "cuda" else device.kind
