@@ -43,6 +43,8 @@ struct Verdict {
     std::map<std::string, std::string> sources{}; ///< as Bench::sources
     std::vector<SharingLayers> sharing_layers{};  ///< where layers with a sliding window keep all
     double kv_bytes = 0;                          ///< as Bench::kv_bytes
+    std::string schedule{}, text{};               ///< of the protocol decode: when caches are cut, and whose text it is
+    std::vector<double> allowed{}; ///< likewise, [retention]: what caches of its size hold by its schedule; or empty
 };
 
 /// Checks everything that it uses and ignores fields that it does not know. Error with file, field and what was
@@ -81,6 +83,8 @@ struct VerdictTable {
     std::map<std::string, std::string> sources; ///< of the verdict, as the next two
     std::vector<SharingLayers> sharing_layers;
     double kv_bytes = 0;
+    std::string schedule, text;
+    std::vector<double> allowed;
     BenchCut cut{};
     std::vector<double> retentions;
     std::size_t documents = 0;        ///< in the means

@@ -19,6 +19,7 @@ namespace {
 
 /// A KL divergence is not negative; sums in single precision leave a little room.
 constexpr double kl_rounding = 1e-5;
+constexpr std::array<std::string_view, 2> text_names{"given", "generated"};
 constexpr std::array<std::string_view, 4> split_names{"train", "valid", "test", "test_other_model"};
 
 std::string named(const JsonField& field) {
@@ -75,6 +76,16 @@ Verdict::Row read_row(const JsonField& field, const Verdict& verdict) {
     return row;
 }
 
+void read_decode(const JsonField& field, Verdict& verdict) {
+    verdict.schedule = named(field.member("schedule"));
+    verdict.text = one_of(field.member("text"), text_names);
+    const auto allowed = field.optional_member("allowed");
+    if (!allowed) return;
+    for (const auto& value : allowed->elements()) verdict.allowed.push_back(value.number_between(0, 1 + 1e-9));
+    if (verdict.allowed.size() != verdict.retentions.size())
+        allowed->fail(fmt::format("expected {} numbers, one a retention", verdict.retentions.size()));
+}
+
 } // namespace
 
 Verdict verdict_from_json(const Json& json, const std::string& file) {
@@ -95,6 +106,7 @@ Verdict verdict_from_json(const Json& json, const std::string& file) {
     if (const auto sharing = top.optional_member("sharing_layers"))
         verdict.sharing_layers = read_sharing_layers(*sharing);
     if (const auto bytes = top.optional_member("kv_bytes")) verdict.kv_bytes = bytes->number_between(0, 1e12);
+    if (const auto decode = top.optional_member("decode")) read_decode(*decode, verdict);
     std::set<std::string> scorers;
     for (const auto& row : top.member("rows").elements()) {
         verdict.rows.push_back(read_row(row, verdict));

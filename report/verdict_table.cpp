@@ -93,7 +93,7 @@ void leave_out(const Verdict& verdict, std::vector<std::size_t>& documents, Verd
 }
 
 bool keeps_too_much(const VerdictTable& table, const VerdictTableRow& row) {
-    return overshoots(row.retention_used, table.retentions);
+    return overshoots(row.retention_used, table.allowed.empty() ? table.retentions : table.allowed);
 }
 
 /// The published row of the class that is best at the figure.
@@ -160,6 +160,9 @@ VerdictTable summarise(const Verdict& verdict, const std::string& file, const Fi
     table.sources = verdict.sources;
     table.sharing_layers = verdict.sharing_layers;
     table.kv_bytes = verdict.kv_bytes;
+    table.schedule = verdict.schedule;
+    table.text = verdict.text;
+    table.allowed = verdict.allowed;
     table.cut = verdict.cut;
     table.retentions = verdict.retentions;
     table.documents = documents.size();

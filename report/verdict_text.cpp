@@ -7,6 +7,7 @@
 
 #include "base/statistics/bootstrap.hpp"
 #include "base/text/quoting.hpp"
+#include "framework/protocols/protocol.hpp"
 #include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
@@ -167,10 +168,20 @@ Json figures_to_json(const VerdictTable& table, const std::vector<VerdictFigure>
     return json;
 }
 
+/// Where it is not the usual one.
+std::string way_of(const VerdictTable& table) {
+    if (table.protocol == usual_protocol(true)) return "";
+    std::string way = fmt::format(", protocol {}", text::markdown_code(table.protocol));
+    if (!table.schedule.empty())
+        way += fmt::format(", schedule {}, text {}", text::markdown_code(table.schedule), table.text);
+    return way;
+}
+
 } // namespace
 
 std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
-    std::string text = fmt::format("#### The verdict of {} itself\n\n", text::markdown_code(table.model));
+    std::string text =
+        fmt::format("#### The verdict of {} itself{}\n\n", text::markdown_code(table.model), way_of(table));
     BenchCut numbers; // the shape is the whole table's
     numbers.keep = table.cut.keep;
     if (const std::string cut = cut_text(numbers, table.retentions); !cut.empty()) text += cut + "\n\n";

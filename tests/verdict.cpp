@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "report/leaderboard_text.hpp"
+#include "report/verdict_text.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/leaderboards.hpp"
 #include "tests/support/made_benches.hpp"
@@ -222,6 +223,26 @@ TEST_CASE("a row that keeps more than asked is no yardstick of a verdict") {
     CHECK(table.best_of({}) == std::vector<std::string>(3, "tova@kvpress"));
     CHECK_FALSE(find(table, "snapkv@kvpress").rank.has_value());
     CHECK_FALSE(find(table, "snapkv@kvpress").figures[0].win);
+}
+
+TEST_CASE("a verdict while decoding says its schedule, and caches may hold what that allows") {
+    Json json = verdict_json();
+    json["protocol"] = "decode";
+    json["decode"] = {{"schedule", "slack:128"}, {"text", "given"}, {"allowed", {0.2, 0.6}}};
+    json["rows"][1]["retention_used"] = {0.2, 0.6};
+    json["rows"][0]["retention_used"] = {0.2, 0.7};
+    const auto alone = [](const Json& file) {
+        const std::vector<VerdictInput> input{{"v.json", verdict_from_json(file, "v.json")}};
+        return leaderboard_of({}, input).at(0).verdicts.at(0);
+    };
+    const std::string told = verdict_to_markdown(alone(json), Detail::whole);
+    CHECK_THAT(told, ContainsSubstring("itself, protocol `decode`, schedule `slack:128`, text given"));
+    CHECK(find(alone(json), "snapkv@kvpress").rank.has_value());
+    CHECK_FALSE(find(alone(json), "tova@kvpress").rank.has_value());
+    json["decode"]["allowed"] = {0.2};
+    CHECK_THROWS_WITH(verdict_from_json(json, "v.json"), ContainsSubstring("decode.allowed: expected 2 numbers"));
+    json["decode"] = {{"schedule", "once"}, {"text", "dictated"}};
+    CHECK_THROWS_WITH(verdict_from_json(json, "v.json"), ContainsSubstring("decode.text"));
 }
 
 TEST_CASE("only documents that were kept for judging count") {

@@ -192,6 +192,7 @@ def test_the_cache_never_holds_more_than_the_schedule_allows(schedule: str, most
         and max(figures.more["cached"]) == heads * most
         and figures.more["largest"] == most + 1 - (schedule == "once")
     )
+    assert decoding(schedule, 24).allowed([run.document]) == pytest.approx([figures.kept / figures.cached])
     if schedule.startswith("decoding_press"):
         assert max(figures.more["cached"][3:]) == heads * 27
 
@@ -273,7 +274,9 @@ def decode_verdict(folder: Path, *options: str, scorers: str = "tova@paper,=0 - 
 def test_the_command_says_how_things_went_along_the_text(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = decode_verdict(suite)
     assert verdict["schema"] == "evictlab-verdict/1" and verdict["protocol"] == "decode"
-    assert verdict["keep"] == [16, 40] and verdict["decode"] == {"schedule": "every:1", "text": "given", "bin": 10}
+    used = np.array([16, 40]) * 24 / sum(range(PROMPT + 1, PROMPT + 25))
+    decode = {"schedule": "every:1", "text": "given", "bin": 10, "allowed": pytest.approx(used)}
+    assert verdict["keep"] == [16, 40] and verdict["decode"] == decode
     rows = {row["scorer"]: row for row in verdict["rows"]}
     assert set(rows) == {"tova@paper", "=0 - position", "random", "oracle"}
     for row in rows.values():
@@ -281,7 +284,6 @@ def test_the_command_says_how_things_went_along_the_text(suite: Path, capsys: py
         assert np.array(along["kl"]).shape == np.array(along["delta_nll"]).shape == (3, 2, 3)
         means = np.array(along["kl"]) @ np.array([10, 10, 4]) / 24
         np.testing.assert_allclose(means, row["kl"])
-        used = np.array([16, 40]) * 24 / sum(range(PROMPT + 1, PROMPT + 25))
         assert row["retention_used"] == pytest.approx(used)
         assert along["retention_used"][0] == pytest.approx([16 / (PROMPT + at) for at in (5.5, 15.5, 22.5)])
         assert row["largest"] == [17, 41]

@@ -24,6 +24,7 @@ from evictlab_tools.shapes import Budgets, kept_count
 from evictlab_tools.verdict.bounds import ORACLE
 from evictlab_tools.verdict.deciding import Decider, OracleDecides, ScorerDecides
 from evictlab_tools.verdict.divergence import Predictions, by_position
+from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.held import HeldLayer
 from evictlab_tools.verdict.judge import DocumentRun, Figures
 from evictlab_tools.verdict.schedule import NEVER, Schedule, parse_schedule
@@ -73,6 +74,11 @@ class _Sequence:
         return sum(shares) / len(shares)
 
 
+def turn_ends(document: TokenDocument) -> set[int]:
+    """Positions of the last tokens of answers."""
+    return {lookup.past - 1 for lookup in document.lookups}
+
+
 class Decoding:
     """How documents are decoded."""
 
@@ -98,6 +104,27 @@ class Decoding:
         removed = self.budgets.removed(retention, prompt)
         return Size(kept_count(prompt, removed), removed=removed)
 
+    def allowed(self, documents: Sequence[TokenDocument]) -> list[float]:
+        """What caches of each budget hold by the schedule, over the tokens that had come; summed over documents."""
+        shares = []
+        for retention in self.budgets.retentions:
+            counted = [self._cells(document, self.size(retention, document.prompt)) for document in documents]
+            shares.append(sum(cached for cached, _ in counted) / sum(seen for _, seen in counted))
+        return shares
+
+    def _cells(self, document: TokenDocument, size: Size) -> tuple[int, int]:
+        turns, n = turn_ends(document), document.prompt
+        limit = size.capacity if size.capacity != NEVER else len(document.ids)
+        held = min(n, limit) if self.schedule.cuts_prompt else n
+        cached = seen = 0
+        for position in range(n, len(document.ids)):
+            held += 1
+            if self.schedule.due(position - n, held, limit, position in turns):
+                held = min(held, limit)
+            cached += held
+            seen += position + 1
+        return cached, seen
+
     def figures(self, run: DocumentRun, scorer: Scorer | None) -> list[Figures]:
         """Of each budget; None: the oracle's."""
         if not any(run.is_evicted(number) for number in run.layers):
@@ -113,7 +140,7 @@ class _Loop:
         self._longest = len(self._document.ids)
         self._device = tokens_of(run.model, self._document.ids[:1]).device
         self._types = run.judge.source.tokenizer.token_types
-        self._turn_ends = {lookup.past - 1 for lookup in self._document.lookups}
+        self._turn_ends = turn_ends(self._document)
         self._position = run.prompt
         self._token_types: list[int] = []
         self._sequences = [self._sequence(scorer, size) for size in sizes]

@@ -124,11 +124,17 @@ class Verdicts:
             uncompressed,
             cache=self.journal.cache,
             value_bytes=self.value_bytes,
-            cut=cut_json(self.judge.shape, self.budgets, self.decoding),
+            cut=self._cut(),
             protocol="prefill" if self.decoding is None else "decode",
             device=source.device,
             scoring=self.judge.scoring.said,
         )
+
+    def _cut(self) -> dict[str, Any]:
+        cut = cut_json(self.judge.shape, self.budgets, self.decoding)
+        if self.decoding is not None:
+            cut["decode"] = {**cut["decode"], "allowed": self.decoding.allowed(self.documents.documents)}
+        return cut
 
     def _cost(self, row: str) -> Cost | None:
         if self.value_bytes is None:
