@@ -49,7 +49,7 @@ Bench shown_by(Bench bench, Split split) {
                                      to_string(split), text::line(bench.suite), to_string(split),
                                      to_string(usual_split(bench.traces))));
     for (const Split later : for_later)
-        if (later > split) hide(bench, later);
+        if (split != Split::test && later > split) hide(bench, later);
     return bench;
 }
 
