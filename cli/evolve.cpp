@@ -48,7 +48,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite smollm2 --suite micro --state both.json --start 'recent_attn + 0.3*cumulative_attn'\n"
     "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json \\\n"
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
-    "  evictlab evolve --suite smollm2 --state blocks.json --granularity layer --block 16 --max-seconds 3600\n"
+    "  evictlab evolve --suite smollm2 --state blocks.json --granularity layer --block 16 --keep 128 --max-seconds 60\n"
     "  evictlab evolve --tune snapkv@kvpress --suite smollm2 --state snapkv.json --generations 20\n"
     "  evictlab evolve --replay seed-journey\n";
 
@@ -70,6 +70,7 @@ po::options_description evolve_options() {
     options.add_options()("quiet,q", "no line a champion");
     add_run_options(options);
     add_shape_options(options);
+    add_keep_option(options);
     add_plugin_options(options, IsolatedByDefault::all);
     return options;
 }
@@ -90,7 +91,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     if (!values.contains("seed")) text += fmt::format(" --seed {}", config.seed);
     text += search_options_text(values, evolution::OptionNeeds::nobody);
     text += external_options_text(values);
-    if (names_shape(values)) text += report::cut_options({shape_from(values)});
+    text += report::cut_options({names_shape(values) ? shape_from(values) : Shape{}, keep_from(values)});
     if (values.contains("retention"))
         text += fmt::format(" --retention {}", fmt::join(retentions_from(values, {}), ","));
     return text;

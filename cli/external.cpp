@@ -103,6 +103,7 @@ ExternalProcesses::ExternalProcesses(const evolution::RunSetup& setup, const evo
         options.command = setup.identity.judge_command;
         options.retentions = search.retentions.front();
         options.shape = search.shape;
+        options.keep = search.keep;
         options.timeout = milliseconds_of(setup.identity.judge_timeout);
         verdicts_.emplace(journal(state_file, evolution::verdicts_ending, begun_before));
         judge_ = std::make_unique<evolution::VerdictJudge>(std::move(options), *verdicts_);

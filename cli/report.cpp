@@ -64,6 +64,7 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
                         "report it with the evictlab that made it",
                         file, summary.suite, summary.suite_hash, suite.hash()));
     std::vector<Scorer> scorers = all_that_run(host, suite, usual_protocol(suite), summary.shape);
+    if (!summary.keep.empty()) std::erase_if(scorers, [](const Scorer& scorer) { return scorer.unmatched(); });
     const std::string label = report::champion_label(summary);
     if (!summary.champion.genome.parameters())
         scorers.push_back(Scorer::from_formula(label, summary.champion.genome.formula()));
@@ -74,6 +75,7 @@ report::LeaderboardInput measured_run(const std::string& file, PluginHost& host)
     BenchOptions options;
     options.retentions = summary.retentions;
     options.shape = summary.shape;
+    options.keep = summary.keep;
     options.stop = &interrupted();
     options.progress = [&bar](double done, double total) { bar.update(done / total); };
     return {file, run_bench(suite, scorers, options), summary};

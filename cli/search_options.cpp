@@ -37,6 +37,7 @@ evolution::SearchRequest search_request_from(const po::variables_map& values, bo
     if (values.contains("measure")) request.measure = values["measure"].as<std::string>();
     request.retentions = retentions_from(values, {});
     if (names_shape(values)) request.shape = shape_from(values);
+    request.keep = keep_from(values);
     return request;
 }
 

@@ -62,7 +62,8 @@ formula::Formula formula_from_json(const JsonField& field);
 struct RunSummary {
     std::string suite, suite_hash, suite_parameters_json;
     std::vector<double> retentions;
-    Shape shape{}; ///< at which its candidates keep tokens
+    Shape shape{};                   ///< at which its candidates keep tokens
+    std::vector<std::size_t> keep{}; ///< numbers of tokens, whose names the retentions are; none elsewhere
     std::uint64_t seed = 0;
     std::uint32_t generation = 0;
     std::uint64_t evaluations = 0;

@@ -103,6 +103,13 @@ void check_saved_setup(const JsonField& content, const RunSetup& setup, std::spa
             fmt::format("{} are listed, but there are from 1 to {}", elements.size(), most_retentions));
     for (std::size_t i = 0; i < elements.size(); ++i)
         require(retentions[i] > 0 && retentions[i] <= 1, elements[i], "is no fraction above 0 and at most 1");
+    const std::vector<std::size_t>& keep = setup.identity.keep;
+    if (const auto numbers = content.optional_member("keep")) {
+        require(keep.size() * (1 + setup.identity.more_suites.size()) == elements.size(), *numbers,
+                fmt::format("has {} numbers, but there are {} retentions of {} suites", keep.size(), elements.size(),
+                            1 + setup.identity.more_suites.size()));
+        require(std::ranges::find(keep, std::size_t{0}) == keep.end(), *numbers, "has 0 tokens");
+    }
     check_config(content.member("config"), setup.config);
     check_references(content, setup.identity, retentions);
     check_external(content, setup);

@@ -123,6 +123,7 @@ RunSummary read_run(const std::filesystem::path& state_file) {
     summary.suite_parameters_json = run.setup.identity.suite_parameters_json;
     summary.retentions = std::move(run.retentions);
     summary.shape = run.setup.identity.shape;
+    summary.keep = std::move(run.setup.identity.keep);
     summary.seed = run.setup.config.seed;
     summary.generation = run.state.generation;
     summary.evaluations = run.state.counters.evaluations;

@@ -9,7 +9,9 @@
 
 #include "base/option_error.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "framework/capture/captured_trace.hpp"
 #include "framework/capture/suites.hpp"
+#include "framework/cut/budget.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
 #include "framework/fitness/prefill_fitness.hpp"
 #include "framework/fitness/relative_fitness.hpp"
@@ -54,10 +56,11 @@ ReferenceErrors best_of(const Bench& bench) {
 
 std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
                                     const std::vector<double>& retentions, std::span<const ColumnId> columns,
-                                    std::size_t query_stride, const Shape& shape) {
+                                    std::size_t query_stride, const Shape& shape,
+                                    const std::vector<std::size_t>& keep) {
     if (!suite.captured()) return std::make_unique<RescoreFitness>(suite.search_traces(), retentions, columns);
     return std::make_unique<PrefillFitness>(suite, retentions, columns, evictlab::measure_of(measure).value(),
-                                            std::size_t{12} << 30, query_stride, shape);
+                                            std::size_t{12} << 30, query_stride, shape, keep);
 }
 
 /// All that formulas of the run may read.
@@ -66,6 +69,17 @@ std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const RunCon
     if (search.relative())
         std::ranges::copy(columns::of_the_seed(), std::back_inserter(columns)); // opening strategies read them
     return columns;
+}
+
+/// What a search on the suite is at. The test split stays sealed, so that numbers have their names by the others.
+std::vector<double> retentions_on(const Suite& suite, const SearchRequest& request) {
+    if (request.keep.empty())
+        return request.retentions.empty() ? usual_retentions(usual_protocol(suite)) : request.retentions;
+    std::vector<std::size_t> prompts;
+    const SearchTraces traces = suite.search_traces();
+    for (const auto& from : {traces.train, traces.valid})
+        for (const TracePtr& trace : from) prompts.push_back(trace->captured()->prompt_len());
+    return mean_shares(request.keep, prompts);
 }
 
 bool gives(const Suite& suite, const std::string& column) {
@@ -79,14 +93,14 @@ SearchSuites new_search(SearchRequest request) {
     SearchSuites search;
     search.suites = std::move(request.suites);
     search.shape = request.shape.value_or(Shape{});
+    search.keep = request.keep;
     for (const Suite& suite : search.suites) {
-        check_shape(usual_protocol(suite), search.shape, false);
+        check_shape(usual_protocol(suite), search.shape, !search.keep.empty());
         if (suite.size(Split::train) == 0 || suite.size(Split::valid) == 0)
             throw UsageError(fmt::format("suite '{}' has no documents to search on: it needs a train and a valid split",
                                          suite.name()));
         search.measures.push_back(measure_of(suite, request.measure, search.suites.size() == 1));
-        search.retentions.push_back(request.retentions.empty() ? usual_retentions(usual_protocol(suite))
-                                                               : request.retentions);
+        search.retentions.push_back(retentions_on(suite, request));
     }
     return search;
 }
@@ -98,6 +112,7 @@ SearchSuites resumed_search(SearchRequest request, const RunIdentity& identity, 
     SearchSuites search;
     search.suites = std::move(request.suites);
     search.shape = request.shape.value_or(identity.shape);
+    search.keep = request.keep.empty() && request.retentions.empty() ? identity.keep : request.keep;
     if (search.suites.empty())
         for (const auto& suite : saved) search.suites.push_back(make_suite_from_parameters(suite.parameters_json));
     saved.resize(search.suites.size());
@@ -139,6 +154,7 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
         options.retentions = search.retentions[s];
         options.measure = search.measures[s];
         options.shape = search.shape;
+        options.keep = search.keep;
         options.for_search = true;
         options.stop = hooks.stop;
         if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
@@ -163,6 +179,7 @@ void describe(const SearchSuites& search, RunSetup& setup) {
     identity.suite_parameters_json = first.parameters_json();
     identity.measure = search.measures.front();
     identity.shape = search.shape;
+    identity.keep = search.keep;
     identity.reference = search.references.front();
     identity.calibration = calibration_of(first);
     identity.reconstruction = second_passes_of(first);
@@ -203,10 +220,10 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig
         std::unique_ptr<Fitness> fitness;
         if (space)
             fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s], stop,
-                                                         search.shape);
+                                                         search.shape, search.keep);
         else
-            fitness =
-                fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride, search.shape);
+            fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride,
+                                 search.shape, search.keep);
         if (!search.relative()) return fitness;
         parts.push_back({suite.name(), std::move(fitness), search.references[s]});
     }

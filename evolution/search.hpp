@@ -24,6 +24,7 @@ struct SearchSuites {
     std::vector<std::vector<double>> retentions; ///< of each
     std::vector<ReferenceErrors> references;     ///< of each; empty where errors are not relative
     Shape shape{};                               ///< of all
+    std::vector<std::size_t> keep{};             ///< of all: numbers of tokens, whose names the retentions are then
     std::optional<Yardsticks> yardsticks{};      ///< where measure_references() measured them
     /// Whether errors are relative to the best published row's: on captured suites, and where there are several.
     bool relative() const { return suites.size() > 1 || suites.front().captured(); }
@@ -39,6 +40,7 @@ struct SearchRequest {
     std::string measure;
     std::vector<double> retentions;
     std::optional<Shape> shape{};
+    std::vector<std::size_t> keep{}; ///< in place of retentions
 };
 
 /// Of a new run, on at least one suite; references are not measured yet. Throws UsageError for what cannot be searched

@@ -117,6 +117,7 @@ Json to_json(const RunSetup& setup, std::span<const double> retentions) {
     for (const SearchedSuite& suite : id.more_suites) json["more_suites"].push_back(suite_json(suite));
     if (!id.shape.usual()) json["shape"] = evictlab::to_json(id.shape);
     json["retentions"] = std::vector<double>(retentions.begin(), retentions.end());
+    if (!id.keep.empty()) json["keep"] = id.keep;
     json["config"] = config_json(setup.config);
     json["build"]["evictlab"] = setup.identity.build;
     json["build"]["engine"] = engine_version;
@@ -147,6 +148,8 @@ RunSetup saved_setup(const JsonField& content) {
     for (const JsonField& more : content.member("more_suites").elements())
         setup.identity.more_suites.push_back(suite_from_json(more));
     if (const auto shape = content.optional_member("shape")) setup.identity.shape = shape_from_json(*shape);
+    if (const auto keep = content.optional_member("keep"))
+        for (const JsonField& tokens : keep->elements()) setup.identity.keep.push_back(tokens.whole<std::size_t>());
     const JsonField external = content.member("outside");
     setup.identity.judge_command = external.member("judge").text();
     setup.identity.proposer_command = external.member("proposer").text();
@@ -175,6 +178,11 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
             fmt::format("cannot resume: the shape is \"{}\" in the saved run, but \"{}\" now; leave its options "
                         "away, or start a new run in another state file",
                         in_words(before), in_words(wanted.identity.shape)));
+    const auto kept = [](const Json& json) { return json.contains("keep") ? json.at("keep").dump() : "no numbers"; };
+    if (kept(saved) != kept(now))
+        throw Error(fmt::format("cannot resume: the tokens that are kept are {} in the saved run, but {} now; leave "
+                                "--keep and --retention away, or start a new run in another state file",
+                                text::line(kept(saved), longest), text::line(kept(now), longest)));
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
             throw Error(fmt::format("the state is not that of an evolution run: no '{}'", section));

@@ -118,6 +118,7 @@ struct RunIdentity {
     std::string suite_parameters_json;           ///< Suite::parameters_json()
     std::string measure;                         ///< what its errors are
     Shape shape{};                               ///< at which candidates keep tokens, on all suites and by the judge
+    std::vector<std::size_t> keep{};             ///< numbers of tokens, whose names the retentions are; none elsewhere
     std::vector<SearchedSuite> more_suites;      ///< beside that one
     ReferenceErrors reference;                   ///< of that one; empty where errors are not relative
     std::string calibration, reconstruction;     ///< likewise, as SearchedSuite has them

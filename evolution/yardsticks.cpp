@@ -25,6 +25,7 @@ Bench bench_for_search(const SearchSuites& search, std::size_t s, const std::vec
     options.retentions = search.retentions[s];
     options.measure = search.measures[s];
     options.shape = search.shape;
+    options.keep = search.keep;
     options.for_search = true;
     options.stop = hooks.stop;
     if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };

@@ -428,6 +428,35 @@ TEST_CASE("a search at a shape keeps it with its state, goes on at it and is rep
     check_wrong_use("evictlab evolve --suite smollm2 --join max --state other.json", "--join is for --granularity");
 }
 
+TEST_CASE("a search for caches of so many tokens keeps the numbers with its state and is reported by them") {
+    const TemporaryFolder folder;
+    const std::string in = folder.path.string();
+    const Outcome outcome =
+        shell("evictlab evolve --suite smollm2 --patterns 1 --start 'window_attn:64' --population 6 "
+              "--seed 3 --measure attention_loss --quiet --state run.json --keep 48,128 "
+              "--generations 1",
+              in);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    const Json state = state::read_state(folder / "run.json");
+    CHECK(state.at("keep") == Json::parse("[48, 128]"));
+    CHECK(state.at("retentions").size() == 2);
+    CHECK_THAT(state.at("command").get<std::string>(), ContainsSubstring("--keep 48,128"));
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
+    REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet --keep 48,128", in).code == 0);
+    const Outcome other = shell("evictlab evolve --state run.json --resume --keep 64", in);
+    CHECK(other.code == 1);
+    CHECK_THAT(other.err, ContainsSubstring("the tokens that are kept are [48,128] in the saved run, but [64] now"));
+    const Outcome report = shell("evictlab report --state run.json --brief", in);
+    INFO(report.err);
+    REQUIRE(report.code == 0);
+    CHECK_THAT(report.out, ContainsSubstring("Kept tokens: 48"));
+    check_wrong_use("evictlab evolve --suite micro --keep 64 --state other.json",
+                    "the protocol rescore is the original benchmark's");
+    check_wrong_use("evictlab evolve --suite smollm2 --keep 64 --retention 0.5 --state other.json",
+                    "give --retention or --keep");
+}
+
 TEST_CASE("a judge and a proposer are asked from the command line, and what they said is kept beside the state") {
     const TemporaryFolder folder;
     const std::string in = folder.path.string();

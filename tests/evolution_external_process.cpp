@@ -31,9 +31,9 @@ struct JudgedRun {
     std::filesystem::path journal_file() const { return process.folder / "run.exchanges"; }
     std::vector<ModelAnswer> ask(const std::string& manner, const std::vector<ModelQuestion>& questions,
                                  std::string* lost = nullptr, std::chrono::milliseconds timeout = 60s,
-                                 const Shape& shape = {}) const {
+                                 const Shape& shape = {}, const std::vector<std::size_t>& keep = {}) const {
         AnswerJournal journal = AnswerJournal::resume(journal_file());
-        VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout, shape}, journal);
+        VerdictJudge judge({process.command(manner), {0.5, 0.25}, timeout, shape, keep}, journal);
         const auto verdicts = judge.ask(questions, {});
         if (lost != nullptr) *lost = judge.lost();
         return verdicts;
@@ -113,6 +113,18 @@ TEST_CASE("A shape goes with each request to a judge that heeds it, and another 
     check_answers(run.ask("heeds shapes", one, nullptr, 60s, shape), one);
     CHECK(run.process.log() == Lines{"start", "sink emma granularity=layer join=mean block=16 sinks=0 recent=0"});
     check_answers(run.ask("heeds shapes", one), one); // another question than that without a shape
+    CHECK(run.process.log() == Lines{"start", "sink emma"});
+}
+
+TEST_CASE("Numbers of tokens go with each request to a judge that heeds them, and another judge is refused") {
+    const JudgedRun run;
+    const std::vector<ModelQuestion> one{{"sink", {"emma"}}};
+    CHECK_THROWS_WITH(run.ask("heeds shapes", one, nullptr, 60s, {}, {128, 256}),
+                      ContainsSubstring("knows no numbers of tokens") && ContainsSubstring("--keep 128,256"));
+    (void)run.process.log();
+    check_answers(run.ask("heeds numbers", one, nullptr, 60s, {}, {128, 256}), one);
+    CHECK(run.process.log() == Lines{"start", "sink emma keep=[128, 256]"});
+    check_answers(run.ask("heeds numbers", one), one); // another question than that of shares
     CHECK(run.process.log() == Lines{"start", "sink emma"});
 }
 

@@ -235,6 +235,20 @@ TEST_CASE("a shape is kept with a setup, a usual one leaves states as they were,
     CHECK_THROWS_WITH(check_resumable(json, full_setup(), retentions), ContainsSubstring("cannot resume: the shape"));
 }
 
+TEST_CASE("numbers of tokens are kept with a setup, and a run keeps its own") {
+    RunSetup made = full_setup();
+    const Json shares = to_json(made, retentions);
+    CHECK_FALSE(shares.contains("keep"));
+    made.identity.keep = {256, 512};
+    const Json json = to_json(made, retentions);
+    CHECK(read_back(json).identity.keep == made.identity.keep);
+    CHECK_NOTHROW(check_resumable(json, made, retentions));
+    CHECK_THROWS_WITH(check_resumable(shares, made, retentions),
+                      ContainsSubstring("the tokens that are kept are no numbers in the saved run, but [256,512] now"));
+    CHECK_THROWS_WITH(check_resumable(json, full_setup(), retentions),
+                      ContainsSubstring("leave --keep and --retention"));
+}
+
 TEST_CASE("states of earlier engines are read as what those did") {
     Json json = to_json(full_setup(), retentions);
     for (const char* key :

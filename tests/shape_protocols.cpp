@@ -238,6 +238,33 @@ TEST_CASE("a search measures at the shape what a bench does, and hashes what is 
                       ContainsSubstring("the first 9 and the last 9 of 43 tokens are to stay"));
 }
 
+TEST_CASE("a search with numbers of tokens measures what a bench with them does") {
+    const MadeUpSuite made(traces());
+    const std::vector<std::string> formulas{"cumulative_attn", "last_attn"};
+    const std::vector<ColumnId> columns{columns::intern("cumulative_attn"), columns::intern("last_attn")};
+    std::vector<formula::Program> programs;
+    for (const auto& text : formulas) programs.emplace_back(formula::parse(text));
+    std::vector<FitnessJob> jobs;
+    for (const auto& program : programs) jobs.push_back({&program, program.constants()});
+    for (const Shape& shape : {Shape{}, shape_of(Granularity::layer, Join::mean, 4, 0, 0)}) {
+        BenchOptions options;
+        options.keep = {9, 21, 100};
+        options.for_search = true;
+        options.measure = "output_error";
+        const Bench expected = bench(made.suite, shape, options, formulas);
+        const PrefillFitness fitness(made.suite, expected.retentions, columns, Measure::output_error,
+                                     std::size_t{1} << 30, 1, shape, options.keep);
+        const auto found = fitness.evaluate(SearchSplit::train, jobs);
+        for (std::size_t j = 0; j < jobs.size(); ++j)
+            for (std::size_t r = 0; r < 3; ++r)
+                CHECK(found[j].by_retention[r] ==
+                      Approx(row(expected, formulas[j]).splits[0].by_retention[r]).epsilon(1e-6).margin(1e-12));
+    }
+    CHECK_THROWS_WITH(PrefillFitness(made.suite, {0.1}, columns, Measure::output_error, std::size_t{1} << 30, 1,
+                                     shape_of(Granularity::layer, Join::mean, 1, 9, 9), {17}),
+                      ContainsSubstring("the first 9 and the last 9 of 43 tokens are to stay"));
+}
+
 TEST_CASE("with one KV head a layer is a head, and blocks of one token are no blocks") {
     const MadeUpSuite made(traces(43, 1));
     const auto rows = [&](const Shape& shape) {

@@ -3,6 +3,7 @@
 #include "base/text/shown.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <unordered_set>
@@ -46,11 +47,11 @@ std::vector<JudgeDocument> documents_of(const JsonField& introduction) {
     return documents;
 }
 
-/// Whether it heeds the shape of a request.
-bool heeds_shapes(const Json& introduction) {
+/// Whether it says that it heeds something of a request: "shapes", or "keep".
+bool heeds(const Json& introduction, const char* what) {
     static const std::string name = "its introduction";
-    const auto heeds = JsonField(introduction, name).optional_member("shapes");
-    return heeds && heeds->truth();
+    const auto said = JsonField(introduction, name).optional_member(what);
+    return said && said->truth();
 }
 
 /// What the journal keeps of it, checked.
@@ -105,7 +106,7 @@ void VerdictJudge::start(const StopSignal& stop) {
         process_ = std::make_unique<JsonProcess>(options_.command, protocols, options_.timeout, stop);
         most_under_way_ = of_judge([&] { return most_under_way(process_->introduction()); });
         check_identity(of_judge([&] { return kept_introduction(process_->introduction()); }));
-        check_shapes(of_judge([&] { return heeds_shapes(process_->introduction()); }));
+        check_heeded(process_->introduction());
     } catch (const ProcessFailure& failure) {
         process_.reset();
         if (introduced_) throw;
@@ -115,12 +116,18 @@ void VerdictJudge::start(const StopSignal& stop) {
     introduced_ = true;
 }
 
-void VerdictJudge::check_shapes(bool heeded) const {
-    if (heeded || options_.shape.usual()) return;
-    throw Error(
-        fmt::format("the judge '{}' knows no shapes (its first line does not have \"shapes\": true), and this run "
-                    "is at one: {}",
-                    options_.command, in_words(options_.shape)));
+void VerdictJudge::check_heeded(const Json& introduction) const {
+    const auto heeded = [&](const char* what) { return of_judge([&] { return heeds(introduction, what); }); };
+    const bool shapes = heeded("shapes"), keep = heeded("keep");
+    if (!shapes && !options_.shape.usual())
+        throw Error(
+            fmt::format("the judge '{}' knows no shapes (its first line does not have \"shapes\": true), and this run "
+                        "is at one: {}",
+                        options_.command, in_words(options_.shape)));
+    if (!keep && !options_.keep.empty())
+        throw Error(fmt::format("the judge '{}' knows no numbers of tokens (its first line does not have \"keep\": "
+                                "true), and this run has --keep {}",
+                                options_.command, fmt::join(options_.keep, ",")));
 }
 
 void VerdictJudge::check_identity(const Json& introduction) {
@@ -175,6 +182,7 @@ std::string VerdictJudge::key_of(std::string_view scorer, std::string_view docum
     const Json& identity = journal_.find(judge_key)->at("judge");
     Json key = Json::array({"verdict", identity, scorer, document, options_.retentions});
     if (!options_.shape.usual()) key.push_back(to_json(options_.shape));
+    if (!options_.keep.empty()) key.push_back(options_.keep);
     return key.dump();
 }
 
@@ -222,6 +230,7 @@ void VerdictJudge::send_some(std::deque<Request>& waiting, UnderWay& under_way) 
         json["documents"] = Json::array({request.document});
         json["retentions"] = options_.retentions;
         if (!options_.shape.usual()) json["shape"] = to_json(options_.shape);
+        if (!options_.keep.empty()) json["keep"] = options_.keep;
         under_way.emplace(id, std::move(request));
         process_->send(json);
     }

@@ -43,6 +43,7 @@ struct JudgeOptions {
     std::vector<double> retentions;    ///< of all questions
     std::chrono::milliseconds timeout; ///< of silence while something is asked, or at the start
     Shape shape{};                     ///< of all questions, too
+    std::vector<std::size_t> keep{};   ///< likewise: numbers of tokens, whose names the retentions are
 };
 
 /// Starts the process at the first question that the journal does not answer. Every document of a question is asked,
@@ -82,7 +83,7 @@ private:
     };
     using UnderWay = std::map<std::uint64_t, Request>; ///< by id, so the oldest is the first
     void start(const StopSignal& stop);
-    void check_shapes(bool heeded) const;
+    void check_heeded(const Json& introduction) const;
     void check_identity(const Json& introduction);
     const Json& introduction(const StopSignal& stop);
     std::string key_of(std::string_view scorer, std::string_view document) const;

@@ -52,8 +52,8 @@ public:
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
     }
 
-    /// What numbers of tokens are of the prompts that are benched, by which tables name them: to six digits.
-    static std::vector<double> mean_shares(const Suite& suite, const BenchOptions& options) {
+    /// By what names tables have numbers of tokens.
+    static std::vector<double> names_of_numbers(const Suite& suite, const BenchOptions& options) {
         check_shape(options.protocol, options.shape, true);
         std::vector<std::size_t> prompts;
         for (const Split split : all_splits) {
@@ -61,17 +61,7 @@ public:
             for (const TracePtr& trace : suite.traces(split, ReportingKey{}))
                 prompts.push_back(trace->captured()->prompt_len());
         }
-        std::vector<double> shares;
-        for (const std::size_t keep : options.keep) {
-            if (keep == 0) throw OptionError("keep", "is 0, but must be a whole number above 0");
-            double sum = 0;
-            for (const std::size_t n : prompts) sum += static_cast<double>(std::min(n, keep)) / static_cast<double>(n);
-            const double share = std::max(1.0, std::round(1e6 * sum / static_cast<double>(prompts.size()))) / 1e6;
-            if (std::ranges::find(shares, share) != shares.end())
-                throw OptionError("keep", fmt::format("has {} and another number that keeps the same tokens", keep));
-            shares.push_back(share);
-        }
-        return shares;
+        return mean_shares(options.keep, prompts);
     }
 
     Bench run() {
@@ -397,7 +387,7 @@ Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const Bench
     BenchOptions options = asked;
     if (options.protocol.empty()) options.protocol = usual_protocol(suite);
     check_protocol(options.protocol, suite);
-    if (!options.keep.empty()) options.retentions = ScorecardRun::mean_shares(suite, options);
+    if (!options.keep.empty()) options.retentions = ScorecardRun::names_of_numbers(suite, options);
     if (options.retentions.empty()) options.retentions = usual_retentions(options.protocol);
     if (options.retentions.size() > most_retentions)
         throw UsageError(fmt::format("{} retentions are too many: a bench has at most {}", options.retentions.size(),

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "framework/cut/budget.hpp"
 #include "framework/cut/cutter.hpp"
 #include "framework/scoring/prompt_columns.hpp"
 #include "framework/scoring/scorer_run.hpp"
@@ -12,7 +11,7 @@
 namespace evictlab {
 
 HeldLayer::HeldLayer(const CapturedTrace& trace, std::size_t layer, std::size_t document, const HeldContent& content)
-    : document_(document), tokens_(trace.prompt_len()), shape_(content.shape) {
+    : document_(document), tokens_(trace.prompt_len()), shape_(content.shape), kept_(content.kept) {
     const std::span<const ColumnId> ids = content.places.ids();
     const auto any = [ids](ColumnNeeds needs) {
         return std::ranges::any_of(ids, [needs](ColumnId id) { return columns::needs(id) == needs; });
@@ -22,7 +21,6 @@ HeldLayer::HeldLayer(const CapturedTrace& trace, std::size_t layer, std::size_t 
     const LayerView view = loaded.view();
     const AttentionRows rows(view);
     heads_ = view.shape.kv_heads;
-    for (const double r : content.retentions) kept_.push_back(kept_count_for_removed(tokens_, 1.0 - r));
     PromptColumns columns(view, &rows, ids);
     std::vector<HeldColumn> held;
     for (std::size_t c = 0; c < ids.size(); ++c) held.push_back(hold_column(columns.columns(), c, heads_));

@@ -23,8 +23,8 @@ struct HeldScratch {
 
 /// What of a trace a layer holds beside columns and attention.
 struct HeldContent {
-    const ColumnPlaces& places; ///< of all that a job may read
-    std::span<const double> retentions;
+    const ColumnPlaces& places;    ///< of all that a job may read
+    std::vector<std::size_t> kept; ///< [retention], of a head
     const Shape& shape;
     const OutputMetric* metric = nullptr; ///< null where no output error is measured
     bool sensitivity = false;

@@ -35,9 +35,10 @@ FormulaErrors search_errors(const SplitErrors& errors, std::string_view measure)
 }
 
 ParameterFitness::ParameterFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions,
-                                   std::string measure, const std::atomic<bool>* stop, const Shape& shape)
+                                   std::string measure, const std::atomic<bool>* stop, const Shape& shape,
+                                   std::vector<std::size_t> keep)
     : suite_(suite), space_(std::move(space)), retentions_(std::move(retentions)), measure_(std::move(measure)),
-      shape_(shape), stop_(stop) {
+      shape_(shape), keep_(std::move(keep)), stop_(stop) {
     const SearchTraces traces = suite.search_traces();
     work_ = {work_on(traces.train, retentions_.size()), work_on(traces.valid, retentions_.size())};
 }
@@ -65,6 +66,7 @@ std::vector<FormulaErrors> ParameterFitness::evaluate(SearchSplit split, std::sp
     options.retentions = retentions_;
     options.measure = measure_;
     options.shape = shape_;
+    options.keep = keep_;
     options.for_search = true;
     options.only = split;
     options.stop = stop_;

@@ -21,7 +21,7 @@ class ParameterFitness final : public Fitness {
 public:
     /// Refers to the suite, and to `stop`, which may be null; once that is set evaluate() throws Interrupted.
     ParameterFitness(const Suite& suite, ParameterSpace space, std::vector<double> retentions, std::string measure,
-                     const std::atomic<bool>* stop, const Shape& shape = {});
+                     const std::atomic<bool>* stop, const Shape& shape = {}, std::vector<std::size_t> keep = {});
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     std::span<const double> retentions() const override { return retentions_; }
     std::span<const ColumnId> columns() const override { return {}; }
@@ -33,6 +33,7 @@ private:
     std::vector<double> retentions_;
     std::string measure_;
     Shape shape_;
+    std::vector<std::size_t> keep_;
     const std::atomic<bool>* stop_;
     std::array<std::size_t, 2> work_{}; ///< by SearchSplit
 };

@@ -32,8 +32,10 @@ struct PrefillFitness::Heat {
 };
 
 PrefillFitness::PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
-                               Measure measure, std::size_t memory_limit, std::size_t every, const Shape& shape)
-    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every), shape_(shape) {
+                               Measure measure, std::size_t memory_limit, std::size_t every, const Shape& shape,
+                               std::vector<std::size_t> keep)
+    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every), shape_(shape),
+      keep_(std::move(keep)) {
     check_suite(suite);
     const SearchTraces traces = suite.search_traces();
     double needed = 0;
@@ -68,9 +70,10 @@ void PrefillFitness::check_suite(const Suite& suite) const {
 
 void PrefillFitness::check_budgets(const Trace& trace) const {
     const std::size_t n = trace.captured()->prompt_len();
-    for (const double r : retentions_)
-        if (const std::string why = too_few(n, kept_count_for_removed(n, 1.0 - r), shape_); !why.empty())
-            throw UsageError(fmt::format("trace {}, retention {} of {}: {}", trace.name(), r, n, why));
+    const std::vector<std::size_t> kept = kept_counts(n, retentions_, keep_);
+    for (std::size_t r = 0; r < kept.size(); ++r)
+        if (const std::string why = too_few(n, kept[r], shape_); !why.empty())
+            throw UsageError(fmt::format("trace {}, retention {} of {}: {}", trace.name(), retentions_[r], n, why));
 }
 
 double PrefillFitness::bytes_needed(const CapturedTrace& trace) const {
@@ -97,9 +100,9 @@ PrefillFitness::Split PrefillFitness::load(std::span<const TracePtr> from) const
         [&](std::size_t i, const Trace& trace, std::size_t layer, std::size_t document) {
             const CapturedTrace& captured = *trace.captured();
             const OutputMetric* metric = measure_ == Measure::output_error ? metrics_.of(captured, layer) : nullptr;
-            made[i].emplace(
-                captured, layer, document,
-                HeldContent{places_, retentions_, shape_, metric, measure_ == Measure::predicted_kl, every_});
+            made[i].emplace(captured, layer, document,
+                            HeldContent{places_, kept_counts(captured.prompt_len(), retentions_, keep_), shape_, metric,
+                                        measure_ == Measure::predicted_kl, every_});
         });
     split.layers.reserve(made.size());
     for (auto& layer : made) {

@@ -15,10 +15,10 @@ public:
     /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
     /// Throws Error if more than `memory_limit` bytes would be needed, or where the suite lacks what the measure needs:
     /// output projections, or sensitivities. `every`: judge by each such query only (ContinuationDamage), which makes
-    /// figures an estimate.
+    /// figures an estimate. `keep`: numbers of tokens in place of the retentions, which are their names then.
     PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
                    Measure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1,
-                   const Shape& shape = {});
+                   const Shape& shape = {}, std::vector<std::size_t> keep = {});
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     /// The same in attention loss, which is cheap, or the measure that it was made for.
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs, Measure measure) const;
@@ -75,6 +75,7 @@ private:
     Measure measure_;
     std::size_t every_;
     Shape shape_;
+    std::vector<std::size_t> keep_;
     OutputMetrics metrics_;
     std::array<Split, 2> splits_;                                  ///< by SearchSplit
     std::vector<std::pair<std::size_t, std::size_t>> train_heads_; ///< [head of train] layer, head

@@ -28,7 +28,7 @@ if manner == "has many":
     documents += [{"name": name, "kind": "prose", "split": "train"} for name in ("carmilla", "persuasion", "ulysses", "villette")]
 if manner == "shows test": documents.append({"name": "secret", "kind": "prose", "split": "test"})
 parallel = {"takes twenty": 20, "takes two": 2, "takes none": 0, "takes some": "some"}.get(manner)
-shapes = {"shapes": True} if manner == "heeds shapes" else {}
+shapes = {"heeds shapes": {"shapes": True}, "heeds numbers": {"keep": True}}.get(manner, {})
 say({**shapes, **({} if parallel is None else {"parallel": parallel}), "protocol": "evictlab-verdict/1" if manner == "greets as of old" else "evictlab-judge/1", "judge": "another model" if manner == "another" else "a model",
      "documents": documents})
 if manner == "is stubborn": signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -37,7 +37,8 @@ for line in sys.stdin:
     request = json.loads(line)
     seen += 1
     shape = request.get("shape", {})
-    note(request["scorer"] + " " + request["documents"][0] + "".join(f" {key}={shape[key]}" for key in shape))
+    note(request["scorer"] + " " + request["documents"][0] + "".join(f" {key}={shape[key]}" for key in shape)
+         + (f" keep={request['keep']}" if "keep" in request else ""))
     name = request["documents"][0]
     answer = {"id": request["id"], "kl": [[(len(request["scorer"]) + len(name)) / r for r in request["retentions"]]]}
     if manner == "likes small constants":

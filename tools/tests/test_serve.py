@@ -91,6 +91,20 @@ def test_figures_are_those_of_the_command(
         assert answer["kl"] == rows[SCORERS[answer["id"]]]
 
 
+def test_numbers_of_tokens_are_what_stays_of_every_document(
+    server: Server, suite: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.greeting("Tiny")["keep"] is True
+    monkeypatch.setattr(command_module, "open_model", lambda *_: make_source(suite[0]))
+    options = ["--split", "train", "--split", "valid", "--keep", "20,45", "-o", str(tmp_path / "v.json")]
+    command(["tiny", str(suite[1]), "--scorers", SCORERS[1], *options])
+    result = json.loads((tmp_path / "v.json").read_text())
+    asked = request(scorer=SCORERS[1], retentions=result["retentions"], keep=[20, 45])
+    answers = answers_to(server, tmp_path / "out", [asked])
+    rows = {row["scorer"]: row["kl"] for row in result["rows"]}
+    assert answers[0]["kl"] == rows[SCORERS[1]]
+
+
 def test_documents_and_retentions_come_back_in_the_order_asked(server: Server, tmp_path: Path) -> None:
     reverse = request(2, documents=NAMES[::-1], retentions=RETENTIONS[::-1])
     alone = [request(name, documents=[name], retentions=[0.5]) for name in NAMES]
@@ -106,6 +120,8 @@ WRONG = [
     ([1, 2], "a request is a JSON object"),
     (request(None), 'has no "id"'),
     (request(scorer=None), '"scorer" is not a text'),
+    (request(keep=[20]), '"keep" is not a list of as many'),
+    (request(keep=[20, 0]), '"keep" has 0'),
     (request(scorer="=no_such_column"), "no_such_column"),
     (request(scorer="=\ud800"), "surrogates"),
     (request(scorer="snapkv@kvpress:window=70"), "window=70 on tiny/"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evictlab_tools.errors import ToolError
-from evictlab_tools.shapes import Shape, shape_of_json
+from evictlab_tools.shapes import Budgets, Shape, shape_of_json
 
 PROTOCOLS = ("evictlab-judge/1", "evictlab-verdict/1")  # the same, by the name that it had before
 SPLITS = ("train", "valid")  # a search must not see test documents
@@ -24,7 +24,13 @@ class JudgeRequest:
     scorer: str
     documents: list[str]
     retentions: list[float]
-    shape: Shape = field(default_factory=Shape)  # optional in a request, of judges that introduce themselves with it
+    # These are optional in a request, of judges that introduce themselves with them:
+    shape: Shape = field(default_factory=Shape)
+    keep: tuple[int, ...] = ()  # numbers of tokens, whose names the retentions are
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(tuple(self.retentions), self.keep)
 
 
 def _retentions(request: dict[str, Any]) -> list[float]:
@@ -35,6 +41,16 @@ def _retentions(request: dict[str, Any]) -> list[float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise ToolError(f'"retentions" has {json.dumps(value)}; a retention is above 0 and at most 1')
     return [float(value) for value in given]
+
+
+def _keep(request: dict[str, Any], retentions: list[float]) -> tuple[int, ...]:
+    given = request.get("keep", [])
+    if not isinstance(given, list) or ("keep" in request and len(given) != len(retentions)):
+        raise ToolError('"keep" is not a list of as many numbers of tokens as "retentions" has names for')
+    for value in given:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ToolError(f'"keep" has {json.dumps(value)}, but must have whole numbers above 0')
+    return tuple(given)
 
 
 def judge_request(request: dict[str, Any], served: Container[str]) -> JudgeRequest:
@@ -53,4 +69,5 @@ def judge_request(request: dict[str, Any], served: Container[str]) -> JudgeReque
                 f"{' and '.join(SPLITS)}"
             )
     shape = shape_of_json(request["shape"]) if "shape" in request else Shape()
-    return JudgeRequest(request["id"], scorer, names, _retentions(request), shape)
+    retentions = _retentions(request)
+    return JudgeRequest(request["id"], scorer, names, retentions, shape, _keep(request, retentions))

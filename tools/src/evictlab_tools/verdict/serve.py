@@ -22,7 +22,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.judge_protocol import PROTOCOLS, SPLITS, judge_request
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import LineWriter, parse_request
-from evictlab_tools.shapes import Shape
+from evictlab_tools.shapes import Budgets, Shape
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument
 from evictlab_tools.verdict.judge import DocumentRun, Judge
 
@@ -42,7 +42,7 @@ class _Question:
 
     id: Any
     scorer: Scorer
-    retentions: list[float]
+    budgets: Budgets
     shape: Shape
     kl: list[list[float] | None]  # [document], None: not yet
     error: str | None = None
@@ -82,7 +82,8 @@ class Server:
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
-        return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers, "shapes": True}
+        heeded = {"shapes": True, "keep": True}
+        return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers, **heeded}
 
     def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
         """Until the requests end. What was asked is still answered then, unless nobody reads answers any more."""
@@ -112,7 +113,7 @@ class Server:
         nothing: list[list[float] | None] = [None] * len(asked.documents)
         scorer = self._lab.open(asked.scorer)
         scorer.check_shape(asked.shape)
-        question = _Question(asked.id, scorer, asked.retentions, asked.shape, nothing)
+        question = _Question(asked.id, scorer, asked.budgets, asked.shape, nothing)
         return [self._places[name] for name in asked.documents], question
 
     def _judge_one(self, question: _Question, index: int, place: _Place, answers: LineWriter) -> None:
@@ -139,7 +140,9 @@ class Server:
 
     def _figures(self, question: _Question, place: _Place) -> list[float]:
         run = self._run(place)
-        kept = run.keep(question.scorer, [1.0 - retention for retention in question.retentions], question.shape)
+        budgets = question.budgets
+        removed = [budgets.removed(retention, run.prompt) for retention in budgets.retentions]
+        kept = run.keep(question.scorer, removed, question.shape)
         divergences = [figures.kl for figures in run.measure(kept)]
         if not all(map(math.isfinite, divergences)):
             raise ToolError(f"the divergence is no finite number: {divergences}")
