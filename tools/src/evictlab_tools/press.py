@@ -19,13 +19,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from kvpress.presses.base_press import is_prefilling
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from evictlab_tools.attention import wo_gram, wov_l1
 from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.later_runs import Left, remember, run_behind, whole_prompt, with_run
 from evictlab_tools.library import ALL_QUERIES, USUAL, Lab, LayerColumns, LayerInput, Model, Scorer
+from evictlab_tools.prompt.cache import note_removed
 from evictlab_tools.prompt.layer import Layer
 from evictlab_tools.prompt.press import PromptScorer
 from evictlab_tools.prompt.question import Refused
@@ -85,8 +88,9 @@ class EvictlabPress(PromptScorer):
     Of the last kind, and where all layers share one set, the layers are scored as the prompt runs, and cut when the
     last one was. Where layers or heads may keep different numbers of tokens, or blocks whose last one may be short,
     nothing is removed: the evicted keys are masked in the attention, as kvpress's own AdaKVPress does it. With
-    `ragged` they are removed there, too: the cache becomes a RaggedCache, and what is evicted holds no memory. score()
-    lets presses that wrap a ScorerPress use the scorer.
+    `ragged` they are removed there, too: the cache becomes a RaggedCache, and what is evicted holds no memory. With
+    `again` it evicts after each run inside the context, not at the end of the first prompt alone: prompts in chunks,
+    several turns, generation. score() lets presses that wrap a ScorerPress use the scorer.
     """
 
     compression_ratio: float = 0.0
@@ -96,6 +100,7 @@ class EvictlabPress(PromptScorer):
     shape: Shape = USUAL  # Shape(granularity="layer", block=16), say: the grain at which tokens go
     keep: int | None = None  # tokens that each set keeps, in place of the compression ratio
     ragged: bool = False  # frees the memory of what goes where heads keep different numbers, in place of masking it
+    again: bool = False  # evicts after later runs, too; the ratio is then of all tokens so far
     scoring: str = "auto"  # native: in libevictlab; torch: where the model is; auto: native on the CPU, else torch
     tokenizer: Any = None  # of scorers that read a second pass; None: by the name of the model, as kvpress's KVzipPress
     _scorer: Scorer = field(init=False, repr=False)
@@ -125,6 +130,13 @@ class EvictlabPress(PromptScorer):
             raise UsageError("keep is a number of tokens above 0, in place of the compression ratio")
         if self._scorer.needs.token_type:
             raise ToolError(f"scorer '{self.scorer}' needs token types, which a press is not told")
+        if self.again and self.scoring == "torch":
+            raise UsageError("scoring='torch' is for the end of a prompt; again=True scores natively, in libevictlab")
+        if self.again and (self._masks or self._waits or self._scorer.needs.reconstruction):
+            raise UsageError(
+                f"scorer '{self.scorer}' {self._why_masked}: it evicts at the end of a prompt alone, and not again; "
+                "again=True is for scorers that keep as many in every head, token by token"
+            )
 
     @contextmanager
     def __call__(self, model: Any) -> Iterator[None]:
@@ -163,6 +175,9 @@ class EvictlabPress(PromptScorer):
 
     def _evict(self, module: Any, input: list[Tensor], kwargs: dict[str, Any], output: Any) -> Any:
         self._freed = None
+        if self.again and not is_prefilling(kwargs["cache_position"], kwargs["hidden_states"].shape[1]):
+            self._evict_again(module, kwargs)
+            return output
         output = super().forward_hook(module, input, kwargs, output)
         if self._waiting and module.layer_idx == module.config.get_text_config().num_hidden_layers - 1:
             self._cut(kwargs["past_key_values"])
@@ -217,16 +232,42 @@ class EvictlabPress(PromptScorer):
         if self._masks:
             module.masked_key_indices = (~mask).nonzero(as_tuple=True)
             return keys, values
+        if self.again:
+            left = whole_prompt(layer, self._queries(layer)[0]).kept(mask)
+            remember(layer.kwargs["past_key_values"], module.layer_idx, left)
         return gathered(keys, values, mask)
 
+    def _evict_again(self, module: Any, kwargs: dict[str, Any]) -> None:
+        """After a run in a cache that held something before it."""
+        cache = kwargs["past_key_values"]
+        held = cache.layers[module.layer_idx]
+        if self._evicts_nothing or getattr(held, "is_sliding", False):
+            return
+        layer = run_behind(module, kwargs, held.keys, held.values)
+        rows = held.keys.shape[2]
+        left = with_run(cache, layer, rows, self._queries(layer)[0], self._scorer.needs.queries)
+        stays = kept_count(left.seen, self.compression_ratio) if self.keep is None else self.keep
+        if stays < rows:
+            latest = 0 if left.queries is None else left.queries.shape[2]
+            inputs = self._inputs(layer, held.keys, held.values, left.queries, left.seen - latest, left)
+            removed = [removed_share(stays, rows)]
+            masks = [self._scorer.keep(given, removed, self.shape).mask[0] for given in inputs]
+            mask = torch.from_numpy(np.stack(masks)).to(held.keys.device)
+            held.keys, held.values = gathered(held.keys, held.values, mask)
+            left = left.kept(mask)
+        remember(cache, module.layer_idx, left)
+        note_removed(cache, module, left.seen)
+
     def _by_torch(self, layer: Layer) -> TorchScorer | None:
+        if self.again:  # what earlier evictions left is scored by libevictlab
+            return None
         return self._by_device.of(self._scorer) if prefers_torch(self.scoring, layer.keys.device.type) else None
 
     def _given(self, layer: Layer) -> Sequence[LayerInput | LayerColumns]:
         """Of each sequence of the batch."""
         by_torch = self._by_torch(layer)
         if by_torch is None:
-            return self._inputs(layer)
+            return self._inputs(layer, layer.keys, layer.values, *self._queries(layer))
         batch = range(layer.keys.shape[0])
         reads = self._scorer.needs.reconstruction
         return by_torch.columns(layer, [self._second_pass.of(layer, sequence) if reads else {} for sequence in batch])
@@ -272,14 +313,19 @@ class EvictlabPress(PromptScorer):
                 "scorers that keep as many in every head work there",
             )
 
-    def _inputs(self, layer: Layer) -> list[LayerInput]:
-        """Of each sequence of the batch, for libevictlab."""
-        module, keys, values = layer.module, layer.keys, layer.values
+    def _queries(self, layer: Layer) -> tuple[Tensor | None, int]:
+        """The latest that the scorer reads, and the place of the first one among the layer's tokens."""
         tokens, needs = layer.tokens, self._scorer.needs
         if needs.queries > 0 or not self._columns <= COLUMNS_OF_ANY_KEYS:
             tokens = layer.prompt_tokens
         first = tokens - (tokens if needs.queries == ALL_QUERIES else min(tokens, needs.queries))
-        queries = layer.queries(slice(first, tokens)) if needs.queries > 0 else None
+        return (layer.queries(slice(first, tokens)) if needs.queries > 0 else None), first
+
+    def _inputs(
+        self, layer: Layer, keys: Tensor, values: Tensor, queries: Tensor | None, first: int, left: Left | None = None
+    ) -> list[LayerInput]:
+        """Of each sequence of the batch; `left` where something was evicted before."""
+        needs, module = self._scorer.needs, layer.module
         reads_tensors = needs.may_use_wov_norm and not needs.wov_norm
         turns = (reads_tensors and queries is not None) or not self._columns.isdisjoint(TURNING_COLUMNS)
         rope = found_rope(layer) if turns else None
@@ -308,6 +354,8 @@ class EvictlabPress(PromptScorer):
                 else None,
                 wo_gram=gram,
                 reconstruction=self._second_pass.of(layer, sequence) if needs.reconstruction else {},
+                positions=None if left is None else left.positions[sequence].cpu().numpy().astype(np.uint32),
+                seen=0 if left is None else left.seen,
             )
             found.append(given)
         return found

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -37,3 +39,14 @@ class CompressedCache(DynamicCache):  # type: ignore[misc]
     def crop(self, max_length: int) -> None:
         for number, layer in enumerate(self.layers):
             layer.crop(max_length if max_length < 0 else max(0, max_length - self.removed.get(number, 0)))
+
+
+def note_removed(cache: Any, module: Any, seen: int) -> None:
+    """Of the module's layer, of which so many tokens were seen, what its rows do not hold any more."""
+    removed = seen - cache.layers[module.layer_idx].keys.shape[2]
+    if type(cache) is DynamicCache and removed > 0:
+        cache.__class__ = CompressedCache  # the caller holds this very object, and goes on with it
+        cache.removed = {}
+        cache.kinds = tuple(map(str, getattr(module.config, "layer_types", None) or ()))
+    if hasattr(cache, "removed"):
+        cache.removed[module.layer_idx] = removed

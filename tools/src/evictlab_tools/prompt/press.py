@@ -11,9 +11,8 @@ from typing import Any
 from kvpress import ScorerPress
 from kvpress.presses.base_press import is_prefilling
 from torch import Tensor
-from transformers import DynamicCache
 
-from evictlab_tools.prompt.cache import CompressedCache
+from evictlab_tools.prompt.cache import note_removed
 from evictlab_tools.prompt.layer import WORKS, Layer
 from evictlab_tools.prompt.question import Refused
 
@@ -71,10 +70,5 @@ class PromptScorer(ScorerPress):  # type: ignore[misc]
             output = super().forward_hook(module, input, kwargs, output)
         finally:
             IN_OWN_HOOK.reset(own)
-        if type(cache) is DynamicCache and held.keys.shape[2] < kwargs["hidden_states"].shape[1]:
-            cache.__class__ = CompressedCache  # the caller holds this very object, and goes on with it
-            cache.removed = {}
-            cache.kinds = tuple(map(str, getattr(module.config, "layer_types", None) or ()))
-        if hasattr(cache, "removed"):
-            cache.removed[module.layer_idx] = kwargs["hidden_states"].shape[1] - held.keys.shape[2]
+        note_removed(cache, module, kwargs["hidden_states"].shape[1])
         return output
