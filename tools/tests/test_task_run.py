@@ -150,8 +150,8 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def results(folder: Path, *more: str) -> dict[str, Any]:
-    options = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8", "--retentions", "0.5,0.9", "--new-tokens", "3"]
+def results(folder: Path, *more: str, budgets: Sequence[str] = ("--retentions", "0.5,0.9")) -> dict[str, Any]:
+    options = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8", *budgets, "--new-tokens", "3"]
     command(["run", "tiny", str(folder / "tasks"), *options, "-o", str(folder / "t.json"), *more])
     found: dict[str, Any] = json.loads((folder / "t.json").read_text())
     return found
@@ -182,6 +182,21 @@ def test_a_run_says_what_was_right_and_leaves_out_what_the_model_cannot_do(
     assert np.mean(rows[ORACLE]["answer_kl"]) < np.mean(rows["random"]["answer_kl"])
     with pytest.raises(ToolError, match="needs 3 scorers beside random and the oracle; there are 2"):
         results(tasks, "--correlate")
+
+
+def test_answers_are_asked_at_a_shape_and_of_so_many_tokens(tasks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shape = ["--granularity", "layer", "--block", "16"]
+    found = results(tasks, *shape, "--examples", "1", budgets=["--keep", "100,300"])
+    assert found["shape"] == {"granularity": "layer", "join": "mean", "block": 16, "sinks": 0, "recent": 0}
+    assert found["keep"] == [100, 300] and found["retentions"] == pytest.approx([100 / SHORT, 300 / SHORT], abs=1e-6)
+    for row in found["rows"]:
+        assert all(used <= asked for used, asked in zip(row["retention_used"], found["retentions"], strict=True))
+        assert row["retention_used"] == pytest.approx([96 / SHORT, 288 / SHORT], abs=16 / SHORT)
+    assert "--granularity layer --join mean --block 16" in capsys.readouterr().out
+    with pytest.raises(ToolError, match="another model, version or options"):
+        results(tasks, "--examples", "1")
+    with pytest.raises(UsageError, match="give --retentions or --keep, not both"):
+        results(tasks, "--keep", "100")
 
 
 def test_a_run_goes_on_where_it_was_stopped(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,20 +22,22 @@ from evictlab_tools.library import Lab
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.scoring.choice import scoring_on
+from evictlab_tools.shapes import Budgets, budgets_of_numbers
 from evictlab_tools.shown import complain, say
 from evictlab_tools.tasks.catalogue import TASKS, chosen
 from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_measures
 from evictlab_tools.tasks.documents import manifests, read_tasks
 from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
-from evictlab_tools.tasks.options import SCORERS, parser
+from evictlab_tools.tasks.options import RETENTIONS, SCORERS, parser
 from evictlab_tools.tasks.prose import SPLITS, passages
 from evictlab_tools.tasks.result import result_of, to_json
 from evictlab_tools.tasks.run import TaskJournal, TaskRun
 from evictlab_tools.tasks.table import tables
 from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.opening import open_scorers, scored_by
-from evictlab_tools.verdict.options import parse_retentions
+from evictlab_tools.verdict.options import parse_numbers, parse_retentions, shape_from
 from evictlab_tools.verdict.result import dump
+from evictlab_tools.verdict.verdicts import cut_json
 
 MADE_BY = f"evictlab-tasks {__version__}"
 LISTED = ("cells", "documents", "rows")
@@ -115,14 +117,18 @@ def run(given: argparse.Namespace) -> None:
     for option in ("threads", "examples", "new_tokens"):
         if getattr(given, option) is not None and getattr(given, option) < 1:
             raise UsageError(f"--{option.replace('_', '-')} is at least 1")
-    retentions = parse_retentions(given.retentions)
+    if given.keep is not None and given.retentions is not None:
+        raise UsageError("give --retentions or --keep, not both: shares of a prompt's tokens, or numbers of them")
+    retentions = parse_retentions(given.retentions or ",".join(map(str, RETENTIONS)))
+    numbers = () if given.keep is None else parse_numbers(given.keep)
+    shape = shape_from(given)
     path = given.journal or given.output.with_name(given.output.name + ".journal")
     lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab)
     outside = {measure: damage for path in _outside(given) for measure, damage in read_measures(path).items()}
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    scorers = open_scorers(lab, given.scorers or [SCORERS])
+    scorers = open_scorers(lab, given.scorers or [SCORERS], shape)
     source = open_model(given.model, given.revision, device_from(given))
     documents = read_tasks(given.inputs, source.tokenizer, given.examples)
     sources = {}
@@ -131,7 +137,16 @@ def run(given: argparse.Namespace) -> None:
         sources["calibration"] = f"sha256:{calibration.sha256}"
     scoring = scoring_on(given.scoring, source.device)
     scorers = scored_by(scoring, scorers, given.scorers or [SCORERS])
-    judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, on_answers=True, scoring=scoring)
+    prompts = [document.tokens.prompt for document in documents]
+    budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
+    judge = Judge(
+        source,
+        sliding_layers=given.sliding_layers,
+        threads=threads,
+        shape=shape,
+        on_answers=True,
+        scoring=scoring,
+    )
     basis = {
         "by": MADE_BY,
         "weights": source.weights,
@@ -140,10 +155,11 @@ def run(given: argparse.Namespace) -> None:
         **sources,
         **source.device.field,
         **scoring.said,
+        **cut_json(shape, budgets),
     }
     journal = TaskJournal(path, basis)
     with closing(journal):
-        task_run = TaskRun(judge, documents, scorers, retentions, journal, given.new_tokens)
+        task_run = TaskRun(judge, documents, scorers, budgets, journal, given.new_tokens)
         task_run.run()
     result = result_of(task_run, given.model_name or source.name, sources)
     correlations = [] if given.correlate is None else correlate(result, lab.library, outside)

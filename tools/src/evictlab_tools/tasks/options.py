@@ -9,6 +9,7 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
 from evictlab_tools.scoring.options import add_scoring_option
+from evictlab_tools.verdict.options import add_shape_options
 
 RETENTIONS = (0.25, 0.50, 0.75, 0.90)
 SCORERS = "evolved@real,snapkv@kvpress,expected_attention@kvpress"
@@ -51,7 +52,9 @@ def _run(result: argparse.ArgumentParser) -> None:
     add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
     add("inputs", nargs="+", type=Path, help="folders that `evictlab-tasks make` wrote, or manifests")
     add("--scorers", action="append", help=f"as for evictlab bench; random and the oracle always come ({SCORERS})")
-    add("--retentions", default=",".join(map(str, RETENTIONS)), help="shares kept (default 0.25,0.5,0.75,0.9)")
+    add("--retentions", help="shares kept (default 0.25,0.5,0.75,0.9)")
+    add("--keep", metavar="K", help="in place of --retentions: tokens that each set keeps, as 256,512")
+    add_shape_options(result)
     add("--examples", type=int, help="of each task, the first so many (default all)")
     add("--new-tokens", type=int, help="that an answer may have at most (default: as the task says)")
     add("--output", "-o", type=Path, default=Path("tasks.json"), help="the JSON (default tasks.json)")

@@ -15,6 +15,7 @@ from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.run import AnswerFigures, Full, TaskRun
 from evictlab_tools.uncompressed import LEAST_SHARE
 from evictlab_tools.verdict.statistics import Values
+from evictlab_tools.verdict.verdicts import cut_json
 
 SCHEMA = "evictlab-tasks/1"
 
@@ -49,6 +50,7 @@ class Result:
     sources: Mapping[str, str]
     device: DeviceConfig = USUAL_DEVICE
     scoring: Mapping[str, Any] = field(default_factory=dict)
+    cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep", where they are not the usual ones
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -76,9 +78,9 @@ def result_of(run: TaskRun, model: str, sources: Mapping[str, str]) -> Result:
             rows[row] = known
     full = tuple(one for d in run.documents if (one := run.journal.full(d)) is not None)
     source = run.judge.source
-    scoring = run.judge.scoring.said
+    scoring, cut = run.judge.scoring.said, cut_json(run.judge.shape, run.budgets)
     return Result(
-        model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device, scoring
+        model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device, scoring, cut
     )
 
 
@@ -92,6 +94,7 @@ def to_json(result: Result, made_by: str) -> dict[str, Any]:
         **({"sources": dict(result.sources)} if result.sources else {}),
         **result.device.field,
         **result.scoring,
+        **result.cut,
         "retentions": list(result.retentions),
         "cells": [_cell_json(cell) for cell in result.cells],
         "documents": [

@@ -18,6 +18,7 @@ from evictlab_tools.generation import Answer, answer, sets_at_once
 from evictlab_tools.journal import LineJournal
 from evictlab_tools.library import Scorer
 from evictlab_tools.progress import Progress
+from evictlab_tools.shapes import Budgets
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.match import MATCHES
 from evictlab_tools.verdict.bounds import ORACLE
@@ -161,10 +162,14 @@ class TaskRun:
     judge: Judge
     documents: Sequence[TaskDocument]
     scorers: Mapping[str, Scorer]
-    retentions: tuple[float, ...]
+    budgets: Budgets
     journal: TaskJournal
     new_tokens: int | None = None
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def retentions(self) -> tuple[float, ...]:
+        return self.budgets.retentions
 
     @property
     def rows(self) -> list[str]:
@@ -209,7 +214,7 @@ class TaskRun:
         """What the row keeps at each retention of which nothing is known yet; nothing of a scorer that failed."""
         document, missing = asking.document, self._missing(asking.document, row)
         if missing and row not in self.failures:
-            removed = [1.0 - retention for retention in missing]
+            removed = [self.budgets.removed(retention, asking.run.prompt) for retention in missing]
             try:
                 scorer = self.scorers.get(row)
                 kept = asking.run.keep(scorer, removed) if scorer else asking.run.keep_oracle(row, removed)

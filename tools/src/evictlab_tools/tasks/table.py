@@ -33,7 +33,15 @@ def _head(result: Result) -> str:
         "and to questions within the prompt: % right, greedy, as the task counts it, with\n"
         "95 % intervals over examples (Wilson's); KL, nats a token over the answer's\n"
         "tokens; lost, % of the answer's tokens in the prompt that no head kept"
-    )
+    ) + _cut(result)
+
+
+def _cut(result: Result) -> str:
+    """As options have it, where it is not the usual one."""
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in result.cut.get("shape", {}).items()]
+    if keep := result.cut.get("keep"):
+        words.append(f"--keep {','.join(map(str, keep))}")
+    return "\n" + " ".join(words) if words else ""
 
 
 def _columns() -> str:
