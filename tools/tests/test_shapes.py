@@ -12,7 +12,7 @@ from conftest import encode, make_model, make_source
 from test_verdict import PROMPT, read, suite, verdict_of  # noqa: F401
 
 from evictlab_tools.errors import ToolError, UsageError
-from evictlab_tools.library import Lab
+from evictlab_tools.library import Lab, LayerInput
 from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers, cut, kept_count, removed_share, shape_of_json
 from evictlab_tools.verdict.bounds import ORACLE, bounds_beside
 from evictlab_tools.verdict.command import command
@@ -119,6 +119,41 @@ def test_a_press_keeps_what_the_judge_keeps(shape: Shape) -> None:
         EvictlabPress(0.5, "knorm@kvpress", shape=shape).score(None, None, None, None, None, {})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="in place of the compression ratio"):
         EvictlabPress(0.5, "knorm@kvpress", keep=40)
+
+
+@pytest.mark.parametrize("granularity", ["head", "layer", "model"])
+def test_a_prompt_shorter_than_a_block_stays_whole_and_one_block_stays_at_least(granularity: str) -> None:
+    pytest.importorskip("kvpress", reason="needs evictlab-tools[kvpress]")
+    from test_press import kept, run_full  # noqa: PLC0415
+
+    from evictlab_tools.press import EvictlabPress  # noqa: PLC0415
+
+    ids = encode("a press in a press, " * 8)
+    model, scorer, tokens = make_model("llama", "sdpa"), "knorm@kvpress", len(ids)
+    full = run_full(model, ids)
+    document = TokenDocument("text", "prose", "test", (*ids, *encode("and on")), tokens)
+    run = Judge(make_source("llama")).read(document)
+    for block, most in ((tokens + 1, tokens), (16, 16)):
+        shape = Shape(granularity, block=block)
+        (masks,) = run.keep(Lab().open(scorer), [0.99], shape)
+        for head in (head for mask in masks for head in places(mask)):
+            assert len(head) == min(most, tokens - head[0]) and head[0] % block == 0
+            assert head == list(range(head[0], head[0] + len(head)))
+        sets, _ = kept(model, full, EvictlabPress(0.99, scorer, shape=shape))
+        assert [[sorted(head) for head in layer] for layer in sets] == [places(mask) for mask in masks]
+
+
+def test_a_layer_of_one_kv_head_is_that_head() -> None:
+    draw = np.random.default_rng(5)
+    q, k, v = (draw.normal(size=(heads, 40, 8)).astype(np.float32) for heads in (4, 1, 1))
+    layer = LayerInput(layer=0, num_layers=1, query_heads=4, q=q, k=k, v=v, softmax_scale=8**-0.5)
+    for scorer in map(Lab().open, ("snapkv@kvpress:window=4", "knorm@kvpress")):
+        plain = scorer.keep(layer, [0.3, 0.8])
+        for join in ("mean", "max", "rank", "share"):
+            np.testing.assert_array_equal(scorer.keep(layer, [0.3, 0.8], Shape("layer", join)).mask, plain.mask)
+            model = scorer.model([0.3, 0.8], Shape("model", join))
+            model.add(layer)
+            np.testing.assert_array_equal(model.keep(0).mask, plain.mask)
 
 
 def test_a_verdict_has_a_shape_and_numbers_of_tokens(
