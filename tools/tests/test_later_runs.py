@@ -16,6 +16,7 @@ from transformers import DynamicCache
 
 from evictlab_tools.errors import UsageError
 from evictlab_tools.later_runs import LEFT
+from evictlab_tools.library import Kept, LayerInput
 from evictlab_tools.press import EvictlabPress, Refused
 
 IDS = torch.arange(150)[None] * 7 % 90
@@ -70,12 +71,19 @@ def test_where_all_stay_the_model_says_what_it_says_without_a_press(model: Any) 
 
 
 @pytest.mark.parametrize("scorer", ["=window_attn:8", "=expected_attn:future=20", "=relative_pos*value_norm"])
-def test_a_later_run_is_scored_by_true_positions_and_queries(scorer: str, model: Any) -> None:
+def test_a_later_run_is_scored_by_true_positions_and_queries(
+    scorer: str, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the library scores what is cached, whose keys tell which tokens those are."""
     press = EvictlabPress(scorer=scorer, keep=60, again=True)
     asked: list[Any] = []
     own = press._scorer.keep
-    press._scorer.keep = lambda layer, *rest: asked.append(layer) or own(layer, *rest)  # type: ignore[method-assign]
+
+    def noted(layer: LayerInput, *rest: Any) -> Kept:
+        asked.append(layer)
+        return own(layer, *rest)
+
+    monkeypatch.setattr(press._scorer, "keep", noted)
     cache, _ = run(model, press, (80, 70))
     layers = len(cache.layers)
     assert len(asked) == 2 * layers and [given.seen for given in asked] == [0] * layers + [150] * layers
@@ -104,9 +112,9 @@ def test_generation_evicts_at_each_step(model: Any) -> None:
 
 
 def test_what_was_not_proved_is_refused(model: Any) -> None:
-    for options in ({"scorer": "adakv@kvpress(knorm@kvpress)"}, {"scorer": "pyramidkv@kvpress"}):
+    for scorer in ("adakv@kvpress(knorm@kvpress)", "pyramidkv@kvpress"):
         with pytest.raises(UsageError, match="at the end of a prompt alone, and not again"):
-            EvictlabPress(0.5, again=True, **options)
+            EvictlabPress(0.5, scorer, again=True)
     with pytest.raises(UsageError, match="the attention of all queries so far"):
         run(model, EvictlabPress(0.5, "observed_attention@kvpress", again=True))
     press, cache = EvictlabPress(0.5, "knorm@kvpress", again=True), DynamicCache()
