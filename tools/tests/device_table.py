@@ -17,9 +17,9 @@ from itertools import chain
 from typing import Any
 
 import torch
+from architectures import VOCABULARY
 from conftest import make_model, make_source
 from test_device import BOUNDS_OF_TYPES, Bound, figures_of, judge_of
-from test_prefill import VOCABULARY
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from evictlab_tools.attention import attention_name
@@ -54,7 +54,7 @@ def furthest(found: dict[str, Any], right: dict[str, Any]) -> float:
         for one, other in zip(found[name], figures, strict=True):
             a, b = (each[0] if isinstance(each, tuple) else each for each in (one, other))
             pairs.append(max(0.0, abs(a - b) - LEAST) / max(abs(b), 1e-9))
-    return max(pairs)
+    return float(max(pairs))
 
 
 def agreements(configs: Sequence[DeviceConfig], models: Sequence[str]) -> Iterator[Line]:

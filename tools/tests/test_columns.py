@@ -156,6 +156,7 @@ def lost(run: DocumentRun, masks: Sequence[NDArray[np.bool_]]) -> float:
     shares = []
     for layer, mask in enumerate(masks):
         attention = run.layers[layer]
+        assert isinstance(attention.q, torch.Tensor)
         q, k = attention.q.double().numpy(), attention.k.double().numpy()
         group = q.shape[0] // k.shape[0]
         for head in range(q.shape[0]):

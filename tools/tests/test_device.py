@@ -123,7 +123,7 @@ def test_gradients_of_tuning_mix_no_devices(monkeypatch: pytest.MonkeyPatch) -> 
     here = slopes(judge_on("llama", USUAL_DEVICE, attention=TUNING))
     judge = judge_on("llama", DeviceConfig("cuda"), attention=TUNING)
     apply = _Multiplication.apply
-    monkeypatch.setattr(_Multiplication, "apply", lambda *given: put(apply(*given)))
+    monkeypatch.setattr(_Multiplication, "apply", lambda *given: put(apply(*given)))  # type: ignore[no-untyped-call]
     with PretendedDevice():
         assert np.array_equal(slopes(judge), here)
 
@@ -134,7 +134,7 @@ def test_the_pretended_device_refuses_what_a_real_one_does() -> None:
         assert (there.device, here.device.type, (2 * there)[1:].device) == (CUDA, "cpu", CUDA)
         for mixed in (lambda: there + here, lambda: torch.cat((there, here)), lambda: here.gather(0, there.long())):
             with pytest.raises(RuntimeError, match="same device"):
-                mixed()
+                mixed()  # type: ignore[no-untyped-call]
         with pytest.raises(TypeError, match="numpy"):
             there.numpy()
         assert np.array_equal((there.cpu() + here).numpy(), [2, 2, 2])
@@ -255,7 +255,8 @@ def _flash_attn(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
     age = torch.arange(k.shape[1] - q.shape[1], k.shape[1])[:, None] - torch.arange(k.shape[1])
     seen = (age >= 0) & ((age <= options["window_size"][0]) | (options["window_size"][0] < 0))
     logits = options["softmax_scale"] * q.transpose(1, 2) @ keys.transpose(2, 3)
-    return (logits.masked_fill(~seen, float("-inf")).softmax(-1) @ values).transpose(1, 2)
+    out: Tensor = (logits.masked_fill(~seen, float("-inf")).softmax(-1) @ values).transpose(1, 2)
+    return out
 
 
 @pytest.mark.parametrize("step", [None, 29])

@@ -193,7 +193,18 @@ def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     program = Lab().library.program
     options = ["--suite", "micro", "--seq-len", "24", "--layers", "2", "--patterns", "2", "--population", "30"]
-    command = [program, "evolve", *options, "--generations", "6", "--seed", "3", "--quiet", "--state", "run.json"]
+    command: list[str | Path] = [
+        program,
+        "evolve",
+        *options,
+        "--generations",
+        "6",
+        "--seed",
+        "3",
+        "--quiet",
+        "--state",
+        "run.json",
+    ]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
     subprocess.run([program, "report", "--state", "run.json", "--output", "run.html"], check=True, cwd=folder)
     return folder / "run.html"

@@ -95,8 +95,8 @@ def test_a_verdict_in_chunks_has_the_figures_of_whole_documents(model: str) -> N
             assert np.mean([(x == y).mean() for x, y in zip(a, b, strict=True)]) > 0.99
         for figures, right in zip(runs[1].measure(whole), runs[0].measure(whole), strict=True):
             assert figures.kl == pytest.approx(right.kl, rel=1e-3, abs=1e-6)
-    (oracle,), (right,) = (run.keep_oracle(ORACLE, [0.5]) for run in runs)
-    assert np.mean([(x == y).mean() for x, y in zip(oracle, right, strict=True)]) > 0.99
+    (oracle,), (bound,) = (run.keep_oracle(ORACLE, [0.5]) for run in runs)
+    assert np.mean([(x == y).mean() for x, y in zip(oracle, bound, strict=True)]) > 0.99
     trimmed = runs[1].trimmed()
     assert trimmed.layers[0].q.shape[1] == trimmed.prompt
     kept, again = (run.keep(lab.open("=cumulative_attn"), [0.5]) for run in (trimmed, runs[1]))
@@ -120,11 +120,11 @@ def test_long_documents_run_in_chunks_unless_they_are_asked_to_run_whole() -> No
     assert DeviceConfig(chunk=512).step(100) == 100 and DeviceConfig(chunk=512).step(1000) == 512
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The most bytes that torch's tensors held at one time, of those that were made since."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.held, self.most = 0, 0
         self._seen: set[int] = set()
 
@@ -179,7 +179,7 @@ def most_bytes(count: int, step: int | None) -> int:
     with LiveBytes() as live:
         reading = read(model, ids, None, 9, step)
     assert len(reading.layers) == LAYERS
-    return live.most
+    return int(live.most)
 
 
 def test_memory_of_a_long_document_is_its_cache_and_one_layers_activations() -> None:

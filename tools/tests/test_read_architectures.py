@@ -48,7 +48,7 @@ def captured(name: str, dtype: torch.dtype) -> str:
     weights = eager_attention(make(name, "eager", dtype), ids)
     for number in layers if dtype == torch.float32 else layers[:1]:
         layer = reading.layers[number]
-        found = torch.stack([recompute_weights(layer, head) for head in range(len(layer.q))])
+        found = torch.stack([recompute_weights(layer, head) for head in range(layer.q.shape[0])])
         assert float((found - weights[number][0]).abs().max()) < ROUNDED.get(dtype, EXACT), number
     return "yes"
 

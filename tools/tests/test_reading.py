@@ -242,7 +242,7 @@ def test_a_reading_does_not_depend_on_those_before(name: str) -> None:
     read(model, ids(3, TOKENS), None)
     after = read(model, ids(4, 50), None)
     for layer in range(4):
-        assert torch.equal(alone.layers[layer].q, after.layers[layer].q)
+        assert torch.equal(alone.layers[layer].q[:, 0:50], after.layers[layer].q[:, 0:50])
         ropes = alone.layers[layer].rope, after.layers[layer].rope
         assert ropes[0] is not None and ropes[1] is not None
         assert torch.equal(ropes[0].frequencies, ropes[1].frequencies)

@@ -56,12 +56,14 @@ def test_bench_prints_what_its_schema_says(program: str, tmp_path: Path) -> None
 
 def test_a_captured_bench_is_what_the_schema_says(program: str, tmp_path: Path) -> None:
     suite = str(ROOT / "suites" / "smollm2")
-    of = ["--suite", suite, "--patterns", "1", "--scorers", "adakv@kvpress(snapkv@kvpress),knorm@kvpress", "--retention"]
+    scorers = "adakv@kvpress(snapkv@kvpress),knorm@kvpress"
+    of = ["--suite", suite, "--patterns", "1", "--scorers", scorers, "--retention"]
     validator("evictlab-bench-2").validate(printed(program, "bench", *of, "0.25", "--format", "json", where=tmp_path))
 
 
 def test_status_and_log_print_what_their_schemas_say(program: str, tmp_path: Path) -> None:
-    run = ["evolve", *SMALL, "--state", "run.json", "--population", "10", "--generations", "1", "--seed", "1", "--quiet"]
+    options = ["--state", "run.json", "--population", "10", "--generations", "1", "--seed", "1", "--quiet"]
+    run = ["evolve", *SMALL, *options]
     subprocess.run([program, *run], cwd=tmp_path, check=True, capture_output=True)
     for command in ("status", "log"):
         validator(f"evictlab-{command}-1").validate(printed(program, command, "run.json", "--json", where=tmp_path))

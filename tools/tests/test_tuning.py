@@ -278,7 +278,7 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
     assert printed[0] == "round 1: better" and len(printed[2:6]) == 4
     assert out.read_text().strip() in [line.strip() for line in printed]
     none = np.zeros((0, 4))
-    monkeypatch.setattr(command_module.Tuner, "round", lambda _, point, __: Round(point, none, none, False))
+    monkeypatch.setattr(Tuner, "round", lambda _, point, __: Round(point, none, none, False))
     command([*given, "-o", str(tmp_path / "same.formula")])
     assert "the formula that was given" in capsys.readouterr().out
     assert (tmp_path / "same.formula").read_text().strip() == BAD_START

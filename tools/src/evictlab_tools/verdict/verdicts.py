@@ -155,7 +155,8 @@ class Verdicts:
             [kept_bytes(cache, prompt, f.kept, f.cached, number, uneven) for f in of_document]
             for prompt, of_document in zip(prompts, known, strict=True)
         ]
-        return np.array(held).mean(0)
+        mean: Values = np.array(held).mean(0)
+        return mean
 
     def _uneven(self, row: str) -> bool:
         if row in self.scorers:
