@@ -214,12 +214,14 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 
 def find_library() -> Path:
-    """EVICTLAB_LIBRARY, else the build of the sources that this package lies in, else beside `evictlab` on the PATH."""
+    """EVICTLAB_LIBRARY, else the build of the sources that this package lies in, else that of the package `evictlab` beside
+    it, else beside `evictlab` on the PATH."""
     if named := os.environ.get("EVICTLAB_LIBRARY"):
         if not Path(named).is_file():
             raise ToolError(f"EVICTLAB_LIBRARY is {named}, and there is no such file")
         return Path(named)
-    places = [Path(__file__).resolve().parents[3] / "build" / "release" / "lib"]
+    here = Path(__file__).resolve()
+    places = [here.parents[3] / "build" / "release" / "lib", here.parents[1] / "evictlab" / "lib"]
     if program := shutil.which("evictlab"):
         prefix = Path(program).resolve().parents[1]
         places += [prefix / "lib", prefix / "lib64"]
