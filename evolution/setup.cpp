@@ -181,7 +181,7 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
     const auto kept = [](const Json& json) { return json.contains("keep") ? json.at("keep").dump() : "no numbers"; };
     if (kept(saved) != kept(now))
         throw Error(fmt::format("cannot resume: the tokens that are kept are {} in the saved run, but {} now; leave "
-                                "--keep and --retention away, or start a new run in another state file",
+                                "its budgets away, or start a new run in another state file",
                                 text::line(kept(saved), longest), text::line(kept(now), longest)));
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))

@@ -41,7 +41,8 @@ esac
 )sh";
 
 /// Programs that are no part of the repository, and tools/'s.
-constexpr const char* other_programs[] = {"cmake",
+constexpr const char* other_programs[] = {"apt",
+                                          "cmake",
                                           "ctest",
                                           "pip",
                                           "python3",
@@ -50,6 +51,7 @@ constexpr const char* other_programs[] = {"cmake",
                                           "evictlab-corpus",
                                           "evictlab-farm",
                                           "evictlab-memory",
+                                          "evictlab-press-cost",
                                           "evictlab-tasks",
                                           "evictlab-ablation",
                                           "evictlab-llama",

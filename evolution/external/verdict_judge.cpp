@@ -126,7 +126,7 @@ void VerdictJudge::check_heeded(const Json& introduction) const {
                         options_.command, in_words(options_.shape)));
     if (!keep && !options_.keep.empty())
         throw Error(fmt::format("the judge '{}' knows no numbers of tokens (its first line does not have \"keep\": "
-                                "true), and this run has --keep {}",
+                                "true), and this run keeps {} of each prompt",
                                 options_.command, fmt::join(options_.keep, ",")));
 }
 

@@ -72,7 +72,8 @@ def cells() -> dict[str, tuple[str, str]]:
     titles = [title.strip() for title in header.strip("|").split("|")]
     capture, verdict = titles.index("evictlab-capture"), titles.index("evictlab-verdict")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[lines.index(header) + 1 :]]
-    return {row[0].strip("`"): (row[capture], row[verdict]) for row in rows if row[0].startswith("`")}
+    wide = (row for row in rows if row[0].startswith("`") and len(row) == len(titles))
+    return {row[0].strip("`"): (row[capture], row[verdict]) for row in wide}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

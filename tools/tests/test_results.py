@@ -83,15 +83,27 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
     page = (RESULTS / "evolved-real.md").read_text("utf-8")
     named = (json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8")) for name in ("smollm2", "fresh"))
     verdicts = dict(zip(("test", "fresh"), named, strict=True))
-    verdicts["all"] = json.loads(json.dumps(verdicts["test"]))
-    for document in verdicts["all"]["documents"]:
-        document.pop("left_out", None)
+    for name in ("test", "fresh"):
+        verdicts[f"{name}, all"] = whole = json.loads(json.dumps(verdicts[name]))
+        for document in whole["documents"]:
+            document.pop("left_out", None)
     for name, verdict in verdicts.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(verdict))
     for label, name, scorer in (
         ("SmolLM2-135M, test, without the lists that it cannot do (13)", "test", "evolved@real"),
-        ("SmolLM2-135M, test, all (16)", "all", "evolved@real"),
-        ("SmolLM2-135M, 32 fresh documents", "fresh", "evolved@real"),
+        ("SmolLM2-135M, test, all (16)", "test, all", "evolved@real"),
+        ("SmolLM2-135M, fresh, without the lists that it cannot do (26)", "fresh", "evolved@real"),
+        ("SmolLM2-135M, fresh, all (32)", "fresh, all", "evolved@real"),
+        (
+            "fresh: `adakv@kvpress(evolved@real)` | `defensivekv@paper`, budgets of heads",
+            "fresh",
+            "adakv@kvpress(evolved@real)",
+        ),
+        (
+            "fresh: `global@kvpress(evolved@real)` | `layer_defensivekv@paper`, budgets of the model",
+            "fresh",
+            "global@kvpress(evolved@real)",
+        ),
         (
             "`adakv@kvpress(evolved@real)` | `defensivekv@paper`, budgets of heads",
             "test",

@@ -301,10 +301,11 @@ typedef struct evl_token {
     uint32_t reserved;     /* 0 */
 } evl_token;
 
-/* The token is cached and attends, and the cache may be cut. *cut becomes 1 where it was, else 0; then, of each row of
- * places[h][i], [kv_heads][longest], the first counts[h] become the slots that stay, ascending: indices among what the
- * head cached, in order of position, this token the last. Without a cut counts[h] is what the head caches, and `places`
- * stays as it was. One thread at a time for each cache. After a failure the cache can only be closed. */
+/* [instance] The token is cached and attends, and the cache may be cut. *cut becomes 1 where it was, else 0; then, of
+ * each row of places[h][i], [kv_heads][longest], the first counts[h] become the slots that stay, ascending: indices
+ * among what the head cached, in order of position, this token the last. Without a cut counts[h] is what the head
+ * caches, and `places` stays as it was. One thread at a time for each cache. After a failure the cache can only be
+ * closed. */
 EVL_EXPORT evl_status evl_cache_step(evl_cache* cache, const evl_token* token, uint32_t* places, uint64_t* counts,
                                      uint32_t* cut, evl_failure* failure);
 
