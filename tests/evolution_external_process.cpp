@@ -120,7 +120,7 @@ TEST_CASE("Numbers of tokens go with each request to a judge that heeds them, an
     const JudgedRun run;
     const std::vector<ModelQuestion> one{{"sink", {"emma"}}};
     CHECK_THROWS_WITH(run.ask("heeds shapes", one, nullptr, 60s, {}, {128, 256}),
-                      ContainsSubstring("knows no numbers of tokens") && ContainsSubstring("--keep 128,256"));
+                      ContainsSubstring("knows no numbers of tokens") && ContainsSubstring("this run keeps 128,256"));
     (void)run.process.log();
     check_answers(run.ask("heeds numbers", one, nullptr, 60s, {}, {128, 256}), one);
     CHECK(run.process.log() == Lines{"start", "sink emma keep=[128, 256]"});

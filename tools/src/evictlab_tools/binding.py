@@ -214,8 +214,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 
 def find_library() -> Path:
-    """EVICTLAB_LIBRARY, else the build of the sources that this package lies in, else that of the package `evictlab` beside
-    it, else beside `evictlab` on the PATH."""
+    """EVICTLAB_LIBRARY, else the build of the sources that this package lies in, else that of the package `evictlab`
+    beside it, else beside `evictlab` on the PATH."""
     if named := os.environ.get("EVICTLAB_LIBRARY"):
         if not Path(named).is_file():
             raise ToolError(f"EVICTLAB_LIBRARY is {named}, and there is no such file")
