@@ -47,7 +47,7 @@ function about(table, state) {
   say(table.note.replaceAll("`", ""));
   if (table.cut) say(table.cut);
   if (table.captured) {
-    const few = view.documents < 6 ? " Too few to tell rows apart: no row is called a win." : " In brackets: 95 % intervals of a paired bootstrap over documents; win: the interval excludes no difference.";
+    const few = view.documents < 6 ? " Too few to tell rows apart: no row is called a win." : " In brackets: 95 % intervals of a paired bootstrap over documents; win: all of the interval is on the better side.";
     say(`${view.documents} ${view.documents === 1 ? "document" : "documents"} of the split ${table.split}.${view.documents > 1 || view.documents === 0 ? few : " One document says nothing about others."}`);
   }
   if (table.left_out.length > 0)

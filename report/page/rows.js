@@ -88,7 +88,7 @@ function columnsOf(table, state) {
   ];
   const optional = [
     { set: "reads", title: "reads", text: true, cell: (row) => [scorer(row).class?.reads ?? ""] },
-    { set: "mean", title: `${view.title}, ${view.against === "ratio" ? "geometric mean" : "mean"}`, cell: (row) => estimateCell(row.mean) },
+    { set: "mean", title: ratio ? "geometric mean" : "mean", cell: (row) => estimateCell(row.mean) },
     { set: "against", title: ratio ? "ratio to best published" : "minus best published", cell: (row) => against(row.against, row.win) },
     { set: "gap", title: "gap closed", cell: (row) => [percent(row.gap)] },
     ...view.names.map((name, i) => ({ set: "at", key: `at:${i}`, title: `at ${name}`, cell: (row) => [number(row.at?.[i]?.[0])] })),
