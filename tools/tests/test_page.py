@@ -59,7 +59,12 @@ def rows(results: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            )
+        except sync_api.Error as error:
+            pytest.skip(f"{CHROMIUM} cannot be started here: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
 
