@@ -149,17 +149,8 @@ void measure_references(SearchSuites& search, PluginHost& host, const ReferenceH
             search.references.emplace_back();
             continue;
         }
-        const Suite& suite = search.suites[s];
-        BenchOptions options;
-        options.retentions = search.retentions[s];
-        options.measure = search.measures[s];
-        options.shape = search.shape;
-        options.keep = search.keep;
-        options.for_search = true;
-        options.stop = hooks.stop;
-        if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
-        const std::vector<Scorer> scorers = reference_scorers(host, suite, search.shape);
-        benches.push_back(run_bench(suite, scorers, options));
+        const std::vector<Scorer> scorers = reference_scorers(host, search.suites[s], search.shape);
+        benches.push_back(bench_for_search(search, s, scorers, hooks));
         throw_if_hindered(benches.back()); // or the run would begin from other figures than it does elsewhere
         search.references.push_back(best_of(benches.back()));
     }

@@ -18,20 +18,6 @@ const ScorecardRow* oracle_of(const Bench& bench) {
     return found == bench.rows.end() ? nullptr : &*found;
 }
 
-Bench bench_for_search(const SearchSuites& search, std::size_t s, const std::vector<Scorer>& scorers,
-                       const ReferenceHooks& hooks) {
-    const Suite& suite = search.suites[s];
-    BenchOptions options;
-    options.retentions = search.retentions[s];
-    options.measure = search.measures[s];
-    options.shape = search.shape;
-    options.keep = search.keep;
-    options.for_search = true;
-    options.stop = hooks.stop;
-    if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
-    return run_bench(suite, scorers, options);
-}
-
 /// As formulas, so that no plugin runs for it.
 std::vector<Scorer> published_twins(const Suite& suite, const PluginHost& host) {
     std::vector<Scorer> scorers;
@@ -59,6 +45,20 @@ Yardsticks absolute_yardsticks(const SearchSuites& search, const PluginHost& hos
 }
 
 } // namespace
+
+Bench bench_for_search(const SearchSuites& search, std::size_t s, const std::vector<Scorer>& scorers,
+                       const ReferenceHooks& hooks) {
+    const Suite& suite = search.suites[s];
+    BenchOptions options;
+    options.retentions = search.retentions[s];
+    options.measure = search.measures[s];
+    options.shape = search.shape;
+    options.keep = search.keep;
+    options.for_search = true;
+    options.stop = hooks.stop;
+    if (hooks.progress) options.progress = [&](double done, double total) { hooks.progress(suite, done / total); };
+    return run_bench(suite, scorers, options);
+}
 
 std::optional<double> gap_closed(const Yardsticks& yardsticks, SearchSplit split, double error) {
     const auto s = static_cast<std::size_t>(split);

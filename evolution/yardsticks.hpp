@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "framework/bench/scorecard.hpp"
 #include "framework/plugin/host.hpp"
@@ -13,6 +14,11 @@ namespace evictlab::evolution {
 
 struct SearchSuites;
 struct ReferenceHooks;
+
+/// What a search is compared with on one of its suites: at its retentions, measure and shape, without the test split.
+/// Throws as run_bench() does.
+Bench bench_for_search(const SearchSuites& search, std::size_t suite, const std::vector<Scorer>& scorers,
+                       const ReferenceHooks& hooks);
 
 /// In the unit of the run's errors; lower is better.
 struct Yardsticks {
