@@ -26,16 +26,7 @@ namespace {
 constexpr double agreement = 2e-5; // of single precision with double, relative
 const std::vector<double> retentions{0.25, 0.5};
 
-std::vector<TraceShape> shapes() {
-    TraceShape shape;
-    shape.layers = {0, 3};
-    shape.tokens = 61;
-    shape.prompt = 49;
-    shape.dim = 10;
-    shape.query_heads = 6;
-    shape.kv_heads = 2;
-    return traces_like(shape, {"train", "valid", "test", "test"});
-}
+std::vector<TraceShape> shapes() { return small_traces({"train", "valid", "test", "test"}); }
 
 /// A made-up suite, and its layers as the slow judge sees them.
 struct MadeUpSuite : WrittenSuite {

@@ -8,6 +8,7 @@
 #include "report/comparison.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/made_benches.hpp"
+#include "tests/support/page_data.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -32,12 +33,6 @@ std::size_t count(std::string_view text, std::string_view part) {
     std::size_t found = 0;
     for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
     return found;
-}
-
-Json data_of(const std::string& page) {
-    const std::string_view open = R"(<script type="application/json" id="data">)";
-    const std::size_t begin = page.find(open) + open.size();
-    return Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
 }
 
 TEST_CASE("a page has each measure's figures with intervals, by class") {
@@ -99,7 +94,7 @@ TEST_CASE("texts from outside stay inside the page's data") {
     CHECK(count(page, "<script") == 4);
     CHECK(count(page, "</script") == 4);
     CHECK(count(page, "<!--") == 0);
-    const Json data = data_of(page);
+    const auto data = test::data_of_page(page);
     CHECK(data["tables"][0]["views"][0]["groups"][0]["rows"].size() == 4);
     CHECK_THAT(data["tables"][0]["suite"].get<std::string>(), ContainsSubstring("</script><script>alert(1)"));
 }
@@ -108,7 +103,7 @@ TEST_CASE("equal tables give equal bytes, and nothing is fetched") {
     const auto tables = tables_of(made_bench_with_budgets());
     const std::string page = to_page(tables, host());
     CHECK(page == to_page(tables, host()));
-    CHECK(data_of(page) == page_json(tables, host()));
+    CHECK(test::data_of_page(page) == page_json(tables, host()));
     CHECK(count(page, " src=") == 0);
     CHECK(count(page, "<link") == 0);
     CHECK(count(page, "@import") == 0);

@@ -21,20 +21,9 @@ namespace {
 constexpr double agreement = 2e-5; // of single precision with double, relative
 const std::vector<double> retentions{0.25, 0.5};
 
-std::vector<TraceShape> shapes(const std::vector<const char*>& splits) {
-    TraceShape shape;
-    shape.layers = {0, 3};
-    shape.tokens = 61;
-    shape.prompt = 49;
-    shape.dim = 10;
-    shape.query_heads = 6;
-    shape.kv_heads = 2;
-    return traces_like(shape, splits);
-}
-
 struct MadeUpSuite : WrittenSuite {
     explicit MadeUpSuite(const std::vector<const char*>& splits = {"train", "train", "valid", "test"})
-        : WrittenSuite(shapes(splits), 14) {}
+        : WrittenSuite(small_traces(splits), 14) {}
 };
 
 PluginHost& host() {

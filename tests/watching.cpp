@@ -6,6 +6,7 @@
 
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/page_data.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -44,12 +45,6 @@ struct Run {
         return candidates;
     }
 };
-
-Json data_of_page(const std::string& page) {
-    const std::string open = R"(<script type="application/json" id="data">)";
-    const std::size_t begin = page.find(open) + open.size();
-    return Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
-}
 
 void check_refused(const std::string& state, const std::string& where, const std::string& message) {
     for (const std::string command : {"evictlab status ", "evictlab log "}) {

@@ -33,4 +33,16 @@ inline std::vector<TraceShape> traces_like(TraceShape shape, const std::vector<c
     return list;
 }
 
+/// Two of a model's layers, of six query heads over two KV heads.
+inline std::vector<TraceShape> small_traces(const std::vector<const char*>& splits) {
+    TraceShape shape;
+    shape.layers = {0, 3};
+    shape.tokens = 61;
+    shape.prompt = 49;
+    shape.dim = 10;
+    shape.query_heads = 6;
+    shape.kv_heads = 2;
+    return traces_like(shape, splits);
+}
+
 } // namespace evictlab::test
