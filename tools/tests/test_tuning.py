@@ -15,10 +15,11 @@ from evictlab_tools.capture import Settings as CaptureSettings
 from evictlab_tools.capture import capture_suite
 from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
-from evictlab_tools.library import Lab
+from evictlab_tools.library import USUAL, Lab
 from evictlab_tools.masked import PromptLayer
+from evictlab_tools.shapes import Shape
 from evictlab_tools.tuning import command as command_module
-from evictlab_tools.tuning.boundary import boundary, side_deviations, standing
+from evictlab_tools.tuning.boundary import Boundary, boundary, side_deviations, standing
 from evictlab_tools.tuning.command import command
 from evictlab_tools.tuning.constants import Constants
 from evictlab_tools.tuning.directions import Direction, Directions, Point, layer_factor
@@ -27,6 +28,7 @@ from evictlab_tools.tuning.pull import Pull
 from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import Chosen, attend, divergences
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
+from evictlab_tools.tuning.units import Units, check_gradients
 from evictlab_tools.verdict.judge import DocumentRun
 
 BAD_START = "0.2*observed_attn - 0.5*rank:window_attn:8"  # throws away first what the model looks at
@@ -212,6 +214,74 @@ def test_a_step_follows_evidence_of_all_documents_and_not_what_directions_share(
     assert grown[1] == 0 > grown[2]
 
 
+SHAPES = (Shape("layer"), Shape("model"), Shape("layer", block=4), Shape("model", block=3))
+
+
+def at_shape(shape: Shape, text: int = 0) -> DocumentRun:
+    return judge_of(make_source("llama"), sliding_layers=False, threads=1, shape=shape).read(document(text))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_units_are_cut_as_the_judge_cuts(shape: Shape) -> None:
+    run = at_shape(shape)
+    scorer = Lab().open("=if(position < 2, keep, if(position == 5, 0 - keep, observed_attn + 0.01*rank:key_norm))")
+    masks = run.keep(scorer, [0.6])[0]
+    units = Units(shape, run.prompt, tuple(range(len(masks))))
+    scores = [scorer.score(run.layer_input(number, scorer)) for number in units.layers]
+    for together in units.sets:
+        joined = units.scores([scores[number] for number in together])
+        best = np.argsort(-joined[0], kind="stable")[: units.count(0.4)]
+        kept, _ = units.chosen(Boundary(best[None], np.ones((1, len(best)), np.bool_), np.ones((1, len(best)))))
+        for number in together:
+            assert (masks[number] == np.isin(np.arange(run.prompt), kept[0])).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_unit_is_worth_what_it_changes(shape: Shape) -> None:
+    run = at_shape(shape)
+    layers = tuple(range(4))
+    units = Units(shape, run.prompt, layers)
+    count = -(-run.prompt // shape.block)
+    kept = np.random.default_rng(4).random((1, count)) < 0.5
+    every = Boundary(np.arange(count)[None], kept, np.ones((1, count)))
+    together = units.sets[-1]
+    leaf = torch.tensor(np.repeat(units.chosen(every)[1], 2, 0), dtype=torch.float32)
+    chosen = [Chosen(torch.arange(run.prompt).expand(2, -1), leaf.clone().requires_grad_()) for _ in layers]
+    slopes = torch.autograd.grad(divergences(run, [chosen])[0], [chosen[number].kept for number in together])
+    worth = units.worth(every, {n: slope.double().numpy() for n, slope in zip(together, slopes, strict=True)}, together)
+
+    def divergence(units_kept: np.ndarray) -> float:
+        tokens = np.repeat(units.chosen(Boundary(every.places, units_kept, every.weights))[1], 2, 0)
+        return run.measure([[tokens if n in together else leaf.numpy() > 0 for n in layers]])[0].kl
+
+    before, changed = divergence(kept), []
+    for unit in range(count):
+        other = kept.copy()
+        other[0, unit] ^= True
+        changed.append(divergence(other) - before)
+    assert worth.shape == kept.shape
+    assert np.corrcoef(worth[0] * np.where(kept[0], -1, 1), changed)[0, 1] > 0.5
+
+
+def test_units_join_derivatives_as_scores() -> None:
+    draw = np.random.default_rng(7)
+    units = Units(Shape("model", block=5), 13, (0, 1))
+    scores, slopes = draw.normal(size=(2, 2, 2, 13))
+    moved = (units.scores(list(scores + 0.5 * slopes)) - units.scores(list(scores))) / 0.5
+    assert np.allclose(moved, units.share(slopes[0], 4) + units.share(slopes[1], 4))
+
+
+def test_shapes_without_gradients_are_refused_by_name() -> None:
+    for shape, named in (
+        (Shape("layer", "max"), "--join max"),
+        (Shape("layer", block=2, block_score="max"), "--block-score max"),
+        (Shape(block=2), "--block without"),
+        (Shape("model", sinks=4), "--sinks"),
+    ):
+        with pytest.raises(UsageError, match=named):
+            check_gradients(shape)
+
+
 def test_all_kept_and_equal_scores_have_no_boundary() -> None:
     for scores, count in ((np.ones((1, 9)), 4), (np.full((1, 9), np.inf), 4), (np.arange(9.0)[None], 9)):
         at = boundary(scores, count, np.random.default_rng(1))
@@ -223,20 +293,23 @@ def start_of(ours: Tuner, formula: str) -> Point:
     return directions.at(directions.origin)
 
 
-def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = ()) -> Tuner:
-    judge = judge_of(make_source("llama"), sliding_layers=False, threads=2)
+def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = (), shape: Shape = USUAL) -> Tuner:
+    judge = judge_of(make_source("llama"), sliding_layers=False, threads=2, shape=shape)
     settings = Settings((0.25, 0.5), (1.0, 1.0), terms, 3)
     return Tuner(judge, Lab(), [document(i) for i in train], [document(i) for i in valid], settings)
 
 
-def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by() -> None:
-    ours, before = tuner([0, 1], [2]), 0.0
+@pytest.mark.parametrize(
+    ("shape", "by"), [(USUAL, 0.2), (Shape("layer"), 0.2), (Shape("layer", block=2), 0.1)], ids=str
+)
+def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by(shape: Shape, by: float) -> None:
+    ours, before = tuner([0, 1], [2], shape=shape), 0.0
     point = start_of(ours, BAD_START)
     for number in range(3):
         found = ours.round(point, number)
         before = before or found.before.mean()
         point = found.point if found.better else point
-    assert found.after.mean() < before - 0.2
+    assert found.after.mean() < before - by
 
 
 def test_a_missing_term_comes_in() -> None:

@@ -63,7 +63,8 @@ def shape_of_json(value: Any) -> Shape:
     return Shape(**value)
 
 
-def _blocks(tokens: int, kept: int, shape: Shape) -> int:
+def blocks_kept(tokens: int, kept: int, shape: Shape) -> int:
+    """Of `kept` of so many tokens: rounded down to whole blocks, and one at least."""
     if kept >= tokens:
         return -(-tokens // shape.block)
     return 0 if kept == 0 else max(1, kept // shape.block)
@@ -79,7 +80,7 @@ def cut(attention: NDArray[np.float64], kept: int, shape: Shape) -> NDArray[np.b
     ends = np.minimum(starts + shape.block, n)
     sums = np.stack([np.add.reduceat(row, starts) for row in attention])
     protected = np.tile((starts < shape.sinks) | (ends + shape.recent > n), (rows, 1))
-    count = rows * _blocks(n, kept, shape)
+    count = rows * blocks_kept(n, kept, shape)
     if protected.sum() > count:
         raise UsageError(
             f"the first {shape.sinks} and the last {shape.recent} of {n} tokens are to stay in any case, and only "

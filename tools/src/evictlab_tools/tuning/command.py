@@ -27,9 +27,10 @@ from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.options import parser
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
+from evictlab_tools.tuning.units import check_gradients
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.options import parse_retentions
+from evictlab_tools.verdict.options import parse_retentions, shape_from
 from evictlab_tools.verdict.statistics import ratio
 
 
@@ -84,6 +85,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(f"--{option} is at least {least}")
     retentions = parse_retentions(given.retentions)
     weights = _weights(given.weights, retentions)
+    check_gradients(shape_from(given))
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     terms = TERMS if given.terms is None else _lines(given.terms)
@@ -113,7 +115,7 @@ def _opened(
     source = open_model(given.model, given.revision, device)
     if given.calibration is not None:
         open_calibration(given.calibration).check_weights(source.weights)
-    judge = judge_of(source, sliding_layers=given.sliding_layers, threads=threads)
+    judge = judge_of(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape_from(given))
     documents = _documents(given, judge, lab)
     train, valid = ([document for document in documents if document.split == split] for split in SEARCHED)
     if not train:

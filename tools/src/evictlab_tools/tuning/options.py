@@ -9,7 +9,7 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
 from evictlab_tools.propose.serve import TIMEOUT
-from evictlab_tools.verdict.options import RETENTIONS
+from evictlab_tools.verdict.options import RETENTIONS, add_shape_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output", "-o", type=Path, help="also write the formula to this file")
     add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for columns "
         "that read it")  # fmt: skip
+    add_shape_options(result)
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add("--revision", help="commit, branch or tag on the hub")
     add("--prompt", type=int, default=1024, help="of texts: tokens of the prompt (default 1024)")

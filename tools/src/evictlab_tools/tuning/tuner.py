@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evictlab_tools.library import Lab
+from evictlab_tools.library import USUAL, Lab
 from evictlab_tools.models import ModelSource
 from evictlab_tools.progress import Progress
+from evictlab_tools.shapes import Shape
 from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.pull import SMALLEST, pull_of
@@ -27,10 +28,10 @@ from evictlab_tools.verdict.judge import DocumentRun, Judge
 LENGTHS = (0.1, 0.2, 0.4, 0.8)  # of the steps that are tried
 
 
-def judge_of(source: ModelSource, *, sliding_layers: bool, threads: int) -> Judge:
+def judge_of(source: ModelSource, *, sliding_layers: bool, threads: int, shape: Shape = USUAL) -> Judge:
     """A judge whose documents can be tuned by."""
     through = replace(source, load=lambda _attention: source.load(ATTENTION))
-    return Judge(through, sliding_layers=sliding_layers, threads=threads)
+    return Judge(through, sliding_layers=sliding_layers, threads=threads, shape=shape)
 
 
 def read_run(judge: Judge, document: TokenDocument) -> DocumentRun:
