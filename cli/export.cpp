@@ -7,6 +7,7 @@
 #include "cli/inputs.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
+#include "cli/shape_options.hpp"
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "export/exports.hpp"
@@ -26,13 +27,16 @@ constexpr std::string_view usage =
     "  hybrid_start, h2o@seed   a scorer whose plugin has a formula for it\n\n"
     "  formula      a .formula file, which every command takes as a scorer\n"
     "  cpp-plugin   a folder with a C++ plugin and its CMakeLists.txt, which needs the SDK alone\n"
-    "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab\n"
+    "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab; with\n"
+    "               --granularity, --block and the like it evicts at that grain\n"
     "  torch        a Python file with the functions by which evictlab-tools scores on a model's device";
 
 constexpr std::string_view examples = "  evictlab export evolution.json --to formula --output champion.formula\n"
                                       "  evictlab export evolution.json --to cpp-plugin --name my_champion\n"
                                       "  evictlab export '=if(is_sink, keep, window_attn:64*value_norm)' --to kvpress "
-                                      "--name mine --output mine_press.py\n";
+                                      "--name mine --output mine_press.py\n"
+                                      "  evictlab export evolved@real --to kvpress --granularity layer --block 16 "
+                                      "--sinks 4 --keep 512\n";
 
 po::options_description export_options() {
     po::options_description options("Options");
@@ -43,8 +47,25 @@ po::options_description export_options() {
                           "file, or folder of the plugin (ID.formula, ID, ID_press.py or ID_scores.py)");
     options.add_options()("calibration", po::value<std::string>()->value_name("FILE"),
                           "kvpress and torch: what evictlab-calibrate made of the model, for columns that read it");
+    add_shape_options(options);
+    options.add_options()("keep", po::value<std::vector<std::string>>()->value_name("K"),
+                          "tokens that each set of a press keeps, in place of a compression ratio");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
+}
+
+/// Throws UsageError where the form leaves the cut to others.
+exporting::PressCut cut_from(const po::variables_map& values, const std::string& to) {
+    exporting::PressCut cut{shape_from(values), {}};
+    const std::vector<std::size_t> keep = keep_from(values);
+    if (keep.size() > 1) throw UsageError("--keep: a press keeps one number of tokens");
+    if (!keep.empty()) cut.keep = keep.front();
+    if (to != "kvpress" && (names_shape(values) || cut.keep))
+        throw UsageError(
+            fmt::format("{} is for --to kvpress: of the other forms whoever runs them decides at which grain "
+                        "tokens go (docs/shapes.md)",
+                        cut.keep ? "--keep" : "a shape"));
+    return cut;
 }
 
 void write_formula(const exporting::Champion& champion, const std::string& path) {
@@ -63,12 +84,13 @@ void write_plugin(const exporting::Champion& champion, const std::string& path) 
         text::shell_quoted(path), champion.name);
 }
 
-void write_press(const exporting::Champion& champion, const std::string& path) {
-    write_file(path, exporting::kvpress_press(champion, version));
+void write_press(const exporting::Champion& champion, const exporting::PressCut& cut, const std::string& path) {
+    write_file(path, exporting::kvpress_press(champion, version, cut));
     const std::string module = std::filesystem::path(path).stem().string();
     say("{}\n\nUse it in Python, with kvpress 0.5.5:\n  from {} import {}\n"
-        "  with {}(compression_ratio=0.5)(model): ...\n",
-        path, module, exporting::press_class(champion.name), exporting::press_class(champion.name));
+        "  with {}({})(model): ...\n",
+        path, module, exporting::press_class(champion.name), exporting::press_class(champion.name),
+        cut.keep ? "" : "compression_ratio=0.5");
 }
 
 void write_scores(const exporting::Champion& champion, const std::string& path) {
@@ -106,12 +128,13 @@ int run(const std::vector<std::string>& arguments) {
     const std::string to = (*values)["to"].as<std::string>();
     if (champion.calibration && to != "kvpress" && to != "torch")
         throw UsageError("--calibration is for --to kvpress and torch: a formula and a plugin read the suite's own");
+    const exporting::PressCut cut = cut_from(*values, to);
     if (to == "formula")
         write_formula(champion, path(".formula"));
     else if (to == "cpp-plugin")
         write_plugin(champion, path(""));
     else if (to == "kvpress")
-        write_press(champion, path("_press.py"));
+        write_press(champion, cut, path("_press.py"));
     else if (to == "torch")
         write_scores(champion, path("_scores.py"));
     else

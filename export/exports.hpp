@@ -1,10 +1,13 @@
 // The forms in which a formula leaves: its own file, a C++ plugin, a press of kvpress, PyTorch for our own tools.
 // docs/export.md tells users what agrees to the bit and what to rounding. SPDX-License-Identifier: MIT
 #pragma once
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "export/champion.hpp"
+#include "framework/cut/shape.hpp"
 
 namespace evictlab::exporting {
 
@@ -15,9 +18,14 @@ std::string formula_file(const Champion& champion, std::string_view version);
 /// the formula's bits; exp, log, tanh and other powers are the C library's, which differ in the last place.
 std::string cpp_plugin(const Champion& champion, std::string_view version);
 
+/// The grain at which a press evicts; as it is made, each KV head keeps its own share of the tokens, one by one.
+struct PressCut {
+    Shape shape;
+    std::optional<std::size_t> keep; ///< tokens that each set keeps, in place of a share
+};
 /// A Python file that needs PyTorch, transformers and kvpress 0.5.5 alone. Throws UsageError that names a column which
 /// has no PyTorch form, and why.
-std::string kvpress_press(const Champion& champion, std::string_view version);
+std::string kvpress_press(const Champion& champion, std::string_view version, const PressCut& cut = {});
 /// Of the class in it: `MineH2oPress` for mine_h2o.
 std::string press_class(std::string_view name);
 

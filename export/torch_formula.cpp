@@ -158,7 +158,7 @@ std::string_view without_line_end(std::string_view text) {
     return text;
 }
 
-TorchFormula torch_formula(const Champion& champion, std::size_t indent) {
+TorchFormula torch_formula(const Champion& champion, std::size_t indent, std::string_view around) {
     const std::size_t before = indent + std::string_view("scores = ").size();
     const Term term = folded(champion.formula);
     const std::vector<Variable> variables = variables_of(term);
@@ -177,7 +177,8 @@ TorchFormula torch_formula(const Champion& champion, std::size_t indent) {
                                  Commas::trailing); // Python ends lines at their end
     refuse_too_deep(found.expression);
     const std::string calibration = calibration_constants(champion, variables);
-    std::tie(found.constants, found.functions) = definitions_for(text + found.expression);
+    text += fmt::format("{}\n{}", found.expression, around);
+    std::tie(found.constants, found.functions) = definitions_for(text);
     found.constants += calibration;
     return found;
 }

@@ -17,9 +17,9 @@ struct TorchFormula {
     std::string expression;                                ///< of the columns' variables, for a line `    scores = `
 };
 
-/// `indent` is that of the line. Throws UsageError that names a column which has no PyTorch form or lacks its
-/// calibration, and for a formula that Python could not read.
-TorchFormula torch_formula(const Champion& champion, std::size_t indent);
+/// `indent` is that of the line, and `around` text whose functions are needed as well. Throws UsageError that names a
+/// column which has no PyTorch form or lacks its calibration, and for a formula that Python could not read.
+TorchFormula torch_formula(const Champion& champion, std::size_t indent, std::string_view around = "");
 
 /// The lines that import what a module's text mentions.
 std::string torch_imports(std::string_view text);

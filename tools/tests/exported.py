@@ -6,12 +6,14 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from evictlab_tools.library import Lab
+from evictlab_tools.library import USUAL, Lab
+from evictlab_tools.shapes import Shape
 
 
 def scorer(rule: str) -> str:
@@ -24,7 +26,7 @@ def _program() -> tuple[Path, Path]:
 
 
 @cache
-def export(formula: str, calibration: Path | None = None) -> Any:
+def export(formula: str, calibration: Path | None = None, shape: Shape = USUAL, keep: int | None = None) -> Any:
     """The module of a formula's exported press."""
     program, folder = _program()
     name = f"made_{len(list(folder.iterdir()))}"
@@ -41,6 +43,10 @@ def export(formula: str, calibration: Path | None = None) -> Any:
         file,
     ]
     command += [] if calibration is None else ["--calibration", calibration]
+    command += [] if keep is None else ["--keep", str(keep)]
+    for name, value in asdict(shape).items():
+        if value != getattr(USUAL, name):
+            command += ["--" + name.replace("_", "-"), str(value)]
     subprocess.run(command, check=True, capture_output=True)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec and spec.loader

@@ -33,6 +33,7 @@ from evictlab_tools.calibration import Calibration, Heads, HeldLayer  # noqa: E4
 from evictlab_tools.errors import ToolError  # noqa: E402
 from evictlab_tools.library import Lab  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
+from evictlab_tools.shapes import Shape  # noqa: E402
 
 CALIBRATED = {"query_axis", "tri_score", "calibrated"}  # have tests of their own
 # Between them every column that a press can have, with every kind of parameter.
@@ -345,8 +346,11 @@ def test_presses_that_wrap_presses_can_use_it(ids: list[int]) -> None:
 
 
 def test_the_file_needs_nothing_of_ours_and_holds_what_is_used_alone() -> None:
-    for formula in ("-key_norm", *RULES, " + ".join(COLUMNS)):
-        file = Path(export(formula).__file__)
+    made = [export(formula) for formula in ("-key_norm", *RULES, " + ".join(COLUMNS))]
+    made += [export("-key_norm", shape=Shape("model", "share", 16, 4, 8), keep=64)]
+    made += [export("-key_norm", shape=Shape("layer", "rank", 16, block_score="max")), export("-key_norm", keep=64)]
+    for module in made:
+        file = Path(module.__file__)
         tree = ast.parse(file.read_text(encoding="utf-8"))
         imported = {
             node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) if node.module
