@@ -12,6 +12,7 @@
 #include "framework/columns/query_reader.hpp"
 #include "framework/scorers/calibration_needs.hpp"
 #include "framework/scorers/class_json.hpp"
+#include "framework/scorers/full_name.hpp"
 #include "framework/scorers/published.hpp"
 
 using namespace evictlab;
@@ -81,6 +82,20 @@ evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, 
     });
 }
 
+evl_status evl_lab_full_name(evl_lab* lab, const char* text, void (*take)(void* context, const char* name),
+                             void* context, evl_failure* failure) {
+    return capi::guarded(failure, [&] {
+        capi::require(lab, "lab");
+        capi::require(text, "text");
+        capi::require(take, "take");
+        const std::string name = [&] {
+            const std::lock_guard lock(lab->mutex);
+            return full_name(text, ScorerRules::published, lab->host);
+        }();
+        take(context, name.c_str());
+    });
+}
+
 void evl_scorer_close(evl_scorer* scorer) { delete scorer; }
 
 void evl_scorer_needs(const evl_scorer* scorer, evl_needs* needs) {
@@ -106,6 +121,8 @@ const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index) {
 }
 
 const char* evl_scorer_hash(const evl_scorer* scorer) { return scorer ? scorer->hash.c_str() : nullptr; }
+
+const char* evl_scorer_name(const evl_scorer* scorer) { return scorer ? scorer->scorer.label().c_str() : nullptr; }
 
 const char* evl_scorer_plugin(const evl_scorer* scorer) {
     return scorer && scorer->scorer.plugin() ? scorer->scorer.plugin()->id().c_str() : nullptr;

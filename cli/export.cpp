@@ -14,6 +14,7 @@
 #include "framework/capture/calibration_file.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
+#include "framework/scorers/full_name.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -24,7 +25,8 @@ constexpr std::string_view usage =
     "  evolution.json           a run's state file: its champion\n"
     "  evolution.json:g12-s34   one of the run's champions, by its id\n"
     "  mine.formula, '=...'     a formula\n"
-    "  hybrid_start, h2o@seed   a scorer whose plugin has a formula for it\n\n"
+    "  hybrid_start, h2o@seed   a scorer whose plugin has a formula for it; a name without a preset is the published\n"
+    "                           rule for kvpress and torch, else the seed's\n\n"
     "  formula      a .formula file, which every command takes as a scorer\n"
     "  cpp-plugin   a folder with a C++ plugin and its CMakeLists.txt, which needs the SDK alone\n"
     "  kvpress      a Python file with a press for NVIDIA's kvpress 0.5.5, which needs nothing of evictlab; with\n"
@@ -98,6 +100,12 @@ void write_scores(const exporting::Champion& champion, const std::string& path) 
     say("{}\n", path);
 }
 
+/// A scorer's bare name is that of the rule for a model's attention where the form runs in models, else the seed's.
+std::string full_name_of(const std::string& what, std::string_view to, const PluginHost& host) {
+    if (!host.find(parse_scorer_name(what).id)) return what;
+    return full_name(what, to == "kvpress" || to == "torch" ? ScorerRules::published : ScorerRules::seed, host);
+}
+
 int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, export_options(), "champion", usage, examples);
     if (!values) return exit_ok;
@@ -106,8 +114,9 @@ int run(const std::vector<std::string>& arguments) {
         throw UsageError("expected one CHAMPION: a run's state file, a formula or a scorer; see --help");
     if (!values->contains("to"))
         throw UsageError("no form given: add --to formula, --to cpp-plugin, --to kvpress or --to torch");
-    exporting::Champion champion =
-        exporting::find_champion(words[0], host_from(*values, IsolatedByDefault::not_built_in));
+    const std::string to = (*values)["to"].as<std::string>();
+    const PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
+    exporting::Champion champion = exporting::find_champion(full_name_of(words[0], to, host), host);
     if (values->contains("name")) champion.name = (*values)["name"].as<std::string>();
     if (!is_identifier(champion.name))
         throw UsageError(fmt::format("--name is '{}', but must match [a-z][a-z0-9_]*", champion.name));
@@ -125,7 +134,6 @@ int run(const std::vector<std::string>& arguments) {
         inputs.check_output("--output", output);
         return output;
     };
-    const std::string to = (*values)["to"].as<std::string>();
     if (champion.calibration && to != "kvpress" && to != "torch")
         throw UsageError("--calibration is for --to kvpress and torch: a formula and a plugin read the suite's own");
     const exporting::PressCut cut = cut_from(*values, to);

@@ -61,12 +61,15 @@ Memory::Memory() {
     memory_.reset(memory);
 }
 
-Scorer::Scorer(const Lab& lab, const std::string& text) : text_(text) {
+Scorer::Scorer(const Lab& lab, const std::string& text) {
     evl_scorer* scorer = nullptr;
     evl_failure failure{};
-    check(evl_scorer_open(lab.get(), text.c_str(), &scorer, &failure), failure);
+    const auto take = [](void* to, const char* name) { *static_cast<std::string*>(to) = name; };
+    check(evl_lab_full_name(lab.get(), text.c_str(), take, &text_, &failure), failure);
+    check(evl_scorer_open(lab.get(), text_.c_str(), &scorer, &failure), failure);
     owned_.reset(scorer);
     scorer_ = scorer;
+    text_ = evl_scorer_name(scorer);
     ask_needs();
 }
 

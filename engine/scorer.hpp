@@ -43,7 +43,7 @@ private:
 /// May be asked by several threads at once.
 class Scorer {
 public:
-    /// UsageError for what libevictlab does not know.
+    /// A name without a preset is the published rule's, as for benches. UsageError for what libevictlab does not know.
     Scorer(const Lab& lab, const std::string& text);
     /// One that somebody else opened, and keeps open for as long as this is.
     explicit Scorer(const evl_scorer* scorer);

@@ -685,6 +685,27 @@ TEST_CASE("what is published, and which plugin a scorer is of, is told as its pl
     evl_lab_close(lab);
 }
 
+TEST_CASE("a bare name's full name is the published rule's, as benches on captured suites run it") {
+    const Lab lab;
+    const auto full = [&lab](const char* text) {
+        std::string name;
+        const auto take = [](void* context, const char* found) { *static_cast<std::string*>(context) = found; };
+        REQUIRE(evl_lab_full_name(lab.lab, text, take, &name, nullptr) == EVL_OK);
+        return name;
+    };
+    CHECK(full("snapkv") == "snapkv@kvpress");
+    CHECK(full("h2o") == "h2o@paper");
+    CHECK(full("adakv(snapkv:window=16)") == "adakv@kvpress(snapkv@kvpress:window=16)");
+    for (const char* stays : {"snapkv@seed", "snapkv@paper:window=16", "random", "=key_norm", "mine.formula", "nobody"})
+        CHECK(full(stays) == stays);
+
+    const Opened bare(lab, "snapkv"), seed(lab, "snapkv@seed"), published(lab, full("snapkv"));
+    const PromptLayer prompt;
+    CHECK(keep(bare, prompt.layer, {0.5}).mask == keep(seed, prompt.layer, {0.5}).mask);
+    CHECK(keep(bare, prompt.layer, {0.5}).mask != keep(published, prompt.layer, {0.5}).mask);
+    CHECK(std::string(evl_scorer_name(published.scorer)) == "snapkv@kvpress");
+}
+
 TEST_CASE("a mean over documents has the interval of reports") {
     const std::vector<double> values{1, 2, 4, 8, 16, 32};
     double mean = 0, low = 0, high = 0;
@@ -793,6 +814,9 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     refused(evl_scorer_open(nullptr, "h2o", &no_scorer, &why), "lab");
     refused(evl_scorer_open(lab.lab, nullptr, &no_scorer, &why), "text");
     refused(evl_scorer_open(lab.lab, "h2o", nullptr, &why), "scorer");
+    refused(evl_lab_full_name(nullptr, "h2o", take, nullptr, &why), "lab");
+    refused(evl_lab_full_name(lab.lab, nullptr, take, nullptr, &why), "text");
+    refused(evl_lab_full_name(lab.lab, "h2o", nullptr, nullptr, &why), "take");
     refused(evl_memory_open(nullptr, &why), "memory");
     refused(evl_memory_put(nullptr, &prompt.layer, "key_norm", &score, &why), "memory");
     refused(evl_scorer_score(nullptr, &prompt.layer, removed, &score, nullptr, &why), "scorer");
@@ -821,6 +845,7 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     CHECK(evl_scorer_column_count(nullptr) == 0);
     CHECK(evl_scorer_column(nullptr, 0) == nullptr);
     CHECK(evl_scorer_hash(nullptr) == nullptr);
+    CHECK(evl_scorer_name(nullptr) == nullptr);
     CHECK(evl_scorer_plugin(nullptr) == nullptr);
     CHECK(evl_scorer_published(nullptr) == 0);
     CHECK(evl_scorer_class(nullptr) == nullptr);

@@ -102,7 +102,8 @@ TEST_CASE("bench gives JSON of what was asked, the oracle and random, and nothin
         shell("evictlab bench --suite micro --scorers h2o@seed,streaming_llm:window=32 --format json");
     REQUIRE(outcome.code == 0);
     const Json bench = Json::parse(outcome.out);
-    CHECK(scorers_of(bench) == std::set<std::string>{"h2o@seed", "streaming_llm:window=32", "random@seed", "oracle"});
+    CHECK(scorers_of(bench) ==
+          std::set<std::string>{"h2o@seed", "streaming_llm@seed:window=32", "random@seed", "oracle"});
     CHECK(bench.at("suite").at("name") == "micro");
     CHECK(bench.at("retentions") == Json{0.25, 0.5, 0.75});
     CHECK(bench.at("rows").at(0).at("class").at("reads") == "all attn");
@@ -190,7 +191,7 @@ TEST_CASE("A file that is no plugin costs its own row and exit code 1") {
         shell("evictlab bench --suite micro --scorers h2o --format json --plugin-dir .", folder.path.string());
     CHECK(found.code == 1);
     CHECK_THAT(found.err, ContainsSubstring("broken.so"));
-    CHECK(scorers_of(Json::parse(found.out)).contains("h2o"));
+    CHECK(scorers_of(Json::parse(found.out)).contains("h2o@seed"));
     const Outcome named =
         shell("evictlab bench --suite micro --scorers h2o,./broken.so --format json", folder.path.string());
     CHECK(named.code == 1);

@@ -81,6 +81,16 @@ TEST_CASE("every champion of a run can be exported by its id, and no other") {
     CHECK_THAT(bytes_of(folder / "first.formula"), ContainsSubstring("# candidate   " + id + ", "));
 }
 
+TEST_CASE(
+    "a bare name is exported by the seed's rule as a formula, by the published one to models, and files say which") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    REQUIRE(shell("evictlab export snapkv --to formula --name mine", where).code == 0);
+    CHECK_THAT(bytes_of(folder / "mine.formula"), ContainsSubstring("the formula twin of the scorer snapkv@seed"));
+    REQUIRE(shell("evictlab export knorm --to torch --name norms", where).code == 0);
+    CHECK_THAT(bytes_of(folder / "norms_scores.py"), ContainsSubstring("the formula twin of the scorer knorm@kvpress"));
+}
+
 TEST_CASE("wrong use of export exits with 2 and says what there is") {
     const TemporaryFolder folder;
     const auto refusal = [&](const std::string& arguments) {
@@ -95,6 +105,7 @@ TEST_CASE("wrong use of export exits with 2 and says what there is") {
     CHECK_THAT(refusal("snapkv@kvpress --to formula"),
                ContainsSubstring("snapkv@kvpress is a plugin's own code, for which it gives no formula") &&
                    ContainsSubstring("snapkv@seed can"));
+    CHECK_THAT(refusal("snapkv --to kvpress"), ContainsSubstring("snapkv@kvpress is a plugin's own code"));
     std::string deep = "value_norm";
     for (int i = 0; i < 220; ++i) deep = "tanh(" + deep + ")";
     CHECK_THAT(refusal("'=" + deep + "' --to kvpress --name deep"), ContainsSubstring("nests 220 parentheses"));

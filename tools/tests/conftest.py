@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,18 @@ def make_source(name: str) -> ModelSource:
         tokenizer=TOKENIZER,
         load=lambda attention: make_model(name, attention),
     )
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the captured suite `tiny`, of whose model evictlab-verdict asks."""
+    from verdict_harness import tiny_suite  # noqa: PLC0415 - which imports this file
+
+    from evictlab_tools.verdict import command  # noqa: PLC0415
+
+    source = tiny_suite(tmp_path / "tiny")
+    monkeypatch.setattr(command, "open_model", lambda *_: source)
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import encode, make_model, make_source
-from test_verdict import PROMPT, TEXTS, read, reference_logits_of, tiny_suite
+from verdict_harness import PROMPT, TEXTS, read, reference_logits_of, tiny_suite
 
 from evictlab_tools.attention import recompute_weights
 from evictlab_tools.errors import ToolError, UsageError, run_command

@@ -17,8 +17,8 @@ import torch
 from conftest import make_model, make_source
 from pretend_device import CUDA, PretendedDevice, SerialPool, put_model
 from test_models import TEXT, save_model
-from test_verdict import PROMPT, document
 from torch import Tensor
+from verdict_harness import PROMPT, document
 
 from evictlab_tools import capture as capture_tool
 from evictlab_tools.attention import FLASH

@@ -14,10 +14,10 @@ import torch
 from architectures import ARCHITECTURES, VOCABULARY, make, tokens
 from conftest import make_source
 from test_attention import capture
-from test_verdict import document
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import LlamaConfig, LlamaForCausalLM
+from verdict_harness import document
 
 from evictlab_tools.attention import LayerAttention
 from evictlab_tools.device import CHUNK, WHOLE, DeviceConfig

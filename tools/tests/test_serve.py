@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import make_source
 from test_models import TEXT, save_model
-from test_verdict import KINDS, PROMPT, TEXTS
+from verdict_harness import KINDS, PROMPT, TEXTS
 
 from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.capture import command as capture_command

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import encode, make_model, make_source
-from test_verdict import PROMPT, read, suite, verdict_of  # noqa: F401
+from verdict_harness import PROMPT, read, verdict_of
 
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab, LayerInput
@@ -157,7 +157,7 @@ def test_a_layer_of_one_kv_head_is_that_head() -> None:
 
 
 def test_a_verdict_has_a_shape_and_numbers_of_tokens(
-    suite: Path,  # noqa: F811
+    suite: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(UsageError, match="gives heads different numbers of tokens"):

@@ -14,7 +14,7 @@ import torch
 from conftest import TOKENIZER, make_source
 from test_serve import answers_to
 from test_tasks import PASSAGE
-from test_verdict import PROMPT, random_masks, read
+from verdict_harness import PROMPT, random_masks, read
 
 from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.documents import read_manifest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import STANDARD, make_source
-from test_verdict import KINDS, PROMPT, TEXTS, document
+from verdict_harness import KINDS, PROMPT, TEXTS, document
 
 from evictlab_tools.capture import Settings as CaptureSettings
 from evictlab_tools.capture import capture_suite

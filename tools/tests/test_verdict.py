@@ -1,4 +1,4 @@
-"""The model's verdict: judged by a full forward pass under the same masks, head by head, written out here."""
+"""The command evictlab-verdict: what it measures, sums up, keeps and refuses."""
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
@@ -13,193 +13,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import STANDARD, encode, make_model, make_source
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from conftest import encode, make_model, make_source
+from verdict_harness import TEXTS, document, verdict_of
 
-from evictlab_tools.attention import recompute_weights
 from evictlab_tools.binding import Library
-from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.companions import Companions
-from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.library import Lab, Scorer
-from evictlab_tools.models import ModelSource
-from evictlab_tools.shapes import kept_count
 from evictlab_tools.uncompressed import Lookup, Uncompressed
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, ORACLE
 from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text
 from evictlab_tools.verdict.cost import Cost, mean_cost
-from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import DocumentSet, TokenDocument, read_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import DocumentRun, Figures, Judge, Masks
-from evictlab_tools.verdict.opening import open_scorers
 from evictlab_tools.verdict.options import parse_retentions
 from evictlab_tools.verdict.result import Row, Verdict, to_json
 from evictlab_tools.verdict.statistics import mean, ratio, spearman
-
-TEXTS = [
-    "It is a truth universally acknowledged, that 1 single man in possession of 20,000 pounds must be in want.",
-    "def truth(man: int) -> bool:\n    return man == 1 and fortune(man) >= 20_000  # universally acknowledged\n\n\n",
-    "Permission is hereby granted, free of charge, to any person obtaining a copy of this very short document,",
-]
-KINDS = ["prose", "code", "legal"]
-PROMPT = 70
-Mask = dict[int, torch.Tensor]
-
-_reference: dict[int, torch.Tensor] = {}  # layer: what query [N] of KV head [H_kv] sees of key [N]
-
-
-def _reference_attention(
-    module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, _mask: Any, _dropout: float = 0, **options: Any
-) -> tuple[torch.Tensor, None]:
-    heads, tokens = q.shape[1], q.shape[2]
-    output = torch.zeros(1, tokens, heads, q.shape[3])
-    window = options.get("sliding_window") or tokens
-    for head in range(heads):
-        kv = head // (heads // k.shape[1])
-        for i in range(tokens):
-            seen = [j for j in range(max(0, i - window + 1), i + 1) if _reference[module.layer_idx][kv, i, j]]
-            weights = (k[0, kv, seen].double() @ q[0, head, i].double() * options["scaling"]).softmax(-1)
-            output[0, i, head] = (weights @ v[0, kv, seen].double()).float()
-    return output, None
-
-
-ALL_ATTENTION_FUNCTIONS.register("test_reference", _reference_attention)
-ALL_MASK_ATTENTION_FUNCTIONS.register("test_reference", ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
-
-
-def document(text: int = 0, prompt: int = PROMPT) -> TokenDocument:
-    return TokenDocument(f"text {text}", KINDS[text], "test", tuple(encode(TEXTS[text])), prompt)
-
-
-def read(model: str, text: int = 0, **options: Any) -> DocumentRun:
-    return Judge(make_source(model), **options).read(document(text))
-
-
-def random_masks(run: DocumentRun, seed: int, share: float = 0.5) -> Masks:
-    draw = np.random.default_rng(seed)
-    return [draw.random((layer.k.shape[0], run.prompt)) < share for _, layer in sorted(run.layers.items())]
-
-
-def reference_logits(model: str, run: DocumentRun, masks: Masks) -> torch.Tensor:
-    """One pass over all tokens: queries of the continuation do not see what the masks leave out."""
-    tokens, n = len(run.document.ids), run.prompt
-    seen = [torch.ones(mask.shape[0], tokens, tokens, dtype=torch.bool) for mask in masks]
-    for mask, of_layer in zip(masks, seen, strict=True):
-        of_layer[:, n:, :n] = torch.from_numpy(mask)[:, None, :]
-    return reference_logits_of(model, run, seen)
-
-
-def reference_logits_of(model: str, run: DocumentRun, seen: Sequence[torch.Tensor]) -> torch.Tensor:
-    """One pass over all tokens: what query of KV head sees of key, [layer]: [H_kv][N][N]."""
-    _reference.update(enumerate(seen))
-    with torch.no_grad():
-        output = make_model(model, "test_reference")(input_ids=torch.tensor([run.document.ids]), use_cache=False)
-    logits: torch.Tensor = output.logits[0, run.prompt :]
-    return logits
-
-
-@pytest.mark.parametrize("model", STANDARD)
-def test_the_continuation_under_masks_is_the_full_forward_under_the_same_masks(model: str) -> None:
-    run = read(model)
-    masks = random_masks(run, 5)
-    (figures,) = run.measure([masks])
-    expected = reference_logits(model, run, masks)
-    p, q = run.predictions.logits.double().softmax(-1), expected.double().softmax(-1)
-    kl = float((p * (p.log() - q.log())).sum(-1).mean())
-    targets = torch.tensor(run.document.ids[run.prompt + 1 :])[:, None]
-    nll = -(q[:-1].gather(1, targets).log() - p[:-1].gather(1, targets).log()).mean()
-    assert figures.kl == pytest.approx(kl, rel=1e-3) and kl > 1e-3
-    assert figures.delta_nll == pytest.approx(float(nll), rel=1e-3, abs=1e-6)
-
-
-@pytest.mark.parametrize("model", STANDARD)
-def test_keeping_all_changes_nothing(model: str) -> None:
-    run = read(model)
-    (figures,) = run.measure([[np.ones((2, PROMPT), np.bool_)] * 4])
-    assert abs(figures.kl) < 1e-9
-    assert abs(figures.delta_nll) < 1e-5
-
-
-def test_each_head_and_layer_has_a_mask_of_its_own() -> None:
-    run = read("llama")
-    everything = [np.ones((2, PROMPT), np.bool_) for _ in range(4)]
-    seen = set()
-    for layer in range(4):
-        for head in range(2):
-            masks = [mask.copy() for mask in everything]
-            masks[layer][head, 10:60] = False
-            seen.add(round(run.measure([masks])[0].kl, 12))
-    assert len(seen) == 8 and min(seen) > 0
-
-
-def test_sliding_layers_are_left_alone_unless_asked_for() -> None:
-    lab = Lab()
-    run = read("gemma3")
-    windows = [layer.window for _, layer in sorted(run.layers.items())]
-    masks = run.keep(lab.open("knorm@kvpress"), [0.5])[0]
-    assert [bool(mask.all()) for mask in masks] == [window > 0 for window in windows]
-    (figures,) = run.measure([masks])
-    assert figures.cached == 2 * 2 * PROMPT and figures.kept == 2 * 2 * PROMPT // 2
-    everywhere = read("gemma3", sliding_layers=True).keep(lab.open("knorm@kvpress"), [0.5])[0]
-    assert not any(mask.all() for mask in everywhere)
-
-
-def test_oracles_keep_what_the_continuation_attends_most() -> None:
-    run = read("llama")
-    removed = [0.75, 0.5]
-    per_head, per_layer = (run.keep_oracle(bound, removed) for bound in (ORACLE, LAYER_ORACLE))
-    for number, layer in run.layers.items():
-        weights = torch.stack([recompute_weights(layer, head)[PROMPT:, :PROMPT].mean(0) for head in range(6)])
-        attention = weights.reshape(2, 3, PROMPT).mean(1).numpy()
-        for budget, share in enumerate(removed):
-            count = kept_count(PROMPT, share)
-            for head in range(2):
-                best = set(np.argsort(-attention[head])[:count])
-                assert set(np.flatnonzero(per_head[budget][number][head])) == best
-            assert per_layer[budget][number].sum() == 2 * count
-            assert (attention * per_layer[budget][number]).sum() >= (attention * per_head[budget][number]).sum()
-
-
-def test_budgets_of_the_whole_model_are_divided_among_the_layers_that_eviction_judges() -> None:
-    lab = Lab()
-    for architecture in ("llama", "gemma3"):
-        run = read(architecture)
-        judged = [number for number in sorted(run.layers) if run.is_evicted(number)]
-        base = lab.open("knorm@kvpress")
-        scores = np.stack([base.score(run.layer_input(number, base)) for number in judged])
-        (masks,) = run.keep(lab.open("global@kvpress(knorm@kvpress)"), [0.6])
-        kept = np.stack([masks[number] for number in judged])
-        assert kept.sum() == scores.size - int(scores.size * 0.6)
-        assert scores[kept].min() > scores[~kept].max()
-        assert all(masks[number].all() for number in run.layers if number not in judged)
-        (oracle,) = run.keep_oracle(MODEL_ORACLE, [0.6])
-        attention = np.stack([run.future_attention[number] for number in judged])
-        best = np.stack([oracle[number] for number in judged])
-        assert best.sum() == len(judged) * attention.shape[1] * kept_count(PROMPT, 0.6)
-        assert attention[best].min() >= attention[~best].max()
-
-
-def test_scorers_see_what_the_models_attention_sees() -> None:
-    """Observed attention, from the model's own attention rather than from what the library is given."""
-    run = read("qwen3")
-    scorer = Lab().open("=cumulative_attn")
-    for number, layer in run.layers.items():
-        weights = torch.stack([recompute_weights(layer, head)[:PROMPT, :PROMPT].sum(0) for head in range(6)])
-        expected = weights.reshape(2, 3, PROMPT).mean(1).numpy()
-        np.testing.assert_allclose(scorer.score(run.layer_input(number, scorer)), expected, rtol=1e-4)
-
-
-def test_compare_is_the_divergence_and_the_change_of_the_likelihood() -> None:
-    full = torch.tensor([[0.0, 0.0], [0.0, 2.0]])
-    evicted = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
-    first = 0.5 * np.log(0.5 * (1 + np.e)) + 0.5 * np.log(0.5 * (1 + np.e) / np.e)
-    assert compare(Predictions(full), evicted, [1]) == pytest.approx((first / 2, np.log((1 + np.e) / np.e) - np.log(2)))
 
 
 def test_statistics() -> None:
@@ -259,32 +92,6 @@ def test_a_correlation_is_the_mean_over_documents_without_rows_that_would_flatte
     assert "| error | 0.00 [-1.00, 1.00] |" in correlations_to_text([error, loss])
     with pytest.raises(ToolError, match=r"none of the retentions \[0\.5\]"):
         correlate(library, verdict, {**bench, "retentions": [0.25]})
-
-
-def tiny_suite(folder: Path) -> ModelSource:
-    source = make_source("llama")
-    texts = [
-        Document(f"text {i}", kind, "test", text, "test", "MIT")
-        for i, (text, kind) in enumerate(zip(TEXTS, KINDS, strict=True))
-    ]
-    texts.append(Document("to train on", "prose", "train", "x" + TEXTS[0][::-1], "test", "MIT"))
-    capture_suite(source, texts, Settings(PROMPT, 24, dtype="f32"), folder, name="tiny", licence="MIT")
-    return source
-
-
-@pytest.fixture
-def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    source = tiny_suite(tmp_path / "tiny")
-    monkeypatch.setattr(command_module, "open_model", lambda *_: source)
-    return tmp_path
-
-
-def verdict_of(folder: Path, *options: str) -> dict[str, Any]:
-    output = folder / "verdict.json"
-    scorers = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8,adakv@kvpress(knorm@kvpress)"]
-    command(["tiny", str(folder / "tiny"), *scorers, "--retentions", "0.25,0.5", "-o", str(output), *options])
-    result: dict[str, Any] = json.loads(output.read_text())
-    return result
 
 
 def test_a_suite_is_found_by_its_name(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,33 +315,6 @@ def test_wrong_use_is_told(suite: Path) -> None:
     (suite / "tiny" / "suite.json").write_text(json.dumps({**description, "weights": "others"}))
     with pytest.raises(ToolError, match="captured from other weights"):
         verdict_of(suite)
-
-
-def test_what_is_published_is_said_by_plugins() -> None:
-    lab = Lab()
-    assert lab.open("snapkv@kvpress").published and lab.open("adakv@kvpress(snapkv@kvpress)").published
-    for name in ("h2o", "snapkv", "snapkv@seed", "snapkv@kvpress:window=8", "evolved@real", "=key_norm", "random"):
-        assert not lab.open(name).published, name
-    assert lab.open("adakv(h2o)").plugin == "adakv" and lab.open("=key_norm").plugin is None
-
-
-def test_a_method_of_ones_own_may_be_published() -> None:
-    toys = Lab().library.path.resolve().parents[1] / "tests" / "plugins" / "published"
-    if not toys.is_dir():
-        pytest.skip("a build without tests has no such plugin")
-    lab = Lab([toys])
-    assert lab.open("toy@paper").published and not lab.open("toy@mine").published
-    assert "toy@paper" in lab.scorers
-
-
-def test_files_that_scorers_name_are_told() -> None:
-    files = Lab().library.scorer_files("h2o,a@b/mine.so@soft:x=1,adakv(x.formula),=max(1, 2)")
-    assert files == [Path("a@b/mine.so"), Path("x.formula")]
-
-
-def test_random_comes_with_the_scorers_that_are_asked_for() -> None:
-    assert list(open_scorers(Lab(), ["knorm@kvpress"])) == ["knorm@kvpress", "random"]
-    assert list(open_scorers(Lab(), ["random@seed:seed=7"])) == ["random@seed:seed=7"]
 
 
 def test_without_the_program_the_verdict_says_how_to_get_its_table(

@@ -69,8 +69,16 @@ EVL_EXPORT evl_status evl_scorer_files(const char* list, void (*add)(void* conte
 typedef struct evl_scorer evl_scorer;
 
 /* [thread-safe] `text` is what a person types: `id`, `id@preset:param=value`, a `.so` or `.formula` file, `=FORMULA`,
- * or a wrapper `id@preset(SCORER)`. The caller owns *scorer, until evl_scorer_close. */
+ * or a wrapper `id@preset(SCORER)`. The caller owns *scorer, until evl_scorer_close. An id without a preset is the
+ * plugin's defaults, which of some (`snapkv`, `h2o`) are a simplification for synthetic attention: pass such texts
+ * through evl_lab_full_name first, unless that is meant. */
 EVL_EXPORT evl_status evl_scorer_open(evl_lab* lab, const char* text, evl_scorer** scorer, evl_failure* failure);
+/* [thread-safe] Calls `take` once, on this thread, with what `evictlab bench` runs for the text on a model's attention,
+ * as a text for evl_scorer_open: an id without a preset gets the published one (`kvpress`, else `paper`, else the
+ * plugin's first), inside wrappers too, so that `adakv(snapkv)` is "adakv@kvpress(snapkv@kvpress)"; all else stays.
+ * `name` lives for the call. Opens nothing: an unknown scorer stays as it is. */
+EVL_EXPORT evl_status evl_lab_full_name(evl_lab* lab, const char* text, void (*take)(void* context, const char* name),
+                                        void* context, evl_failure* failure);
 EVL_EXPORT void evl_scorer_close(evl_scorer* scorer); /* [last] NULL is nothing to do */
 
 #define EVL_ALL_QUERIES UINT64_MAX
@@ -95,6 +103,8 @@ EVL_EXPORT uint64_t evl_scorer_column_count(const evl_scorer* scorer);          
 EVL_EXPORT const char* evl_scorer_column(const evl_scorer* scorer, uint64_t index); /* [thread-safe] */
 /* 64 hexadecimal digits over everything that decides its scores: the plugin's file and parameters, or the formula. */
 EVL_EXPORT const char* evl_scorer_hash(const evl_scorer* scorer); /* [thread-safe] */
+/* [thread-safe] Its name in all tables and results: of a file the plugin's id or the formula file's stem. */
+EVL_EXPORT const char* evl_scorer_name(const evl_scorer* scorer);
 /* [thread-safe] The id of its plugin, of a wrapper its own: "snapkv". NULL of a formula. */
 EVL_EXPORT const char* evl_scorer_plugin(const evl_scorer* scorer);
 /* [thread-safe] 1 where it is a published method as it was published, as its plugin says; else 0. */

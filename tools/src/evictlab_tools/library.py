@@ -183,6 +183,11 @@ class Scorer:
         """Of everything that decides its scores."""
         return str(self._library.call("evl_scorer_hash", self._handle).decode())
 
+    @cached_property
+    def name(self) -> str:
+        """In all tables and results. Where `text` is a file, it is the formula file's stem or the plugin's id."""
+        return str(self._library.call("evl_scorer_name", self._handle).decode())
+
     @property
     def plugin(self) -> str | None:
         """The id of its plugin, of a wrapper its own; None of a formula."""
@@ -398,8 +403,16 @@ class Lab:
         self._library.check("evl_lab_split", self._handle, texts.encode(), add, None)
         return found
 
+    def full_name(self, text: str) -> str:
+        """What `evictlab bench` runs for it on real attention: `snapkv` is `snapkv@kvpress`."""
+        found: list[str] = []
+        take = binding.Add(lambda _context, name: found.append(name.decode()))
+        self._library.check("evl_lab_full_name", self._handle, text.encode(), take, None)
+        return found[0]
+
     def open(self, text: str) -> Scorer:
-        handle = Handle()
+        """By what a person types; the scorer's `text` is the full name."""
+        text, handle = self.full_name(text), Handle()
         self._library.check("evl_scorer_open", self._handle, text.encode(), ctypes.byref(handle))
         return Scorer(self._library, handle, text, self.calibration)
 

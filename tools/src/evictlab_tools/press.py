@@ -117,6 +117,7 @@ class EvictlabPress(PromptScorer):
         if self.calibration is not None:
             lab.calibrate(Path(self.calibration))
         self._scorer = lab.open(self.scorer)
+        self.scorer = self._scorer.text  # by its full name
         if self.scoring not in SCORINGS:
             raise UsageError(f"scoring is {self.scoring!r}, but must be one of {', '.join(SCORINGS)}")
         self._by_device = Scoring(self.scoring, True)

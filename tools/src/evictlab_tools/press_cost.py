@@ -69,6 +69,12 @@ def exported(lab: Lab, scorer: str, folder: Path) -> Any:
     return getattr(module, name.title().replace("_", "") + "Press")
 
 
+def full_name(press: str, lab: Lab) -> str:
+    """With the full name of its scorer, if it has one."""
+    kind, colon, scorer = press.partition(":")
+    return f"{kind}:{lab.full_name(scorer)}" if colon else press
+
+
 def press_of(text: str, ratio: float, lab: Lab, folder: Path) -> Any:
     """None: the prompt alone."""
     import kvpress  # noqa: PLC0415 - an extra
@@ -153,7 +159,8 @@ def command(arguments: Sequence[str] | None = None) -> None:
         names.insert(0, REFERENCE)
     lab = Lab()
     with TemporaryDirectory(prefix="evictlab-press-cost-") as folder:
-        presses = {name: press_of(name.replace(";", ","), given.ratio, lab, Path(folder)) for name in names}
+        named = [full_name(name.replace(";", ","), lab) for name in names]
+        presses = {name: press_of(name, given.ratio, lab, Path(folder)) for name in named}
         prefill(model, presses[REFERENCE], torch.arange(128, device=next(model.parameters()).device)[None])
         say(f" tokens        time      x     memory  press (x: of {REFERENCE})")
         for length in lengths:

@@ -49,13 +49,15 @@ class Measuring:
         return Length(prompt.shape[1], read.seconds, scoring, rows)
 
 
-def check_scorers(given: argparse.Namespace) -> None:
+def name_scorers(given: argparse.Namespace) -> None:
+    """Opens the two, and notes their full names."""
     lab = Lab(given.plugin_dir)
     if given.calibration is not None:
         lab.calibrate(given.calibration)
-    lab.open(given.uneven)
-    if lab.open(given.uniform).needs.uneven:
+    uneven, uniform = lab.open(given.uneven), lab.open(given.uniform)
+    if uniform.needs.uneven:
         raise UsageError(f"--uniform {given.uniform}: its heads keep different numbers of tokens")
+    given.uneven, given.uniform = uneven.text, uniform.text
 
 
 def ids_of(given: argparse.Namespace, source: ModelSource, count: int) -> list[int]:
@@ -75,7 +77,7 @@ def run(given: argparse.Namespace) -> None:
         raise ToolError("kvpress's masking is measured beside others: pip install 'evictlab-tools[kvpress]'")
     if given.output is not None:
         check_output(given.output, [given.text])
-    check_scorers(given)
+    name_scorers(given)
     torch.set_num_threads(given.threads)
     source = open_model(given.model, given.revision, device_from(given))
     ids = ids_of(given, source, lengths[-1] + given.steps)

@@ -34,7 +34,7 @@ from evictlab_tools.tasks.result import result_of, to_json
 from evictlab_tools.tasks.run import TaskJournal, TaskRun
 from evictlab_tools.tasks.table import tables
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.opening import open_scorers, scored_by
+from evictlab_tools.verdict.opening import open_scorers, scored_by, typed_names
 from evictlab_tools.verdict.options import parse_numbers, parse_retentions, shape_from
 from evictlab_tools.verdict.result import dump
 from evictlab_tools.verdict.verdicts import cut_json
@@ -136,7 +136,7 @@ def run(given: argparse.Namespace) -> None:
         calibration.check_weights(source.weights)
         sources["calibration"] = f"sha256:{calibration.sha256}"
     scoring = scoring_on(given.scoring, source.device)
-    scorers = scored_by(scoring, scorers, given.scorers or [SCORERS])
+    scorers = scored_by(scoring, scorers, typed_names(lab, given.scorers or [SCORERS]))
     prompts = [document.tokens.prompt for document in documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     judge = Judge(

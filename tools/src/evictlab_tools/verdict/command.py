@@ -23,7 +23,7 @@ from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.layer_cache import check_decoding
-from evictlab_tools.library import Lab, Scorer
+from evictlab_tools.library import Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
 from evictlab_tools.scoring.choice import NATIVE, scoring_on
@@ -36,7 +36,14 @@ from evictlab_tools.verdict.decode import decoding_from
 from evictlab_tools.verdict.documents import TokenDocument, names_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import Judge
-from evictlab_tools.verdict.opening import check_calibration, open_documents, open_lab, open_scorers, scored_by
+from evictlab_tools.verdict.opening import (
+    check_calibration,
+    open_documents,
+    open_lab,
+    open_scorers,
+    scored_by,
+    typed_names,
+)
 from evictlab_tools.verdict.options import RETENTIONS, WAYS, parse_numbers, parse_retentions, parser, shape_from
 from evictlab_tools.verdict.result import Verdict, dump, to_json
 from evictlab_tools.verdict.serve import Server
@@ -55,9 +62,11 @@ def _print_table(file: Path, library: Library, plugin_dirs: Sequence[Path]) -> N
         complain(f"{file} is written, but there is no table of it: {error}; `{wanted}` prints one")
 
 
-def _print_correlation(bench: str, lab: Lab, verdict: Verdict, plugin_dirs: Sequence[Path]) -> None:
-    found = run_bench(lab.library, verdict, plugin_dirs) if bench == "" else read_bench(Path(bench), verdict)
-    correlations = correlate(lab.library, verdict, found)
+def _print_correlation(
+    bench: str, library: Library, verdict: Verdict, scorers: Sequence[Scorer], plugin_dirs: Sequence[Path]
+) -> None:
+    found = run_bench(library, verdict, scorers, plugin_dirs) if bench == "" else read_bench(Path(bench), verdict)
+    correlations = correlate(library, verdict, found)
     say(
         f"Which offline measure predicts the KL divergence: mean over {correlations[0].documents} documents of the "
         f"rank correlation (Spearman) over {correlations[0].scorers} scorers, with 95 % intervals"
@@ -169,7 +178,7 @@ def _measure(given: argparse.Namespace) -> None:
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision, device_from(given))
     scoring = NATIVE if decodes else scoring_on(given.scoring, source.device)
-    scorers = scored_by(scoring, scorers, asked)
+    scorers = scored_by(scoring, scorers, typed_names(lab, asked))
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape, scoring=scoring)
     documents = open_documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     check_calibration(calibration, scorers.values(), judge, documents)
@@ -191,7 +200,7 @@ def _measure(given: argparse.Namespace) -> None:
     if decoding is not None:
         say(report(verdict))
     if given.correlate is not None:
-        _print_correlation(given.correlate, lab, verdict, given.plugin_dir)
+        _print_correlation(given.correlate, lab.library, verdict, judged, given.plugin_dir)
     if verdicts.failures:
         raise ToolError(f"{len(verdicts.failures)} scorer(s) failed and have no row")
 

@@ -14,6 +14,7 @@ import numpy as np
 from evictlab_tools.binding import Library
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json
+from evictlab_tools.library import Scorer
 from evictlab_tools.verdict.bounds import BOUNDS
 from evictlab_tools.verdict.result import Row, Verdict
 from evictlab_tools.verdict.statistics import Estimate, Values, mean, spearman
@@ -53,8 +54,10 @@ def cut_options(cut: Mapping[str, Any]) -> list[str]:
     return options + ([f"--keep={','.join(map(str, cut['keep']))}"] if "keep" in cut else [])
 
 
-def run_bench(library: Library, verdict: Verdict, plugin_dirs: Sequence[Path]) -> dict[str, Any]:
-    """`evictlab bench` on the verdict's suite and scorers."""
+def run_bench(
+    library: Library, verdict: Verdict, scorers: Sequence[Scorer], plugin_dirs: Sequence[Path]
+) -> dict[str, Any]:
+    """`evictlab bench` on the verdict's suite and the scorers that it has rows of."""
     if verdict.documents.folder is None:
         raise ToolError(
             "--correlate compares with the captured attention of the same documents: give a suite's folder, not texts"
@@ -63,7 +66,7 @@ def run_bench(library: Library, verdict: Verdict, plugin_dirs: Sequence[Path]) -
         "bench",
         f"--suite={verdict.documents.folder.resolve()}",
         "--protocol=prefill",
-        f"--scorers={','.join(row.scorer for row in verdict.rows if row.scorer not in BOUNDS)}",
+        f"--scorers={','.join(scorer.text for scorer in scorers)}",
         "--by-trace",
         "--format=json",
         *cut_options(verdict.cut),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile, calibration_of_suite, open_calibration
@@ -19,27 +19,37 @@ from evictlab_tools.verdict.documents import DocumentSet, named_folder, names_su
 from evictlab_tools.verdict.judge import Judge
 
 
+def typed_names(lab: Lab, lists: Sequence[str]) -> set[str]:
+    """Full names of the scorers that the lists name, and not `all` alone."""
+    every = {lab.full_name(text) for text in lab.scorers}
+    typed = {lab.full_name(part.strip()) for texts in lists for part in re.split(r",(?![^()]*\))", texts)}
+    asked = (lab.full_name(text) for texts in lists for text in lab.split(texts))
+    return {text for text in asked if text in typed or text not in every}
+
+
 def open_scorers(
     lab: Lab, lists: Sequence[str], shape: Shape = USUAL, check: Callable[[Scorer, Shape], None] = Scorer.check_shape
 ) -> dict[str, Scorer]:
-    """Those asked for, without repetition, and random.
+    """Those asked for, by their names, without repetition, and random.
 
     What cannot be had, as `check` says, is refused, and left out of what nobody named by itself.
     """
     scorers: dict[str, Scorer] = {}
-    left_out = []
-    for texts in lists:
-        named = {part.strip() for part in texts.split(",")}
-        for text in lab.split(texts):
-            scorer = scorers.get(text) or lab.open(text)
-            try:
-                check(scorer, shape)
-            except UsageError:
-                if "all" not in named or text in named:
-                    raise
-                left_out.append(text)
-                continue
-            scorers[text] = scorer
+    left_out, typed = [], typed_names(lab, lists)
+    for text in dict.fromkeys(lab.full_name(text) for texts in lists for text in lab.split(texts)):
+        scorer = lab.open(text)
+        if (other := scorers.get(scorer.name)) is not None:
+            if other.hash != scorer.hash:
+                raise UsageError(f"{other.text} and {scorer.text} would both be the row '{scorer.name}': rename one")
+            continue
+        try:
+            check(scorer, shape)
+        except UsageError:
+            if text in typed:
+                raise
+            left_out.append(text)
+            continue
+        scorers[scorer.name] = scorer
     if left_out:
         complain(f"note: all leaves out what cannot be had this way: {', '.join(left_out)}")
     if not any(scorer.plugin == RANDOM for scorer in scorers.values()):
@@ -47,19 +57,18 @@ def open_scorers(
     return scorers
 
 
-def scored_by(scoring: Scoring, scorers: Mapping[str, Scorer], lists: Sequence[str]) -> dict[str, Scorer]:
+def scored_by(scoring: Scoring, scorers: Mapping[str, Scorer], typed: Container[str]) -> dict[str, Scorer]:
     """Those that can be scored so: what was named is refused else, and what nobody named is left out."""
-    named = {part for texts in lists for part in re.split(r",(?![^()]*\))", texts)}
     found: dict[str, Scorer] = {}
-    for text, scorer in scorers.items():
+    for name, scorer in scorers.items():
         try:
             scoring.of(scorer)
         except UsageError as error:
-            if "all" not in named or text in named:
+            if scorer.text in typed:
                 raise
             complain(f"note: all leaves out {error}")
             continue
-        found[text] = scorer
+        found[name] = scorer
     return found
 
 
