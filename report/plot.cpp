@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -39,13 +40,21 @@ constexpr Style best_of_other_class{"#009E73", "#009E73", 1.8, 4, true};
 struct Line {
     std::string name;
     Style style;
-    bool front = false;
+    bool front = false;                            ///< stands out: it has its name even where there are many
     std::vector<std::pair<double, double>> points; ///< (retention, error), by retention
 };
 
-/// Pixels.
-constexpr double left = 62, panel_width = 300, label_width = 236, gap = 48, bottom = 86, top_margin = 66,
-                 line_height = 13;
+/// Pixels. Panels lie under each other, so that a page 800 pixels wide shows texts at their size.
+constexpr double left = 66, panel_width = 470, label_width = 244, panel_height = 270, gap = 84, bottom = 92,
+                 top_margin = 66, line_height = 15;
+constexpr double text_size = 12;
+constexpr std::size_t most_labels = 14; ///< of more lines only those that stand out have names
+
+/// What lies between the lowest and the highest of some lines, at each retention.
+struct Band {
+    std::vector<std::array<double, 3>> edges; ///< retention, lowest and highest error
+    std::size_t lines = 0;
+};
 
 std::string best_new_name(const LeaderboardTable& table) {
     for (const auto& row : table.uniform().rows)
@@ -77,7 +86,10 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
             if (!competes(group) || overshoots(row.scorecard, table.retentions)) continue;
             if (!has_figures(judging_errors(row.scorecard, measure))) continue;
             const Style style = style_of(table, row.scorecard, new_name);
-            Line line{short_name(row.scorecard.scorer), style, style.bold, {}};
+            Line line{short_name(row.scorecard.scorer),
+                      style,
+                      style.bold || row.scorecard.kind == RowKind::bound || is_random(row.scorecard),
+                      {}};
             const auto& errors = judging_errors(row.scorecard, measure).by_retention;
             const auto& used = retention_used(row.scorecard);
             for (std::size_t r = 0; r < errors.size(); ++r)
@@ -89,11 +101,50 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
     return lines;
 }
 
+/// On the straight line between the points on both sides, and of the nearest one outside of them.
+double error_at(const std::vector<std::pair<double, double>>& points, double retention) {
+    const auto next = std::ranges::lower_bound(points, retention, {}, &std::pair<double, double>::first);
+    if (next == points.end()) return points.back().second;
+    if (next == points.begin() || next->first == retention) return next->second;
+    const auto last = std::prev(next);
+    return std::lerp(last->second, next->second, (retention - last->first) / (next->first - last->first));
+}
+
+/// Takes the lines that do not stand out away, where there are more than have room for names.
+Band take_band(std::vector<Line>& lines, std::span<const double> retentions) {
+    Band band;
+    if (lines.size() <= most_labels) return band;
+    const auto [begin, end] = std::ranges::partition(lines, &Line::front);
+    band.lines = static_cast<std::size_t>(end - begin);
+    for (const double retention : retentions) {
+        std::array<double, 3> edge{retention, HUGE_VAL, -HUGE_VAL};
+        for (auto line = begin; line != end; ++line) {
+            const double error = error_at(line->points, retention);
+            edge[1] = std::min(edge[1], error);
+            edge[2] = std::max(edge[2], error);
+        }
+        band.edges.push_back(edge);
+    }
+    std::ranges::sort(band.edges);
+    lines.erase(begin, end);
+    return band;
+}
+
 std::string font(double size, bool bold = false) { return fmt::format("'Arial{},{}'", bold ? ":Bold" : "", size); }
 
 struct Size {
     double width, height;
 };
+
+/// A name at the right of a panel, and the line that leads there from where a line ends.
+std::string label(std::size_t number, const std::string& name, const Style& style, Size size, double x1, double from,
+                  double wanted, double place) {
+    return fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number,
+                       text::gnuplot_quoted(name), (x1 + 28) / size.width, place / size.height,
+                       font(text_size, style.bold), style.text) +
+           fmt::format("set arrow {} from first {},screen {} to screen {},screen {} nohead lc rgb '{}' lw 0.6 back\n",
+                       number, from, wanted / size.height, (x1 + 25) / size.width, place / size.height, style.line);
+}
 
 std::string x_axis(const LeaderboardTable& table) {
     auto [low, high] = std::ranges::minmax(table.retentions);
@@ -110,20 +161,25 @@ std::string x_axis(const LeaderboardTable& table) {
 
 /// `shared`: what is drawn once, with the first panel. Nothing is drawn of a measure that no row has figures of.
 std::string panel(const LeaderboardTable& table, std::size_t measure, Size size, const std::string& shared) {
-    const auto lines = lines_of(table, measure);
+    auto lines = lines_of(table, measure);
     if (lines.empty()) return "";
-    const double x0 = left + static_cast<double>(measure) * (panel_width + label_width + gap), x1 = x0 + panel_width;
-    const double y1 = size.height - top_margin;
+    const double x1 = left + panel_width;
+    const double y1 = size.height - top_margin - static_cast<double>(measure) * (panel_height + gap),
+                 y0 = y1 - panel_height;
     std::vector<double> values, wanted;
     for (const auto& line : lines)
         for (const auto& point : line.points) values.push_back(point.second);
-    const Axis axis(values, bottom, y1);
+    const Axis axis(values, y0, y1);
+    const Band band = take_band(lines, table.retentions);
     for (const auto& line : lines) wanted.push_back(axis.place(std::max(line.points.back().second, axis.low())));
-    const auto places = spread_labels(wanted, line_height, bottom - 12, y1 + 12);
+    if (band.lines > 0)
+        wanted.push_back((axis.place(band.edges.back()[1]) + axis.place(std::max(band.edges.back()[2], axis.low()))) /
+                         2);
+    const auto places = spread_labels(wanted, line_height, y0 - 12, y1 + 12);
 
     std::string text = fmt::format("unset label\nunset arrow\nset lmargin at screen {}\nset rmargin at screen {}\n"
                                    "set bmargin at screen {}\nset tmargin at screen {}\n",
-                                   x0 / size.width, x1 / size.width, bottom / size.height, y1 / size.height);
+                                   left / size.width, x1 / size.width, y0 / size.height, y1 / size.height);
     const auto round_values = axis.round_values();
     text += axis.logarithmic() ? "set logscale y\n" : "unset logscale y\n";
     text += axis.logarithmic() && !round_values.empty() ? fmt::format("set ytics ({})\n", fmt::join(round_values, ", "))
@@ -132,23 +188,24 @@ std::string panel(const LeaderboardTable& table, std::size_t measure, Size size,
         "set yrange [{}:{}]\nset title {} font {} offset 0,-0.4\n", axis.low(), axis.high(),
         text::gnuplot_quoted(measure_title(measure == 0 ? table.measure : table.more_measures[measure - 1])),
         font(13, true));
-    std::string plots;
+    std::vector<std::string> plots;
+    if (band.lines > 0) {
+        text += "$band << END\n";
+        for (const auto& [retention, low, high] : band.edges)
+            text += fmt::format("{} {} {}\n", retention, std::max(low, axis.low()), std::max(high, axis.low()));
+        text += "END\n" + label(lines.size() + 1, fmt::format("{} others, from best to worst", band.lines), other, size,
+                                x1, band.edges.back()[0], wanted.back(), places.back());
+        plots.emplace_back("$band using 1:2:3 with filledcurves lc rgb '#DCDCDC' fs solid 1.0 noborder");
+    }
     for (std::size_t i = 0; i < lines.size(); ++i) {
         const Line& line = lines[i];
         text += fmt::format("$line{} << END\n", i);
         for (const auto& [retention, error] : line.points) text += fmt::format("{} {}\n", retention, error);
-        text += "END\n";
-        plots += fmt::format("{}$line{} with linespoints lc rgb '{}' lw {} dt {} pt 7 ps {}", i > 0 ? ", " : "plot ", i,
-                             line.style.line, line.style.width, line.style.dashes, line.front ? 0.45 : 0.22);
-        text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", i + 1,
-                            text::gnuplot_quoted(line.name), (x1 + 28) / size.width, places[i] / size.height,
-                            font(10.5, line.style.bold), line.style.text);
-        text +=
-            fmt::format("set arrow {} from first {},screen {} to screen {},screen {} nohead lc rgb '{}' lw 0.6 back\n",
-                        i + 1, line.points.back().first, wanted[i] / size.height, (x1 + 25) / size.width,
-                        places[i] / size.height, line.style.line);
+        text += "END\n" + label(i + 1, line.name, line.style, size, x1, line.points.back().first, wanted[i], places[i]);
+        plots.push_back(fmt::format("$line{} with linespoints lc rgb '{}' lw {} dt {} pt 7 ps {}", i, line.style.line,
+                                    line.style.width, line.style.dashes, line.front ? 0.45 : 0.22));
     }
-    return text + shared + plots + "\n";
+    return text + shared + fmt::format("plot {}\n", fmt::join(plots, ", "));
 }
 
 /// What the colours mean, in those colours, along the bottom.
@@ -161,7 +218,7 @@ std::string colour_key(const LeaderboardTable& table, Size size) {
     if (std::ranges::any_of(table.groups, [&](const RowGroup& group) {
             return &group != &table.uniform() && !group.best_published.empty();
         }))
-        entries.emplace_back(best_of_other_class, "best published with other budgets or two passes");
+        entries.emplace_back(best_of_other_class, "best published of its class");
     std::string text;
     double x = left;
     int number = 900;
@@ -170,10 +227,10 @@ std::string colour_key(const LeaderboardTable& table, Size size) {
             fmt::format("set arrow {} from screen {},screen {} to screen {},screen {} nohead lc rgb '{}' lw {} dt {}\n",
                         number, x / size.width, 20 / size.height, (x + 26) / size.width, 20 / size.height, style.line,
                         style.width, style.dashes);
-        text +=
-            fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number++,
-                        text::gnuplot_quoted(words), (x + 32) / size.width, 20 / size.height, font(10.5), style.text);
-        x += 32 + 5.8 * static_cast<double>(words.size()) + 18;
+        text += fmt::format("set label {} {} at screen {},screen {} left font {} textcolor rgb '{}'\n", number++,
+                            text::gnuplot_quoted(words), (x + 32) / size.width, 20 / size.height, font(text_size),
+                            style.text);
+        x += 32 + 6.4 * static_cast<double>(words.size()) + 16;
     }
     return text;
 }
@@ -192,12 +249,9 @@ std::string plot_name(const LeaderboardTable& table, std::set<std::string>& take
 
 std::string plot_script(const LeaderboardTable& table) {
     const double panels = 1 + static_cast<double>(table.more_measures.size());
-    double labels = 0;
-    for (const RowGroup& group : table.groups) labels += static_cast<double>(group.rows.size());
-    const Size size{left + panels * (panel_width + label_width) + (panels - 1) * gap,
-                    bottom + top_margin + std::max(330.0, labels * line_height)};
+    const Size size{left + panel_width + label_width, bottom + top_margin + panels * panel_height + (panels - 1) * gap};
     std::string text = fmt::format(
-        "set terminal svg size {},{} dynamic background rgb 'white' font 'Arial,11' noenhanced\nset encoding utf8\nset "
+        "set terminal svg size {},{} dynamic background rgb 'white' font 'Arial,12' noenhanced\nset encoding utf8\nset "
         "multiplot\n"
         "unset key\nset border 3 lc rgb '#808080' lw 1\nset tics textcolor rgb '#404040'\nset ytics nomirror format "
         "'%g'\n"

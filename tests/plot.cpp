@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -91,6 +93,19 @@ TEST_CASE("a plot has a panel a measure and a label a row in each") {
     CHECK(count(*svg, "best published") == 2); // and the one with head or layer budgets
     CHECK(count(*svg, "output error") == 1);
     CHECK(run_gnuplot(script) == svg);
+}
+
+TEST_CASE("of many rows only those that stand out have names, and the others are a band") {
+    Bench bench = made_bench_with_budgets();
+    for (int i = 0; i < 30; ++i) bench.rows.push_back(made_row(fmt::format("=mine_{}", i), 0.2 + 0.01 * i, 0.3));
+    const auto table = leaderboard_of(std::vector{LeaderboardInput{"made.json", bench, std::nullopt}}).at(0);
+    const std::string script = plot_script(table);
+    CHECK(count(script, " others, from best to worst\"") == 2);
+    CHECK(count(script, "with filledcurves") == 2);
+    CHECK(count(script, "\"=mine_") <= 2); // the best of them alone, a panel
+    CHECK(count(script, "\"oracle") >= 2);
+    CHECK(count(script, "\"random\"") == 3); // and in the key
+    if (const auto svg = run_gnuplot(script)) CHECK(count(*svg, " others, from best to worst") == 2);
 }
 
 TEST_CASE("names in a plot are text, whatever they are, and run nothing") {
