@@ -17,10 +17,12 @@
 namespace evictlab::engine {
 namespace {
 
+bool heads_alike(const Shape& shape) { return shape.granularity != Granularity::head; }
+
 /// A layer as libevictlab is shown it, with all that the view refers to. `at`: CacheLayout::full's place. Not movable.
 class ShownLayer {
 public:
-    ShownLayer(const Scorer& scorer, const Cached& cached, std::size_t at, Notes::Layer* notes)
+    ShownLayer(const Scorer& scorer, const Cached& cached, const Shape& shape, std::size_t at, Notes::Layer* notes)
         : keys_(cached.state.keys(at)), values_(cached.state.values(at)) {
         const Model& model = cached.model;
         const std::size_t n = cached.state.cells(), dim = cached.state.dim(), number = model.layout().full[at];
@@ -39,8 +41,10 @@ public:
         layer_.k_head_stride = layer_.v_head_stride = static_cast<std::ptrdiff_t>(n * dim);
         layer_.k_token_stride = layer_.v_token_stride = static_cast<std::ptrdiff_t>(dim);
         show_attention(cached.tap.attention(number));
+        if (!cached.positions.empty() && scorer.gaps(heads_alike(shape)) == Scorer::Gaps::positions)
+            show_positions(cached, at);
         if (scorer.needs().queries > 0) show_queries(cached.tap, number);
-        if (!cached.token_types.empty()) layer_.token_type = cached.token_types.data();
+        if (scorer.needs().token_type != 0) show_types(cached, at);
         if (notes != nullptr) layer_.memory = notes->columns.get();
         if (scorer.needs().wov_norm != 0) show_norms(model, number, notes);
         if (scorer.needs().wo_gram != 0) show_grams(model, number);
@@ -59,15 +63,31 @@ private:
         layer_.softmax_scale = static_cast<double>(attention.softmax_scale);
     }
 
+    void show_positions(const Cached& cached, std::size_t at) {
+        for (const auto& head : cached.positions[at]) positions_.insert(positions_.end(), head.begin(), head.end());
+        layer_.position = positions_.data();
+        layer_.position_stride = layer_.tokens;
+        layer_.seen = cached.next;
+    }
+
+    void show_types(const Cached& cached, std::size_t at) {
+        layer_.token_type = cached.token_types.data();
+        if (cached.positions.empty()) return;
+        for (const auto& head : cached.positions[at])
+            for (const std::uint32_t position : head) types_.push_back(cached.token_types[position]);
+        layer_.token_type = types_.data();
+        layer_.token_type_stride = layer_.tokens;
+    }
+
     void show_queries(const QueryTap& tap, std::size_t number) {
         if (tap.rows() == 0) return;
         layer_.q = tap.queries(number).data();
         layer_.q_head_stride = layer_.dim;
         layer_.q_token_stride = static_cast<std::ptrdiff_t>(std::size_t{layer_.query_heads} * layer_.dim);
-        layer_.first_query = layer_.tokens - tap.rows();
+        layer_.first_query = (layer_.seen > 0 ? layer_.seen : layer_.tokens) - tap.rows();
     }
 
-    LayerShape shape() const { return {layer_.query_heads, layer_.kv_heads, layer_.tokens, layer_.dim}; }
+    LayerShape layer_shape() const { return {layer_.query_heads, layer_.kv_heads, layer_.tokens, layer_.dim}; }
 
     std::vector<float> projection(const Model& model, std::size_t number) const {
         return output_projection(model.file(), number, std::size_t{layer_.query_heads} * layer_.dim);
@@ -76,7 +96,7 @@ private:
     void show_norms(const Model& model, std::size_t number, Notes::Layer* notes) {
         const auto compute = [&] {
             LayerView view;
-            view.shape = shape();
+            view.shape = layer_shape();
             view.v = layer_.v;
             view.v_stride = std::size_t{layer_.tokens} * layer_.dim;
             return wov_norms(view, projection(model, number));
@@ -93,12 +113,14 @@ private:
     }
 
     void show_grams(const Model& model, std::size_t number) {
-        grams_ = wo_grams(shape(), projection(model, number));
+        grams_ = wo_grams(layer_shape(), projection(model, number));
         layer_.wo_gram = grams_.data();
     }
 
     std::vector<float> keys_, values_, norms_, inv_freq_;
     std::vector<double> grams_;
+    std::vector<std::uint32_t> positions_;
+    std::vector<std::uint8_t> types_;
     evl_layer layer_{};
 };
 
@@ -141,7 +163,8 @@ std::vector<KeptCells> chosen(const Scorer& scorer, const Cached& cached, const 
     for (const Budget& budget : budgets) removed.push_back(budget.removed(n));
     Selection selection(scorer, cut.shape, removed);
     for_each_layer(cached, cut.threads, [&](std::size_t at) {
-        selection.add(ShownLayer(scorer, cached, at, notes == nullptr ? nullptr : &notes->layer(at)).layer());
+        selection.add(
+            ShownLayer(scorer, cached, cut.shape, at, notes == nullptr ? nullptr : &notes->layer(at)).layer());
     });
     std::vector<KeptCells> kept(budgets.size(), KeptCells(layout.full.size()));
     for_each_layer(cached, cut.threads, [&](std::size_t at) {
@@ -178,13 +201,13 @@ void check_scorer(const Scorer& scorer, const Shape& shape, bool again) {
                                      scorer.text()));
     scorer.check_shape(shape);
     if (!again) return;
-    if (const std::string why = scorer.refusal_when_evicted(); !why.empty())
-        throw UsageError(fmt::format("scorer '{}' is refused where tokens go more than once: {}", scorer.text(), why));
-    if (scorer.needs().token_type != 0 && shape.granularity != Granularity::model)
-        throw UsageError(
-            fmt::format("scorer '{}' is refused where tokens go more than once and heads or layers keep their own: it "
-                        "reads token types, and a cell holds another token in each of them",
-                        scorer.text()));
+    if (std::string why; scorer.gaps(heads_alike(shape), &why) == Scorer::Gaps::refused)
+        throw UsageError(fmt::format("refused where tokens go more than once: {}", why));
+}
+
+Carried carried_for(const Scorer& scorer, const Shape& shape) {
+    if (scorer.gaps(heads_alike(shape)) == Scorer::Gaps::places) return {.of_cells = true};
+    return {.latest = static_cast<std::size_t>(scorer.needs().queries)};
 }
 
 std::vector<KeptCells> choose(const Scorer& scorer, const Cached& cached, const Cut& cut,

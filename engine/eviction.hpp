@@ -47,6 +47,9 @@ private:
 /// `again`: whether it is to be asked anew when tokens are gone already.
 void check_scorer(const Scorer& scorer, const Shape& shape, bool again);
 
+/// Which queries must go along with what stays where the scorer is to be asked again.
+Carried carried_for(const Scorer& scorer, const Shape& shape);
+
 /// What stays of what is cached at each budget. The queries that the scorer needs are among it. Throws what libevictlab
 /// says; Error where a scorer's heads keep different counts, and where the shape's blocks would make them do so.
 std::vector<KeptCells> choose(const Scorer& scorer, const Cached& cached, const Cut& cut,

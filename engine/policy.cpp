@@ -14,6 +14,7 @@ namespace evictlab::engine {
 
 ScorerPolicy::ScorerPolicy(Scorer scorer, const Cut& cut, bool again) : scorer_(std::move(scorer)), cut_(cut) {
     check_scorer(scorer_, cut.shape, again);
+    if (again) carried_ = carried_for(scorer_, cut.shape);
 }
 
 KeptCells ScorerPolicy::choose(const Cached& cached, const Budget& budget) const {
@@ -21,7 +22,7 @@ KeptCells ScorerPolicy::choose(const Cached& cached, const Budget& budget) const
 }
 
 void ScorerPolicy::begin(Sequence& to, const Cached& from, const KeptCells& kept) const {
-    to.become(from, kept, cut_.shape.granularity);
+    to.become(from, kept, cut_.shape.granularity, carried_);
 }
 
 void ScorerPolicy::evict(Sequence& sequence, std::size_t keep, Costs& costs) const {
@@ -33,7 +34,7 @@ void ScorerPolicy::evict(Sequence& sequence, std::size_t keep, Costs& costs) con
     const KeptCells kept = choose(cached, {0, keep});
     costs.scoring += scoring.spent();
     const Stopwatch writing;
-    sequence.become(cached, kept, cut_.shape.granularity);
+    sequence.become(cached, kept, cut_.shape.granularity, carried_);
     costs.rewriting += writing.spent();
     ++costs.evictions;
 }

@@ -28,6 +28,8 @@ public:
     virtual std::string text() const = 0;
     virtual std::string hash() const = 0;      ///< of all that decides; "" of what has none
     virtual std::uint64_t queries() const = 0; ///< the latest ones that must have been recorded
+    /// Whether it is asked again as if cached tokens were all there ever were (Scorer::Gaps::places).
+    virtual bool by_places() const { return false; }
 
     /// What stays of what is cached.
     virtual KeptCells choose(const Cached& cached, const Budget& budget) const = 0;
@@ -46,6 +48,7 @@ public:
     std::string text() const override { return scorer_.text(); }
     std::string hash() const override { return scorer_.hash(); }
     std::uint64_t queries() const override { return scorer_.needs().queries; }
+    bool by_places() const override { return carried_.of_cells; }
     KeptCells choose(const Cached& cached, const Budget& budget) const override;
     void begin(Sequence& to, const Cached& from, const KeptCells& kept) const override;
     void evict(Sequence& sequence, std::size_t keep, Costs& costs) const override;
@@ -53,6 +56,7 @@ public:
 private:
     Scorer scorer_;
     Cut cut_;
+    Carried carried_; ///< none where it is not asked again
 };
 
 /// llama.cpp's own context shift: the oldest tokens go behind the first n_keep, and those that are left move to their

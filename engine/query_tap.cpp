@@ -90,16 +90,29 @@ void QueryTap::take_over(const QueryTap& from, const std::vector<std::vector<std
         const Layer& source = from.layers_[seen_[at]];
         Layer& layer = layers_[seen_[at]];
         layer.attention = source.attention;
-        std::vector<float> taken;
-        if (!kept.empty()) {
-            const std::size_t rows = kept[at].front().size(), group = heads_ / kept[at].size();
-            taken.resize(rows * heads_ * dim_);
-            for (std::size_t j = 0; j < rows; ++j)
-                for (std::size_t h = 0; h < heads_; ++h)
-                    std::copy_n(source.queries.data() + (kept[at][h / group][j] * heads_ + h) * dim_, dim_,
-                                taken.data() + (j * heads_ + h) * dim_);
-        }
+        const std::size_t rows = kept[at].front().size(), group = heads_ / kept[at].size();
+        std::vector<float> taken(rows * heads_ * dim_);
+        for (std::size_t j = 0; j < rows; ++j)
+            for (std::size_t h = 0; h < heads_; ++h)
+                std::copy_n(source.queries.data() + (kept[at][h / group][j] * heads_ + h) * dim_, dim_,
+                            taken.data() + (j * heads_ + h) * dim_);
         layer.queries = std::move(taken);
+    }
+}
+
+void QueryTap::take_latest(const QueryTap& from, std::size_t count) {
+    heads_ = from.heads_;
+    dim_ = from.dim_;
+    const std::size_t rows = from.rows(), gone = (rows - std::min(rows, count)) * heads_ * dim_;
+    for (const std::size_t number : seen_) {
+        const Layer& source = from.layers_[number];
+        Layer& layer = layers_[number];
+        layer.attention = source.attention;
+        const auto first = source.queries.begin() + static_cast<std::ptrdiff_t>(gone);
+        if (this == &from)
+            layer.queries.erase(layer.queries.begin(), first);
+        else
+            layer.queries.assign(first, source.queries.end());
     }
 }
 

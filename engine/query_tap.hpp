@@ -38,9 +38,11 @@ public:
     /// [rows][query_heads][dim].
     const std::vector<float>& queries(std::size_t layer) const { return layers_[layer].queries; }
 
-    /// Holds from now on the queries of `from` (it may be this one) at kept[place in `seen`][KV head][row]; none where
-    /// `kept` is empty. Query heads follow one another in groups, one a KV head.
+    /// Holds from now on the queries of `from` (it may be this one) at kept[place in `seen`][KV head][row]. Query heads
+    /// follow one another in groups, one a KV head.
     void take_over(const QueryTap& from, const std::vector<std::vector<std::vector<std::uint32_t>>>& kept);
+    /// The same of so many of the latest tokens, as far as they are there.
+    void take_latest(const QueryTap& from, std::size_t count);
 
     /// Why what was seen is no attention that scorers can be asked about; "" where it is. After a batch was decoded.
     std::string refusal() const;

@@ -84,19 +84,21 @@ void Scorer::ask_needs() {
     evl_scorer_needs(scorer_, &needs_);
 }
 
-std::string Scorer::refusal_when_evicted() const {
-    // These turn keys or queries to other positions.
-    constexpr std::array<std::string_view, 4> turning{"expected_attn", "key_leverage", "replayed_attn", "capacity"};
+Scorer::Gaps Scorer::gaps(bool alike, std::string* why) const {
+    evl_failure failure{};
+    if (evl_scorer_fits_gaps(scorer_, alike ? 1 : 0, &failure) == EVL_OK) return Gaps::positions;
+    // Where cached tokens stand in the text matters to these, and to the last one that heads have the same.
+    constexpr std::array<std::string_view, 5> by_position{"expected_attn", "key_leverage", "replayed_attn", "capacity",
+                                                          "head_share"};
+    const std::size_t count = by_position.size() - (alike ? 1 : 0);
+    bool refused = needs_.wov_norm == 2; // it reads queries and keys by itself
     for (std::uint64_t i = 0; i < evl_scorer_column_count(scorer_); ++i) {
         const std::string_view column = evl_scorer_column(scorer_, i);
-        for (const std::string_view name : turning)
-            if (column.find(name) != std::string_view::npos)
-                return "its column " + std::string(column) +
-                       " needs the tokens' positions, which are not their places once others are gone";
+        for (std::size_t c = 0; c < count; ++c) refused |= column.find(by_position[c]) != std::string_view::npos;
     }
-    if (needs_.wov_norm == 2)
-        return "it reads keys and values by itself, and may need positions, which are not places once tokens are gone";
-    return "";
+    if (!refused) return Gaps::places;
+    if (why != nullptr) *why = failure.text;
+    return Gaps::refused;
 }
 
 void Scorer::check_shape(const Shape& shape) const {

@@ -2,6 +2,7 @@
 #pragma once
 #include <evictlab/evictlab.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -51,9 +52,16 @@ public:
     const std::string& text() const { return text_; }
     std::string hash() const { return evl_scorer_hash(scorer_); }
     const evl_needs& needs() const { return needs_; }
-    /// Why it cannot be asked about a cache from which some tokens are gone already, so that the others' places are not
-    /// their positions; "" where it can.
-    std::string refusal_when_evicted() const;
+    /// How it sees a cache of which some tokens are gone already.
+    enum class Gaps : std::uint8_t {
+        positions, ///< the text's positions, with its latest queries over what is cached
+        places,    ///< as if cached tokens were all there ever were, 0, 1, 2, ... with the queries that they had
+        refused,
+    };
+    /// `alike`: the heads of a layer cache the same tokens. libevictlab has positions for scorers to which the
+    /// attention of queries from before an eviction does not matter; others can have places where all else that they
+    /// read is the same there. Where it is refused, `why` says why, if given.
+    Gaps gaps(bool alike, std::string* why = nullptr) const;
 
     void check_shape(const Shape& shape) const; ///< UsageError, by name, where it cannot be had at the shape
     const evl_scorer* get() const { return scorer_; }

@@ -12,6 +12,18 @@
 #include "engine/token_types.hpp"
 
 namespace evictlab::engine {
+namespace {
+
+/// Of those of all cells those of the kept ones.
+KeptCells positions_of(const KeptCells& all, const KeptCells& kept) {
+    KeptCells positions = kept;
+    for (std::size_t at = 0; at < kept.size(); ++at)
+        for (std::size_t h = 0; h < kept[at].size(); ++h)
+            for (std::uint32_t& cell : positions[at][h]) cell = all[at][h][cell];
+    return positions;
+}
+
+} // namespace
 
 Sequence::Sequence(const Model& model, const ContextOptions& options)
     : model_(&model), tap_(model.layers(), model.layout().full, model.interleaved_rope()),
@@ -23,12 +35,13 @@ void Sequence::record_queries(std::size_t skip) { tap_.record(skip); }
 
 void Sequence::feed_batch(std::span<const llama_token> tokens, bool all) {
     decode(context_.get(), tokens, next_, all);
+    for (auto& layer : positions_)
+        for (auto& head : layer)
+            for (std::size_t i = 0; i < tokens.size(); ++i) head.push_back(static_cast<std::uint32_t>(next_ + i));
     next_ += tokens.size();
     cells_ += tokens.size();
-    if (!evicted_ || !types_.empty()) {
-        const std::vector<std::uint8_t> added = engine::token_types(*model_, tokens);
-        types_.insert(types_.end(), added.begin(), added.end());
-    }
+    const std::vector<std::uint8_t> added = engine::token_types(*model_, tokens);
+    types_.insert(types_.end(), added.begin(), added.end());
 }
 
 std::span<const float> Sequence::feed(std::span<const llama_token> tokens) {
@@ -60,36 +73,36 @@ void Sequence::hold(std::span<const std::uint8_t> state) {
     }
 }
 
-void Sequence::become(const Cached& from, const KeptCells& kept, Granularity granularity) {
+void Sequence::become(const Cached& from, const KeptCells& kept, Granularity granularity, const Carried& carried) {
     const std::vector<std::uint32_t>& first = kept.front().front();
-    std::vector<std::int32_t> positions(first.size());
-    std::vector<std::uint8_t> types;
+    std::vector<std::int32_t> positions(first.size()); // llama.cpp's
     if (granularity == Granularity::model)
-        for (std::size_t j = 0; j < first.size(); ++j) {
-            positions[j] = from.state.positions()[first[j]];
-            if (!from.token_types.empty()) types.push_back(from.token_types[first[j]]);
-        }
+        for (std::size_t j = 0; j < first.size(); ++j) positions[j] = from.state.positions()[first[j]];
     else
         std::iota(positions.begin(), positions.end(), static_cast<std::int32_t>(from.next - first.size()));
     positions.back() = static_cast<std::int32_t>(from.next - 1); // llama.cpp takes no gap before the next token
-    const bool all = first.size() == from.state.cells();
-    if (all) types.assign(from.token_types.begin(), from.token_types.end());
     hold(from.state.with_cells(kept, positions));
-    tap_.take_over(from.tap, from.tap.rows() == from.state.cells() ? kept : KeptCells{});
+    if (carried.of_cells)
+        tap_.take_over(from.tap, kept);
+    else
+        tap_.take_latest(from.tap, carried.latest);
+    if (first.size() < from.state.cells()) {
+        positions_ = from.positions.empty() ? kept : positions_of(from.positions, kept);
+    } else if (&from.positions != &positions_) {
+        positions_ = from.positions;
+    }
+    if (from.token_types.data() != types_.data()) types_.assign(from.token_types.begin(), from.token_types.end());
     next_ = from.next;
-    evicted_ = from.evicted || !all;
     cells_ = first.size();
-    types_ = std::move(types);
 }
 
 void Sequence::become(const Snapshot& from) {
     hold(from.state.bytes());
-    tap_.take_over(from.tap, from.tap.rows() == from.state.cells() ? all_cells(from.state, model_->layout().full.size())
-                                                                   : KeptCells{});
-    next_ = from.next;
-    evicted_ = from.evicted;
-    cells_ = from.state.cells();
+    tap_.take_latest(from.tap, from.tap.rows());
+    positions_ = from.positions;
     types_ = from.token_types;
+    next_ = from.next;
+    cells_ = from.state.cells();
 }
 
 void Sequence::shift(std::size_t keep, std::size_t count) {
@@ -105,16 +118,17 @@ void Sequence::close_gap(std::size_t keep, std::size_t count) {
     if (!llama_memory_can_shift(memory)) throw Error("llama.cpp cannot shift the context of this model");
     llama_memory_seq_add(memory, 0, static_cast<llama_pos>(keep + count), -1, -static_cast<llama_pos>(count));
     next_ -= count;
-    evicted_ = true;
-    types_.clear();
-    tap_.take_over(tap_, {});
+    positions_.clear(); // nothing is missing any more
+    const auto gap = types_.begin() + static_cast<std::ptrdiff_t>(keep);
+    types_.erase(gap, gap + static_cast<std::ptrdiff_t>(count));
+    tap_.take_latest(tap_, 0);
 }
 
 void Sequence::clear() {
     llama_memory_clear(llama_get_memory(context_.get()), true);
-    tap_.take_over(tap_, {});
+    tap_.take_latest(tap_, 0);
     cells_ = next_ = 0;
-    evicted_ = false;
+    positions_.clear();
     types_.clear();
 }
 

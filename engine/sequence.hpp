@@ -18,9 +18,9 @@ struct Cached {
     const Model& model;
     const CacheState& state;
     const QueryTap& tap;
-    std::span<const std::uint8_t> token_types; ///< [cells]; empty where heads have different tokens in a cell
+    const KeptCells& positions;                ///< of cached tokens, in the text; empty where they are 0, 1, 2, ...
+    std::span<const std::uint8_t> token_types; ///< [next], of all tokens of the text so far
     std::size_t next;                          ///< position of the next token
-    bool evicted;                              ///< places of cached tokens are not their positions any more
 };
 
 /// A copy of what is cached of a text, from which sequences can go on.
@@ -28,10 +28,16 @@ struct Snapshot {
     const Model* model;
     CacheState state;
     QueryTap tap;
+    KeptCells positions;
     std::vector<std::uint8_t> token_types;
     std::size_t next;
-    bool evicted;
-    Cached cached() const { return {*model, state, tap, token_types, next, evicted}; }
+    Cached cached() const { return {*model, state, tap, positions, token_types, next}; }
+};
+
+/// Which recorded queries go along with what stays of a cache.
+struct Carried {
+    bool of_cells = false;  ///< those of the kept cells, of a cache that has them all
+    std::size_t latest = 0; ///< else so many of the latest tokens
 };
 
 /// Its model must outlive it. One thread at a time.
@@ -60,15 +66,14 @@ public:
     llama_context* context() const { return context_.get(); }
 
     CacheState state() const { return {context_.get(), model_->layout()}; }
-    Cached cached(const CacheState& state) const { return {*model_, state, tap_, types_, next_, evicted_}; }
-    Snapshot snapshot() const { return {model_, state(), tap_, types_, next_, evicted_}; }
+    Cached cached(const CacheState& state) const { return {*model_, state, tap_, positions_, types_, next_}; }
+    Snapshot snapshot() const { return {model_, state(), tap_, positions_, types_, next_}; }
 
-    /// Becomes `from`, which may be this one's, with the kept cells alone; the same positions follow. Queries of cached
-    /// tokens are taken over where `from` has them all. Where sets differ (head, layer) the cells' positions become
-    /// those right before the next, for they serve the causal mask alone, as keys are stored turned; with `model` they
-    /// stay, but for the last one's, as llama.cpp takes no gap before the next token. Throws Error; then this sequence
-    /// holds nothing.
-    void become(const Cached& from, const KeptCells& kept, Granularity granularity);
+    /// Becomes `from`, which may be this one's, with the kept cells alone; the same positions follow. Where sets differ
+    /// (head, layer) the positions that llama.cpp has of cells become those right before the next, for they serve the
+    /// causal mask alone, as keys are stored turned; with `model` they stay, but for the last one's, as llama.cpp takes
+    /// no gap before the next token. Throws Error; then this sequence holds nothing.
+    void become(const Cached& from, const KeptCells& kept, Granularity granularity, const Carried& carried = {});
     /// Becomes the snapshot as it is.
     void become(const Snapshot& from);
 
@@ -88,7 +93,7 @@ private:
     QueryTap tap_;
     Context context_;
     std::size_t cells_ = 0, next_ = 0;
-    bool evicted_ = false;
+    KeptCells positions_; ///< as Cached has them
     std::vector<std::uint8_t> types_;
 };
 

@@ -74,6 +74,15 @@ TEST_CASE("The cache stays as small as it was made where tokens go again and aga
         CHECK(json["rows"][0]["evictions"] == 1 + 6);
         CHECK(json["rows"][0]["cache"]["cells"] == 40);
         CHECK(json["rows"][0]["kl"] > 0);
+        CHECK(json["rows"][0]["later_evictions"] ==
+              "places"); // the attention of earlier queries to what is gone is lost
+    }
+    const Json others =
+        place.figures("--compare expected_attention@kvpress,=token_type+0.001*position,random --keep 40 "
+                      "--every 8 --continuation 50");
+    for (const Json& row : others["rows"]) {
+        CHECK(row["evictions"] == 1 + 6);
+        CHECK_FALSE(row.contains("later_evictions"));
     }
     // Nobody notices where what is behind the prompt never fills the interval.
     const std::string once = "--scorer observed_attention@kvpress --keep 40 --continuation 20";

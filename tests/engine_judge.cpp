@@ -120,18 +120,18 @@ TEST_CASE("A judge's divergence is that of the model: to float noise in F32, to 
         for (const ggml_type type : {GGML_TYPE_F16, GGML_TYPE_F32}) {
             Judge judge(*open.model, two_documents(), {}, 1, type);
             const auto worker = judge.worker();
-            const std::vector<double> retentions{0.25, 0.5, 1};
+            const std::vector<Budget> budgets{{0.25, 0}, {0.5, 0}, {0, 2 * prompt}};
             for (const std::size_t number : {std::size_t{1}, std::size_t{0}, std::size_t{1}}) {
                 const Document& document = judge.documents().documents[number];
-                const auto found = judge.divergences(*worker, Scorer(lab, by_key_norm), {}, number, retentions);
+                const auto found = judge.divergences(*worker, Scorer(lab, by_key_norm), {}, number, budgets);
                 REQUIRE(found.size() == 3);
                 for (std::size_t r = 0; r < 2; ++r) {
-                    const auto count = static_cast<std::size_t>(prompt * retentions[r]);
+                    const auto count = static_cast<std::size_t>(prompt * budgets[r].retention);
                     // An F16 cache rounds keys and values by 2^-11 of each, which moves logits of about 3 by some 0.003
                     // and a divergence, quadratic in what eviction moves, by 1 %. With F32 there is the float noise.
                     const double expected =
                         divergence(open.tiny, document, smallest_keys_go(open.tiny, document, count));
-                    INFO(document.name << " at " << retentions[r] << ": " << found[r] << ", not " << expected);
+                    INFO(document.name << " at " << budgets[r].retention << ": " << found[r] << ", not " << expected);
                     CHECK(expected > 0.05);
                     CHECK(found[r] == Approx(expected).epsilon(type == GGML_TYPE_F32 ? 1e-5 : 0.01));
                 }
@@ -222,6 +222,36 @@ TEST_CASE("A request names its shape, and without one has the judge's") {
     }
 }
 
+TEST_CASE("A request may ask at numbers of tokens, whose names the retentions are") {
+    const Service service;
+    const auto asked = [](int id, const json& retentions, const json& keep) {
+        json line = json::parse(request(id, "=key_norm", {"train", "valid"}, retentions));
+        if (!keep.is_null()) line["keep"] = keep;
+        return line.dump() + "\n";
+    };
+    std::map<int, json> kl;
+    for (const json& answer :
+         service.answers(asked(0, {0.25, 0.5}, nullptr) + asked(1, {0.9, 0.1}, {15, 30}) + asked(2, {1.0}, {1000}))) {
+        if (answer.contains("id"))
+            kl[answer["id"]] = answer["kl"];
+        else
+            CHECK(answer["keep"] == true);
+    }
+    REQUIRE(kl.size() == 3); // prompts of 60 tokens
+    CHECK(kl[0] == kl[1]);
+    CHECK(kl[0][0][0] > kl[0][0][1]);
+    CHECK(kl[2] == json::array({{0.0}, {0.0}}));
+    for (const json& wrong : {json(3), json::array(), json::array({1, 2}), json::array({0}), json::array({-4}),
+                              json::array({1.5}), json::array({true}), json(nullptr)}) {
+        json line = json::parse(request(3, "=key_norm", {"train"}, {0.5}));
+        line["keep"] = wrong;
+        const auto answers = service.answers(line.dump() + "\n");
+        INFO(wrong);
+        CHECK(answers.at(1)["id"] == 3);
+        CHECK_THAT(answers.at(1).value("error", ""), ContainsSubstring("\"keep\" "));
+    }
+}
+
 TEST_CASE("A wrong request is one error, and the next is answered") {
     const Service service;
     const std::vector<std::pair<std::string, std::string>> wrong{
@@ -237,7 +267,7 @@ TEST_CASE("A wrong request is one error, and the next is answered") {
          "\"scorer\" is not a text"},
         {request(1, "=no_such_column"), "no_such_column"},
         {request(1, "adakv@kvpress(snapkv@kvpress)"), "heads keep different counts"},
-        {request(1, "snapkv@kvpress:window=70"), "window=70 on train: "},
+        {request(1, "snapkv@kvpress:window=70", {"train"}), "window=70 on train: "},
         {request(1, "=key_norm", json::array()), "\"documents\" is not a list"},
         {request(1, "=key_norm", {"test"}), "no document \"test\" is served"},
         {request(1, "=key_norm", {"train"}, 0.5), "\"retentions\" is not a list"},
@@ -301,7 +331,8 @@ TEST_CASE("A search takes it as its judge, at an engine's grain too") {
     };
     for (const std::string& journal :
          {journal_of("micro.json", "--suite micro --generations 2 --population 8"),
-          journal_of("model.json", "--suite smollm2 --generations 1 --population 2 --granularity model --join rank")}) {
+          journal_of("model.json", "--suite smollm2 --generations 1 --population 2 --granularity model --join rank"),
+          journal_of("keep.json", "--suite smollm2 --generations 1 --population 2 --keep 16,40")}) {
         CHECK_THAT(journal, ContainsSubstring("tiny.gguf (sha256"));
         CHECK_THAT(journal, ContainsSubstring("\"kl\""));
     }

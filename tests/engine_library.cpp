@@ -137,7 +137,8 @@ TEST_CASE("Wrong use is told by a code and a text, and changes nothing") {
     CHECK_THAT(open([](auto&, auto& p) { p.cb_eval = [](ggml_tensor*, bool, void*) { return true; }; }),
                ContainsSubstring("params.cb_eval is set"));
     CHECK_THAT(open(nothing, "adakv@kvpress(snapkv@kvpress)"), ContainsSubstring("heads keep different counts"));
-    CHECK_THAT(open(nothing, "expected_attention@kvpress"), ContainsSubstring("needs the tokens' positions"));
+    CHECK_THAT(open([](auto& o, auto&) { o.model_file = "tiny.gguf"; }, "evolved@real"),
+               ContainsSubstring("the attention of all queries so far"));
     CHECK_THAT(open(nothing, "=wov_norm"), ContainsSubstring("options.model_file must name the GGUF file"));
 
     CHECK(evl_llama_open(nullptr, nullptr, nullptr, nullptr, &text.why) == EVL_USAGE);

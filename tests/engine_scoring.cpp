@@ -181,12 +181,17 @@ TEST_CASE("What cannot be had in cells that all heads share is refused by name")
         CHECK_THROWS_WITH(check("adakv@kvpress(snapkv@kvpress)", granularity, false),
                           ContainsSubstring("heads keep different counts"));
         CHECK_THROWS_WITH(check("pyramidkv@kvpress", granularity, false), ContainsSubstring("different counts"));
-        CHECK_THROWS_WITH(check("expected_attention@kvpress", granularity, true),
-                          ContainsSubstring("needs the tokens' positions"));
-        CHECK_NOTHROW(check("snapkv@kvpress", granularity, true));
+        CHECK_THROWS_WITH(check("evolved@real", granularity, true),
+                          ContainsSubstring("more than once: scorer 'evolved@real' reads ") &&
+                              ContainsSubstring("the attention of all queries so far"));
+        for (const char* taken :
+             {"snapkv@kvpress", "expected_attention@kvpress", "=token_type", "observed_attention@kvpress"})
+            CHECK_NOTHROW(check(taken, granularity, true));
     }
-    CHECK_THROWS_WITH(check("=token_type", Granularity::head, true), ContainsSubstring("reads token types"));
-    CHECK_NOTHROW(check("=token_type", Granularity::model, true));
+    CHECK_THROWS_WITH(check("=head_share:key_norm", Granularity::head, true),
+                      ContainsSubstring("they cache different"));
+    CHECK_NOTHROW(check("=head_share:key_norm", Granularity::head, false));
+    CHECK_NOTHROW(check("=head_share:key_norm", Granularity::layer, true));
     CHECK_THROWS_AS(Scorer(lab(), "snapkw"), UsageError);
 }
 

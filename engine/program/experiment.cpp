@@ -33,7 +33,7 @@ ContextOptions Experiment::context_of(std::size_t cells) const {
 Experiment::Experiment(const Model& model, const Plan& plan, std::span<const llama_token> prompt,
                        std::span<const llama_token> given, std::uint64_t queries)
     : model_(model), plan_(plan), tokens_(prompt) {
-    const std::size_t n = prompt.size(), wanted = std::min<std::uint64_t>(n, plan.every > 0 ? n : queries);
+    const std::size_t n = prompt.size(), wanted = std::min<std::uint64_t>(n, queries);
     Sequence sequence(model, context_of(n + tokens_behind(plan, given.size())));
     sequence.record_queries(n - wanted);
     const Stopwatch watch;
@@ -107,6 +107,7 @@ std::vector<Evicted> Experiment::run(const Policy& policy) const {
     Evicted row;
     row.scorer = policy.text();
     row.hash = policy.hash();
+    row.by_places = policy.by_places();
     if (plan_.cache > 0) {
         stream(policy, row);
         return {std::move(row)};

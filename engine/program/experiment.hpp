@@ -45,6 +45,7 @@ struct Evicted {
     Costs costs;                  ///< of the prompt's evictions, and those on the way through the continuation
     Difference difference;
     std::vector<Spent> times; ///< of the continuation's tokens
+    bool by_places = false;   ///< Policy's
     std::string text;
 };
 

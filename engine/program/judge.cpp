@@ -37,11 +37,9 @@ Judge::Run& Judge::run_of(Sequence& worker, std::size_t number) {
 }
 
 std::vector<double> Judge::divergences(Sequence& worker, const Scorer& scorer, const Shape& shape, std::size_t document,
-                                       std::span<const double> retentions) {
+                                       std::span<const Budget> budgets) {
     check_scorer(scorer, shape, false);
     Run& run = run_of(worker, document);
-    std::vector<Budget> budgets;
-    for (const double retention : retentions) budgets.push_back({retention, 0});
     const Cached cached = run.prompt.cached();
     std::vector<double> divergences;
     for (const KeptCells& kept : choose(scorer, cached, {shape, cut_.threads}, budgets, &run.notes)) {

@@ -25,10 +25,11 @@ public:
 
     const Shape& shape() const { return cut_.shape; } ///< of who names none
 
-    /// KL(full || evicted) along a document's continuation at each retention, in nats a token. The document's prompt is
-    /// run when it is first asked for, and kept. A figure does not depend on what was asked before. Throws Error.
+    /// KL(full || evicted) along a document's continuation at each budget, in nats a token; a budget of more tokens
+    /// than the prompt has keeps all. The document's prompt is run when it is first asked for, and kept. A figure does
+    /// not depend on what was asked before. Throws Error.
     std::vector<double> divergences(Sequence& worker, const Scorer& scorer, const Shape& shape, std::size_t document,
-                                    std::span<const double> retentions);
+                                    std::span<const Budget> budgets);
 
 private:
     struct Run {

@@ -74,6 +74,7 @@ Json to_json(const Evicted& row) {
               {"rewriting", to_json(row.costs.rewriting)}};
     if (row.budget && row.budget->keep > 0) json["keep"] = row.budget->keep;
     if (row.budget && row.budget->keep == 0) json["retention"] = row.budget->retention;
+    if (row.by_places) json["later_evictions"] = "places";
     if (!row.text.empty()) json["text"] = text::lines(row.text);
     return json;
 }
@@ -109,6 +110,12 @@ std::string to_text(const Result& result) {
     else if (plan.every > 0)
         out += fmt::format("evicted again after each {} tokens\n", plan.every);
     out += "\n" + table_of(result);
+    for (const Evicted& row : result.rows)
+        if (row.by_places)
+            out +=
+                fmt::format("\n{} reads the attention of all queries: once tokens are gone it sees those that are left "
+                            "as places 0, 1, 2, ... and their own queries\n",
+                            text::line(row.scorer));
     out += fmt::format("\npeak memory of all this: {:.0f} MiB, the model and the run without eviction included\n",
                        mebibytes(peak_memory()));
     if (plan.generate == 0) return out;

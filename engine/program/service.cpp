@@ -99,7 +99,7 @@ struct Question {
     Json id;
     std::unique_ptr<Scorer> scorer;
     std::vector<std::size_t> documents;
-    std::vector<double> retentions;
+    std::vector<Budget> budgets;
     Shape shape;
 
     std::mutex lock;
@@ -119,6 +119,23 @@ std::vector<double> retentions_of(const Json& request) {
         all.push_back(value.get<double>());
     }
     return all;
+}
+
+/// Shares, which are the names of the numbers of tokens where the request has any.
+std::vector<Budget> budgets_of(const Json& request) {
+    std::vector<Budget> budgets;
+    for (const double retention : retentions_of(request)) budgets.push_back({retention, 0});
+    const auto keep = request.find("keep");
+    if (keep == request.end()) return budgets;
+    if (!keep->is_array() || keep->size() != budgets.size())
+        throw Error("\"keep\" is not a list of as many numbers of tokens as \"retentions\" has names for");
+    for (std::size_t i = 0; i < budgets.size(); ++i) {
+        const Json& value = (*keep)[i];
+        if (!value.is_number_unsigned() || value.get<std::uint64_t>() == 0)
+            throw Error(fmt::format("\"keep\" has {}, but must have whole numbers above 0", value.dump()));
+        budgets[i] = {0, value.get<std::size_t>()};
+    }
+    return budgets;
 }
 
 Shape shape_of(const Json& given) {
@@ -195,7 +212,7 @@ private:
                                         name.dump()));
             question->documents.push_back(place->second);
         }
-        question->retentions = retentions_of(request);
+        question->budgets = budgets_of(request);
         question->scorer = std::make_unique<Scorer>(lab_, scorer->get<std::string>());
         const auto shape = request.find("shape");
         question->shape = shape != request.end() ? shape_of(*shape) : judge_.shape();
@@ -234,7 +251,7 @@ private:
         std::vector<double> divergences;
         std::string error;
         try {
-            divergences = judge_.divergences(worker, *question.scorer, question.shape, document, question.retentions);
+            divergences = judge_.divergences(worker, *question.scorer, question.shape, document, question.budgets);
         } catch (const std::exception& problem) { // one scorer's trouble must not end the service
             error = fmt::format("{} on {}: {}", question.scorer->text(), judge_.documents().documents[document].name,
                                 problem.what());
@@ -266,11 +283,8 @@ Json introduction(const Judge& judge, const ServiceOptions& options) {
     Json documents = Json::array();
     for (const Document& document : judge.documents().documents)
         documents.push_back({{"name", document.name}, {"kind", document.kind}, {"split", document.split}});
-    return {{"protocol", "evictlab-judge/1"},
-            {"judge", options.judge},
-            {"documents", documents},
-            {"parallel", options.workers},
-            {"shapes", true}};
+    return {{"protocol", "evictlab-judge/1"}, {"judge", options.judge}, {"documents", documents},
+            {"parallel", options.workers},    {"shapes", true},         {"keep", true}};
 }
 
 } // namespace
