@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from evictlab_tools.attention import LayerAttention, doubles
+from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.library import USUAL, Scorer
 from evictlab_tools.shapes import Shape, cut
 
@@ -22,7 +23,7 @@ Cells = NDArray[np.float64]
 Kept = NDArray[np.bool_]
 
 
-def bounds_beside(scorers: Iterable[Scorer], shape: Shape = USUAL) -> list[str]:
+def bounds_beside(scorers: Iterable[Scorer | ExternalScorer], shape: Shape = USUAL) -> list[str]:
     """Those that are measured beside these scorers."""
     if shape.granularity != "head":
         return [ORACLE]

@@ -20,6 +20,8 @@ from evictlab_tools.calibration import CalibrationFile
 from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
+from evictlab_tools.external.names import separate
+from evictlab_tools.external.scorer import ExternalScorer, open_external
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.layer_cache import check_decoding
@@ -133,7 +135,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check_outputs(given: argparse.Namespace, journal: Path, library: Library) -> None:
-    scorers = [file for texts in given.scorers or [] for file in library.scorer_files(texts)]
+    scorers = [file for texts in separate(given.scorers or [])[1] for file in library.scorer_files(texts)]
     read = [Path(given.model), *given.inputs, *scorers, *manifest_files(given.inputs)]
     read += [Path(given.correlate)] if given.correlate else []
     read += [given.calibration] if given.calibration is not None else []
@@ -169,7 +171,7 @@ def _measure(given: argparse.Namespace) -> None:
         raise UsageError("--value-bytes must be above 0, and at most 64")
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    asked = given.scorers or ["all"]
+    names, asked = separate(given.scorers or ["all"])
     decodes = given.protocol == "decode"
     if decodes and given.scoring == "torch":
         raise UsageError("--scoring torch is for the protocol prefill: libevictlab decides what decode keeps")
@@ -179,6 +181,7 @@ def _measure(given: argparse.Namespace) -> None:
     source = open_model(given.model, given.revision, device_from(given))
     scoring = NATIVE if decodes else scoring_on(given.scoring, source.device)
     scorers = scored_by(scoring, scorers, typed_names(lab, asked))
+    rows: dict[str, Scorer | ExternalScorer] = {**scorers, **open_external(names, shape, decodes=decodes)}
     judge = Judge(source, sliding_layers=given.sliding_layers, threads=threads, shape=shape, scoring=scoring)
     documents = open_documents(given, judge, lab.library).of_splits(given.split or ["test", "test_other_model"])
     check_calibration(calibration, scorers.values(), judge, documents)
@@ -191,7 +194,7 @@ def _measure(given: argparse.Namespace) -> None:
         basis["retentions"] = list(budgets.retentions)  # which run as one batch
     journal = Journal(path, basis)
     with closing(journal):
-        verdicts = Verdicts(judge, documents, scorers, budgets, journal, given.model_name, value_bytes, decoding)
+        verdicts = Verdicts(judge, documents, rows, budgets, journal, given.model_name, value_bytes, decoding)
         verdicts.run()
     judged = [scorer for row, scorer in scorers.items() if row not in verdicts.failures]
     verdict = replace(verdicts.verdict(), sources=_sources(calibration, judged, documents.documents))

@@ -21,6 +21,7 @@ from torch import Tensor
 from evictlab_tools.attention import LayerAttention, output_projection, wo_gram, wov_l1
 from evictlab_tools.companions import read_companion
 from evictlab_tools.errors import ToolError
+from evictlab_tools.external.scorer import ExternalScorer, Prompt
 from evictlab_tools.library import ALL_QUERIES, USUAL, LayerColumns, LayerInput, Memory, Scorer
 from evictlab_tools.masked import (
     ATTENTION,
@@ -38,7 +39,7 @@ from evictlab_tools.scoring.torch_scorer import MOST_COLUMNS
 from evictlab_tools.shapes import Shape, kept_count
 from evictlab_tools.spill import until
 from evictlab_tools.uncompressed import Uncompressed, judge
-from evictlab_tools.verdict.bounds import future_attention, kept_by_bound
+from evictlab_tools.verdict.bounds import ORACLE, future_attention, kept_by_bound
 from evictlab_tools.verdict.cost import CacheShape, Cost, time_scoring
 from evictlab_tools.verdict.divergence import Predictions, compare
 from evictlab_tools.verdict.documents import TokenDocument
@@ -142,8 +143,10 @@ class DocumentRun:
         evicted = sum(self.is_evicted(layer) for layer in self.layers)
         return CacheShape(2 * kv_heads * dim, evicted, len(self.layers))
 
-    def cost(self, scorer: Scorer, removed: float) -> Cost | None:
+    def cost(self, scorer: Scorer | ExternalScorer, removed: float) -> Cost | None:
         """What scoring the first layer that is evicted takes."""
+        if isinstance(scorer, ExternalScorer):
+            return None  # a press runs inside the model
         self.prepare(scorer)
         number = next((number for number in sorted(self.layers) if self.is_evicted(number)), None)
         if number is None:
@@ -248,16 +251,29 @@ class DocumentRun:
             assert self.token_types is not None
         self._reconstruct(scorer.needs.reconstruction)
 
-    def keep(self, scorer: Scorer, removed: Sequence[float], shape: Shape | None = None) -> list[Masks]:
+    def keep(
+        self, scorer: Scorer | ExternalScorer, removed: Sequence[float], shape: Shape | None = None
+    ) -> list[Masks]:
         """What a scorer keeps at each removed fraction; at the judge's shape where no other is named."""
-        self.prepare(scorer)
         at = self.judge.shape if shape is None else shape
+        if isinstance(scorer, ExternalScorer):
+            return self._keep_external(scorer, removed, at)
+        self.prepare(scorer)
         if scorer.needs.model_budgets or at.granularity == "model":
             model = scorer.model(removed, at)
             judged = [number for number in range(len(self.layers)) if self.is_evicted(number)]
             list(self.judge.pool.map(lambda number: model.add(self.scored(number, scorer)), judged))
             return self._by_layer(len(removed), lambda number: model.keep(number).mask)
         return self._by_layer(len(removed), lambda number: scorer.keep(self.scored(number, scorer), removed, at).mask)
+
+    def _keep_external(self, scorer: ExternalScorer, removed: Sequence[float], shape: Shape) -> list[Masks]:
+        def cut(scores: Mapping[int, NDArray[np.float64]], shares: Sequence[float]) -> dict[int, NDArray[np.bool_]]:
+            return kept_by_bound(ORACLE, scores, [kept_count(self.prompt, share) for share in shares], shape)
+
+        judged = {number: layer for number, layer in self.layers.items() if self.is_evicted(number)}
+        prompt = Prompt(self.model, self.document.ids[: self.prompt], judged, self.judge.source.num_layers)
+        kept = scorer.keep(prompt, removed, cut)
+        return self._by_layer(len(removed), lambda number: kept[number])
 
     def trimmed(self) -> DocumentRun:
         """Without what scorers do not see, that is without what the oracles need: less than half the memory."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.library import Scorer
 from evictlab_tools.progress import Progress
 from evictlab_tools.shapes import Budgets, Shape
@@ -30,7 +31,7 @@ class Verdicts:
 
     judge: Judge
     documents: DocumentSet
-    scorers: dict[str, Scorer]
+    scorers: dict[str, Scorer | ExternalScorer]
     budgets: Budgets
     journal: Journal
     model_name: str | None = None
@@ -87,7 +88,7 @@ class Verdicts:
         cost = None
         try:
             if self.decoding is not None:
-                found = self.decoding.figures(run, self.scorers.get(row))
+                found = self.decoding.figures(run, self._of_library(row))
             else:
                 found, cost = self._prefill(run, row, missing)
         except ToolError as error:
@@ -176,8 +177,21 @@ class Verdicts:
             self.scorers[row].row_class if row in self.scorers else None,
             self._cost(row),
             self._kept_bytes(row, known),
-            {} if self.decoding is None else row_json(known, self.documents.documents, self.decoding.bin),
+            {**self._origin(row), **self._along(known)},
         )
+
+    def _along(self, known: list[list[Figures]]) -> dict[str, Any]:
+        if self.decoding is None:
+            return {}
+        return row_json(known, self.documents.documents, self.decoding.bin)
+
+    def _of_library(self, row: str) -> Scorer | None:
+        scorer = self.scorers.get(row)
+        return scorer if isinstance(scorer, Scorer) else None
+
+    def _origin(self, row: str) -> dict[str, Any]:
+        scorer = self.scorers.get(row)
+        return {"external": scorer.origin} if isinstance(scorer, ExternalScorer) else {}
 
 
 def cut_json(shape: Shape, budgets: Budgets, decoding: Decoding | None = None) -> dict[str, Any]:
