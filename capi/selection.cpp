@@ -69,9 +69,8 @@ evl_selection checked(const evl_selection* given, const char* name) {
     return known_part(*given, name);
 }
 
-Shape shape_of(const evl_selection& selection, const evl_scorer& scorer) {
-    if (!selection.shape) return {};
-    const evl_shape given = known_part(*selection.shape, "shape");
+Shape shape_of(const evl_shape& as_given) {
+    const evl_shape given = known_part(as_given, "shape");
     Shape shape;
     shape.granularity = kind_of<Granularity>(given.granularity, 3, "granularity");
     shape.join = kind_of<Join>(given.join, 4, "join");
@@ -80,6 +79,12 @@ Shape shape_of(const evl_selection& selection, const evl_scorer& scorer) {
     shape.sinks = given.sinks;
     shape.recent = given.recent;
     check_shape(shape);
+    return shape;
+}
+
+Shape shape_of(const evl_selection& selection, const evl_scorer& scorer) {
+    if (!selection.shape) return {};
+    const Shape shape = shape_of(*selection.shape);
     if (const std::string why = shape_refusal(scorer.scorer, shape); !why.empty())
         throw UsageError(fmt::format("scorer '{}' {}", scorer.scorer.label(), why));
     return shape;

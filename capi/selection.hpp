@@ -13,6 +13,8 @@ namespace evictlab::capi {
 
 /// The structure as this library knows it, what the caller does not know being 0. UsageError where it is NULL.
 evl_selection checked(const evl_selection* given, const char* name);
+/// UsageError for what is no shape.
+Shape shape_of(const evl_shape& given);
 /// UsageError for what is no shape, or one that the scorer cannot be had at.
 Shape shape_of(const evl_selection& selection, const evl_scorer& scorer);
 /// The shares that go of n tokens. UsageError unless `removed` or `keep` says so.

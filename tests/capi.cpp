@@ -706,6 +706,43 @@ TEST_CASE("a bare name's full name is the published rule's, as benches on captur
     CHECK(std::string(evl_scorer_name(published.scorer)) == "snapkv@kvpress");
 }
 
+TEST_CASE("an oracle keeps what later queries attend to most, at a shape") {
+    const std::vector<double> attention{9, 9, 1, 1, 8, 7, 7, 0, 0, 9};
+    evl_failure why{};
+    const auto kept = [&](std::uint64_t rows, std::uint64_t keep, evl_shape shape, std::uint32_t together = 0) {
+        shape.struct_size = sizeof shape;
+        std::vector<std::uint8_t> mask(attention.size(), 2);
+        CHECK(evl_oracle_keep(attention.data(), rows, attention.size() / rows, keep, &shape, together, mask.data(),
+                              &why) == EVL_OK);
+        return mask;
+    };
+    using Mask = std::vector<std::uint8_t>;
+    CHECK(kept(2, 2, {}) == Mask{1, 1, 0, 0, 0, 1, 0, 0, 0, 1});
+    CHECK(kept(2, 2, {}, 1) == Mask{1, 1, 0, 0, 1, 0, 0, 0, 0, 1});
+    CHECK(kept(2, 1, {0, EVL_LAYER, 0, 0, 0, 0, 0}) == Mask{0, 0, 0, 0, 1, 0, 0, 0, 0, 1}); // 8.5 each
+    CHECK(kept(2, 2, {0, EVL_LAYER, 0, 2, 0, 0, 0}) == Mask{1, 1, 0, 0, 0, 1, 1, 0, 0, 0});
+    CHECK(kept(2, 2, {0, EVL_MODEL, 0, 1, 0, 1, 1}) == Mask{1, 0, 0, 0, 1, 1, 0, 0, 0, 1});
+    CHECK(kept(2, 9, {0, 0, 0, 2, 0, 0, 0}) == Mask(10, 1));
+    std::uint8_t none = 7;
+    const evl_shape protecting{sizeof(evl_shape), 0, 0, 0, 0, 2, 1};
+    CHECK(evl_oracle_keep(attention.data(), 1, 10, 2, &protecting, 0, &none, &why) == EVL_USAGE);
+    CHECK_THAT(why.text, ContainsSubstring("the first 2 and the last 1 of 10 tokens are to stay in any case"));
+    CHECK(evl_oracle_keep(attention.data(), 0, 10, 2, &protecting, 0, &none, &why) == EVL_USAGE);
+    CHECK(none == 7);
+}
+
+TEST_CASE("numbers of tokens have the names that benches give them") {
+    const std::vector<std::uint64_t> keep{200, 512}, prompts{1024, 1024}, same{2000, 3000};
+    double names[2];
+    evl_failure why{};
+    REQUIRE(evl_keep_names(keep.data(), 2, prompts.data(), 2, names, &why) == EVL_OK);
+    CHECK(names[0] == 0.195313); // 0.1953125, away from zero
+    CHECK(names[1] == 0.5);
+    CHECK(evl_keep_names(same.data(), 2, prompts.data(), 2, names, &why) == EVL_USAGE);
+    CHECK_THAT(why.text, ContainsSubstring("3000 and another number that keeps the same tokens"));
+    CHECK(evl_keep_names(keep.data(), 2, prompts.data(), 0, names, &why) == EVL_USAGE);
+}
+
 TEST_CASE("a mean over documents has the interval of reports") {
     const std::vector<double> values{1, 2, 4, 8, 16, 32};
     double mean = 0, low = 0, high = 0;
@@ -832,6 +869,14 @@ TEST_CASE("NULL where something must be is wrong use, and ends no program") {
     refused(evl_mean_interval(&removed, 1, nullptr, &score, &score, &why), "mean");
     refused(evl_mean_interval(&removed, 1, &score, nullptr, &score, &why), "low");
     refused(evl_mean_interval(&removed, 1, &score, &score, nullptr, &why), "high");
+    const evl_shape shape{sizeof(evl_shape), 0, 0, 0, 0, 0, 0};
+    const std::uint64_t one = 1;
+    refused(evl_oracle_keep(nullptr, 1, 1, 1, &shape, 0, &kept, &why), "attention");
+    refused(evl_oracle_keep(&score, 1, 1, 1, nullptr, 0, &kept, &why), "shape");
+    refused(evl_oracle_keep(&score, 1, 1, 1, &shape, 0, nullptr, &why), "kept");
+    refused(evl_keep_names(nullptr, 1, &one, 1, &score, &why), "keep");
+    refused(evl_keep_names(&one, 1, nullptr, 1, &score, &why), "prompts");
+    refused(evl_keep_names(&one, 1, &one, 1, nullptr, &why), "names");
     refused(evl_suite_hash(nullptr, hash, &why), "suite");
     refused(evl_suite_hash("smollm2", nullptr, &why), "hash");
     refused(evl_suite_folder(nullptr, take, nullptr, &why), "suite");

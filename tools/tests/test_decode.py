@@ -17,10 +17,11 @@ from conftest import encode, make_model, make_source
 from verdict_harness import PROMPT, TEXTS, read, reference_logits_of, tiny_suite
 
 from evictlab_tools.attention import recompute_weights
+from evictlab_tools.cuts import budgets_of_numbers
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.layer_cache import LayerCache, Slots, check_decoding
 from evictlab_tools.library import Lab, Scorer
-from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers
+from evictlab_tools.shapes import Budgets, Shape
 from evictlab_tools.uncompressed import Lookup
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict import decode as decode_module

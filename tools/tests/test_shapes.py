@@ -11,9 +11,10 @@ import pytest
 from conftest import encode, make_model, make_source
 from verdict_harness import PROMPT, read, verdict_of
 
+from evictlab_tools.cuts import budgets_of_numbers, oracle_keeps
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import Lab, LayerInput
-from evictlab_tools.shapes import Budgets, Shape, budgets_of_numbers, cut, kept_count, removed_share, shape_of_json
+from evictlab_tools.shapes import Budgets, Shape, kept_count, removed_share, shape_of_json
 from evictlab_tools.verdict.bounds import ORACLE, bounds_beside
 from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.documents import TokenDocument
@@ -29,16 +30,18 @@ def places(mask: np.ndarray) -> list[list[int]]:
 
 def test_an_oracle_keeps_the_blocks_that_hold_most() -> None:
     attention = np.array([[0.0, 1, 9, 0, 3, 3, 8]])
-    assert places(cut(attention, 3, Shape(block=3))) == [[0, 1, 2]]  # 10, 6 and 8
-    assert places(cut(attention, 6, Shape(block=3))) == [[0, 1, 2, 6]]
-    assert places(cut(attention, 2, Shape(block=3))) == [[0, 1, 2]]  # one block at least
-    assert cut(attention, 7, Shape(block=3)).all()
-    assert places(cut(attention, 3, Shape(sinks=1, recent=1))) == [[0, 2, 6]]
-    assert places(cut(np.array([[1.0, 1, 1]]), 2, Shape())) == [[0, 1]]
+    assert places(oracle_keeps(attention, 3, Shape(block=3))) == [[0, 1, 2]]  # 10, 6 and 8
+    assert places(oracle_keeps(attention, 6, Shape(block=3))) == [[0, 1, 2, 6]]
+    assert places(oracle_keeps(attention, 2, Shape(block=3))) == [[0, 1, 2]]  # one block at least
+    assert oracle_keeps(attention, 7, Shape(block=3)).all()
+    assert places(oracle_keeps(attention, 3, Shape(sinks=1, recent=1))) == [[0, 2, 6]]
+    assert places(oracle_keeps(np.array([[1.0, 1, 1]]), 2, Shape())) == [[0, 1]]
     both = np.array([[9.0, 9, 1, 1, 8], [7, 7, 0, 0, 9]])
-    assert places(cut(both, 2, Shape(block=2))) == [[0, 1], [0, 1]]
+    assert places(oracle_keeps(both, 2, Shape(block=2))) == [[0, 1], [0, 1]]
+    assert places(oracle_keeps(both, 2, Shape(), together=True)) == [[0, 1, 4], [4]]
+    assert places(oracle_keeps(both, 1, Shape("layer"))) == [[4], [4]]  # 8.5 on the mean
     with pytest.raises(UsageError, match="the first 2 and the last 1 of 7 tokens are to stay"):
-        cut(attention, 2, Shape(sinks=2, recent=1))
+        oracle_keeps(attention, 2, Shape(sinks=2, recent=1))
 
 
 def test_what_is_no_shape_is_refused_by_name() -> None:
@@ -59,9 +62,10 @@ def test_numbers_of_tokens_are_named_by_the_share_that_they_are() -> None:
     assert budgets.retentions == (0.27907, 1.0)
     assert kept_count(43, budgets.removed(0.27907, 43)) == 12
     assert budgets.removed(1.0, 43) == 0.0
+    assert budgets_of_numbers([200], [1024]).retentions == (0.195313,)  # 0.1953125, as benches round it
     assert Budgets((0.25,)).removed(0.25, 43) == 0.75
     assert all(kept_count(n, removed_share(k, n)) == k for n in range(1, 300, 7) for k in range(1, n, 5))
-    with pytest.raises(UsageError, match="keep the same tokens"):
+    with pytest.raises(UsageError, match="keeps the same tokens"):
         budgets_of_numbers([100, 200], [43])
 
 

@@ -271,6 +271,19 @@ EVL_EXPORT evl_status evl_model_keep(evl_model* model, uint32_t layer, uint8_t* 
 EVL_EXPORT evl_status evl_model_select(evl_model* model, uint32_t layer, const evl_selection* into,
                                        evl_failure* failure);
 
+/* [thread-safe] What the oracle of a shape keeps of `rows` KV heads of n tokens, attention[row][n] being what later
+ * queries give them: `keep` of each row, at most n. With EVL_HEAD each row by itself or, where `together` is not 0, as
+ * many blocks of all rows as they have together; else one set for all, by the mean over the rows. A block counts for
+ * what its tokens hold; the shape's join and block_score are not read. kept[row][n] becomes 1 for each token that
+ * stays, 0 for others. */
+EVL_EXPORT evl_status evl_oracle_keep(const double* attention, uint64_t rows, uint64_t n, uint64_t keep,
+                                      const evl_shape* shape, uint32_t together, uint8_t* kept, evl_failure* failure);
+/* [thread-safe] By what name results have budgets that are numbers of tokens, `keep` [budgets]: names[b] becomes the
+ * share that each is of prompts of so many tokens, prompts[count], on the mean, to six digits and above 0. EVL_USAGE
+ * for a 0, and for two budgets that keep the same of every prompt. */
+EVL_EXPORT evl_status evl_keep_names(const uint64_t* keep, uint64_t budgets, const uint64_t* prompts, uint64_t count,
+                                     double* names, evl_failure* failure);
+
 /* The cache of one layer while a model decodes, as `evictlab bench --protocol decode` has it: cut at the end of the
  * prompt, then again as tokens come; what is evicted never returns, positions are the true ones, and the scorer's
  * statistics over later queries are of what is cached alone. Unlike an evl_scorer_select of what is left it remembers

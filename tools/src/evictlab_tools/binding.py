@@ -185,6 +185,23 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [Handle, c_uint32, POINTER(c_uint8), POINTER(c_uint64), POINTER(c_double), POINTER(_Failure)],
     ),
+    "evl_oracle_keep": (
+        c_int32,
+        [
+            POINTER(c_double),
+            c_uint64,
+            c_uint64,
+            c_uint64,
+            POINTER(Shape),
+            c_uint32,
+            POINTER(c_uint8),
+            POINTER(_Failure),
+        ],
+    ),
+    "evl_keep_names": (
+        c_int32,
+        [POINTER(c_uint64), c_uint64, POINTER(c_uint64), c_uint64, POINTER(c_double), POINTER(_Failure)],
+    ),
     "evl_cache_fits": (c_int32, [Handle, POINTER(Shape), POINTER(_Failure)]),
     "evl_cache_open": (
         c_int32,

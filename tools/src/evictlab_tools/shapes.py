@@ -1,16 +1,13 @@
 """The grain at which tokens are evicted: who shares a set of kept tokens, in blocks of how many, and which stay in any
-case. docs/shapes.md defines every part; libevictlab cuts what scorers keep, and `cut` here what the oracles keep.
+case. docs/shapes.md defines every part, and libevictlab cuts.
 """
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from evictlab_tools.errors import UsageError
 
@@ -70,28 +67,6 @@ def blocks_kept(tokens: int, kept: int, shape: Shape) -> int:
     return 0 if kept == 0 else max(1, kept // shape.block)
 
 
-def cut(attention: NDArray[np.float64], kept: int, shape: Shape) -> NDArray[np.bool_]:
-    """What an oracle keeps: the blocks of rows [rows][n] that hold most attention, of `kept` tokens a row.
-
-    Rows are cut as one; protected tokens come first, of equal blocks the first stay.
-    """
-    rows, n = attention.shape
-    starts = np.arange(0, n, shape.block)
-    ends = np.minimum(starts + shape.block, n)
-    sums = np.stack([np.add.reduceat(row, starts) for row in attention])
-    protected = np.tile((starts < shape.sinks) | (ends + shape.recent > n), (rows, 1))
-    count = rows * blocks_kept(n, kept, shape)
-    if protected.sum() > count:
-        raise UsageError(
-            f"the first {shape.sinks} and the last {shape.recent} of {n} tokens are to stay in any case, and only "
-            f"{kept} are kept: keep more, or protect fewer"
-        )
-    chosen = np.lexsort((np.arange(sums.size), -sums.ravel(), ~protected.ravel()))[:count]
-    stays = np.zeros(sums.size, np.bool_)
-    stays[chosen] = True
-    return np.repeat(stays.reshape(sums.shape), ends - starts, axis=1)
-
-
 def kept_count(tokens: int, removed: float) -> int:
     """kvpress's K."""
     return 0 if removed >= 1 else max(1, int(tokens * (1.0 - removed)))
@@ -114,14 +89,3 @@ class Budgets:
         if not self.keep:
             return 1.0 - retention
         return removed_share(self.keep[self.retentions.index(retention)], tokens)
-
-
-def budgets_of_numbers(keep: Sequence[int], prompts: Sequence[int]) -> Budgets:
-    """Named by the share that they are of the prompts on the mean, to six digits, as benches name them."""
-    names = []
-    for kept in keep:
-        share = sum(min(n, kept) / n for n in prompts) / len(prompts)
-        names.append(max(1.0, round(1e6 * share)) / 1e6)
-    if len(set(names)) < len(names):
-        raise UsageError(f"--keep {','.join(map(str, keep))}: two of these keep the same tokens of every prompt")
-    return Budgets(tuple(names), tuple(keep))

@@ -13,6 +13,7 @@ import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.calibration import CalibrationFile, open_calibration
+from evictlab_tools.cuts import budgets_of_numbers
 from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
@@ -22,7 +23,7 @@ from evictlab_tools.library import Lab
 from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.scoring.choice import scoring_on
-from evictlab_tools.shapes import Budgets, budgets_of_numbers
+from evictlab_tools.shapes import Budgets
 from evictlab_tools.shown import complain, say
 from evictlab_tools.tasks.catalogue import TASKS, chosen
 from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_measures

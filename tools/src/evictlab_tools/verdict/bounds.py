@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from evictlab_tools.attention import LayerAttention, doubles
+from evictlab_tools.cuts import oracle_keeps
 from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.library import USUAL, Scorer
-from evictlab_tools.shapes import Shape, cut
+from evictlab_tools.shapes import Shape
 
 ORACLE = "oracle"  # per KV head, the prompt tokens that the continuation attends most
 LAYER_ORACLE = "oracle (layer budget)"  # the same over all heads of the layer
@@ -31,36 +32,19 @@ def bounds_beside(scorers: Iterable[Scorer | ExternalScorer], shape: Shape = USU
     return [bound for bound in BOUNDS if bound != MODEL_ORACLE or divides_model]
 
 
-def top(scores: NDArray[np.floating], count: int) -> NDArray[np.bool_]:
-    """True at the `count` highest of a flat array; of equals, the first."""
-    mask = np.zeros(scores.size, np.bool_)
-    mask[np.argsort(-scores, kind="stable")[:count]] = True
-    return mask
-
-
 def kept_by_bound(bound: str, cells: Mapping[int, Cells], counts: Sequence[int], shape: Shape) -> dict[int, Kept]:
     """By layer [counts][H_kv][n], of the future attention [H_kv][n] of the layers that are evicted."""
-    if bound == MODEL_ORACLE or shape.granularity == "model":
-        return _kept_by_model(cells, counts, shape)
-    return {number: _kept_by_layer(bound, scores, counts, shape) for number, scores in cells.items()}
+    together = bound in (LAYER_ORACLE, MODEL_ORACLE)
+    if bound != MODEL_ORACLE and shape.granularity != "model":
+        return {number: _kept(scores, counts, shape, together) for number, scores in cells.items()}
+    kept = _kept(np.concatenate(list(cells.values())), counts, shape, together)
+    by_layer = np.split(kept, len(cells), axis=1)
+    return dict(zip(cells, by_layer, strict=True))
 
 
-def _kept_by_layer(bound: str, scores: Cells, counts: Sequence[int], shape: Shape) -> Kept:
-    if bound == LAYER_ORACLE:
-        return np.stack([cut(scores, c, shape) for c in counts])
-    if shape.granularity == "layer":
-        return np.stack([np.repeat(cut(scores.mean(0)[None], c, shape), len(scores), 0) for c in counts])
-    return np.stack([np.concatenate([cut(head[None], c, shape) for head in scores]) for c in counts])
-
-
-def _kept_by_model(by_layer: Mapping[int, Cells], counts: Sequence[int], shape: Shape) -> dict[int, Kept]:
-    cells = np.stack(list(by_layer.values()))
-    rows = cells.reshape(-1, cells.shape[-1])
-    if shape.granularity == "model":
-        kept = [np.broadcast_to(cut(rows.mean(0)[None], c, shape), cells.shape) for c in counts]
-    else:
-        kept = [cut(rows, c, shape).reshape(cells.shape) for c in counts]
-    return {number: np.stack([masks[at] for masks in kept]) for at, number in enumerate(by_layer)}
+def _kept(rows: Cells, counts: Sequence[int], shape: Shape, together: bool) -> Kept:
+    """[counts][rows][n]."""
+    return np.stack([oracle_keeps(rows, count, shape, together=together) for count in counts])
 
 
 @torch.no_grad()

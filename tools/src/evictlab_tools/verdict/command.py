@@ -17,6 +17,7 @@ import torch
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
 from evictlab_tools.calibration import CalibrationFile
+from evictlab_tools.cuts import budgets_of_numbers
 from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
@@ -29,7 +30,7 @@ from evictlab_tools.library import Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
 from evictlab_tools.scoring.choice import NATIVE, scoring_on
-from evictlab_tools.shapes import Budgets, budgets_of_numbers
+from evictlab_tools.shapes import Budgets
 from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.along import report

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evictlab_tools.attention import LayerAttention, wov_l1
+from evictlab_tools.cuts import oracle_keeps
 from evictlab_tools.layer_cache import LayerCache, Slots
 from evictlab_tools.library import Scorer
-from evictlab_tools.shapes import cut
 from evictlab_tools.verdict.judge import DocumentRun
 
 
@@ -68,11 +68,7 @@ class OracleDecides:
 
     def _cut(self, capacity: int) -> Slots:
         scores = np.stack([row[places] for row, places in zip(self._to_come, self._positions, strict=True)])
-        if self._shape.granularity == "layer":
-            kept = np.repeat(cut(scores.mean(0)[None], capacity, self._shape), len(scores), 0)
-        else:
-            kept = np.concatenate([cut(row[None], capacity, self._shape) for row in scores])
-        slots = [np.flatnonzero(row) for row in kept]
+        slots = [np.flatnonzero(row) for row in oracle_keeps(scores, capacity, self._shape)]
         self._positions = [row[stay] for row, stay in zip(self._positions, slots, strict=True)]
         return slots
 
