@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evictlab_tools.capture import Settings, capture_suite, parse_layers
 from evictlab_tools.documents import MANIFEST_FORMAT, Document, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.models import ModelSource
+from evictlab_tools.suite import Piece
 from evictlab_tools.tokenised import TokenisedDocument
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.uncompressed import Uncompressed
@@ -70,7 +72,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     captured: list[str] = []
     make_trace = tool.make_trace
 
-    def stops_at_the_second(capture: tool.Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
+    def stops_at_the_second(capture: tool.Capture, item: TokenisedDocument) -> tuple[Iterator[Piece], Uncompressed]:
         if captured:
             raise KeyboardInterrupt
         captured.append(item.document.name)
@@ -81,7 +83,7 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
         run_capture(tmp_path / "stopped", documents())
     assert not (tmp_path / "stopped" / "suite.json").exists()
 
-    def counts(capture: tool.Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
+    def counts(capture: tool.Capture, item: TokenisedDocument) -> tuple[Iterator[Piece], Uncompressed]:
         captured.append(item.document.name)
         return make_trace(capture, item)
 

@@ -25,7 +25,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.estimate import ModelSizes
 from evictlab_tools.library import Lab
 from evictlab_tools.masked import ATTENTION
-from evictlab_tools.reading import Reading, read
+from evictlab_tools.reading import Reading, Show, read
 from evictlab_tools.spill import SpilledQueries
 from evictlab_tools.verdict.bounds import ORACLE
 from evictlab_tools.verdict.judge import Judge
@@ -170,14 +170,14 @@ def sizes_of_test() -> ModelSizes:
     return ModelSizes.of(model.config, sum(parameter.numel() for parameter in model.parameters()))
 
 
-def most_bytes(count: int, step: int | None) -> int:
+def most_bytes(count: int, step: int | None, show: Show | None = None) -> int:
     """That a document of so many tokens needs beside the weights."""
     torch.manual_seed(3)
     model = LlamaForCausalLM(long_config()).eval()
     read(model, range(40), None)  # what is prepared once
     ids = torch.randint(0, VOCABULARY, (count,)).tolist()
     with LiveBytes() as live:
-        reading = read(model, ids, None, 9, step)
+        reading = read(model, ids, None, 9, step, show=show)
     assert len(reading.layers) == LAYERS
     return int(live.most)
 
@@ -191,3 +191,14 @@ def test_memory_of_a_long_document_is_its_cache_and_one_layers_activations() -> 
     mask = 128 * (long - short)  # of one chunk, a byte each
     assert grown < cache + 2 * one_layer + 8 * mask
     assert most_bytes(long, None) > 2 * most_bytes(long, 128)
+
+
+def test_whole_documents_whose_layers_are_shown_hold_the_queries_of_one() -> None:
+    """A capture writes each layer down as it comes."""
+    short, long = 512, 2048
+    seen: list[tuple[int, ...]] = []
+    more = 4 * (long - short)
+    held = [most_bytes(n, None, lambda _, layer: seen.append(tuple(layer.q.shape))) for n in (short, long)]
+    assert seen == [(HEADS, n, DIM) for n in (short, long) for _ in range(LAYERS)]
+    queries = HEADS * DIM * LAYERS * more
+    assert most_bytes(long, None) - most_bytes(short, None) > held[1] - held[0] + queries * (LAYERS - 1) / LAYERS / 2

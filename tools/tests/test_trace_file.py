@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.tokens import TokenType, type_of_text
-from evictlab_tools.trace_file import TRACE_FORMAT, Array, TraceFile, put_tensor, quantise, serialise
+from evictlab_tools.trace_file import TRACE_FORMAT, Array, TensorStore, TraceFile, put_tensor, quantise, serialise
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e-4, 1.0, 300.0, 1e9])
@@ -53,6 +54,24 @@ def test_equal_content_is_equal_bytes_and_reads_back(tmp_path: Path) -> None:
     path.write_bytes(data[:-3])
     with pytest.raises(ToolError, match=r"a\.safetensors: no readable"):
         TraceFile(path)
+
+
+def test_files_are_those_of_the_safetensors_library_and_a_store_gives_the_same_in_parts() -> None:
+    random, tensors = np.random.default_rng(5), dict[str, Array]()
+    for number, kind in enumerate(("f8", "f4", "i4", "f2", "i1", "u1") * 3):
+        tensors[f"layers.{number}.{kind}"] = (9 * random.random((number % 3 + 1, 7))).astype(kind)[:, ::-1]
+    tensors["none"] = np.empty((0, 3), np.float32)
+    metadata = {"format": TRACE_FORMAT, "document": "größer"}
+    known = load(serialise(tensors, metadata))
+    assert all((known[name] == tensor).all() and known[name].dtype == tensor.dtype for name, tensor in tensors.items())
+    theirs = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, {"one": "1"})
+    assert serialise(tensors, {"one": "1"}) == theirs
+    store = TensorStore()
+    for name, tensor in tensors.items():
+        store[name] = tensor
+    parts = list(store.file(metadata))
+    assert b"".join(parts) == serialise(tensors, metadata)
+    assert len(parts) == 1 + len(tensors)  # the header, and one at a time
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ class Recorder:
     wanted: set[int] | None = None
     keep_calls: bool = False
     take: Callable[[int, LayerAttention], None] | None = None  # of chunks of a prompt: a layer, once it is proven
+    show: Callable[[int, LayerAttention], None] | None = None  # the same of whole documents
     layers: dict[int, LayerAttention] = field(default_factory=dict)
     frequencies: list[Tensor] = field(default_factory=list)  # of a reading: what rotary embeddings turned by
 
@@ -121,8 +122,9 @@ def recording(
     *,
     keep_calls: bool = False,
     take: Callable[[int, LayerAttention], None] | None = None,
+    show: Callable[[int, LayerAttention], None] | None = None,
 ) -> Iterator[Recorder]:
-    recorder = Recorder(None if wanted is None else set(wanted), keep_calls, take)
+    recorder = Recorder(None if wanted is None else set(wanted), keep_calls, take, show)
     token = _recorders.set((*_recorders.get(), recorder))
     try:
         yield recorder

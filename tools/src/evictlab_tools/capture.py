@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evictlab_tools import __version__
 from evictlab_tools.attention import LayerAttention, output_projection, wov_l1
@@ -24,12 +25,12 @@ from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.masked import ATTENTION, check_continuation
 from evictlab_tools.models import ModelSource, estimate_of, open_model
 from evictlab_tools.progress import Progress
-from evictlab_tools.reading import Reading, read
+from evictlab_tools.reading import Reading, Show, read
 from evictlab_tools.sensitivity import sensitivities
 from evictlab_tools.shown import say
-from evictlab_tools.suite import MODEL_FILE, SuiteFolder, would_overwrite
+from evictlab_tools.suite import MODEL_FILE, Piece, SuiteFolder, would_overwrite
 from evictlab_tools.tokenised import TokenisedDocument, tokenise
-from evictlab_tools.trace_file import TRACE_FORMAT, Array, put_tensor, serialise
+from evictlab_tools.trace_file import TRACE_FORMAT, TensorStore, put_tensor
 from evictlab_tools.uncompressed import Uncompressed, find_lookups, judge
 
 CAPTURED_BY = f"evictlab-capture {__version__}"
@@ -64,10 +65,10 @@ class Capture:
             self._model = self.source.load(ATTENTION)
         return self._model
 
-    def read(self, item: TokenisedDocument, logits: int = 1) -> Reading:
+    def read(self, item: TokenisedDocument, logits: int = 1, show: Show | None = None) -> Reading:
         """Of the held layers; with probes, of all."""
         wanted = range(self.source.num_layers) if self.settings.probes else item.layers
-        return read(self.model(), item.ids, wanted, logits, self.source.device.step(len(item.ids)))
+        return read(self.model(), item.ids, wanted, logits, self.source.device.step(len(item.ids)), show=show)
 
 
 def parameters_hash(parts: dict[str, Any]) -> str:
@@ -86,17 +87,29 @@ def trace_parameters(capture: Capture, item: TokenisedDocument) -> str:
     return parameters_hash(parts | capture.source.device.field)
 
 
-def make_trace(capture: Capture, item: TokenisedDocument) -> tuple[bytes, Uncompressed]:
-    """The trace's file, and what the model makes of the document by itself."""
-    settings = capture.settings
-    reading = capture.read(item, settings.continuation + 1)
-    layers, sensitive = reading.layers, {}
+def make_trace(capture: Capture, item: TokenisedDocument) -> tuple[Iterator[Piece], Uncompressed]:
+    """The trace's file, part by part, and what the model makes of the document by itself.
+
+    In memory are the document's keys and values, and queries and copies of one layer at a time.
+    """
+    settings, store = capture.settings, TensorStore()
+    store["token_ids"] = np.array(item.ids, np.int32)
+    store["token_type"] = capture.source.tokenizer.token_types(item.ids)
+
+    def show(layer: int, attention: LayerAttention) -> None:
+        if layer in item.layers:
+            _put_layer(store, layer, attention, settings)
+
+    reading = capture.read(item, settings.continuation + 1, show)
     if settings.probes:
-        check_continuation(capture.model(), item.ids, settings.prompt, layers, reading.logits[1:])
-        sensitive = sensitivities(capture.model(), item.ids, settings.prompt, layers, settings.probes)
+        check_continuation(capture.model(), item.ids, settings.prompt, reading.layers, reading.logits[1:])
+        found = sensitivities(capture.model(), item.ids, settings.prompt, reading.layers, settings.probes)
+        for layer in item.layers:
+            put_tensor(store, f"layers.{layer}.sensitivity", found[layer], "f16")
     text, encode = item.document.text, capture.source.tokenizer.encode
     lookups = find_lookups(text, item.document.answers, item.ids, settings.prompt, encode)
-    return _serialised(capture, item, reading, sensitive), judge(reading.logits, item.ids, settings.prompt, lookups)
+    uncompressed = judge(reading.logits, item.ids, settings.prompt, lookups)
+    return store.file(_metadata(capture, item, reading)), uncompressed
 
 
 def _softmax_scale(layers: Mapping[int, LayerAttention]) -> float:
@@ -109,37 +122,32 @@ def _softmax_scale(layers: Mapping[int, LayerAttention]) -> float:
     return scales[0]
 
 
-def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sensitive: Mapping[int, Array]) -> bytes:
-    settings, layers = capture.settings, {layer: reading.layers[layer] for layer in item.layers}
-    tensors: dict[str, Array] = {
-        "token_ids": np.array(item.ids, np.int32),
-        "token_type": capture.source.tokenizer.token_types(item.ids),
-    }
-    for layer, attention in layers.items():
-        rope = attention.rope
-        assert rope is not None
-        held = {
-            "q": rope.ordered(attention.q[:, :].cpu()),
-            "k": rope.ordered(attention.k.cpu()),
-            "v": attention.v.cpu(),
-        }
-        for name, tensor in held.items():
-            put_tensor(tensors, f"layers.{layer}.{name}", tensor.float().numpy(), settings.dtype)
-        tensors[f"layers.{layer}.rope_inv_freq"] = rope.frequencies.numpy().astype(np.float32)
-        if rope.factor != 1:
-            tensors[f"layers.{layer}.rope_scale"] = np.array([rope.factor], np.float32)
-        if settings.wov_l1:
-            tensors[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
-        if layer in sensitive:
-            put_tensor(tensors, f"layers.{layer}.sensitivity", sensitive[layer], "f16")
-    document = item.document
-    metadata = {
+def _put_layer(store: TensorStore, layer: int, attention: LayerAttention, settings: Settings) -> None:
+    rope = attention.rope
+    assert rope is not None
+
+    def put(name: str, tensor: Tensor) -> None:
+        put_tensor(store, f"layers.{layer}.{name}", tensor.float().numpy(), settings.dtype)
+
+    put("q", rope.ordered(attention.q[:, :].cpu()))
+    put("k", rope.ordered(attention.k.cpu()))
+    put("v", attention.v.cpu())
+    store[f"layers.{layer}.rope_inv_freq"] = rope.frequencies.numpy().astype(np.float32)
+    if rope.factor != 1:
+        store[f"layers.{layer}.rope_scale"] = np.array([rope.factor], np.float32)
+    if settings.wov_l1:
+        store[f"layers.{layer}.wov_l1"] = wov_l1(output_projection(layer, attention), attention.v)
+
+
+def _metadata(capture: Capture, item: TokenisedDocument, reading: Reading) -> dict[str, str]:
+    document, layers = item.document, {layer: reading.layers[layer] for layer in item.layers}
+    return {
         "format": TRACE_FORMAT,
         "model": capture.source.name,
         "weights": capture.source.weights,
         "num_layers": str(capture.source.num_layers),
         "layers": ",".join(map(str, item.layers)),
-        "prompt_len": str(settings.prompt),
+        "prompt_len": str(capture.settings.prompt),
         "softmax_scale": repr(_softmax_scale(layers)),
         "sliding_window": ",".join(str(attention.window) for attention in layers.values()),
         "document": document.name,
@@ -149,18 +157,16 @@ def _serialised(capture: Capture, item: TokenisedDocument, reading: Reading, sen
         "licence": document.licence,
         "captured_by": CAPTURED_BY,
     }
-    return serialise(tensors, metadata)
 
 
-def make_model_file(capture: Capture) -> bytes:
-    """The output projections of all held layers."""
+def make_model_file(capture: Capture) -> Iterator[Piece]:
+    """The output projections of all held layers, part by part."""
     item = TokenisedDocument(capture.documents[0].document, capture.documents[0].ids[:2], tuple(capture.held_layers))
-    tensors: dict[str, Array] = {}
+    store = TensorStore()
     for layer, attention in capture.read(item).layers.items():
-        if layer not in item.layers:
-            continue
-        put_tensor(tensors, f"layers.{layer}.o_proj", output_projection(layer, attention).cpu().numpy(), "f16")
-    return serialise(tensors, {"model": capture.source.name, "weights": capture.source.weights})
+        if layer in item.layers:
+            put_tensor(store, f"layers.{layer}.o_proj", output_projection(layer, attention).cpu().numpy(), "f16")
+    return store.file({"model": capture.source.name, "weights": capture.source.weights})
 
 
 def capture_suite(
@@ -240,7 +246,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
             raise UsageError("--threads is at least 1")
         torch.set_num_threads(given.threads)
     if given.dry_run:
-        say(estimate_of(given))
+        say(estimate_of(given, captures=True))
         return
     if not given.inputs and not given.reconstruct:
         raise UsageError("give manifests or texts to capture, or --reconstruct for a suite that is captured already")

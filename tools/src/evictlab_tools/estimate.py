@@ -46,7 +46,7 @@ class Estimate:
 
     weights: int
     cache: int  # keys and values of the document
-    queries: int  # of one layer where the document runs in chunks, else queries and outputs of all
+    queries: int  # of one layer where the document runs in chunks or is captured, else of all
     step: int  # activations while the model runs
     logits: int  # of the continuation
     disk: int  # queries of a document that runs in chunks
@@ -56,8 +56,10 @@ class Estimate:
         return self.weights + self.cache + self.queries + self.step + self.logits
 
 
-def estimate(model: ModelSizes, device: DeviceConfig, prompt: int, continuation: int) -> Estimate:
-    """Of the model and one document. `device` is resolved, its type known."""
+def estimate(
+    model: ModelSizes, device: DeviceConfig, prompt: int, continuation: int, *, captures: bool = False
+) -> Estimate:
+    """Of the model and one document. `device` is resolved, its type known. Captures hold one layer's queries."""
     width, tokens = WIDTH[device.dtype], prompt + continuation
     step = device.step(tokens)
     in_chunks = step < tokens
@@ -71,21 +73,24 @@ def estimate(model: ModelSizes, device: DeviceConfig, prompt: int, continuation:
     return Estimate(
         model.parameters * width,
         2 * key * model.layers * tokens * (width + copies),
-        query * tokens * FLOAT * (1 if in_chunks else 2 * model.layers),
+        query * tokens * FLOAT * (1 if in_chunks or captures else model.layers),
         (3 * model.hidden + 3 * query) * step * width + proof + max(attention, feed_forward),
         (continuation + 1) * model.vocabulary * width,
         query * model.layers * tokens * width if in_chunks else 0,
     )
 
 
-def estimate_text(name: str, model: ModelSizes, device: DeviceConfig, prompt: int, continuation: int) -> str:
-    found, tokens = estimate(model, device, prompt, continuation), prompt + continuation
+def estimate_text(
+    name: str, model: ModelSizes, device: DeviceConfig, prompt: int, continuation: int, *, captures: bool = False
+) -> str:
+    found = estimate(model, device, prompt, continuation, captures=captures)
+    tokens = prompt + continuation
     step = device.step(tokens)
     how = f"in chunks of {step}" if step < tokens else "whole"
     rows = {
         f"weights, {model.parameters / 1e9:.2f} billion in {device.dtype}": found.weights,
         f"KV cache, {model.layers} layers of {model.kv_heads} heads of {model.head_dim}": found.cache,
-        "queries of one layer" if step < tokens else "queries and outputs of all layers": found.queries,
+        "queries of one layer" if step < tokens or captures else "queries of all layers": found.queries,
         "activations while the model runs": found.step,
         f"logits of {continuation + 1} positions": found.logits,
         "together": found.memory,

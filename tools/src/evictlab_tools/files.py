@@ -46,13 +46,17 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replaces the file in one step: who reads it, or is stopped, never meets half a file. A link stays a link."""
+def write_whole(path: Path, data: bytes | Iterable[bytes | bytearray | memoryview]) -> None:
+    """Replaces the file in one step: who reads it, or is stopped, never meets half a file. A link stays a link.
+
+    Parts are asked for as they are written.
+    """
     target = path.resolve()
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:
-            file.write(data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

@@ -71,10 +71,10 @@ def sizes_of(model: str, revision: str | None, device: DeviceConfig) -> tuple[Mo
     return sizes, _settled(device, None if where else text.dtype)
 
 
-def estimate_of(given: argparse.Namespace) -> str:
+def estimate_of(given: argparse.Namespace, *, captures: bool = False) -> str:
     """What --dry-run says of a command's options."""
     sizes, device = sizes_of(given.model, given.revision, device_from(given))
-    return estimate_text(given.model, sizes, device, given.prompt, given.continuation)
+    return estimate_text(given.model, sizes, device, given.prompt, given.continuation, captures=captures)
 
 
 def _explained(model: str, what: str, action: Callable[[], Any]) -> Any:

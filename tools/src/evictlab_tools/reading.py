@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.prefill import Prefill, tokens_of
 from evictlab_tools.rope import WATCHED, tolerance, watch_rotary
 
+Show = Callable[[int, LayerAttention], None]
 TRIED = 32  # tokens on which a run with a cache must say what one without says
 
 
@@ -89,20 +90,38 @@ def _noting_input(module: torch.nn.Module) -> Any:
 def _prove(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
     for recorder, number, attention in _calls_of(module):
         prove(number, attention, arguments_of(module, args, kwargs), recorder.frequencies)
+        attention.output = attention.output.new_empty(0, attention.output.shape[1])
         if recorder.take is not None:
             recorder.take(number, attention)
+        elif recorder.show is not None:
+            _show_queries(number, attention, recorder.show)
+
+
+def _show_queries(number: int, attention: LayerAttention, show: Show) -> None:
+    show(number, attention)
+    attention.q = attention.k.new_empty(attention.q.shape[0], 0, attention.q.shape[2])
 
 
 def read(
-    model: torch.nn.Module, ids: Sequence[int], wanted: Sequence[int] | None, logits: int = 1, step: int | None = None
+    model: torch.nn.Module,
+    ids: Sequence[int],
+    wanted: Sequence[int] | None,
+    logits: int = 1,
+    step: int | None = None,
+    *,
+    show: Show | None = None,
 ) -> Reading:
     """Runs the tokens once. `wanted`: layers, None for all; `logits`: of how many of the last tokens; `step`: how many
-    tokens at a time, None for all."""
+    tokens at a time, None for all. `show` is shown each layer once it is proven, and has its queries alone: then they
+    are held for one layer at a time."""
     watch(model, ids)
     if step is not None and step < len(ids):
         layers, said = Prefill(model, ids, wanted, step).run(logits)
+        for layer, attention in layers.items():
+            if show is not None:
+                _show_queries(layer, attention, show)
     else:
-        with recording(wanted, keep_calls=True) as recorder, torch.no_grad():
+        with recording(wanted, keep_calls=True, show=show) as recorder, torch.no_grad():
             output = model(input_ids=tokens_of(model, ids), use_cache=False, logits_to_keep=logits)
         layers, said = recorder.layers, output.logits[0][-logits:]
     for layer in [] if wanted is None else wanted:

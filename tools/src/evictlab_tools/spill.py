@@ -1,4 +1,5 @@
-"""The queries of a long document on disk, from where a layer's are read when they are needed."""
+"""What is too large for memory on disk: a long document's queries, from where a layer's are read when they are needed,
+and the tensors of a file that is being made."""
 # SPDX-License-Identifier: MIT
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from evictlab_tools.errors import ToolError
 class SpillFile:
     """One file for all layers of a document, in the folder for temporary files; gone when nobody holds it any more."""
 
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="evictlab-queries-")  # noqa: SIM115 - lives as long as this
+    def __init__(self, what: str = "the queries of a long document") -> None:
+        self._what = what
+        self._file = tempfile.TemporaryFile(prefix="evictlab-")  # noqa: SIM115 - lives as long as this
         self._size = 0
 
     def room(self, size: int) -> int:
@@ -33,7 +35,7 @@ class SpillFile:
                 data, at = data[written:], at + written
         except OSError as error:
             raise ToolError(
-                f"the queries of a long document cannot be written to {tempfile.gettempdir()}: {error.strerror}; "
+                f"{self._what} cannot be written to {tempfile.gettempdir()}: {error.strerror}; "
                 "TMPDIR names another folder"
             ) from error
 
@@ -43,7 +45,7 @@ class SpillFile:
         while found < size:
             read = os.preadv(self._file.fileno(), [view[found:]], at + found)
             if read == 0:
-                raise ToolError(f"the queries of a long document in {tempfile.gettempdir()} are cut short")
+                raise ToolError(f"{self._what} in {tempfile.gettempdir()}: the file is cut short")
             found += read
         return data
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evictlab_tools.errors import ToolError
-from evictlab_tools.files import read_json, sha256_of_bytes, sha256_of_file, write_json, write_whole
+from evictlab_tools.files import read_json, sha256_of_file, write_json, write_whole
 
 SUITE_FORMAT = "evictlab-suite/1"
 SUITE_FILE = "suite.json"
@@ -34,6 +36,15 @@ def would_overwrite(folder: Path, read: Path) -> bool:
     place, at = folder.resolve(), read.resolve()
     written = at.suffix == ".safetensors" or at.name in (SUITE_FILE, PROGRESS_FILE)
     return at == place or (written and at.parent == place)
+
+
+Piece = bytes | bytearray | memoryview
+
+
+def _hashed(data: Iterable[Piece], digest: Any) -> Iterator[Piece]:
+    for piece in data:
+        digest.update(piece)
+        yield piece
 
 
 class SuiteFolder:
@@ -82,10 +93,14 @@ class SuiteFolder:
             and sha256_of_file(path) == note.sha256
         )
 
-    def write(self, file: str, parameters: str, data: bytes, uncompressed: dict[str, Any] | None = None) -> None:
-        write_whole(self.folder / file, data)
+    def write(
+        self, file: str, parameters: str, data: Iterable[Piece], uncompressed: dict[str, Any] | None = None
+    ) -> None:
+        """In parts, which are asked for as they are written."""
+        digest = hashlib.sha256()
+        write_whole(self.folder / file, _hashed(data, digest))
         (self.folder / companion_name(file)).unlink(missing_ok=True)  # was of the trace that was there
-        self._finished[file] = FinishedFile(sha256_of_bytes(data), parameters, uncompressed)
+        self._finished[file] = FinishedFile(digest.hexdigest(), parameters, uncompressed)
         write_json(self.folder / PROGRESS_FILE, {"files": [self.entry(name) for name in sorted(self._finished)]})
 
     def finish(self, description: dict[str, Any], files: list[str]) -> None:

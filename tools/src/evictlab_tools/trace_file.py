@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.spill import SpillFile
 
 TRACE_FORMAT = "evictlab-trace/1"
 DTYPES = ("f16", "i8", "f32")
@@ -25,9 +27,10 @@ Floats = NDArray[np.float32]
 def quantise(values: Floats) -> tuple[NDArray[np.int8], Array]:
     """[H][N][d] as I8 with a scale [H][N]: value ~ scale * stored, off by at most half a scale.
 
-    The scale is F16, rounded up so that nothing is clipped, or F32 where F16 has no normal number for it.
+    The scale is F16, rounded up so that nothing is clipped, or F32 where F16 has no normal number for it. What is
+    needed beside is as large as one head.
     """
-    exact = np.abs(values).max(-1) / np.float32(I8_MAX)
+    exact = np.stack([np.abs(head).max(-1) for head in values]) / np.float32(I8_MAX)
     exact[exact == 0] = 1
     limits = np.finfo(np.float16)
     if exact.min() >= limits.smallest_normal and exact.max() <= limits.max:
@@ -35,33 +38,87 @@ def quantise(values: Floats) -> tuple[NDArray[np.int8], Array]:
         scale = np.where(scale.astype(np.float32) < exact, np.nextafter(scale, np.float16(np.inf)), scale)
     else:
         scale = exact
-    stored = np.rint(values / scale.astype(np.float32)[..., None])
-    return np.clip(stored, -I8_MAX, I8_MAX).astype(np.int8), scale
+    stored = np.empty(values.shape, np.int8)
+    for head, of_head in enumerate(values):
+        rounded = np.rint(of_head / scale[head].astype(np.float32)[..., None])
+        stored[head] = np.clip(rounded, -I8_MAX, I8_MAX)
+    return stored, scale
 
 
-def put_tensor(tensors: dict[str, Array], name: str, values: Floats, dtype: str) -> None:
+class Tensors(Protocol):
+    """What takes tensors by name: a dictionary, or a TensorStore."""
+
+    def __setitem__(self, name: str, value: Array, /) -> None: ...
+
+
+def put_tensor(tensors: Tensors, name: str, values: Floats, dtype: str) -> None:
     """Adds a tensor in the given dtype; ToolError where it has values that the dtype cannot hold."""
-    if not np.isfinite(values).all():
+    if not all(np.isfinite(part).all() for part in values):
         raise ToolError(f"{name} has values that are not finite: the model overflowed on this text")
     if dtype == "i8":
         tensors[name], tensors[name + ".scale"] = quantise(values)
     elif dtype == "f16":
-        if np.abs(values).max() > np.finfo(np.float16).max:
+        if max(np.abs(part).max() for part in values) > np.finfo(np.float16).max:
             raise ToolError(f"{name} has values beyond F16's 65504; capture with --dtype i8 or f32")
         tensors[name] = values.astype(np.float16)
     else:
         tensors[name] = values.astype(np.float32)
 
 
-def serialise(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file. The library leaves the order of the metadata to chance; here equal content is equal bytes."""
-    data = save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, dict(metadata))
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    header["__metadata__"] = dict(sorted(metadata.items()))
+@dataclass(frozen=True)
+class _Entry:
+    """A tensor, and how its bytes are had."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    size: int  # bytes
+    read: Callable[[], bytes | bytearray | memoryview]
+
+
+# In the order in which the safetensors library writes them.
+NAMES = {"float64": "F64", "float32": "F32", "int32": "I32", "float16": "F16", "int8": "I8", "uint8": "U8"}
+
+
+def _entry(value: Array, read: Callable[[], bytes | bytearray | memoryview]) -> _Entry:
+    return _Entry(NAMES[value.dtype.name], value.shape, value.nbytes, read)
+
+
+def _file(entries: Mapping[str, _Entry], metadata: Mapping[str, str]) -> Iterator[bytes | bytearray | memoryview]:
+    """Of a safetensors file the header, then each tensor. Equal content is equal bytes."""
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    kinds, at = list(NAMES.values()), 0
+    ordered = sorted(entries.items(), key=lambda item: (kinds.index(item[1].dtype), item[0]))
+    for name, entry in ordered:
+        header[name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [at, at + entry.size]}
+        at += entry.size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[end:]
+    yield len(text).to_bytes(8, "little") + text
+    for _, entry in ordered:
+        yield entry.read()
+
+
+class TensorStore:
+    """Tensors that wait on disk, in the folder for temporary files, until they are a file."""
+
+    def __init__(self) -> None:
+        self._spilled = SpillFile("what is captured")
+        self._entries: dict[str, _Entry] = {}
+
+    def __setitem__(self, name: str, value: Array, /) -> None:
+        at = self._spilled.room(value.nbytes)
+        self._spilled.write(at, np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+        self._entries[name] = _entry(value, partial(self._spilled.read, at, value.nbytes))
+
+    def file(self, metadata: Mapping[str, str]) -> Iterator[bytes | bytearray | memoryview]:
+        """A safetensors file, part by part: one tensor is in memory at a time."""
+        return _file(self._entries, metadata)
+
+
+def serialise(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file."""
+    entries = {name: _entry(value, np.ascontiguousarray(value).tobytes) for name, value in tensors.items()}
+    return b"".join(_file(entries, metadata))
 
 
 class TraceFile:
