@@ -20,7 +20,8 @@ from evictlab_tools.capture import Settings, capture_suite, parse_layers
 from evictlab_tools.documents import MANIFEST_FORMAT, Document, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.models import ModelSource
-from evictlab_tools.suite import Piece
+from evictlab_tools.shard import Shard, parse_shard
+from evictlab_tools.suite import Piece, SuiteFolder
 from evictlab_tools.tokenised import TokenisedDocument
 from evictlab_tools.trace_file import TraceFile
 from evictlab_tools.uncompressed import Uncompressed
@@ -103,6 +104,43 @@ def test_capture_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     again = run_capture(tmp_path / "whole", changed)
     assert captured == ["doc 1", "doc 2"]
     assert again["files"][:2] == resumed["files"][:2]
+
+
+def test_parts_that_many_processes_capture_make_the_suite_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_capture(tmp_path / "whole", documents())
+    folder = tmp_path / "parts"
+    captured: list[str] = []
+    make_trace = tool.make_trace
+
+    def counts(capture: tool.Capture, item: TokenisedDocument) -> tuple[Iterator[Piece], Uncompressed]:
+        captured.append(item.document.name)
+        return make_trace(capture, item)
+
+    def part(index: int, count: int) -> None:
+        capture_suite(make_source("llama"), documents(), SETTINGS, folder, name="tiny", licence="MIT",
+                      shard=Shard(index, count))  # fmt: skip
+
+    monkeypatch.setattr(tool, "make_trace", counts)
+    part(2, 2)
+    assert captured == ["doc 1"] and not (folder / "suite.json").exists()
+    elsewhere = SuiteFolder(folder, Shard(3, 3))  # one that begins before the next has written anything
+    part(1, 2)
+    assert captured == ["doc 1", "doc 0", "doc 2"]
+    elsewhere.write("stale.safetensors", "of another time", [b""])
+    part(1, 2)
+    assert run_capture(folder, documents()) == whole  # puts them together
+    assert captured == ["doc 1", "doc 0", "doc 2"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()
+    }
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/", "/2", "1/x", "-1/2", "1/99999999", "1/2/3"])
+def test_a_part_is_one_of_so_many(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--shard .*: write I/N"):
+        parse_shard(text)
 
 
 def test_a_suite_says_what_the_model_makes_of_each_document(tmp_path: Path) -> None:

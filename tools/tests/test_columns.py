@@ -36,8 +36,9 @@ from evictlab_tools.errors import ToolError, UsageError  # noqa: E402
 from evictlab_tools.library import Lab  # noqa: E402
 from evictlab_tools.press import EvictlabPress  # noqa: E402
 from evictlab_tools.tuning.directions import Directions  # noqa: E402
+from evictlab_tools.tuning.place import Here, read_run  # noqa: E402
 from evictlab_tools.tuning.tuner import Settings as TuningSettings  # noqa: E402
-from evictlab_tools.tuning.tuner import Tuner, judge_of, read_run  # noqa: E402
+from evictlab_tools.tuning.tuner import Tuner, judge_of  # noqa: E402
 from evictlab_tools.verdict.documents import read_suite  # noqa: E402
 from evictlab_tools.verdict.judge import DocumentRun, Judge  # noqa: E402
 
@@ -246,7 +247,8 @@ def test_the_tuners_slopes_are_the_columns_values(tiny: Tiny, column: str) -> No
 def test_a_round_of_tuning_takes_all_columns_as_terms(tiny: Tiny) -> None:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=1)
     document = tiny.run.document
-    tuner = Tuner(judge, tiny.lab, [document], [document], TuningSettings((0.5,), (1.0,), tuple(COLUMNS), 3))
+    here, names = Here(judge, tiny.lab, {document.name: document}), [document.name]
+    tuner = Tuner(here, names, names, TuningSettings((0.5,), (1.0,), tuple(COLUMNS), 3))
     directions = Directions(tiny.lab, BAD_START, tuner.settings.terms)
     found = tuner.round(directions.at(directions.origin), 1)
     assert found.better and found.after.mean() < found.before.mean() - 0.1

@@ -47,7 +47,9 @@ def commands(words: list[str]) -> Iterator[list[str]]:
     """Those of these tools, also within an option's value."""
     for at, word in enumerate(words):
         if Path(word).name in PARSERS:
-            end = next((i for i, later in enumerate(words) if i > at and later in ("&&", ";", ">", "|")), len(words))
+            end = next(
+                (i for i, later in enumerate(words) if i > at and later in ("&&", "&", ";", ">", "|")), len(words)
+            )
             yield [Path(word).name, *words[at + 1 : end]]
         elif " " in word:
             yield from commands(shlex.split(word))

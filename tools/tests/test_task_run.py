@@ -150,9 +150,13 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def results(folder: Path, *more: str, budgets: Sequence[str] = ("--retentions", "0.5,0.9")) -> dict[str, Any]:
+def run_tasks(folder: Path, *more: str, budgets: Sequence[str] = ("--retentions", "0.5,0.9")) -> None:
     options = ["--scorers", "knorm@kvpress,snapkv@kvpress:window=8", *budgets, "--new-tokens", "3"]
     command(["run", "tiny", str(folder / "tasks"), *options, "-o", str(folder / "t.json"), *more])
+
+
+def results(folder: Path, *more: str, budgets: Sequence[str] = ("--retentions", "0.5,0.9")) -> dict[str, Any]:
+    run_tasks(folder, *more, budgets=budgets)
     found: dict[str, Any] = json.loads((folder / "t.json").read_text())
     return found
 
@@ -215,6 +219,31 @@ def test_a_run_goes_on_where_it_was_stopped(tasks: Path, monkeypatch: pytest.Mon
         command(["run", "tiny", str(tasks / "tasks"), "-o", str(tasks / "tasks" / "seen" / "manifest.json")])
     with pytest.raises(UsageError, match="--new-tokens is at least 1"):
         results(tasks, "--new-tokens", "0")
+
+
+def test_parts_that_many_processes_do_make_the_result_of_one(
+    tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = results(tasks)
+    text = (tasks / "t.json").read_bytes()
+    (tasks / "t.json").unlink()
+    (tasks / "t.json.journal").unlink()
+    for part in ("3/3", "1/3", "2/3"):
+        run_tasks(tasks, "--shard", part)
+        assert not (tasks / "t.json").exists()
+    cut = tasks / "t.json.journal.3-of-3"
+    lines = cut.read_bytes().splitlines(keepends=True)
+    cut.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])  # a part that is written still, or was stopped
+    run_tasks(tasks, "--shard", "3/3")
+    assert cut.read_bytes() == b"".join(lines)
+    monkeypatch.setattr(Judge, "read", lambda *_: pytest.fail("all is finished"))
+    assert results(tasks) == whole and (tasks / "t.json").read_bytes() == text
+    with pytest.raises(UsageError, match="--correlate is of all examples"):
+        run_tasks(tasks, "--shard", "1/2", "--correlate")
+    (tasks / "t.json.journal").unlink()
+    (tasks / "t.json.journal.1-of-3").write_text('{"format": "another"}\n')
+    with pytest.raises(ToolError, match="1-of-3: is of another model, version or options"):
+        results(tasks)
 
 
 def figures(right: float, kl: float) -> AnswerFigures:

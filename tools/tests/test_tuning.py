@@ -23,6 +23,7 @@ from evictlab_tools.tuning.boundary import Boundary, boundary, side_deviations, 
 from evictlab_tools.tuning.command import command
 from evictlab_tools.tuning.constants import Constants
 from evictlab_tools.tuning.directions import Direction, Directions, Point, layer_factor
+from evictlab_tools.tuning.place import Here
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.pull import Pull
 from evictlab_tools.tuning.step import Field, steepest
@@ -289,14 +290,16 @@ def test_all_kept_and_equal_scores_have_no_boundary() -> None:
 
 
 def start_of(ours: Tuner, formula: str) -> Point:
-    directions = Directions(ours.lab, formula, ours.settings.terms)
+    directions = Directions(Lab(), formula, ours.settings.terms)
     return directions.at(directions.origin)
 
 
 def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = (), shape: Shape = USUAL) -> Tuner:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=2, shape=shape)
     settings = Settings((0.25, 0.5), (1.0, 1.0), terms, 3)
-    return Tuner(judge, Lab(), [document(i) for i in train], [document(i) for i in valid], settings)
+    documents = {document(i).name: document(i) for i in (*train, *valid)}
+    to_tune_by, to_validate = ([document(i).name for i in chosen] for chosen in (train, valid))
+    return Tuner(Here(judge, Lab(), documents), to_tune_by, to_validate, settings)
 
 
 @pytest.mark.parametrize(

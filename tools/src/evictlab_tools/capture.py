@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from evictlab_tools.models import ModelSource, estimate_of, open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.reading import Reading, Show, read
 from evictlab_tools.sensitivity import sensitivities
+from evictlab_tools.shard import Shard, parse_shard
 from evictlab_tools.shown import say
 from evictlab_tools.suite import MODEL_FILE, Piece, SuiteFolder, would_overwrite
 from evictlab_tools.tokenised import TokenisedDocument, tokenise
@@ -170,22 +172,36 @@ def make_model_file(capture: Capture) -> Iterator[Piece]:
 
 
 def capture_suite(
-    source: ModelSource, documents: Sequence[Document], settings: Settings, folder: Path, *, name: str, licence: str
+    source: ModelSource,
+    documents: Sequence[Document],
+    settings: Settings,
+    folder: Path,
+    *,
+    name: str,
+    licence: str,
+    shard: Shard | None = None,
 ) -> None:
-    """Captures what is not finished yet, then writes suite.json."""
+    """Captures what is not finished yet, then writes suite.json; of a shard, its own files alone."""
     check_names(documents)
     capture = Capture(
         source, settings, tokenise(documents, source, settings.prompt, settings.continuation, settings.layers)
     )
-    suite = SuiteFolder(folder)
-    with Progress(source.name, len(capture.documents), unit="document") as progress:
-        for item in capture.documents:
+    suite = SuiteFolder(folder, shard)
+    own = [item for at, item in enumerate(capture.documents) if shard is None or shard.has(at)]
+    with Progress(source.name, len(own), unit="document") as progress:
+        for item in own:
             parameters = trace_parameters(capture, item)
             file = item.document.file_name
             if not (suite.is_finished(file, parameters) and suite.says_uncompressed(file)):
                 data, uncompressed = make_trace(capture, item)
                 suite.write(file, parameters, data, uncompressed.to_json())
             progress.advance()
+    model_parameters = parameters_hash({"weights": source.weights, "layers": capture.held_layers})
+    wanted = settings.output_projection and (shard is None or shard.index == 1)
+    if wanted and not suite.is_finished(MODEL_FILE, model_parameters):
+        suite.write(MODEL_FILE, model_parameters, make_model_file(capture))
+    if shard is not None:
+        return
     files = [item.document.file_name for item in capture.documents]
     description: dict[str, Any] = {
         "name": name,
@@ -201,9 +217,6 @@ def capture_suite(
         "files": [file_entry(item, suite) for item in capture.documents],
     }
     if settings.output_projection:
-        parameters = parameters_hash({"weights": source.weights, "layers": capture.held_layers})
-        if not suite.is_finished(MODEL_FILE, parameters):
-            suite.write(MODEL_FILE, parameters, make_model_file(capture))
         description["model_file"] = suite.entry(MODEL_FILE)
         files.append(MODEL_FILE)
     suite.finish(description, files)
@@ -235,19 +248,35 @@ def parse_layers(text: str) -> tuple[int, ...] | None:
     return tuple(sorted(layers))
 
 
-def command(arguments: Sequence[str] | None = None) -> None:
-    given = parser().parse_args(arguments)
+def _check_numbers(given: argparse.Namespace) -> None:
     if given.prompt < 1 or given.continuation < 1:
         raise UsageError("--prompt and --continuation are at least 1")
     if given.probes < 0:
         raise UsageError("--probes is at least 0")
+    if given.threads is not None and given.threads < 1:
+        raise UsageError("--threads is at least 1")
+
+
+def _shard_of(given: argparse.Namespace) -> Shard | None:
+    shard = parse_shard(given.shard)
+    if shard is not None and given.reconstruct:
+        raise UsageError("--reconstruct is of a whole suite: add it to the command that puts the parts together")
+    return shard
+
+
+def command(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    _check_numbers(given)
     if given.threads is not None:
-        if given.threads < 1:
-            raise UsageError("--threads is at least 1")
         torch.set_num_threads(given.threads)
     if given.dry_run:
         say(estimate_of(given, captures=True))
         return
+    shard = parse_shard(given.shard)
+    if shard is not None and given.reconstruct:
+        raise UsageError(
+            "--reconstruct is of a suite that is captured: add it to the command that puts the parts together"
+        )
     if not given.inputs and not given.reconstruct:
         raise UsageError("give manifests or texts to capture, or --reconstruct for a suite that is captured already")
     settings = Settings(
@@ -270,8 +299,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
         source = replace(source, name=given.model_name)
     if documents:
         name = given.name or given.out.resolve().name
-        capture_suite(source, documents, settings, given.out, name=name, licence=given.licence)
-    traces = f"{len(documents)} documents"
+        capture_suite(source, documents, settings, given.out, name=name, licence=given.licence, shard=shard)
+    part = "" if shard is None else f"part {shard.index} of {shard.count} of "
+    traces = f"{part}{len(documents)} documents"
     if given.reconstruct:
         traces = f"{Companions(source, given.out).add()} documents and their second passes"
     size = sum(path.stat().st_size for path in given.out.iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
 from evictlab_tools.documents import SPLITS
+from evictlab_tools.shard import add_shard_option
 from evictlab_tools.trace_file import DTYPES
 
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "heads' outputs, by N draws (8 serve), for the measure predicted_kl; about doubles the size (0)")  # fmt: skip
     add("--reconstruct", action="store_true", help="also run the second pass of KVzip, KVzip+ and KVgrad, which "
         "repeats the prompt, and hold what it tells of each token in a small file beside each trace")  # fmt: skip
+    add_shard_option(result)
     add("--kind", default="text", help="kind of the plain text files (default text)")
     add("--split", choices=SPLITS, default="test", help="split of the plain text files (default test)")
     add("--text-licence", default="unknown", help="licence of the plain text files")

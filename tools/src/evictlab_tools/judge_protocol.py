@@ -27,6 +27,7 @@ class JudgeRequest:
     # These are optional in a request, of judges that introduce themselves with them:
     shape: Shape = field(default_factory=Shape)
     keep: tuple[int, ...] = ()  # numbers of tokens, whose names the retentions are
+    gradients: bool = False  # asked for in place of figures, by what else the request says (docs/tuning.md)
 
     @property
     def budgets(self) -> Budgets:
@@ -70,4 +71,7 @@ def judge_request(request: dict[str, Any], served: Container[str]) -> JudgeReque
             )
     shape = shape_of_json(request["shape"]) if "shape" in request else Shape()
     retentions = _retentions(request)
-    return JudgeRequest(request["id"], scorer, names, retentions, shape, _keep(request, retentions))
+    gradients = "gradients" in request
+    if gradients and not isinstance(request["gradients"], dict):
+        raise ToolError('"gradients" is no object')
+    return JudgeRequest(request["id"], scorer, names, retentions, shape, _keep(request, retentions), gradients)

@@ -11,6 +11,7 @@ from typing import Any
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json, sha256_of_file, write_json, write_whole
+from evictlab_tools.shard import Shard, files_of_shards
 
 SUITE_FORMAT = "evictlab-suite/1"
 SUITE_FILE = "suite.json"
@@ -34,7 +35,7 @@ def companion_name(trace: str) -> str:
 def would_overwrite(folder: Path, read: Path) -> bool:
     """Whether a suite that is written into the folder may take the place of this file, or of files of this folder."""
     place, at = folder.resolve(), read.resolve()
-    written = at.suffix == ".safetensors" or at.name in (SUITE_FILE, PROGRESS_FILE)
+    written = at.suffix == ".safetensors" or at.name == SUITE_FILE or at.name.startswith(PROGRESS_FILE)
     return at == place or (written and at.parent == place)
 
 
@@ -48,13 +49,16 @@ def _hashed(data: Iterable[Piece], digest: Any) -> Iterator[Piece]:
 
 
 class SuiteFolder:
-    """Files are written whole and noted in capture-progress.json, which suite.json replaces in the end."""
+    """Files are written whole and noted in capture-progress.json, which suite.json replaces in the end. A shard has
+    notes of its own, so that many may write at once; all are read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shard: Shard | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._finished: dict[str, FinishedFile] = {}
-        for path in (folder / SUITE_FILE, folder / PROGRESS_FILE):
+        self._notes = folder / PROGRESS_FILE if shard is None else shard.beside(folder / PROGRESS_FILE)
+        self._finished: dict[str, FinishedFile] = {}  # what entry() tells
+        self._noted: dict[str, list[FinishedFile]] = {}  # all that notes say of a file: those of shards may be older
+        for path in (folder / SUITE_FILE, folder / PROGRESS_FILE, *files_of_shards(folder / PROGRESS_FILE)):
             if path.exists():
                 self._take_notes(path)
 
@@ -65,9 +69,11 @@ class SuiteFolder:
             for entry in entries:
                 if Path(entry["file"]).name != entry["file"]:
                     raise ToolError(f"{path}: the file {entry['file']!r} does not lie in its folder")
-                self._finished[entry["file"]] = FinishedFile(
+                note = FinishedFile(
                     entry["sha256"], entry["parameters"], entry.get("uncompressed"), entry.get("reconstruction")
                 )
+                self._finished[entry["file"]] = note
+                self._noted.setdefault(entry["file"], []).append(note)
         except (KeyError, TypeError):
             raise ToolError(f"{path}: not written by this version of evictlab-capture; choose another folder") from None
 
@@ -84,14 +90,14 @@ class SuiteFolder:
 
     def is_finished(self, file: str, parameters: str) -> bool:
         """Whether the file is there, follows from these parameters and is as it was written."""
-        note = self._finished.get(file)
         path = self.folder / file
-        return (
-            note is not None
-            and note.parameters == parameters
-            and path.is_file()
-            and sha256_of_file(path) == note.sha256
-        )
+        alike = [note for note in self._noted.get(file, []) if note.parameters == parameters]
+        digest = sha256_of_file(path) if alike and path.is_file() else None
+        for note in alike:
+            if note.sha256 == digest:
+                self._finished[file] = note
+                return True
+        return False
 
     def write(
         self, file: str, parameters: str, data: Iterable[Piece], uncompressed: dict[str, Any] | None = None
@@ -101,7 +107,8 @@ class SuiteFolder:
         write_whole(self.folder / file, _hashed(data, digest))
         (self.folder / companion_name(file)).unlink(missing_ok=True)  # was of the trace that was there
         self._finished[file] = FinishedFile(digest.hexdigest(), parameters, uncompressed)
-        write_json(self.folder / PROGRESS_FILE, {"files": [self.entry(name) for name in sorted(self._finished)]})
+        self._noted[file] = [self._finished[file]]
+        write_json(self._notes, {"files": [self.entry(name) for name in sorted(self._finished)]})
 
     def finish(self, description: dict[str, Any], files: list[str]) -> None:
         """Writes suite.json, and removes files of an earlier capture that are not of the suite any more."""
@@ -109,4 +116,5 @@ class SuiteFolder:
         for file in set(self._finished) - set(files):
             for stale in (file, companion_name(file)):
                 (self.folder / stale).unlink(missing_ok=True)
-        (self.folder / PROGRESS_FILE).unlink(missing_ok=True)
+        for notes in (self.folder / PROGRESS_FILE, *files_of_shards(self.folder / PROGRESS_FILE)):
+            notes.unlink(missing_ok=True)

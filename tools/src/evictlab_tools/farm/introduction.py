@@ -90,12 +90,29 @@ def _documents(given: object) -> tuple[Document, ...]:
     return tuple(found)
 
 
+Result = list[float] | dict[str, Any] | str
+
+
+def gradients_of(answer: dict[str, Any]) -> dict[str, Any] | str:
+    """What one document says, which is for who asked; else as result_of."""
+    if "error" in answer:
+        return _error_of(answer)
+    found = answer.get("gradients")
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+        raise WorkerFailure('answers about one document without "gradients" of one')
+    return found[0]
+
+
+def _error_of(answer: dict[str, Any]) -> str:
+    if not isinstance(answer["error"], str):
+        raise WorkerFailure('answers with an "error" that is no text')
+    return answer["error"]
+
+
 def result_of(answer: dict[str, Any], retentions: int) -> list[float] | str:
     """Figures on one document at so many retentions, or why there are none; WorkerFailure where it is no answer."""
     if "error" in answer:
-        if not isinstance(answer["error"], str):
-            raise WorkerFailure('answers with an "error" that is no text')
-        return answer["error"]
+        return _error_of(answer)
     kl = answer.get("kl")
     if not isinstance(kl, list) or len(kl) != 1 or not isinstance(kl[0], list) or len(kl[0]) != retentions:
         raise WorkerFailure(f'answers about one document at {retentions} retentions with another shape of "kl"')

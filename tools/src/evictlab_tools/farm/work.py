@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.farm.introduction import Result
 from evictlab_tools.judge_protocol import JudgeRequest
 
 MOST_LOSSES = 3  # of workers, before a scorer is asked about no more
@@ -22,20 +23,20 @@ class Request:
 
     asked: JudgeRequest
     rest: str  # of its line, but for id and documents: whatever else it says is for the workers
-    results: list[list[float] | str | None]  # of each document: figures, why there are none, or None: not yet
+    results: list[Result | None]  # of each document: what was asked for, why there is none, or None: not yet
     failed_at: int | None = None  # the first document that has no figures
     over: bool = False
     _known: int = 0  # documents with figures before the first that has none yet
 
-    def take(self, index: int, result: list[float] | str) -> Answer | None:
+    def take(self, index: int, result: Result) -> Answer | None:
         """The answer where it is known now. An error is that of the first document that has one, in the order asked."""
         self.results[index] = result
         if isinstance(result, str) and (self.failed_at is None or index < self.failed_at):
             self.failed_at = index
-        while self._known < len(self.results) and isinstance(self.results[self._known], list):
+        while self._known < len(self.results) and isinstance(self.results[self._known], list | dict):
             self._known += 1
         if self._known == len(self.results):
-            return {"id": self.asked.id, "kl": self.results}
+            return {"id": self.asked.id, "gradients" if self.asked.gradients else "kl": self.results}
         if self._known == self.failed_at:
             return {"id": self.asked.id, "error": self.results[self._known]}
         return None
@@ -105,7 +106,7 @@ class Work:
         self.trials[scorer] = piece
         return piece
 
-    def answered(self, piece: Piece, result: list[float] | str) -> None:
+    def answered(self, piece: Piece, result: Result) -> None:
         if self.trials.get(piece.scorer) is piece:
             del self.trials[piece.scorer]
         if piece.request.over:

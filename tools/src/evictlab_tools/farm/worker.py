@@ -13,8 +13,10 @@ from evictlab_tools.farm.guard import Guard
 from evictlab_tools.farm.introduction import (
     PROBE_RETENTIONS,
     Introduction,
+    Result,
     counted,
     excerpt,
+    gradients_of,
     introduction_of,
     object_of,
     result_of,
@@ -105,7 +107,7 @@ class Worker:
         self.asked += 1
         self.process.send(piece.line(number))
 
-    def step(self) -> Iterator[tuple[Piece, list[float] | str]]:
+    def step(self) -> Iterator[tuple[Piece, Result]]:
         """What it answered. WorkerFailure where it is lost."""
         if self.phase is Phase.RESTING and self.rest_left() <= 0:
             self.start()
@@ -123,7 +125,7 @@ class Worker:
         if self.open and silent > self._settings.worker_timeout:
             raise WorkerFailure(f"was silent for {self._settings.worker_timeout:g} s")
 
-    def _take(self, line: bytes) -> tuple[Piece, list[float] | str] | None:
+    def _take(self, line: bytes) -> tuple[Piece, Result] | None:
         if self.phase is Phase.STARTING:
             self.introduction = introduction_of(line)
             self.was_there = True
@@ -143,11 +145,12 @@ class Worker:
         piece = self.open.get(number)
         if piece is None:
             raise WorkerFailure(f"answers a question {number} that is not open")
-        result = result_of(answer, len(piece.request.asked.retentions))
+        judged = piece.request.asked
+        told: Result = gradients_of(answer) if judged.gradients else result_of(answer, len(judged.retentions))
         del self.open[number]
         self.trial = self.trial and bool(self.open)
         self._losses_in_a_row = 0
-        return piece, result
+        return piece, told
 
     def _probe(self, introduction: Introduction) -> None:
         assert self.process is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,14 +24,15 @@ from evictlab_tools.models import open_model
 from evictlab_tools.progress import Progress
 from evictlab_tools.scoring.choice import scoring_on
 from evictlab_tools.shapes import Budgets
+from evictlab_tools.shard import files_of_shards, parse_shard
 from evictlab_tools.shown import complain, say
 from evictlab_tools.tasks.catalogue import TASKS, chosen
-from evictlab_tools.tasks.correlate import correlate, correlations_json, correlations_to_text, read_measures
+from evictlab_tools.tasks.correlate import Damage, correlate, correlations_json, correlations_to_text, read_measures
 from evictlab_tools.tasks.documents import manifests, read_tasks
 from evictlab_tools.tasks.make import Making, Setting, document_of, write_folder
 from evictlab_tools.tasks.options import RETENTIONS, SCORERS, parser
 from evictlab_tools.tasks.prose import SPLITS, passages
-from evictlab_tools.tasks.result import result_of, to_json
+from evictlab_tools.tasks.result import Result, result_of, to_json
 from evictlab_tools.tasks.run import TaskJournal, TaskRun
 from evictlab_tools.tasks.table import tables
 from evictlab_tools.verdict.judge import Judge
@@ -123,7 +124,11 @@ def run(given: argparse.Namespace) -> None:
     retentions = parse_retentions(given.retentions or ",".join(map(str, RETENTIONS)))
     numbers = () if given.keep is None else parse_numbers(given.keep)
     shape = shape_from(given)
-    path = given.journal or given.output.with_name(given.output.name + ".journal")
+    shard = parse_shard(given.shard)
+    if shard is not None and given.correlate is not None:
+        raise UsageError("--correlate is of all examples: add it to the command that puts the parts together")
+    whole = given.journal or given.output.with_name(given.output.name + ".journal")
+    path = whole if shard is None else shard.beside(whole)
     lab, calibration = _open_lab(given)
     _check_outputs(given, path, lab)
     outside = {measure: damage for path in _outside(given) for measure, damage in read_measures(path).items()}
@@ -158,11 +163,20 @@ def run(given: argparse.Namespace) -> None:
         **scoring.said,
         **cut_json(shape, budgets),
     }
-    journal = TaskJournal(path, basis)
+    own = [document for at, document in enumerate(documents) if shard is None or shard.has(at)]
+    journal = TaskJournal(path, basis, files_of_shards(whole) if shard is None else ())
     with closing(journal):
-        task_run = TaskRun(judge, documents, scorers, budgets, journal, given.new_tokens)
+        task_run = TaskRun(judge, own, scorers, budgets, journal, given.new_tokens)
         task_run.run()
-    result = result_of(task_run, given.model_name or source.name, sources)
+    if shard is None:
+        _write(given, lab, result_of(task_run, given.model_name or source.name, sources), outside)
+    else:
+        say(f"{path}: part {shard.index} of {shard.count}, {len(own)} examples")
+    if task_run.failures:
+        raise ToolError(f"{len(task_run.failures)} scorer(s) failed and have no row")
+
+
+def _write(given: argparse.Namespace, lab: Lab, result: Result, outside: Mapping[str, Damage]) -> None:
     correlations = [] if given.correlate is None else correlate(result, lab.library, outside)
     value = to_json(result, MADE_BY)
     if correlations:
@@ -171,8 +185,6 @@ def run(given: argparse.Namespace) -> None:
     say(tables(result))
     if correlations:
         say("\n" + correlations_to_text(correlations))
-    if task_run.failures:
-        raise ToolError(f"{len(task_run.failures)} scorer(s) failed and have no row")
 
 
 def list_tasks() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
 from evictlab_tools.scoring.options import add_scoring_option
+from evictlab_tools.shard import add_shard_option
 from evictlab_tools.verdict.options import add_shape_options
 
 RETENTIONS = (0.25, 0.50, 0.75, 0.90)
@@ -59,6 +60,7 @@ def _run(result: argparse.ArgumentParser) -> None:
     add("--new-tokens", type=int, help="that an answer may have at most (default: as the task says)")
     add("--output", "-o", type=Path, default=Path("tasks.json"), help="the JSON (default tasks.json)")
     add("--journal", type=Path, help="what is finished, to go on from after a stop (default OUTPUT.journal)")
+    add_shard_option(result)
     add("--correlate", type=Path, nargs="?", const=Path(), action="append", metavar="FILE", help="how well each "
         "measure predicts accuracy: those of this run, and those of a verdict's or a bench's JSON of the same model; "
         "may be repeated")  # fmt: skip

@@ -54,19 +54,30 @@ Key = tuple[str, str, float]  # document's hash, scorer's hash or row, retention
 
 
 class TaskJournal:
-    def __init__(self, path: Path, basis: dict[str, Any]) -> None:
+    def __init__(self, path: Path, basis: dict[str, Any], parts: Sequence[Path] = ()) -> None:
+        """What the journals of `parts` have and this one has not comes into it."""
         self._lines = LineJournal(path, JOURNAL_FORMAT, "evictlab-tasks", basis)
         self._full: dict[str, Full] = {}
         self._figures: dict[Key, AnswerFigures] = {}
+        for entry in self._lines.entries:
+            self._take(path, entry)
+        for part in parts:
+            for entry in self._lines.entries_of(part):
+                if self._take(part, entry):
+                    self._lines.add(entry)
+
+    def _take(self, path: Path, entry: dict[str, Any]) -> bool:
+        """Whether it is new."""
+        known = len(self._full) + len(self._figures)
         try:
-            for entry in self._lines.entries:
-                if "full" in entry:
-                    self._full[entry["document_hash"]] = Full(**entry["full"])
-                else:
-                    key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
-                    self._figures[key] = AnswerFigures(**entry["figures"])
+            if "full" in entry:
+                self._full.setdefault(entry["document_hash"], Full(**entry["full"]))
+            else:
+                key = (entry["document_hash"], entry["scorer_hash"], float(entry["retention"]))
+                self._figures.setdefault(key, AnswerFigures(**entry["figures"]))
         except (KeyError, TypeError, ValueError):
-            raise self._lines.foreign() from None
+            raise self._lines.foreign(path) from None
+        return len(self._full) + len(self._figures) > known
 
     def full(self, document: TaskDocument) -> Full | None:
         return self._full.get(document.hash)

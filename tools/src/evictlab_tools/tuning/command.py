@@ -23,15 +23,22 @@ from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import greeting, serve
 from evictlab_tools.shown import say
+from evictlab_tools.tuning.asked import Asked
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.options import parser
+from evictlab_tools.tuning.place import Here
 from evictlab_tools.tuning.proposer import GradientProposer
+from evictlab_tools.tuning.server import TuningServer
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.tuning.units import check_gradients
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
 from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.options import parse_retentions, shape_from
 from evictlab_tools.verdict.statistics import ratio
+
+# Options of who asks; the others say how documents are read.
+ASKING = ("formula", "propose", "serve", "judge", "seconds", "rounds", "grow", "terms", "seed", "retentions", "weights",
+          "tried", "output")  # fmt: skip
 
 
 def _formula(given: str) -> str:
@@ -90,19 +97,39 @@ def command(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(threads)
     terms = TERMS if given.terms is None else _lines(given.terms)
     settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
+    if sum((given.formula is not None, given.propose, given.serve)) != 1:
+        raise UsageError("give one of --formula, --propose and --serve")
+    _check_reading(given)
     if given.output is not None:
-        read = [Path(given.model), *given.inputs, *manifest_files(given.inputs), Path(given.formula or "")]
-        check_output(given.output, [*read, *([given.terms] if given.terms is not None else [])])
-    if given.propose == (given.formula is not None):
-        raise UsageError("give either --formula or --propose")
+        named = [Path(name) for name in (given.model, given.formula, given.terms) if name is not None]
+        check_output(given.output, [*named, *given.inputs, *manifest_files(given.inputs)])
     lab = Lab()
     if given.calibration is not None:
         lab.calibrate(given.calibration)
     if given.propose:
         with own_stdout() as answers:
             _propose(given, lab, settings, threads, answers)
+    elif given.serve:
+        with own_stdout() as answers:
+            _serve(given, lab, threads, answers)
     else:
         _tune(given, lab, settings, threads)
+
+
+def _check_reading(given: argparse.Namespace) -> None:
+    """Documents are read here, or by a judge: options that say how to are for who reads."""
+    if given.judge is None:
+        if given.model is None or not given.inputs:
+            raise UsageError("give MODEL and INPUTS, or --judge")
+        return
+    if given.formula is None:
+        raise UsageError("--judge is for --formula")
+    usual = vars(parser().parse_args([]))
+    for option, value in vars(given).items():
+        if option not in ASKING and value != usual[option]:
+            plain = option.removeprefix("model_").replace("_", "-")
+            name = option.upper() if option in ("model", "inputs") else f"--{plain}"
+            raise UsageError(f"{name} is for who reads documents: the `evictlab-tune --serve` in the --judge's command")
 
 
 def _opened(
@@ -138,16 +165,39 @@ def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: i
     serve(sys.stdin.buffer, answers, proposer.propose)
 
 
-def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int) -> None:
-    formula = _formula(given.formula)
-    directions = Directions(lab, formula, settings.terms)  # before the model, which takes longer
+def _here(judge: Judge, lab: Lab, documents: Sequence[TokenDocument]) -> Here:
+    return Here(judge, lab, {document.name: document for document in documents})
+
+
+def _serve(given: argparse.Namespace, lab: Lab, threads: int, answers: LineWriter) -> None:
     judge, train, valid = _opened(given, lab, threads)
-    tuner = Tuner(judge, lab, train, valid, settings)
+    calibration = None if given.calibration is None else open_calibration(given.calibration).sha256
+    server = TuningServer(_here(judge, lab, [*train, *valid]), calibration)
+    judge.load(train[0])
+    answers.write(server.greeting())
+    server.serve(sys.stdin.buffer, answers)
+
+
+def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int) -> None:
+    directions = Directions(lab, _formula(given.formula), settings.terms)  # before the model, which takes longer
+    if given.judge is not None:
+        with Asked(given.judge) as asked:
+            train, valid = ([name for name, split in asked.documents if split == wanted] for wanted in SEARCHED)
+            if not train:
+                raise UsageError(f"the judge '{asked.judge}' has no documents of the split train")
+            _rounds(given, lab, directions, Tuner(asked, train, valid, settings))
+        return
+    judge, train_read, valid_read = _opened(given, lab, threads)
+    train, valid = ([document.name for document in documents] for documents in (train_read, valid_read))
+    _rounds(given, lab, directions, Tuner(_here(judge, lab, [*train_read, *valid_read]), train, valid, settings))
+
+
+def _rounds(given: argparse.Namespace, lab: Lab, directions: Directions, tuner: Tuner) -> None:
     point = directions.at(directions.origin)
     start = point.formula
     for number in range(1, given.rounds + 1):
         found = tuner.round(point, number)
-        _print_round(lab.library, number, found, settings.retentions)
+        _print_round(lab.library, number, found, tuner.settings.retentions)
         if not found.better:
             break
         point = found.point

@@ -8,8 +8,9 @@ of the model is not paid for in the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,11 +57,13 @@ class Directions:
 
     def __init__(self, lab: Lab, formula: str, terms: Sequence[str]) -> None:
         self._lab = lab
+        self._text = formula
         self._constants = Constants.of(formula)
         self._count = len(self._constants.values)
         whats: list[int | str] = [*range(self._count), *dict.fromkeys(terms)]
         self.all = [Direction(what, layer) for layer in (False, True) for what in whats]
-        self.terms = [open_term(lab, what) for what in whats if isinstance(what, str)]
+        self._term_texts = [what for what in whats if isinstance(what, str)]
+        self.terms = [open_term(lab, what) for what in self._term_texts]
 
     @property
     def origin(self) -> Doubles:
@@ -105,6 +108,9 @@ class Directions:
     def at(self, position: Doubles) -> Point:
         return Point(self._lab, self, position)
 
+    def to_json(self) -> dict[str, Any]:
+        return {"formula": self._text, "terms": self._term_texts}
+
     def differences(self, position: Doubles) -> list[tuple[str, float]]:
         """By constant: the formula where it is a little larger, and how much."""
         moved = []
@@ -127,6 +133,25 @@ class Point:
     @property
     def formula(self) -> str:
         return self.directions.formula(self.position)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.directions.to_json(), "position": self.position.tolist()}
+
+    @staticmethod
+    def from_json(lab: Lab, said: Mapping[str, Any]) -> Point:
+        """ToolError where it is none that to_json() made."""
+        formula, terms, position = (said.get(name) for name in ("formula", "terms", "position"))
+        texts = isinstance(formula, str) and isinstance(terms, list) and all(isinstance(term, str) for term in terms)
+        if not texts or not isinstance(position, list):
+            raise ToolError('"gradients" has no "formula", "terms" and "position"')
+        directions = Directions(lab, str(formula), list(terms or ()))
+        try:
+            at = np.array(position, np.float64)
+        except (TypeError, ValueError):
+            at = np.zeros(0)
+        if at.shape != directions.origin.shape or not np.isfinite(at).all():
+            raise ToolError(f'"gradients.position" is not {len(directions.all)} numbers')
+        return directions.at(at)
 
     def prepare(self, run: DocumentRun) -> None:
         for scorer in (self.scorer, *self.directions.terms):

@@ -22,12 +22,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--version", action="version", version=f"%(prog)s {__version__}")
-    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("inputs", nargs="+", type=Path, help="captured suites, by folder or name; manifests of documents; text files")
+    add("model", nargs="?", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
+    add("inputs", nargs="*", type=Path, help="captured suites, by folder or name; manifests of documents; text files")
     add("--formula", help="a .formula file, or the formula itself")
     add(
         "--propose", action="store_true", help="instead propose steps from the champion to `evictlab evolve --proposer`"
     )
+    add("--serve", action="store_true", help="instead answer what documents say to an `evictlab-tune --judge`, one "
+        "request a line")  # fmt: skip
+    add("--judge", metavar="COMMAND", help="in place of MODEL and INPUTS: a process that reads documents, such as "
+        "\"evictlab-farm --local 4 'evictlab-tune MODEL INPUTS --serve'\"")  # fmt: skip
     add("--seconds", type=float, default=TIMEOUT - 10, help="with --propose: for reading documents, a request "
         f"({TIMEOUT - 10:g})")  # fmt: skip
     add("--rounds", type=int, default=1, help="each goes on from what the last found, while that is better (1)")

@@ -17,9 +17,10 @@ from evictlab_tools.propose.serve import Proposals
 from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.constants import nodes_of
 from evictlab_tools.tuning.directions import Directions, Point
+from evictlab_tools.tuning.place import read_run
 from evictlab_tools.tuning.pull import Pull, pull_of
 from evictlab_tools.tuning.step import Field, steepest
-from evictlab_tools.tuning.tuner import Settings, read_run
+from evictlab_tools.tuning.tuner import Settings
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
 

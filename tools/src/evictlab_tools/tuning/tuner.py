@@ -8,23 +8,25 @@ The gradient goes through the model (through_model.py) to what is kept, through 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
-from evictlab_tools.library import USUAL, Lab
+from evictlab_tools.library import USUAL
 from evictlab_tools.models import ModelSource
 from evictlab_tools.progress import Progress
 from evictlab_tools.shapes import Shape
 from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.directions import Point
-from evictlab_tools.tuning.pull import SMALLEST, pull_of
+from evictlab_tools.tuning.place import Place
+from evictlab_tools.tuning.pull import SMALLEST
 from evictlab_tools.tuning.step import Field, steepest
 from evictlab_tools.tuning.through_model import ATTENTION
-from evictlab_tools.verdict.documents import TokenDocument
-from evictlab_tools.verdict.judge import DocumentRun, Judge
+from evictlab_tools.verdict.judge import Judge
 
+T = TypeVar("T")
 LENGTHS = (0.1, 0.2, 0.4, 0.8)  # of the steps that are tried
 
 
@@ -32,12 +34,6 @@ def judge_of(source: ModelSource, *, sliding_layers: bool, threads: int, shape: 
     """A judge whose documents can be tuned by."""
     through = replace(source, load=lambda _attention: source.load(ATTENTION))
     return Judge(through, sliding_layers=sliding_layers, threads=threads, shape=shape)
-
-
-def read_run(judge: Judge, document: TokenDocument) -> DocumentRun:
-    run = judge.read(document).trimmed()
-    run.model.requires_grad_(False)
-    return run
 
 
 @dataclass(frozen=True)
@@ -62,21 +58,20 @@ class Round:
 
 @dataclass
 class Tuner:
-    judge: Judge
-    lab: Lab
-    train: Sequence[TokenDocument]
-    valid: Sequence[TokenDocument]
+    """`train` and `valid` are documents' names."""
+
+    place: Place
+    train: Sequence[str]
+    valid: Sequence[str]
     settings: Settings
     _judged: dict[tuple[str, str], Doubles] = field(default_factory=dict)  # by formula and document
 
     def round(self, start: Point, number: int) -> Round:
         """`number` is of the noise's draws. Without valid documents what the train documents chose is better."""
-        directions, pulls = start.directions, []
-        with Progress(f"round {number}: gradients", len(self.train), unit="document") as progress:
-            for at, document in enumerate(self.train):
-                run = read_run(self.judge, document)
-                pulls.append(pull_of(run, start, self.settings.retentions, (self.settings.seed, number, at)))
-                progress.advance()
+        directions = start.directions
+        asked = [(name, (self.settings.seed, number, at)) for at, name in enumerate(self.train)]
+        answers = self.place.pulls(start, self.settings.retentions, asked)
+        pulls = self._told(f"round {number}: gradients", answers, len(asked))
         field = Field.of(pulls, self.settings.weights)
         step = steepest(field, directions.taken(start.position), self.settings.grow)
         positions = [directions.moved(start.position, length * step) for length in (0.0, *LENGTHS)]
@@ -87,21 +82,25 @@ class Tuner:
         better = best > 0 and (not self.valid or self._figure(after) < self._figure(before))
         return Round(directions.at(positions[best]), before, after, better)
 
+    @staticmethod
+    def _told(label: str, answers: Iterator[T], total: int) -> list[T]:
+        found = []
+        with Progress(label, total, unit="document") as progress:
+            for answer in answers:
+                found.append(answer)
+                progress.advance()
+        return found
+
     def _figure(self, logs: Doubles) -> float:
         return float(np.average(logs.mean(0), weights=self.settings.weights))
 
-    def _verdicts(self, formulas: Sequence[str], documents: Sequence[TokenDocument], label: str) -> list[Doubles]:
+    def _verdicts(self, formulas: Sequence[str], documents: Sequence[str], label: str) -> list[Doubles]:
         """The judge's logarithms of divergences [document][retention] of each formula."""
-        scorers = {formula: self.lab.open("=" + formula) for formula in formulas}
-        removed = [1.0 - retention for retention in self.settings.retentions]
-        with Progress(label, len(documents), unit="document") as progress:
-            for document in documents:
-                missing = [formula for formula in scorers if (formula, document.name) not in self._judged]
-                run = read_run(self.judge, document) if missing else None
-                for formula in missing:
-                    assert run is not None
-                    kl = [figures.kl for figures in run.measure(run.keep(scorers[formula], removed))]
-                    self._judged[formula, document.name] = np.log(np.maximum(kl, SMALLEST))
-                progress.advance()
-        shape = (len(documents), len(removed))
-        return [np.array([self._judged[each, one.name] for one in documents]).reshape(shape) for each in formulas]
+        unlike = list(dict.fromkeys(formulas))
+        asked = [(name, [one for one in unlike if (one, name) not in self._judged]) for name in documents]
+        answers = self._told(label, self.place.divergences(asked, self.settings.retentions), len(asked))
+        for (name, missing), found in zip(asked, answers, strict=True):
+            for formula, kl in zip(missing, found, strict=True):
+                self._judged[formula, name] = np.log(np.maximum(kl, SMALLEST))
+        shape = (len(documents), len(self.settings.retentions))
+        return [np.array([self._judged[each, name] for name in documents]).reshape(shape) for each in formulas]
