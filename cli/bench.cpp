@@ -9,6 +9,7 @@
 #include "base/output/write_file.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
@@ -20,6 +21,7 @@
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/full_name.hpp"
+#include "report/bench_json.hpp"
 #include "report/bench_notes.hpp"
 #include "report/bench_table.hpp"
 #include "report/shown_split.hpp"
@@ -201,7 +203,8 @@ int run(const std::vector<std::string>& arguments) {
     if (format != report::Format::json)
         bench = report::shown_by(std::move(bench), split.value_or(report::usual_split(bench.traces)));
     const report::Rendering rendering = rendering_from(*values);
-    std::string text = report::render(bench, format, rendering);
+    std::string text = format == report::Format::json ? report::dump(with_made(report::to_json(bench, rendering.json)))
+                                                      : report::render(bench, format, rendering);
     if (format == report::Format::table)
         text += "\n" + report::bench_notes(bench, host) + left_out_text(*values, host, suite, options.protocol);
     if (rendering.width && format == report::Format::table) text = wrapped(text, *rendering.width);

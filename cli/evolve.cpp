@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 #include <tbb/global_control.h>
+#include <unistd.h>
 
 #include "base/input/stop.hpp"
 #include "base/text/quoting.hpp"
@@ -15,12 +16,14 @@
 #include "cli/search_progress.hpp"
 #include "cli/shape_options.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/terminal.hpp"
 #include "cli/tuned_scorer.hpp"
 #include "cli/version.hpp"
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
 #include "evolution/start.hpp"
+#include "evolution/yardsticks_file.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/protocol.hpp"
@@ -67,7 +70,7 @@ po::options_description evolve_options() {
     add_trust_option(options);
     add_limit_options(options);
     options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
-    options.add_options()("quiet,q", "no line a champion");
+    options.add_options()("quiet,q", "no line a champion")("wide", "long lines, however narrow the terminal is");
     add_run_options(options);
     add_shape_options(options);
     add_keep_option(options);
@@ -204,7 +207,9 @@ int run(const std::vector<std::string>& arguments) {
     if (search.relative() && setup.config.asked_of_model == 0)
         complain(fmt::format("no judge: what wins by {} was not asked of the model itself (--verdict)",
                              setup.identity.measure));
+    if (saved && !search.yardsticks) search.yardsticks = read_yardsticks(file, setup, search.all_retentions());
     if (!search.relative()) measure_yardsticks(search, host);
+    keep_yardsticks(search, setup, file);
     const evolution::RunResult result = run_search(setup, standing_in(search, setup.config), *fitness, store,
                                                    processes.external(), std::move(saved), values->contains("quiet"));
     if (!result.lost.empty())
@@ -223,7 +228,9 @@ int run(const std::vector<std::string>& arguments) {
         return exit_interrupted;
     }
     measure_yardsticks(search, host);
-    print_outcome(search, result, setup.config, file);
+    keep_yardsticks(search, setup, file);
+    print_outcome(search, result, setup.config, file,
+                  values->contains("wide") ? std::nullopt : terminal_width(STDOUT_FILENO));
     return host.problems().empty() ? exit_ok : exit_failure;
 }
 

@@ -6,6 +6,7 @@
 #include "base/text/shown.hpp"
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
+#include "evolution/yardsticks_file.hpp"
 #include "framework/capture/captured_suite.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/scorers/name.hpp"
@@ -30,7 +31,7 @@ void Inputs::add(const fs::path& file) { files_.push_back(file); }
 
 void Inputs::add_run(const fs::path& state_file) {
     for (const fs::path& file : state::files_of_run(state_file)) files_.push_back(file);
-    for (const char* ending : {evolution::verdicts_ending, evolution::proposals_ending})
+    for (const char* ending : {evolution::verdicts_ending, evolution::proposals_ending, evolution::yardsticks_ending})
         files_.push_back(state_file.string() + ending);
 }
 

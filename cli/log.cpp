@@ -1,5 +1,6 @@
 // evictlab log: how a run's champions came about. SPDX-License-Identifier: MIT
 
+#include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
 #include "report/bench_json.hpp"
@@ -35,7 +36,7 @@ int run(const std::vector<std::string>& arguments) {
     wanted.rejected = number_from<std::size_t>(*values, "rejected", "a whole number").value_or(0);
     const report::RunLog log = report::read_log(state_argument(*values), wanted);
     if (values->contains("json"))
-        print(report::dump(report::to_json(log)));
+        print(report::dump(with_made(report::to_json(log))));
     else
         print(report::to_text(log));
     return exit_ok;

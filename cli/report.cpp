@@ -1,17 +1,22 @@
 // evictlab report: bench results and evolution runs as one leaderboard.
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/input/stop.hpp"
+#include "base/output/write_file.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_story.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/terminal.hpp"
+#include "cli/toned.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
@@ -20,6 +25,7 @@
 #include "report/page.hpp"
 #include "report/plot.hpp"
 #include "report/tasks.hpp"
+#include "report/verdict_text.hpp"
 
 namespace evictlab::cli {
 namespace {
@@ -95,8 +101,30 @@ po::options_description report_options() {
         "brief", "Markdown: the test split's figures and the others' averages only")(
         "headline", "Markdown: of each verdict the few rows that tell how it went")(
         "follow", "of runs alone as .html: write the page again with each generation, until none is running");
+    options.add_options()("columns", po::value<std::string>()->value_name("N"),
+                          "of verdicts alone: as text for a terminal of so many columns");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
+}
+
+/// Of a terminal, where text for one is asked for.
+std::optional<std::size_t> columns_from(const po::variables_map& values) {
+    const auto columns = number_from<std::size_t>(values, "columns", "a number of columns from 40 on");
+    if (!columns) return std::nullopt;
+    for (const char* other : {"state", "bench", "engine", "tasks", "output", "brief", "headline", "plots"})
+        if (values.contains(other))
+            throw UsageError(fmt::format("--columns is for verdicts alone, without --{}", other));
+    if (*columns < 40) throw UsageError("--columns must be a number from 40 on");
+    return columns;
+}
+
+void print_verdicts(std::span<const report::LeaderboardTable> tables, std::size_t columns) {
+    const bool colour = shows_colour(STDOUT_FILENO);
+    for (const report::LeaderboardTable& table : tables)
+        for (const report::VerdictTable& verdict : table.verdicts) {
+            const std::string text = wrapped(report::verdict_to_text(verdict, columns, colour), columns);
+            colour ? print_toned(text) : print(text);
+        }
 }
 
 report::Detail detail_from(const po::variables_map& values) {
@@ -166,6 +194,8 @@ void write(std::span<const report::LeaderboardTable> tables, const std::filesyst
            const PluginHost& plugins) {
     if (file.extension() == ".html")
         report::write_page(tables, plugins, file);
+    else if (file.extension() == ".json")
+        write_file(file, report::dump(with_made(report::to_json(tables, engines, tasks))));
     else
         report::write_leaderboard(tables, file, detail, plots, engines, tasks);
 }
@@ -180,6 +210,7 @@ int run(const Strings& arguments) {
     if (std::ranges::all_of(kinds, [&files](const auto& kind) { return files(kind.c_str()).empty(); }))
         throw UsageError(
             "nothing to report: give --bench FILE, --state FILE, --verdict FILE, --engine FILE or --tasks FILE");
+    const auto columns = columns_from(*values);
     const auto detail = detail_from(*values);
     if (detail == report::Detail::headline && files("verdict").empty() && files("tasks").empty())
         throw UsageError("--headline shows what a model itself says: give --verdict FILE or --tasks FILE");
@@ -224,6 +255,10 @@ int run(const Strings& arguments) {
     std::vector<report::Tasks> tasks;
     for (const std::string& file : files("tasks")) tasks.push_back(report::read_tasks(file));
     const auto tables = report::make_leaderboard(inputs, verdicts, host);
+    if (columns) {
+        print_verdicts(tables, *columns);
+        return exit_ok;
+    }
     const Strings plots = draw(tables, *values, read);
     if (values->contains("output"))
         write(tables, (*values)["output"].as<std::string>(), detail, plots, engines, tasks, host);

@@ -3,15 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "base/statistics/bootstrap.hpp"
 #include "base/text/quoting.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
+#include "evolution/yardsticks_file.hpp"
 #include "report/run_text.hpp"
 
 namespace evictlab::cli {
@@ -51,44 +50,54 @@ void measure_yardsticks(evolution::SearchSuites& search, const PluginHost& host)
     search.yardsticks = evolution::measure_yardsticks(search, host, reference_hooks(bar, on));
 }
 
+void keep_yardsticks(const evolution::SearchSuites& search, const evolution::RunSetup& setup,
+                     const std::string& state_file) {
+    if (!search.yardsticks) return;
+    try {
+        evolution::write_yardsticks(state_file, setup, search.all_retentions(), *search.yardsticks);
+    } catch (const Error& error) {
+        complain(fmt::format("evictlab status will not know the oracle of this run: {}", error.what()));
+    }
+}
+
 report::Standing standing_in(const evolution::SearchSuites& search, const evolution::RunConfig& config) {
     report::Standing standing;
     standing.measure = search.measures.front();
     standing.start_name = config.start;
     standing.relative = search.relative();
+    standing.several = search.suites.size() > 1;
     standing.yardsticks = search.yardsticks;
     return standing;
 }
 
 void print_outcome(const evolution::SearchSuites& search, const evolution::RunResult& result,
-                   const evolution::RunConfig& config, const std::string& state_file) {
+                   const evolution::RunConfig& config, const std::string& state_file,
+                   std::optional<std::size_t> width) {
     const evolution::Candidate& champion = result.state.champion();
-    const evolution::Candidate& start = result.state.champions.front();
-    report::Standing standing = standing_in(search, config);
-    standing.start = {start.train.average, start.valid->average};
-    standing.champion = {champion.train.average, champion.valid->average};
-    say("champion    {}\n", champion.genome.text());
-    print("\n" + report::standing_text(standing) + "\n");
+    const report::Standing standing = report::standing_between(standing_in(search, config), result.state);
+    report::LabelledLines lines(width);
+    lines.say("champion", champion.genome.text());
+    std::string text = lines.take() + "\n" + report::standing_text(standing, width) + "\n";
     const auto [what, how] = report::figures_text(standing);
-    say("figures     {}\n            {}\n", what, how);
-    say("            of {}; test stays closed until a report\n", documents_text(search));
-    const bool few = std::ranges::any_of(search.suites, [](const Suite& suite) {
-        return suite.captured() && suite.size(Split::valid) < documents_for_a_claim;
-    });
-    if (few) print("            too few to tell the champion from its start or from other rows\n");
-    if (const std::string behind = report::behind_text(standing); !behind.empty()) say("attention   {}\n", behind);
+    lines.say("figures", what);
+    lines.say("", how);
+    lines.say("", fmt::format("of {}; test stays closed until a report", documents_text(search)));
+    for (const std::string& claim : report::claims_of(standing)) lines.say("", claim);
+    if (const std::string behind = report::behind_text(standing); !behind.empty()) lines.say("attention", behind);
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
-        say("KL          {} on train, {} on valid, inside the model\n", verdict->train.average,
-            verdict->valid->average);
+        lines.say("KL", fmt::format("{} on train, {} on valid, inside the model", verdict->train.average,
+                                    verdict->valid->average));
     const evolution::Counters& counters = result.state.counters;
-    say("made        {} {} measured in {} generations, {} duplicates left out\n", counters.evaluations,
-        report::made_text(config.tunes), result.state.generation, counters.duplicates);
-    if (counters.refused > 0) say("            {} parameter sets refused by the plugin\n", counters.refused);
+    lines.say("made", fmt::format("{} {} measured in {} generations, {} duplicates left out", counters.evaluations,
+                                  report::made_text(config.tunes), result.state.generation, counters.duplicates));
+    if (counters.refused > 0) lines.say("", fmt::format("{} parameter sets refused by the plugin", counters.refused));
     if (counters.semantic_duplicates > 0)
-        say("            {} semantic duplicates left out\n", counters.semantic_duplicates);
-    if (counters.raced_out > 0) say("            {} candidates left the race early\n", counters.raced_out);
-    say("stopped     {}\n", result.state.stop_reason);
-    say("next        evictlab report --state {} --output leaderboard.md\n", text::shell_quoted(state_file));
+        lines.say("", fmt::format("{} semantic duplicates left out", counters.semantic_duplicates));
+    if (counters.raced_out > 0) lines.say("", fmt::format("{} candidates left the race early", counters.raced_out));
+    lines.say("stopped", result.state.stop_reason);
+    lines.say("next",
+              fmt::format("evictlab report --state {} --output leaderboard.md", text::shell_quoted(state_file)));
+    print(text + lines.take());
 }
 
 } // namespace evictlab::cli

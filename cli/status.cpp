@@ -1,7 +1,11 @@
 // evictlab status: how a run is getting on. SPDX-License-Identifier: MIT
 
+#include <unistd.h>
+
+#include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/terminal.hpp"
 #include "report/bench_json.hpp"
 #include "report/run_status.hpp"
 
@@ -19,7 +23,8 @@ constexpr std::string_view examples = "  evictlab status evolution.json\n"
 
 po::options_description status_options() {
     po::options_description options("Options");
-    options.add_options()("json", "the same and the history, as JSON");
+    options.add_options()("json", "the same and the history, as JSON")("wide",
+                                                                       "long lines, however narrow the terminal is");
     return options;
 }
 
@@ -28,9 +33,10 @@ int run(const std::vector<std::string>& arguments) {
     if (!values) return exit_ok;
     const report::RunStatus status = report::read_status(state_argument(*values));
     if (values->contains("json"))
-        print(report::dump(report::to_json(status)));
+        print(report::dump(with_made(report::to_json(status))));
     else
-        print(report::to_text(status, report::glyphs_of_environment()));
+        print(report::to_text(status, report::glyphs_of_environment(),
+                              values->contains("wide") ? std::nullopt : terminal_width(STDOUT_FILENO)));
     return exit_ok;
 }
 

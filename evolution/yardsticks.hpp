@@ -25,6 +25,9 @@ struct Yardsticks {
     std::array<double, 2> oracle{}, published{}; ///< by SearchSplit
     /// The best published row on valid; "" where errors are relative to the best ones, so that theirs are 1.
     std::string published_name{};
+    std::string rival{}; ///< of relative errors on one suite: the published row that is best on valid
+    std::vector<double>
+        rival_valid{}; ///< its errors by document of valid, where the measure's mean is theirs; or empty
 };
 
 /// Share of the way from the best published row to the oracle; nothing where the oracle is not ahead of it.

@@ -41,7 +41,9 @@ std::string suite_flags(const LeaderboardTable& table) {
 
 std::string bench_command(const LeaderboardTable& table, const ScorecardRow& row) {
     std::string command = "evictlab bench " + suite_flags(table);
-    if (row.kind != RowKind::bound) command += " --scorers " + text::shell_quoted(row.scorer);
+    const bool of_file = row.kind == RowKind::formula && !row.formula.empty() && !row.scorer.starts_with('=');
+    if (row.kind != RowKind::bound)
+        command += " --scorers " + text::shell_quoted(of_file ? '=' + row.formula : row.scorer);
     if (table.captured && table.protocol != usual_protocol(table.captured))
         command += " --protocol " + text::shell_quoted(table.protocol);
     if (table.measure == "attention_loss" && !table.more_measures.empty()) command += " --measure attention_loss";

@@ -258,8 +258,8 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     const bool first_schema = is_first_schema(top.member("schema"));
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
     if (!first_schema)
-        known.insert({"measure", "more_measures", "traces", "storage", "sources", "sharing_layers", "kv_bytes", "shape",
-                      "keep"});
+        known.insert({"made", "measure", "more_measures", "traces", "storage", "sources", "sharing_layers", "kv_bytes",
+                      "shape", "keep"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);

@@ -5,7 +5,9 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "evolution/run_state.hpp"
 #include "evolution/yardsticks.hpp"
 #include "report/spark_line.hpp"
 
@@ -16,14 +18,25 @@ struct Standing {
     std::string measure, start_name;
     std::array<double, 2> start{}, champion{};
     bool relative = false; ///< errors are ratios to the best published row's
+    bool several = false;  ///< means over suites
     std::optional<evolution::Yardsticks> yardsticks{};
+    std::size_t documents = 0;                       ///< of valid; 0 where nobody knows
+    std::vector<double> start_valid, champion_valid; ///< by document; empty where their mean is not the figure
 };
+
+/// With the figures of start and champion.
+Standing standing_between(Standing known, const evolution::RunState& state);
 
 /// What a figure is: unit, direction, and what is a mean of what. Two lines, short enough for behind a label.
 std::array<std::string, 2> figures_text(const Standing& standing);
 
 /// A table of them, best bound first, with the share of the gap closed where the oracle is known.
-std::string standing_text(const Standing& standing);
+/// In at most `width` columns, where that is given: long names are cut.
+std::string standing_text(const Standing& standing, std::optional<std::size_t> width);
+
+/// Of captured suites, how sure the figures are: that the documents are too few to tell, or the paired 95 % intervals
+/// of the champion's difference from its start and from the best published row, as far as they are known.
+std::vector<std::string> claims_of(const Standing& standing);
 
 /// "the champion is behind its start on valid: ..." where it is by the figures as they are shown; else "".
 std::string behind_text(const Standing& standing);

@@ -5,12 +5,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text/shown.hpp"
 #include "evolution/external/proposer.hpp"
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
 #include "evolution/saved_run.hpp"
+#include "evolution/yardsticks_file.hpp"
 #include "report/run_standing.hpp"
 #include "report/run_text.hpp"
 
@@ -104,15 +106,40 @@ Json history_json(std::span<const evolution::HistoryLine> history) {
 }
 
 Standing standing_of(const RunStatus& status) {
-    const evolution::RunState& state = status.state;
-    const Candidate &start = state.champions.front(), &champion = state.champion();
     Standing standing;
     standing.measure = status.setup.identity.measure;
     standing.start_name = status.setup.config.start;
-    standing.start = {start.train.average, start.valid->average};
-    standing.champion = {champion.train.average, champion.valid->average};
     standing.relative = !status.setup.identity.reference[0].empty();
-    return standing;
+    standing.several = !status.setup.identity.more_suites.empty();
+    standing.yardsticks = status.yardsticks;
+    return standing_between(std::move(standing), status.state);
+}
+
+Json of_splits(const std::array<double, 2>& figures) {
+    Json json;
+    for (std::size_t s = 0; s < figures.size(); ++s)
+        json[s == 0 ? "train" : "valid"] = std::isfinite(figures[s]) ? Json(figures[s]) : Json(nullptr);
+    return json;
+}
+
+/// What is known of it.
+Json standing_json(const Standing& standing) {
+    Json json;
+    if (standing.documents > 0) json["documents"] = standing.documents;
+    if (const auto& yardsticks = standing.yardsticks) {
+        json["oracle"] = of_splits(yardsticks->oracle);
+        json["best_published"] = of_splits(yardsticks->published);
+        const std::string& name = yardsticks->rival.empty() ? yardsticks->published_name : yardsticks->rival;
+        if (!name.empty()) json["best_published"]["scorer"] = name;
+        for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid}) {
+            const auto s = static_cast<std::size_t>(split);
+            const auto share = gap_closed(*yardsticks, split, standing.champion[s]);
+            json["gap_closed"][s == 0 ? "train" : "valid"] = share ? Json(*share) : Json(nullptr);
+        }
+    }
+    json["claims"] = claims_of(standing);
+    json["behind_start"] = !behind_text(standing).empty();
+    return json;
 }
 
 } // namespace
@@ -133,47 +160,48 @@ RunStatus read_status(const fs::path& state_file) {
     if (status.setup.config.asked_of_model > 0) status.judge = judge_status(identity.judge_command, state_file);
     if (status.setup.config.proposals > 0) status.proposer = proposer_status(identity.proposer_command, state_file);
     if (status.running) status.seconds_left = time_left(status);
+    status.yardsticks = read_yardsticks(state_file, status.setup, saved.retentions);
     return status;
 }
 
-std::string to_text(const RunStatus& status, Glyphs glyphs) {
+std::string to_text(const RunStatus& status, Glyphs glyphs, std::optional<std::size_t> width) {
     const evolution::RunState& state = status.state;
     const Candidate& champion = state.champion();
     const ErrorSparks sparks = error_sparks(state.history, spark_width, glyphs);
-    std::string text;
-    const auto say = [&text](std::string_view what, const std::string& value) {
-        text += fmt::format("{:<12}{}\n", what, text::line(value));
-    };
-    say("run",
-        fmt::format("{}, seed {}: {}", suites_text(status.setup.identity), status.setup.config.seed, standing(status)));
-    if (!status.running && !state.stop_reason.empty()) say("stopped", state.stop_reason);
-    say("generation",
-        fmt::format("{}; the last champion came in {}", state.generation, state.last_champion_generation));
     const Standing standing = standing_of(status);
+    LabelledLines lines(width);
+    lines.say("run", fmt::format("{}, seed {}: {}", suites_text(status.setup.identity), status.setup.config.seed,
+                                 report::standing(status)));
+    if (!status.running && !state.stop_reason.empty()) lines.say("stopped", state.stop_reason);
+    lines.say("generation",
+              fmt::format("{}; the last champion came in {}", state.generation, state.last_champion_generation));
+    std::string text = lines.take() + "\n" + standing_text(standing, width) + "\n";
     const auto [what, how] = figures_text(standing);
-    say("figures", what);
-    say("", how);
-    say("best train", fmt::format("{:.6f}  {}", state.history.back().best_train, sparks.train));
-    say("start",
-        fmt::format("{:.6f} on train, {:.6f} on valid: {}", standing.start[0], standing.start[1], standing.start_name));
-    say("champion", fmt::format("{:.6f} on train", champion.train.average));
-    say("", fmt::format("{:.6f} on valid  {}", champion.valid->average, sparks.valid));
-    if (const std::string behind = behind_text(standing); !behind.empty()) say("attention", behind);
+    lines.say("figures", what);
+    lines.say("", how);
+    if (standing.documents > 0)
+        lines.say("", fmt::format("on {} valid {}; test stays closed until a report", standing.documents,
+                                  standing.relative ? "documents" : "patterns"));
+    for (const std::string& claim : claims_of(standing)) lines.say("", claim);
+    if (!standing.yardsticks) lines.say("", "the oracle is not known here: the run kept none beside its state");
+    if (const std::string behind = behind_text(standing); !behind.empty()) lines.say("attention", behind);
+    lines.say("best train", fmt::format("{:.6f}  {}", state.history.back().best_train, sparks.train));
+    lines.say("champion", fmt::format("{:.6f} on valid  {}", champion.valid->average, sparks.valid));
     if (const auto& verdict = champion.verdict; verdict && verdict->valid)
-        say("KL", fmt::format("{:.5f} on train, {:.5f} on valid, inside the model", verdict->train.average,
-                              verdict->valid->average));
-    say("made",
-        fmt::format("{} candidates, {} {} measured, {} a second", state.counters.candidates, state.counters.evaluations,
-                    made_text(status.setup.config.tunes), rate_text(evaluations_a_second(state))));
-    say("", shares_text(evolution::shares_of(state.counters)));
-    if (!state.archive.empty()) say("archive", fmt::format("{} formulas", state.archive.size()));
-    if (status.judge) say("judge", external_text(*status.judge));
-    if (status.proposer) say("proposer", external_text(*status.proposer));
-    say("time", time_text(state.seconds) +
-                    (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
-    say(champion.genome.text_key(), champion.genome.text());
-    say("", fmt::format("{}, by {}", champion.id, champion.op));
-    return text;
+        lines.say("KL", fmt::format("{:.5f} on train, {:.5f} on valid, inside the model", verdict->train.average,
+                                    verdict->valid->average));
+    lines.say("made", fmt::format("{} candidates, {} {} measured, {} a second", state.counters.candidates,
+                                  state.counters.evaluations, made_text(status.setup.config.tunes),
+                                  rate_text(evaluations_a_second(state))));
+    lines.say("", shares_text(evolution::shares_of(state.counters)));
+    if (!state.archive.empty()) lines.say("archive", fmt::format("{} formulas", state.archive.size()));
+    if (status.judge) lines.say("judge", external_text(*status.judge));
+    if (status.proposer) lines.say("proposer", external_text(*status.proposer));
+    lines.say("time", time_text(state.seconds) +
+                          (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
+    lines.say(champion.genome.text_key(), champion.genome.text());
+    lines.say("", fmt::format("{}, by {}", champion.id, champion.op));
+    return text + lines.take();
 }
 
 Json to_json(const RunStatus& status) {
@@ -197,6 +225,7 @@ Json to_json(const RunStatus& status) {
                      {"train", state.champions.front().train.average},
                      {"valid", state.champions.front().valid->average}};
     json["champion"] = champion_json(state.champion());
+    json["standing"] = standing_json(standing_of(status));
     json["candidates"] = state.counters.candidates;
     json["accepted"] = state.counters.accepted;
     json["evaluations"] = state.counters.evaluations;

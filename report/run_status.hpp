@@ -7,6 +7,7 @@
 
 #include "evolution/run_state.hpp"
 #include "evolution/setup.hpp"
+#include "evolution/yardsticks.hpp"
 #include "report/spark_line.hpp"
 #include "state/store.hpp"
 
@@ -26,15 +27,16 @@ struct RunStatus {
     std::optional<state::Holder> holder; ///< the process that has it open
     bool running = false;                ///< held, and not at its end
     std::optional<ExternalStatus> judge, proposer;
-    std::optional<double> seconds_left; ///< to the nearest limit, while it runs
+    std::optional<double> seconds_left;              ///< to the nearest limit, while it runs
+    std::optional<evolution::Yardsticks> yardsticks; ///< as the run measured them, where it kept them
 };
 
 /// Locks nothing; safe while a process saves. Throws state::StateError (none, damaged, other schema, no generation yet)
 /// or Error (not a run).
 RunStatus read_status(const std::filesystem::path& state_file);
 
-/// Lines for people.
-std::string to_text(const RunStatus& status, Glyphs glyphs);
+/// Lines for people, of at most `width` columns where that is given.
+std::string to_text(const RunStatus& status, Glyphs glyphs, std::optional<std::size_t> width = {});
 /// {"schema": "evictlab-status/1", ...}, described in docs/evolution.md.
 nlohmann::ordered_json to_json(const RunStatus& status);
 

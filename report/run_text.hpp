@@ -32,4 +32,16 @@ std::string progress_note(const evolution::RunProgress& progress);
 std::vector<std::string> progress_block(const evolution::RunProgress& progress, const Standing& standing,
                                         Glyphs glyphs);
 
+/// Lines of a label and a text behind it, which goes on below itself where it is wider than a terminal.
+class LabelledLines {
+public:
+    explicit LabelledLines(std::optional<std::size_t> width) : width_(width) {}
+    void say(std::string_view label, std::string_view what);
+    std::string take() { return std::exchange(text_, {}); }
+
+private:
+    std::optional<std::size_t> width_;
+    std::string text_;
+};
+
 } // namespace evictlab::report

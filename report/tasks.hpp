@@ -68,6 +68,8 @@ Json tasks_to_json(const Tasks& tasks);
 /// As in leaderboard_text.hpp, with tasks behind all else, and in JSON as the member "tasks".
 std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail, std::span<const std::string> plots,
                         std::span<const EngineTable> engines, std::span<const Tasks> tasks);
+Json to_json(std::span<const LeaderboardTable> tables, std::span<const EngineTable> engines,
+             std::span<const Tasks> tasks);
 void write_leaderboard(std::span<const LeaderboardTable> tables, const std::filesystem::path& file, Detail detail,
                        std::span<const std::string> plots, std::span<const EngineTable> engines,
                        std::span<const Tasks> tasks);

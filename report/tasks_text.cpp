@@ -279,6 +279,13 @@ std::string to_markdown(std::span<const LeaderboardTable> tables, Detail detail,
     return text;
 }
 
+Json to_json(std::span<const LeaderboardTable> tables, std::span<const EngineTable> engines,
+             std::span<const Tasks> tasks) {
+    Json json = to_json(tables, engines);
+    for (const Tasks& of_model : tasks) json["tasks"].push_back(tasks_to_json(of_model));
+    return json;
+}
+
 void write_leaderboard(std::span<const LeaderboardTable> tables, const std::filesystem::path& file, Detail detail,
                        std::span<const std::string> plots, std::span<const EngineTable> engines,
                        std::span<const Tasks> tasks) {
@@ -286,9 +293,7 @@ void write_leaderboard(std::span<const LeaderboardTable> tables, const std::file
     if (tasks.empty() || (ending != ".md" && ending != ".json"))
         return write_leaderboard(tables, file, detail, plots, engines); // which refuses other endings
     if (ending == ".md") return write_file(file, to_markdown(tables, detail, plots, engines, tasks));
-    Json json = to_json(tables, engines);
-    for (const Tasks& of_model : tasks) json["tasks"].push_back(tasks_to_json(of_model));
-    write_file(file, dump(json));
+    write_file(file, dump(to_json(tables, engines, tasks)));
 }
 
 } // namespace evictlab::report

@@ -2,6 +2,7 @@
 #include "report/verdict_text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -45,15 +46,17 @@ std::string rank_cell(const VerdictTable& table, const VerdictTableRow& row) {
 Table row_table(const VerdictTable& table, bool two_passes) {
     const bool uneven = any_uneven(table.rows), classes = any_class(table.rows);
     std::vector<TableColumn> columns{{"rank", CellKind::number}, {"scorer", CellKind::code}};
-    if (uneven) columns.push_back({"budgets", CellKind::text});
-    if (classes) columns.push_back({"reads", CellKind::text});
+    if (uneven) columns.push_back({"budgets", CellKind::text, 1});
+    if (classes) columns.push_back({"reads", CellKind::text, spare_at_once});
     for (std::size_t f = 0; f <= table.retentions.size(); ++f) {
-        columns.push_back({"KL " + figure_name(table, f), CellKind::number});
-        columns.push_back({"ratio " + figure_name(table, f), CellKind::number});
-        if (two_passes) columns.push_back({"to one pass " + figure_name(table, f), CellKind::number});
+        const int of_one = f == 0 ? 0 : spare_at_once + 1; // at a retention
+        columns.push_back({"KL " + figure_name(table, f), CellKind::number, of_one});
+        columns.push_back({"ratio " + figure_name(table, f), CellKind::number, of_one});
+        if (two_passes)
+            columns.push_back({"to one pass " + figure_name(table, f), CellKind::number, spare_at_once + 2});
     }
     const bool costs = any_cost(table.rows);
-    if (costs) columns.push_back({"us", CellKind::number});
+    if (costs) columns.push_back({"us", CellKind::number, spare_at_once});
     Table out(std::move(columns));
     for (const auto& row : table.rows) {
         if (table_class(row.scorecard).two_passes != two_passes) continue;
@@ -198,6 +201,26 @@ std::string verdict_to_markdown(const VerdictTable& table, Detail detail) {
     add("The verdict by kind of document: geometric mean of the KL divergence", kind_table(table));
     add("Change of the mean negative log-likelihood, in nats a token", likelihood_table(table));
     return text;
+}
+
+std::string verdict_to_text(const VerdictTable& table, std::size_t width, bool colour) {
+    std::string text = fmt::format("The verdict of {} itself{}\n", table.model, way_of(table));
+    std::vector<std::string> left_out;
+    const auto add = [&](bool two_passes) {
+        const FittedTable fitted = row_table(table, two_passes).fitted(width, colour);
+        text += "\n" + fitted.text;
+        for (const std::string& whole : fitted.shortened) text += fmt::format("... is {}\n", whole);
+        for (const std::string& column : fitted.left_out)
+            if (std::ranges::find(left_out, column) == left_out.end()) left_out.push_back(column);
+    };
+    add(false);
+    if (any_two_passes(table.rows)) {
+        text += "\nWith two passes over the prompt (ranked and compared among themselves):\n";
+        add(true);
+    }
+    if (!left_out.empty())
+        text += fmt::format("No room for: {} (--wide shows all columns).\n", fmt::join(left_out, ", "));
+    return text + "\n" + legend(table);
 }
 
 namespace {

@@ -216,6 +216,18 @@ TEST_CASE("a verdict shows what its rows cost, what they read beside the suite, 
     CHECK_FALSE(find(leaderboard_of(beside, input).at(0).verdicts.at(0), "=mine").scorecard.cost);
 }
 
+TEST_CASE("a verdict's table fits a terminal, and what has no room is named") {
+    const auto table = tables_of(verdict_json()).at(0).verdicts.at(0);
+    const std::string text = verdict_to_text(table, 80, false), rows = text.substr(0, text.find("No room for: "));
+    REQUIRE(rows.size() < text.size());
+    for (std::size_t begin = 0, end; (end = rows.find('\n', begin)) != rows.npos; begin = end + 1)
+        CHECK(end - begin <= 80);
+    CHECK_THAT(rows, ContainsSubstring("KL all") && ContainsSubstring("ratio all") &&
+                         ContainsSubstring("snapkv@kvpress") && !ContainsSubstring("KL 0."));
+    CHECK_THAT(text, ContainsSubstring("KL 0.") && ContainsSubstring("lower is better"));
+    CHECK_THAT(verdict_to_text(table, 1000, false), !ContainsSubstring("No room for"));
+}
+
 TEST_CASE("a row that keeps more than asked is no yardstick of a verdict") {
     Json json = verdict_json();
     json["rows"][1]["retention_used"] = {0.2, 0.5};

@@ -3,13 +3,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
+#include "report/run_text.hpp"
 #include "tests/support/acting_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/page_data.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
 
+namespace evolution = evictlab::evolution;
+namespace report = evictlab::report;
 using namespace evictlab::test;
 using Json = nlohmann::json;
 
@@ -33,7 +37,13 @@ struct Run {
         REQUIRE(outcome.code == 0);
         return outcome.out;
     }
-    Json json(const std::string& command) const { return Json::parse(text(command)); }
+    /// But for who made it, and when.
+    Json json(const std::string& command) const {
+        Json result = Json::parse(text(command));
+        CHECK(result.at("made").at("date") == "2023-11-14T22:13:20Z"); // SOURCE_DATE_EPOCH of shell()
+        result.erase("made");
+        return result;
+    }
     Json saved() const { return Json::parse(bytes_of(folder / "run.json")).at("run"); }
     std::map<std::string, Json> journal() const {
         std::map<std::string, Json> candidates;
@@ -82,6 +92,78 @@ TEST_CASE("status of a run that ended says how it stands and why it stopped") {
                          ContainsSubstring("generations: 3 were made") && ContainsSubstring("% duplicates") &&
                          ContainsSubstring(champion.at("formula").get<std::string>()) && !ContainsSubstring("█"));
     CHECK_THAT(run.text("LC_ALL=C.UTF-8 evictlab status run.json"), ContainsSubstring("█"));
+}
+
+TEST_CASE("status has the oracle, the best published row and the gap that is closed, as the run's summary has them") {
+    const TemporaryFolder folder;
+    const std::string where = folder.path.string();
+    const Outcome made = shell("evictlab " + small + "--quiet --generations 2", where);
+    REQUIRE(made.code == 0);
+    const auto table = [](const std::string& text) {
+        const auto begin = text.find("\noracle "), end = text.find("\n\n", begin);
+        REQUIRE(end != std::string::npos);
+        return text.substr(begin, end - begin);
+    };
+    const Outcome status = shell("evictlab status run.json", where);
+    CHECK(table(status.out) == table(made.out));
+    CHECK_THAT(status.out, ContainsSubstring("on 2 valid patterns; test stays closed until a report"));
+    const Json standing = Json::parse(shell("evictlab status run.json --json", where).out).at("standing");
+    const Json state = Json::parse(bytes_of(folder / "run.json")).at("run");
+    const double oracle = standing.at("oracle").at("valid"), best = standing.at("best_published").at("valid"),
+                 champion = state.at("champions").back().at("valid").at("average");
+    CHECK(oracle < champion);
+    CHECK(standing.at("gap_closed").at("valid").get<double>() == Approx((best - champion) / (best - oracle)));
+    CHECK(standing.at("documents") == 2);
+
+    for (const char* spoilt : {"{}", "[", "{\"schema\": \"evictlab-yardsticks/1\", \"of\": \"another run's\"}"}) {
+        put(folder / "run.json.yardsticks", spoilt);
+        const Outcome without = shell("evictlab status run.json", where);
+        CHECK(without.code == 0);
+        CHECK_THAT(without.out, ContainsSubstring("the oracle is not known here") && !ContainsSubstring("\noracle "));
+    }
+    std::filesystem::remove(folder / "run.json.yardsticks");
+    REQUIRE(shell("evictlab evolve --state run.json --resume --quiet --generations 3", where).code == 0);
+    CHECK(table(shell("evictlab status run.json", where).out).starts_with("\noracle "));
+}
+
+TEST_CASE("status and a run's summary fit 80 columns") {
+    report::LabelledLines lines(80);
+    lines.say("formula",
+              "if(relative_pos < 64, keep, window_attn:64) + 0.25*rank:value_norm - 0.125*key_norm*recent_attn");
+    lines.say("", "g1-s2, by point_mutation");
+    CHECK(lines.take() == "formula     if(relative_pos < 64, keep, window_attn:64) + 0.25*rank:value_norm -\n"
+                          "            0.125*key_norm*recent_attn\n"
+                          "            g1-s2, by point_mutation\n");
+    report::Standing standing;
+    standing.measure = "output_error";
+    standing.relative = true;
+    standing.start_name = std::string(300, 'x');
+    standing.start = {0.5, 1.25};
+    standing.champion = {0.5, 1.5};
+    standing.yardsticks = evolution::Yardsticks{{0.1, 0.2}, {1, 1}, "", "", {}};
+    const std::string table = report::standing_text(standing, 80);
+    std::istringstream rows(table);
+    for (std::string row; std::getline(rows, row);) CHECK(row.size() <= 80);
+    CHECK_THAT(table,
+               ContainsSubstring("gap closed      +55.6 %  -62.5 %  of the way from best published to oracle\n"));
+    CHECK(report::behind_text(standing) == "the champion is behind its start on valid");
+}
+
+TEST_CASE("a run's figures on few documents carry no claim, and on six or more they have paired intervals") {
+    report::Standing standing;
+    standing.relative = true;
+    standing.documents = 5;
+    CHECK(report::claims_of(standing) ==
+          std::vector<std::string>{"too few to tell the champion from its start or from other rows"});
+    standing.documents = 6;
+    standing.champion_valid = {0.5, 0.6, 0.7, 0.8, 0.9, 1.0};
+    standing.start_valid = {0.75, 0.85, 0.95, 1.05, 1.15, 1.25};
+    standing.yardsticks = evolution::Yardsticks{{}, {}, "", "snapkv@kvpress", {0.5, 0.7, 0.6, 0.9, 0.8, 1.0}};
+    const std::vector<std::string> claims = report::claims_of(standing);
+    REQUIRE(claims.size() == 2);
+    CHECK(claims[0] == "champion minus start on valid: -0.25000 [-0.25000, -0.25000], lower");
+    CHECK(claims[1].starts_with("champion minus snapkv@kvpress on valid: "));
+    CHECK(claims[1].ends_with("], not told apart"));
 }
 
 TEST_CASE("status of a run in progress names its process; killed, it says that, too") {

@@ -12,6 +12,7 @@
 #include "base/output/write_file.hpp"
 #include "base/text/shown.hpp"
 #include "cli/command.hpp"
+#include "cli/made.hpp"
 #include "cli/outcome.hpp"
 #include "cli/output.hpp"
 #include "engine/program/result.hpp"
@@ -82,7 +83,7 @@ int compare_scorers(const Options& options, const Lab& lab) {
     for (const auto& policy : policies)
         for (Evicted& row : experiment.run(*policy)) rows.push_back(std::move(row));
     const Result result{options, model, prompt.size(), experiment.full(), rows};
-    if (options.json) write_file(*options.json, to_json(result).dump(2) + "\n");
+    if (options.json) write_file(*options.json, cli::with_made(to_json(result)).dump(2) + "\n");
     cli::print(to_text(result));
     return cli::exit_ok;
 }

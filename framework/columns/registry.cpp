@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/text/suggestion.hpp"
 #include "framework/columns/column.hpp"
 
 namespace evictlab::columns {
@@ -115,13 +116,21 @@ ColumnId hold_name(std::string_view full_name, Hold hold) {
     return t.make(std::move(entry));
 }
 
+[[noreturn]] void refuse_unknown(std::string_view full_name) {
+    std::vector<std::string> names;
+    for (const ColumnInfo& info : all()) names.emplace_back(info.name);
+    const std::string* const meant = text::probably_meant(full_name.substr(0, full_name.find(':')), names);
+    throw UsageError(fmt::format("unknown column '{}'{}; known columns: {}", full_name,
+                                 meant ? fmt::format("; did you mean '{}'?", *meant) : "", known_names()));
+}
+
 Interned described(std::string_view full_name, Hold hold) {
     if (full_name.size() > longest_name)
         throw UsageError(
             fmt::format("the column name '{}...' is longer than {} characters", full_name.substr(0, 40), longest_name));
     const auto colon = full_name.find(':');
     const ColumnInfo* info = find(full_name.substr(0, colon));
-    if (!info) throw UsageError(fmt::format("unknown column '{}'; known columns: {}", full_name, known_names()));
+    if (!info) refuse_unknown(full_name);
     Interned entry;
     entry.name = full_name;
     entry.info = info;

@@ -11,6 +11,7 @@ namespace evictlab::test {
 
 Outcome shell(const std::string& command, const std::string& where) {
     ::setenv("XDG_STATE_HOME", EVICTLAB_BUILD_DIR "/tests/state-home", 0); // what users keep is not the tests' to fill
+    ::setenv("SOURCE_DATE_EPOCH", "1700000000", 0);                        // equal runs give equal results
     const TemporaryFolder folder;
     const std::string out = (folder / "out").string(), err = (folder / "err").string();
     const std::string go = where.empty() ? std::string() : "cd '" + where + "'; ";

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,20 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     source = tiny_suite(tmp_path / "tiny")
     monkeypatch.setattr(command, "open_model", lambda *_: source)
     return tmp_path
+
+
+def check_schema(result: Any) -> None:
+    """By the schema of its own name, where jsonschema is installed."""
+    jsonschema = pytest.importorskip("jsonschema")
+    name = f"{result['schema'].replace('/', '-')}.schema.json"
+    schema = json.loads((Path(__file__).parents[2] / "report" / "schemas" / name).read_text())
+    jsonschema.Draft202012Validator(schema).validate(result)
+
+
+@pytest.fixture(autouse=True)
+def one_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all results, so that equal runs give equal ones."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
 
 @pytest.fixture(autouse=True)

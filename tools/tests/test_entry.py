@@ -13,7 +13,7 @@ import pytest
 from evictlab_tools import __version__
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
-SCRIPTS = dict(re.findall(r'^(evictlab-[a-z]+) = "(.*)"$', PROJECT.read_text("utf-8"), re.MULTILINE))
+SCRIPTS = dict(re.findall(r'^(evictlab-[a-z-]+) = "(.*)"$', PROJECT.read_text("utf-8"), re.MULTILINE))
 START = """
 import importlib, sys
 module, function = sys.argv.pop(1).split(":")
@@ -35,7 +35,8 @@ def start(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_commands_are_known() -> None:
-    names = ["ablation", "calibrate", "capture", "corpus", "farm", "memory", "propose", "tasks", "tune", "verdict"]
+    names = ["ablation", "calibrate", "capture", "corpus", "farm", "memory", "press-cost", "propose", "tasks", "tune"]
+    names.append("verdict")
     assert sorted(SCRIPTS) == [f"evictlab-{name}" for name in names]
 
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from evictlab_tools.made import made as made_here
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -38,9 +41,26 @@ def printed(program: str, *arguments: str, where: Path) -> Any:
 
 
 def test_a_schema_is_named_as_what_it_is_of() -> None:
-    assert set(SCHEMAS) == {"evictlab-bench-2", "evictlab-verdict-1", "evictlab-status-1", "evictlab-log-1"}
+    names = ["bench-2", "log-1", "status-1", "tasks-1", "verdict-1"]
+    assert sorted(SCHEMAS) == [f"evictlab-{name}" for name in names]
     for name in SCHEMAS:
         assert validator(name).schema["properties"]["schema"]["const"].replace("/", "-") == name
+
+
+def test_results_say_which_version_made_them_and_when(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    arguments = ["bench", *SMALL, "--scorers", "h2o", "--format", "json", "--no-cost"]
+    made = printed(program, *arguments, where=tmp_path)["made"]
+    version = (ROOT / "VERSION").read_text().strip()
+    assert (made["version"], made["date"]) == (version, "1970-01-01T00:00:00Z")
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert printed(program, *arguments, where=tmp_path)["made"]["date"] > "2020"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    own = made_here()
+    assert (own["version"], own["date"]) == (version, "1970-01-01T00:00:00Z")
+    assert not (ROOT / ".git").exists() or re.fullmatch("[0-9a-f]{12}", own["commit"])
 
 
 def test_bench_prints_what_its_schema_says(program: str, tmp_path: Path) -> None:

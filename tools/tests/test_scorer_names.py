@@ -82,3 +82,12 @@ def test_a_formula_files_row_has_its_stem_and_two_of_one_name_are_refused(suite:
     assert "mine" in [row["scorer"] for row in verdict["rows"]]
     with pytest.raises(UsageError, match="would both be the row 'mine'"):
         open_scorers(Lab(), [f"{mine},{suite / 'b' / 'mine.formula'}"])
+
+
+def test_a_reports_command_of_a_formula_file_runs_as_it_is(suite: Path) -> None:
+    (suite / "mine.formula").write_text("-key_norm")
+    library, bench = Lab().library, suite / "bench.json"
+    of = ["bench", f"--suite={suite / 'tiny'}", "--format=json"]
+    library.run_program(*of, f"--scorers={suite / 'mine.formula'}", f"--output={bench}")
+    (row,) = [line for line in library.run_program("report", f"--bench={bench}").splitlines() if "--scorers '" in line]
+    assert row.startswith("| `mine` |") and "--scorers '=-key_norm'" in row

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TOKENIZER, make_source
+from conftest import TOKENIZER, check_schema, make_source
 from test_serve import answers_to
 from test_tasks import PASSAGE
 from verdict_harness import PROMPT, random_masks, read
@@ -168,6 +168,7 @@ def test_a_run_says_what_was_right_and_leaves_out_what_the_model_cannot_do(
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert found["schema"] == "evictlab-tasks/1" and found["model"] == "tiny-llama"
+    check_schema(found)
     cells = [(cell["task"], cell["question"], cell["examples"], cell["match"]) for cell in found["cells"]]
     assert cells == [
         (task, question, 2, "string_match_all") for question in ("unseen", "seen") for task in ("niah_single_1", "code")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import encode, make_model, make_source
+from conftest import check_schema, encode, make_model, make_source
 from verdict_harness import TEXTS, document, verdict_of
 
 from evictlab_tools.binding import Library
@@ -106,6 +107,7 @@ def test_a_suite_is_found_by_its_name(suite: Path, monkeypatch: pytest.MonkeyPat
 def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = verdict_of(suite, "--correlate")
     assert verdict["schema"] == "evictlab-verdict/1" and verdict["model"] == "tiny-llama"
+    check_schema(verdict)
     assert [d["name"] for d in verdict["documents"]] == [f"tiny/test/text {i}" for i in range(3)]
     rows = {row["scorer"]: row for row in verdict["rows"]}
     assert set(rows) == {
@@ -140,6 +142,19 @@ def test_the_command_measures_a_suite_and_report_reads_it(suite: Path, capsys: p
     )
     assert report.returncode == 0, report.stderr
     assert "The verdict of `tiny-llama` itself" in report.stdout
+
+
+def test_on_a_terminal_the_table_fits(
+    suite: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    verdict_of(suite)
+    fitting = capsys.readouterr().out
+    assert max(map(len, fitting.splitlines())) <= 80 and "No room for: " in fitting
+    assert "too few to tell rows apart" in " ".join(fitting.split())
+    verdict_of(suite, "--wide")
+    assert "| rank | scorer |" in capsys.readouterr().out
 
 
 def without_costs(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from evictlab_tools import capture_options
+from evictlab_tools import capture_options, press_cost_options
 from evictlab_tools.memory import options as memory_options
 from evictlab_tools.tasks import options as tasks_options
 from evictlab_tools.tuning import options as tuning_options
@@ -21,6 +21,11 @@ def capture() -> None:
 def memory() -> None:
     memory_options.parser().parse_args()
     import_module("evictlab_tools.memory.command").main()
+
+
+def press_cost() -> None:
+    press_cost_options.parser().parse_args()
+    import_module("evictlab_tools.press_cost").main()
 
 
 def tasks() -> None:

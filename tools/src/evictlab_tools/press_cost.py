@@ -7,7 +7,6 @@ run hold on machines that do other things too. Peak memory is the process's own,
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import importlib.util
 import sys
@@ -19,40 +18,14 @@ from typing import Any
 
 import torch
 
-from evictlab_tools.device import add_device_options, device_from
+from evictlab_tools.device import device_from
 from evictlab_tools.errors import UsageError, run_command
 from evictlab_tools.library import Lab
 from evictlab_tools.models import open_model
+from evictlab_tools.press_cost_options import REFERENCE, parser
 from evictlab_tools.shown import say
 
-REFERENCE = "SnapKVPress"
-PRESSES = (
-    "none,SnapKVPress,ExpectedAttentionPress,export:=if(relative_pos < 64; keep; window_attn:64:pool=5:avg),"
-    "torch:snapkv@kvpress,native:snapkv@kvpress,torch:expected_attention@kvpress,export:=observed_attn,"
-    "export:evolved@real,torch:evolved@real,native:evolved@real"
-)
 HELD = Path("/proc/self/status")
-
-
-def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="evictlab-press-cost",
-        description="Measures what presses cost: a prompt's prefill with each, as a multiple of that with kvpress's "
-        f"{REFERENCE}, in CPU time (on a GPU: in time), and peak memory. Prompts are random tokens: only cost counts.",
-        epilog="example: evictlab-press-cost SmolLM2.gguf --lengths 1024,4096 --presses "
-        "SnapKVPress,torch:snapkv@kvpress,export:evolved@real",
-    )
-    add = result.add_argument
-    add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
-    add("--presses", default=PRESSES, help="with commas between: none, a class of kvpress, export:SCORER (its exported "
-        "press), torch:SCORER or native:SCORER (EvictlabPress); of a formula ; stands for a comma")  # fmt: skip
-    add("--lengths", default="1024,4096", help="tokens of the prompts (1024,4096)")
-    add("--rounds", type=int, default=3, help="of which the quickest counts (3)")
-    add("--ratio", type=float, default=0.5, help="share that goes (0.5)")
-    add("--layers", type=int, help="of the model, the first so many (all): others cost the same")
-    add("--threads", type=int, default=1, help="of PyTorch (1)")
-    add_device_options(result)
-    return result
 
 
 def exported(lab: Lab, scorer: str, folder: Path) -> Any:

@@ -17,6 +17,7 @@ from evictlab_tools.device import device_from
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.files import check_output, read_bytes, write_json
 from evictlab_tools.library import Lab
+from evictlab_tools.made import made
 from evictlab_tools.memory.options import parse_lengths, parser
 from evictlab_tools.memory.result import Length, crossovers, to_json
 from evictlab_tools.models import ModelSource, open_model
@@ -97,6 +98,7 @@ def about(given: argparse.Namespace, source: ModelSource) -> dict[str, Any]:
     on_cpu = source.device.kind == "cpu"
     return {
         "made_by": f"evictlab-memory {__version__}",
+        "made": made(),
         "model": source.name,
         "weights": source.weights,
         **source.device.field,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
+from evictlab_tools.made import made
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.run import AnswerFigures, Full, TaskRun
 from evictlab_tools.uncompressed import LEAST_SHARE
@@ -91,6 +92,7 @@ def to_json(result: Result, made_by: str) -> dict[str, Any]:
         "weights": result.weights,
         "protocol": "prefill",
         "made_by": made_by,
+        "made": made(),
         **({"sources": dict(result.sources)} if result.sources else {}),
         **result.device.field,
         **result.scoring,

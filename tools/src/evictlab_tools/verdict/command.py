@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from shutil import get_terminal_size
 
 import torch
 
@@ -55,11 +56,16 @@ from evictlab_tools.verdict.verdicts import Verdicts, cut_json
 MADE_BY = f"evictlab-verdict {__version__}"
 
 
-def _print_table(file: Path, library: Library, plugin_dirs: Sequence[Path]) -> None:
-    """Of the verdict in the file, which is written whether or not there is a table."""
+def _print_table(file: Path, library: Library, plugin_dirs: Sequence[Path], wide: bool) -> None:
+    """Of the verdict in the file, which is written whether or not there is a table.
+
+    On a terminal one that fits, else (a file, a pipe, --wide) all tables as Markdown.
+    """
     folders = [f"--plugin-dir={folder}" for folder in plugin_dirs]
+    fits = sys.stdout.isatty() and not wide
+    columns = [f"--columns={max(40, get_terminal_size().columns)}"] if fits else []
     try:
-        say(library.run_program("report", f"--verdict={file}", *folders).rstrip("\n"))
+        say(library.run_program("report", f"--verdict={file}", *columns, *folders).rstrip("\n"))
     except ToolError as error:
         wanted = shlex.join(["evictlab", "report", f"--verdict={file}", *folders])
         complain(f"{file} is written, but there is no table of it: {error}; `{wanted}` prints one")
@@ -200,7 +206,7 @@ def _measure(given: argparse.Namespace) -> None:
     judged = [scorer for row, scorer in scorers.items() if row not in verdicts.failures]
     verdict = replace(verdicts.verdict(), sources=_sources(calibration, judged, documents.documents))
     write_whole(given.output, dump(to_json(verdict, MADE_BY)))
-    _print_table(given.output, lab.library, given.plugin_dir)
+    _print_table(given.output, lab.library, given.plugin_dir, given.wide)
     if decoding is not None:
         say(report(verdict))
     if given.correlate is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
+from evictlab_tools.made import made
 from evictlab_tools.uncompressed import Uncompressed
 from evictlab_tools.verdict.cost import CacheShape, Cost
 from evictlab_tools.verdict.documents import DocumentSet
@@ -75,6 +76,7 @@ def to_json(verdict: Verdict, made_by: str) -> dict[str, Any]:
         "weights": verdict.weights,
         "protocol": verdict.protocol,
         "made_by": made_by,
+        "made": made(),
         **({"sources": dict(verdict.sources)} if verdict.sources else {}),
         **_cache_json(verdict),
         **verdict.cut,
