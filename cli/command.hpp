@@ -29,7 +29,7 @@ struct Command {
 std::span<const Command> commands();
 
 extern const Command bench_command, evolve_command, status_command, log_command, export_command, report_command,
-    plugins_command, check_command, formula_command, trace_command, completion_command;
+    plugins_command, check_command, formula_command, trace_command, fitness_command, completion_command;
 
 /// Parses options and positional arguments by `options`; `positional` names the option that takes the latter (may be
 /// ""). Adds --help: if it was asked for, prints `usage`, the options and `examples`, and gives nothing.

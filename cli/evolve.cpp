@@ -7,6 +7,7 @@
 #include "base/input/stop.hpp"
 #include "base/text/quoting.hpp"
 #include "cli/external.hpp"
+#include "cli/fitness_workers.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
@@ -22,6 +23,7 @@
 #include "evolution/run.hpp"
 #include "evolution/saved_run.hpp"
 #include "evolution/seed_journey.hpp"
+#include "evolution/shared_search.hpp"
 #include "evolution/start.hpp"
 #include "evolution/yardsticks_file.hpp"
 #include "framework/capture/suites.hpp"
@@ -53,6 +55,7 @@ constexpr std::string_view examples =
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
     "  evictlab evolve --suite smollm2 --state blocks.json --granularity layer --block 16 --keep 128 --max-seconds 60\n"
     "  evictlab evolve --tune snapkv@kvpress --suite smollm2 --state snapkv.json --generations 20\n"
+    "  evictlab evolve --suite smollm2 --state run.json --fitness-workers 2\n"
     "  evictlab evolve --replay seed-journey\n";
 
 po::options_description evolve_options() {
@@ -67,6 +70,7 @@ po::options_description evolve_options() {
     add_tune_option(options);
     add_search_options(options, evolution::OptionNeeds::nobody);
     add_external_options(options);
+    add_fitness_worker_options(options);
     add_trust_option(options);
     add_limit_options(options);
     options.add_options()("replay", text("NAME"), "replay a known run instead: seed-journey");
@@ -200,8 +204,9 @@ int run(const std::vector<std::string>& arguments) {
     const evolution::RunSetup setup =
         saved ? resumed_setup(*values, saved->setup, search, host) : new_setup(*values, search, host);
     if (saved) check_resumable(store.content(), setup, search.all_retentions()); // before columns are made
-    const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config, &interrupted());
     check_setup(setup);
+    const auto workers = fitness_workers_from(*values, search, setup.config);
+    const std::unique_ptr<Fitness> fitness = fitness_for(search, setup.config, &interrupted(), workers.get());
     const ExternalProcesses processes(setup, search, file, values->contains("proposer"), store.begun_before());
     remember_commands(setup, file);
     if (search.relative() && setup.config.asked_of_model == 0)

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/digest/digest.hpp"
+#include "evolution/external/program_texts.hpp"
 
 namespace evictlab::evolution {
 
@@ -24,6 +25,11 @@ struct Genome::Content {
         : formula(std::move(of)), text(std::move(as_text)), hash(its_hash) {}
     Content(ParameterSet of, std::uint64_t its_hash)
         : parameters(std::move(of)), text(parameters->scorer), hash(its_hash) {}
+    Content(const Content&) = delete;
+    Content& operator=(const Content&) = delete;
+    ~Content() {
+        if (program) forget_text(*program);
+    }
 };
 
 const Genome::Content& Genome::content() const {
@@ -70,7 +76,10 @@ std::size_t Genome::size() const { return parameters() ? parameters()->changed :
 FitnessJob Genome::job() const {
     const Content& own = content();
     if (own.parameters) return {nullptr, own.parameters->values};
-    std::call_once(own.compiled, [&] { own.program.emplace(own.formula); });
+    std::call_once(own.compiled, [&] {
+        own.program.emplace(own.formula);
+        remember_text(*own.program, own.text);
+    });
     return {&*own.program, own.program->constants()};
 }
 

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/text/quoting.hpp"
 #include "evolution/model_gate.hpp"
 #include "framework/bench/scorecard.hpp"
+#include "framework/fitness/units.hpp"
 
 namespace evictlab::evolution {
 namespace {
@@ -41,6 +43,14 @@ public:
             lost = error.what();
             state_.stop_reason = "judge: " + lost;
             save({});
+        } catch (const FitnessLost& error) {
+            if (state_.champions.empty()) throw;
+            state_.stop_reason = "fitness: a worker was lost"; // why names commands of this machine
+            save({});
+            throw FitnessLost(
+                fmt::format("{}; generation {} is saved. See to it that the worker can run, then go on, with "
+                            "other workers or none if you like: evictlab evolve --state {} --resume",
+                            error.what(), state_.generation, text::shell_quoted(store_.file().string())));
         } catch (const PluginError& error) {
             if (error.blame != Blame::outside || state_.champions.empty()) throw;
             hindered = error.what();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "evolution/search.hpp"
+#include "evolution/shared_search.hpp"
 
 #include <fmt/format.h>
 
@@ -12,10 +13,9 @@
 #include "framework/capture/captured_trace.hpp"
 #include "framework/capture/suites.hpp"
 #include "framework/cut/budget.hpp"
+#include "framework/fitness/formula_fitness.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
-#include "framework/fitness/prefill_fitness.hpp"
 #include "framework/fitness/relative_fitness.hpp"
-#include "framework/fitness/rescore_fitness.hpp"
 #include "framework/protocols/all_that_run.hpp"
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/published.hpp"
@@ -54,21 +54,22 @@ ReferenceErrors best_of(const Bench& bench) {
     return best;
 }
 
-std::unique_ptr<Fitness> fitness_on(const Suite& suite, const std::string& measure,
-                                    const std::vector<double>& retentions, std::span<const ColumnId> columns,
-                                    std::size_t query_stride, const Shape& shape,
-                                    const std::vector<std::size_t>& keep) {
-    if (!suite.captured()) return std::make_unique<RescoreFitness>(suite.search_traces(), retentions, columns);
-    return std::make_unique<PrefillFitness>(suite, retentions, columns, evictlab::measure_of(measure).value(),
-                                            std::size_t{12} << 30, query_stride, shape, keep);
-}
-
 /// All that formulas of the run may read.
 std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const RunConfig& config) {
     std::vector<ColumnId> columns = config.readable();
     if (search.relative())
         std::ranges::copy(columns::of_the_seed(), std::back_inserter(columns)); // opening strategies read them
     return columns;
+}
+
+/// How formulas of the run are measured on one of its suites.
+FormulaMeasuring measuring_on(const SearchSuites& search, std::size_t s, const RunConfig& config) {
+    return {.measure = evictlab::measure_of(search.measures[s]).value_or(Measure::attention_loss),
+            .retentions = search.retentions[s],
+            .columns = columns_in_memory(search, config),
+            .query_stride = config.query_stride,
+            .shape = search.shape,
+            .keep = search.keep};
 }
 
 /// What a search on the suite is at. The test split stays sealed, so that numbers have their names by the others.
@@ -196,12 +197,34 @@ std::vector<std::string> SearchSuites::columns() const {
     return columns;
 }
 
+std::unique_ptr<FitnessWorkers> fitness_workers_for(const SearchSuites& search, const RunConfig& config,
+                                                    FitnessWorkerOptions options) {
+    std::size_t documents = 0;
+    std::vector<FormulaMeasuring> measuring;
+    for (std::size_t s = 0; s < search.suites.size(); ++s) {
+        const SearchTraces traces = search.suites[s].search_traces();
+        documents = std::max({documents, traces.train.size(), traces.valid.size()});
+        measuring.push_back(measuring_on(search, s, config));
+    }
+    if (config.space)
+        throw OptionError("fitness_workers", "are for evolving formulas: a plugin's parameters are measured in one "
+                                             "process");
+    if (options.commands.size() > documents)
+        throw OptionError("fitness_workers", fmt::format("are {}, but no split has more than {} documents to deal out",
+                                                         options.commands.size(), documents));
+    return std::make_unique<FitnessWorkers>(std::move(options), search.suites, measuring);
+}
+
 std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig& config,
                                      const std::atomic<bool>* stop) {
+    return fitness_for(search, config, stop, nullptr);
+}
+
+std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig& config, const std::atomic<bool>* stop,
+                                     const FitnessWorkers* workers) {
     const ParameterSpace* const space = config.space.get();
     const Scorer start =
         space ? space->scorer(space->start()) : Scorer::from_formula("the start formula", config.start_formula);
-    const std::vector<ColumnId> columns = space ? std::vector<ColumnId>{} : columns_in_memory(search, config);
     std::vector<FitnessPart> parts;
     for (std::size_t s = 0; s < search.suites.size(); ++s) {
         const Suite& suite = search.suites[s];
@@ -213,8 +236,8 @@ std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig
             fitness = std::make_unique<ParameterFitness>(suite, *space, search.retentions[s], search.measures[s], stop,
                                                          search.shape, search.keep);
         else
-            fitness = fitness_on(suite, search.measures[s], search.retentions[s], columns, config.query_stride,
-                                 search.shape, search.keep);
+            fitness = formula_fitness(suite, measuring_on(search, s, config),
+                                      {std::nullopt, workers ? workers->units_of(s) : nullptr});
         if (!search.relative()) return fitness;
         parts.push_back({suite.name(), std::move(fitness), search.references[s]});
     }

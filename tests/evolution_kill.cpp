@@ -47,3 +47,11 @@ TEST_CASE("kills and resumes end in the same bits where a plugin is tuned") {
     const CapturedFolder captured;
     check_kills(captured.folder, {"--suite", captured.suite, "--tune", "snapkv@kvpress:window=4"}, 6);
 }
+
+TEST_CASE("kills of a run and of its fitness workers lose nothing and end in the bits of one process") {
+    const CapturedFolder captured;
+    check_kills(
+        captured.folder,
+        {"--suite", captured.suite, "--start", "window_attn:16", "--semantic-duplicates", "skip", "--race", "on"}, 3,
+        {"--fitness-workers", "2"});
+}

@@ -10,3 +10,8 @@ TEST_CASE("a thousand kills and resumes lose nothing that was acknowledged and e
     const TemporaryFolder folder;
     check_kills(folder, small_micro_options, 1000);
 }
+
+TEST_CASE("two hundred kills of runs and of their fitness workers end in the bits of one process") {
+    const TemporaryFolder folder;
+    check_kills(folder, small_micro_options, 200, {"--fitness-workers", "2"});
+}

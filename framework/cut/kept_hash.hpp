@@ -9,6 +9,7 @@ namespace evictlab {
 /// Of kept sets in a fixed order. 64 bits: two different series meet by chance in one of 10^19 pairs.
 class KeptHash {
 public:
+    explicit KeptHash(std::uint64_t so_far = 0) : state_(so_far) {}
     void add(std::span<const std::uint32_t> kept) {
         mix(kept.size());
         for (const std::uint32_t position : kept) mix(position);
@@ -22,7 +23,7 @@ private:
         state_ = (state_ ^ (state_ >> 27)) * 0x94d049bb133111ebU;
         state_ ^= state_ >> 31;
     }
-    std::uint64_t state_ = 0;
+    std::uint64_t state_;
 };
 
 /// The `index`-th of `count` places spread evenly over `size` things; count <= size.

@@ -23,10 +23,21 @@ std::vector<std::size_t> indices_below(std::size_t end) {
 }
 
 std::optional<std::uint64_t> HeldFitness::kept_hash(const FitnessJob& job) const {
-    const std::size_t heads = train_heads(), count = std::min(sampled_heads, heads);
-    KeptHash hash;
-    for (std::size_t i = 0; i < count; ++i) add_kept(job, spread_place(i, count, heads), hash);
-    return hash.value();
+    const std::size_t heads = layout(SearchSplit::train).head_documents.size();
+    std::vector<std::size_t> sample(std::min(sampled_heads, heads));
+    for (std::size_t i = 0; i < sample.size(); ++i) sample[i] = spread_place(i, sample.size(), heads);
+    return elsewhere_ ? elsewhere_->hash_kept(job, sample) : hash_kept(job, sample, 0);
+}
+
+std::uint64_t HeldFitness::hash_kept(const FitnessJob& job, std::span<const std::size_t> heads,
+                                     std::uint64_t hash) const {
+    KeptHash all(hash);
+    for (const std::size_t head : heads) add_kept(job, head, all);
+    return all.value();
+}
+
+const UnitLayout& HeldFitness::layout(SearchSplit split) const {
+    return elsewhere_ ? elsewhere_->layout(split) : layouts_[static_cast<std::size_t>(split)];
 }
 
 void HeldFitness::check_memory(std::string_view whose, double needed, std::size_t limit, std::size_t train_traces) {
@@ -49,15 +60,15 @@ void HeldFitness::for_each_layer(std::span<const TracePtr> traces, const std::fu
                       [&](std::size_t i) { make(i, *traces[layers[i].first], layers[i].second, layers[i].first); });
 }
 
-void HeldFitness::measure_units(
-    std::span<const std::size_t> which, std::span<const std::size_t> units, std::size_t jobs_a_task, ErrorTable& errors,
-    const std::function<void(std::size_t job, std::size_t unit, double* errors)>& measure) const {
-    const std::size_t groups = (which.size() + jobs_a_task - 1) / jobs_a_task;
-    tbb::parallel_for(std::size_t{0}, groups * units.size(), [&](std::size_t task) {
-        const std::size_t unit = units[task % units.size()];
-        const std::size_t first = task / units.size() * jobs_a_task;
-        for (std::size_t i = first; i < std::min(which.size(), first + jobs_a_task); ++i)
-            measure(which[i], unit, errors.of(which[i]) + unit * retentions_.size());
+void HeldFitness::measure(const UnitPart& part, std::span<const FitnessJob> jobs, std::span<const std::size_t> which,
+                          UnitErrors& errors) const {
+    if (elsewhere_) return elsewhere_->measure(part, jobs, which, errors);
+    const std::size_t groups = (which.size() + jobs_a_task_ - 1) / jobs_a_task_;
+    tbb::parallel_for(std::size_t{0}, groups * part.units.size(), [&](std::size_t task) {
+        const std::size_t unit = part.units[task % part.units.size()];
+        const std::size_t first = task / part.units.size() * jobs_a_task_;
+        for (std::size_t i = first; i < std::min(which.size(), first + jobs_a_task_); ++i)
+            measure_unit(part, unit, jobs[which[i]], errors.of(which[i]) + unit * retentions_.size());
     });
 }
 

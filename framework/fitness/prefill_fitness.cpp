@@ -26,29 +26,36 @@ std::vector<ColumnId> ascending(std::span<const ColumnId> columns) {
 /// A part by which a race decides.
 struct PrefillFitness::Heat {
     std::string name;
-    Part part;
+    UnitPart part;
     std::vector<std::size_t> compared; ///< units whose figures decide: measured in this heat or before it
     bool screens = false;              ///< in another measure than the fitness
 };
 
 PrefillFitness::PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
                                Measure measure, std::size_t memory_limit, std::size_t every, const Shape& shape,
-                               std::vector<std::size_t> keep)
-    : HeldFitness(std::move(retentions), ascending(columns)), measure_(measure), every_(every), shape_(shape),
-      keep_(std::move(keep)) {
+                               std::vector<std::size_t> keep, const UnitPlace& place)
+    : HeldFitness(std::move(retentions), ascending(columns), jobs_a_task, place.elsewhere), measure_(measure),
+      every_(every), shape_(shape), keep_(std::move(keep)) {
     check_suite(suite);
-    const SearchTraces traces = suite.search_traces();
+    if (!holds_units()) return;
+    const SearchTraces traces = place.documents.value_or(suite.search_traces());
     double needed = 0;
     for (const auto& from : {traces.train, traces.valid})
         for (const TracePtr& trace : from) needed += bytes_needed(*trace->captured());
     check_memory(fmt::format("suite '{}'", suite.name()), needed, memory_limit, traces.train.size());
-    splits_ = {load(traces.train), load(traces.valid)};
-    const auto& layers = split(SearchSplit::train).layers;
-    for (std::size_t i = 0; i < layers.size(); ++i) { // of those that share a set one
-        if (shape_.granularity == Granularity::model && i > 0 && layers[i].document() == layers[i - 1].document())
-            continue;
-        const std::size_t heads = shape_.granularity == Granularity::head ? layers[i].heads() : 1;
-        for (std::size_t a = 0; a < heads; ++a) train_heads_.emplace_back(i, a);
+    splits_ = {load(traces.train, layouts_[0]), load(traces.valid, layouts_[1])};
+    list_train_heads();
+}
+
+void PrefillFitness::list_train_heads() {
+    const Layers& train = layers(SearchSplit::train);
+    for (std::size_t i = 0; i < train.size(); ++i) { // of those that share a set one
+        if (one_set() && i > 0 && train[i].document() == train[i - 1].document()) continue;
+        const std::size_t heads = shape_.granularity == Granularity::head ? train[i].heads() : 1;
+        for (std::size_t a = 0; a < heads; ++a) {
+            train_heads_.emplace_back(i, a);
+            layouts_[0].head_documents.push_back(train[i].document());
+        }
     }
 }
 
@@ -90,10 +97,7 @@ double PrefillFitness::bytes_needed(const CapturedTrace& trace) const {
     return needed;
 }
 
-PrefillFitness::Split PrefillFitness::load(std::span<const TracePtr> from) const {
-    Split split;
-    split.traces = from.size();
-    split.one_set = shape_.granularity == Granularity::model;
+PrefillFitness::Layers PrefillFitness::load(std::span<const TracePtr> from, UnitLayout& layout) const {
     std::vector<std::optional<HeldLayer>> made;
     for_each_layer(
         from, [&](std::size_t count) { made.resize(count); },
@@ -104,17 +108,32 @@ PrefillFitness::Split PrefillFitness::load(std::span<const TracePtr> from) const
                             HeldContent{places_, kept_counts(captured.prompt_len(), retentions_, keep_), shape_, metric,
                                         measure_ == Measure::predicted_kl, every_});
         });
-    split.layers.reserve(made.size());
+    Layers layers;
+    layers.reserve(made.size());
+    layout.traces = from.size();
     for (auto& layer : made) {
-        split.documents.push_back(layer->document());
-        split.tokens += layer->heads() * layer->tokens();
-        split.layers.push_back(std::move(*layer));
+        layout.documents.push_back(layer->document());
+        layout.tokens += layer->heads() * layer->tokens();
+        layers.push_back(std::move(*layer));
     }
-    return split;
+    return layers;
 }
 
-PrefillFitness::Part PrefillFitness::whole(const Split& split, Measure by) const {
-    return {by, indices_below(split.units(by)), indices_below(retentions_.size())};
+std::size_t PrefillFitness::units(SearchSplit split, Measure by) const {
+    return by_document(by) ? layout(split).traces : layout(split).documents.size();
+}
+
+std::size_t PrefillFitness::document_of(SearchSplit split, Measure by, std::size_t unit) const {
+    return by_document(by) ? unit : layout(split).documents[unit];
+}
+
+UnitPart PrefillFitness::part_of(SearchSplit split, Measure by, std::vector<std::size_t> units,
+                                 std::vector<std::size_t> retentions) const {
+    return {split, by, by_document(by), std::move(units), std::move(retentions)};
+}
+
+UnitPart PrefillFitness::whole(SearchSplit split, Measure by) const {
+    return part_of(split, by, indices_below(units(split, by)), indices_below(retentions_.size()));
 }
 
 /// The lowest retention, which weighs most and costs least.
@@ -124,16 +143,17 @@ std::size_t PrefillFitness::hardest() const {
 
 std::vector<PrefillFitness::Heat> PrefillFitness::race_heats() const {
     if (measure_ == Measure::attention_loss) return {};
-    const Split& train = split(SearchSplit::train);
+    constexpr SearchSplit train = SearchSplit::train;
     std::vector<Heat> list{{"attention loss", whole(train, Measure::attention_loss),
-                            indices_below(train.units(Measure::attention_loss)), true}};
+                            indices_below(units(train, Measure::attention_loss)), true}};
     const std::string name = fmt::format("{} at retention {}",
                                          measure_ == Measure::output_error ? "output error" : "predicted KL divergence",
                                          retentions_[hardest()]);
-    Heat half{name + " of half of the documents", {measure_, {}, {hardest()}}, {}, false};
-    Heat others{name, {measure_, {}, {hardest()}}, indices_below(train.units(measure_)), false};
-    for (std::size_t u = 0; u < train.units(measure_); ++u)
-        (train.document_of(measure_, u) % 2 == 0 ? half : others).part.units.push_back(u);
+    const UnitPart none = part_of(train, measure_, {}, {hardest()});
+    Heat half{name + " of half of the documents", none, {}, false};
+    Heat others{name, none, indices_below(units(train, measure_)), false};
+    for (std::size_t u = 0; u < units(train, measure_); ++u)
+        (document_of(train, measure_, u) % 2 == 0 ? half : others).part.units.push_back(u);
     half.compared = half.part.units;
     if (others.part.units.empty()) { // one document
         others.part.units = half.part.units;
@@ -145,8 +165,8 @@ std::vector<PrefillFitness::Heat> PrefillFitness::race_heats() const {
 }
 
 /// What the heats leave to measure of the fitness.
-PrefillFitness::Part PrefillFitness::rest_of_race() const {
-    Part part = whole(split(SearchSplit::train), measure_);
+UnitPart PrefillFitness::rest_of_race() const {
+    UnitPart part = whole(SearchSplit::train, measure_);
     if (measure_ != Measure::attention_loss) std::erase(part.retentions, hardest());
     return part;
 }
@@ -162,28 +182,21 @@ std::vector<double> PrefillFitness::compared_figures(const Heat& heat, const dou
     return list;
 }
 
-void PrefillFitness::measure_part(const Split& split, const Part& part, std::span<const FitnessJob> jobs,
-                                  std::span<const std::size_t> which, ErrorTable& errors) const {
-    measure_units(which, part.units, jobs_a_task, errors, [&](std::size_t job, std::size_t unit, double* out) {
-        static thread_local HeldScratch scratch;
-        measure_unit(split, part, unit, jobs[job], scratch, out);
-    });
-}
-
-void PrefillFitness::measure_unit(const Split& split, const Part& part, std::size_t unit, const FitnessJob& job,
-                                  HeldScratch& scratch, double* out) const {
-    if (split.one_set)
-        measure_document(split, part.measure, unit, job, part.retentions, scratch, out);
+void PrefillFitness::measure_unit(const UnitPart& part, std::size_t unit, const FitnessJob& job, double* out) const {
+    static thread_local HeldScratch scratch;
+    const Layers& held = layers(part.split);
+    if (one_set())
+        measure_document(layers_of(held, unit), part.measure, job, part.retentions, scratch, out);
     else if (part.measure == Measure::attention_loss)
-        split.layers[unit].attention_loss(job, scratch, out);
+        held[unit].attention_loss(job, scratch, out);
     else if (part.measure == Measure::output_error)
-        split.layers[unit].evict(job, part.retentions, scratch,
-                                 [out](std::size_t r, const Damage& damage) { out[r] = damage.output_error; });
+        held[unit].evict(job, part.retentions, scratch,
+                         [out](std::size_t r, const Damage& damage) { out[r] = damage.output_error; });
     else
-        predict_kl(split, unit, job, part.retentions, scratch, out);
+        predict_kl(layers_of(held, unit), job, part.retentions, scratch, out);
 }
 
-std::span<const HeldLayer> PrefillFitness::Split::of_document(std::size_t document) const {
+std::span<const HeldLayer> PrefillFitness::layers_of(const Layers& layers, std::size_t document) {
     return {std::ranges::lower_bound(layers, document, {}, &HeldLayer::document),
             std::ranges::upper_bound(layers, document, {}, &HeldLayer::document)};
 }
@@ -200,9 +213,8 @@ KeptSets PrefillFitness::document_sets(std::span<const HeldLayer> layers, const 
 }
 
 /// All layers keep the same: errors are means over them, or what their responses foretell together.
-void PrefillFitness::measure_document(const Split& split, Measure measure, std::size_t document, const FitnessJob& job,
+void PrefillFitness::measure_document(std::span<const HeldLayer> layers, Measure measure, const FitnessJob& job,
                                       std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const {
-    const std::span<const HeldLayer> layers = split.of_document(document);
     const KeptSets sets = document_sets(layers, job, at, scratch);
     const std::size_t count = layers.front().damage().responses();
     std::vector<float> responses(measure == Measure::predicted_kl ? count : 0);
@@ -226,9 +238,8 @@ void PrefillFitness::measure_document(const Split& split, Measure measure, std::
 }
 
 /// Of one document, whose layers' responses are summed before they are squared.
-void PrefillFitness::predict_kl(const Split& split, std::size_t document, const FitnessJob& job,
+void PrefillFitness::predict_kl(std::span<const HeldLayer> layers, const FitnessJob& job,
                                 std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const {
-    const std::span<const HeldLayer> layers = split.of_document(document);
     const std::size_t count = layers.front().damage().responses();
     scratch.responses.assign(count * retentions_.size(), 0.0F);
     const auto of = [&](std::size_t r) { return std::span(scratch.responses).subspan(r * count, count); };
@@ -241,11 +252,11 @@ void PrefillFitness::predict_kl(const Split& split, std::size_t document, const 
 void PrefillFitness::add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const {
     static thread_local HeldScratch scratch;
     const auto [index, head] = train_heads_[train_head];
-    const Split& train = split(SearchSplit::train);
-    const HeldLayer& layer = train.layers[index];
+    const Layers& train = layers(SearchSplit::train);
+    const HeldLayer& layer = train[index];
     const std::vector<std::size_t> all = indices_below(retentions_.size());
-    if (train.one_set) {
-        for (const auto& set : document_sets(train.of_document(layer.document()), job, all, scratch)) hash.add(set);
+    if (one_set()) {
+        for (const auto& set : document_sets(layers_of(train, layer.document()), job, all, scratch)) hash.add(set);
     } else if (shape_.granularity == Granularity::layer) {
         scratch.all_scores.clear();
         layer.add_scores(job, scratch.all_scores, scratch);
@@ -256,26 +267,23 @@ void PrefillFitness::add_kept(const FitnessJob& job, std::size_t train_head, Kep
     }
 }
 
-FormulaErrors PrefillFitness::summarise(const Split& split, Measure by, const double* errors) const {
+FormulaErrors PrefillFitness::summarise(SearchSplit split, Measure by, const double* errors) const {
+    const std::size_t traces = layout(split).traces, count = retentions_.size();
     if (by != Measure::predicted_kl)
-        return mean_over_documents(split.one_set ? indices_below(split.traces) : split.documents, split.traces,
-                                   retentions_.size(), errors);
-    const std::size_t count = retentions_.size();
+        return mean_over_documents(one_set() ? indices_below(traces) : layout(split).documents, traces, count, errors);
     FormulaErrors out;
-    for (std::size_t d = 0; d < split.traces; ++d)
-        out.by_document.emplace_back(errors + d * count, errors + (d + 1) * count);
+    for (std::size_t d = 0; d < traces; ++d) out.by_document.emplace_back(errors + d * count, errors + (d + 1) * count);
     out.by_retention = geometric_means(out.by_document);
     for (const double error : out.by_retention) out.average += error / static_cast<double>(count);
     return out;
 }
 
-std::vector<FormulaErrors> PrefillFitness::evaluate(SearchSplit which, std::span<const FitnessJob> jobs,
-                                                    Measure measure) const {
-    const Split& split = this->split(which);
-    ErrorTable errors(jobs.size(), split.units(measure), retentions_.size());
-    measure_part(split, whole(split, measure), jobs, indices_below(jobs.size()), errors);
+std::vector<FormulaErrors> PrefillFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs,
+                                                    Measure by) const {
+    UnitErrors errors(jobs.size(), units(split, by), retentions_.size());
+    measure(whole(split, by), jobs, indices_below(jobs.size()), errors);
     std::vector<FormulaErrors> out(jobs.size());
-    for (std::size_t j = 0; j < jobs.size(); ++j) out[j] = summarise(split, measure, errors.of(j));
+    for (std::size_t j = 0; j < jobs.size(); ++j) out[j] = summarise(split, by, errors.of(j));
     return out;
 }
 
@@ -290,15 +298,15 @@ std::vector<std::string> PrefillFitness::heats() const {
 }
 
 std::vector<RaceResult> PrefillFitness::race(std::span<const FitnessJob> jobs, const StaysInRace& stays) const {
-    const Split& train = split(SearchSplit::train);
+    constexpr SearchSplit train = SearchSplit::train;
     const std::vector<Heat> heats = race_heats();
-    ErrorTable errors(jobs.size(), train.units(measure_), retentions_.size());
-    ErrorTable screened(jobs.size(), train.units(Measure::attention_loss), retentions_.size());
+    UnitErrors errors(jobs.size(), units(train, measure_), retentions_.size());
+    UnitErrors screened(jobs.size(), units(train, Measure::attention_loss), retentions_.size());
     std::vector<RaceResult> results(jobs.size());
     std::vector<std::size_t> left = indices_below(jobs.size());
     for (std::size_t h = 0; h < heats.size(); ++h) {
-        ErrorTable& table = heats[h].screens ? screened : errors;
-        measure_part(train, heats[h].part, jobs, left, table);
+        UnitErrors& table = heats[h].screens ? screened : errors;
+        measure(heats[h].part, jobs, left, table);
         std::erase_if(left, [&](std::size_t job) {
             if (stays(h, job, compared_figures(heats[h], table.of(job)))) return false;
             results[job].finished = false;
@@ -306,13 +314,13 @@ std::vector<RaceResult> PrefillFitness::race(std::span<const FitnessJob> jobs, c
             return true;
         });
     }
-    measure_part(train, rest_of_race(), jobs, left, errors);
+    measure(rest_of_race(), jobs, left, errors);
     for (const std::size_t job : left) results[job].errors = summarise(train, measure_, errors.of(job));
     return results;
 }
 
-std::size_t PrefillFitness::work(SearchSplit which) const {
-    const std::size_t tokens = split(which).tokens;
+std::size_t PrefillFitness::work(SearchSplit split) const {
+    const std::size_t tokens = layout(split).tokens;
     return measure_ == Measure::attention_loss ? tokens : tokens * output_error_work * retentions_.size();
 }
 

@@ -15,10 +15,11 @@ public:
     /// `columns` are all that a job may read; none may need what the suite does not give (protocol.hpp's refusal()).
     /// Throws Error if more than `memory_limit` bytes would be needed, or where the suite lacks what the measure needs:
     /// output projections, or sensitivities. `every`: judge by each such query only (ContinuationDamage), which makes
-    /// figures an estimate. `keep`: numbers of tokens in place of the retentions, which are their names then.
+    /// figures an estimate. `keep`: numbers of tokens in place of the retentions, which are their names then. The limit
+    /// is of what it holds by `place`.
     PrefillFitness(const Suite& suite, std::vector<double> retentions, std::span<const ColumnId> columns,
                    Measure measure, std::size_t memory_limit = std::size_t{12} << 30, std::size_t every = 1,
-                   const Shape& shape = {}, std::vector<std::size_t> keep = {});
+                   const Shape& shape = {}, std::vector<std::size_t> keep = {}, const UnitPlace& place = {});
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const override;
     /// The same in attention loss, which is cheap, or the measure that it was made for.
     std::vector<FormulaErrors> evaluate(SearchSplit split, std::span<const FitnessJob> jobs, Measure measure) const;
@@ -30,46 +31,37 @@ public:
     std::size_t work(SearchSplit split) const override;
 
 private:
-    struct Split {
-        std::vector<HeldLayer> layers;
-        std::vector<std::size_t> documents; ///< of each layer
-        std::size_t traces = 0, tokens = 0;
-        bool one_set = false; ///< of all layers of a document
-        bool by_document(Measure by) const { return one_set || by == Measure::predicted_kl; }
-        std::size_t units(Measure by) const { return by_document(by) ? traces : layers.size(); }
-        std::size_t document_of(Measure by, std::size_t unit) const { return by_document(by) ? unit : documents[unit]; }
-        std::span<const HeldLayer> of_document(std::size_t document) const;
-    };
-    /// What of a split is measured at once.
-    struct Part {
-        Measure measure = Measure::output_error;
-        std::vector<std::size_t> units, retentions; ///< indices
-    };
+    using Layers = std::vector<HeldLayer>;
     struct Heat;
 
     void check_suite(const Suite& suite) const;
     void check_budgets(const Trace& trace) const;
     double bytes_needed(const CapturedTrace& trace) const;
-    Split load(std::span<const TracePtr> from) const;
-    const Split& split(SearchSplit which) const { return splits_[static_cast<std::size_t>(which)]; }
-    Part whole(const Split& split, Measure by) const;
-    Part rest_of_race() const;
+    Layers load(std::span<const TracePtr> from, UnitLayout& layout) const;
+    void list_train_heads();
+    const Layers& layers(SearchSplit split) const { return splits_[static_cast<std::size_t>(split)]; }
+    static std::span<const HeldLayer> layers_of(const Layers& layers, std::size_t document);
+    /// Whether all layers of a document keep the same.
+    bool one_set() const { return shape_.granularity == Granularity::model; }
+    bool by_document(Measure by) const { return one_set() || by == Measure::predicted_kl; }
+    std::size_t units(SearchSplit split, Measure by) const;
+    std::size_t document_of(SearchSplit split, Measure by, std::size_t unit) const;
+    UnitPart part_of(SearchSplit split, Measure by, std::vector<std::size_t> units,
+                     std::vector<std::size_t> retentions) const;
+    UnitPart whole(SearchSplit split, Measure by) const;
+    UnitPart rest_of_race() const;
     std::size_t hardest() const;
     std::vector<Heat> race_heats() const;
     std::vector<double> compared_figures(const Heat& heat, const double* errors) const;
-    void measure_part(const Split& split, const Part& part, std::span<const FitnessJob> jobs,
-                      std::span<const std::size_t> which, ErrorTable& errors) const;
-    void measure_unit(const Split& split, const Part& part, std::size_t unit, const FitnessJob& job,
-                      HeldScratch& scratch, double* out) const;
-    void predict_kl(const Split& split, std::size_t document, const FitnessJob& job, std::span<const std::size_t> at,
+    void measure_unit(const UnitPart& part, std::size_t unit, const FitnessJob& job, double* errors) const override;
+    void predict_kl(std::span<const HeldLayer> layers, const FitnessJob& job, std::span<const std::size_t> at,
                     HeldScratch& scratch, double* errors) const;
     /// [retention] of those at these indices: the one set of a document's layers.
     KeptSets document_sets(std::span<const HeldLayer> layers, const FitnessJob& job, std::span<const std::size_t> at,
                            HeldScratch& scratch) const;
-    void measure_document(const Split& split, Measure measure, std::size_t document, const FitnessJob& job,
+    void measure_document(std::span<const HeldLayer> layers, Measure measure, const FitnessJob& job,
                           std::span<const std::size_t> at, HeldScratch& scratch, double* errors) const;
-    FormulaErrors summarise(const Split& split, Measure by, const double* errors) const;
-    std::size_t train_heads() const override { return train_heads_.size(); }
+    FormulaErrors summarise(SearchSplit split, Measure by, const double* errors) const;
     void add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const override;
 
     Measure measure_;
@@ -77,7 +69,7 @@ private:
     Shape shape_;
     std::vector<std::size_t> keep_;
     OutputMetrics metrics_;
-    std::array<Split, 2> splits_;                                  ///< by SearchSplit
+    std::array<Layers, 2> splits_;                                 ///< by SearchSplit
     std::vector<std::pair<std::size_t, std::size_t>> train_heads_; ///< [head of train] layer, head
 };
 

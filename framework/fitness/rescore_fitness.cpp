@@ -120,15 +120,11 @@ struct RescoreFitness::Scratch {
     std::vector<double> kept_mass;
 };
 
-struct RescoreFitness::Split {
-    std::vector<Block> blocks;
-    std::vector<std::size_t> documents; ///< of each block
-    std::size_t traces = 0, tokens = 0;
-};
-
 RescoreFitness::RescoreFitness(SearchTraces traces, std::vector<double> retentions,
-                               std::span<const ColumnId> more_columns, std::size_t memory_limit)
-    : HeldFitness(std::move(retentions), with_the_seeds(more_columns)) {
+                               std::span<const ColumnId> more_columns, std::size_t memory_limit,
+                               std::shared_ptr<const UnitsElsewhere> elsewhere)
+    : HeldFitness(std::move(retentions), with_the_seeds(more_columns), jobs_a_task, std::move(elsewhere)) {
+    if (!holds_units()) return;
     double needed = 0;
     for (const auto& split : {traces.train, traces.valid})
         for (const TracePtr& t : split)
@@ -136,14 +132,13 @@ RescoreFitness::RescoreFitness(SearchTraces traces, std::vector<double> retentio
                 static_cast<double>(t->seq_len()) * static_cast<double>(t->seq_len()) / 2 *
                 static_cast<double>(t->held_layers().size() * t->heads() * (columns_.size() + 1) * sizeof(double));
     check_memory("this suite", needed, memory_limit, traces.train.size());
-    for (const auto& from : {traces.train, traces.valid}) splits_.push_back(load(from));
+    splits_ = {load(traces.train, layouts_[0]), load(traces.valid, layouts_[1])};
 }
 
 RescoreFitness::~RescoreFitness() = default;
 
-std::unique_ptr<const RescoreFitness::Split> RescoreFitness::load(std::span<const TracePtr> from) const {
-    auto split = std::make_unique<Split>();
-    split->traces = from.size();
+std::vector<RescoreFitness::Block> RescoreFitness::load(std::span<const TracePtr> from, UnitLayout& layout) const {
+    std::vector<Block> blocks;
     std::vector<std::vector<Block>> layers;
     for_each_layer(
         from, [&](std::size_t count) { layers.resize(count); },
@@ -154,13 +149,15 @@ std::unique_ptr<const RescoreFitness::Split> RescoreFitness::load(std::span<cons
                 layers[i][head].trace = document;
             });
         });
-    for (auto& heads : layers) std::ranges::move(heads, std::back_inserter(split->blocks));
-    share_equal_columns(split->blocks);
-    for (const Block& block : split->blocks) {
-        split->documents.push_back(block.trace);
-        for (const Row& row : block.rows) split->tokens += row.n;
+    for (auto& heads : layers) std::ranges::move(heads, std::back_inserter(blocks));
+    share_equal_columns(blocks);
+    layout.traces = from.size();
+    for (const Block& block : blocks) {
+        layout.documents.push_back(block.trace);
+        for (const Row& row : block.rows) layout.tokens += row.n;
     }
-    return split;
+    layout.head_documents = layout.documents;
+    return blocks;
 }
 
 void RescoreFitness::score(const Block& block, const FitnessJob& job, std::size_t begin, std::size_t size,
@@ -176,7 +173,7 @@ void RescoreFitness::score(const Block& block, const FitnessJob& job, std::size_
     job.program->evaluate(scratch.views, job.constants, size, scratch.scores.data(), scratch.workspace);
 }
 
-void RescoreFitness::measure(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
+void RescoreFitness::measure_block(const Block& block, const FitnessJob& job, Scratch& scratch, double* errors) const {
     const std::size_t budgets = retentions_.size();
     Cutter cutter(budgets);
     scratch.kept_mass.resize(budgets);
@@ -194,32 +191,34 @@ void RescoreFitness::measure(const Block& block, const FitnessJob& job, Scratch&
     for (std::size_t b = 0; b < budgets; ++b) errors[b] /= static_cast<double>(block.rows.size());
 }
 
-std::vector<FormulaErrors> RescoreFitness::evaluate(SearchSplit which, std::span<const FitnessJob> jobs) const {
-    const Split& split = this->split(which);
-    ErrorTable errors(jobs.size(), split.blocks.size(), retentions_.size());
-    measure_units(indices_below(jobs.size()), indices_below(split.blocks.size()), jobs_a_task, errors,
-                  [&](std::size_t job, std::size_t unit, double* out) {
-                      static thread_local Scratch scratch;
-                      measure(split.blocks[unit], jobs[job], scratch, out);
-                  });
-    std::vector<FormulaErrors> out(jobs.size());
-    for (std::size_t j = 0; j < jobs.size(); ++j)
-        out[j] = mean_over_documents(split.documents, split.traces, retentions_.size(), errors.of(j));
-    return out;
+void RescoreFitness::measure_unit(const UnitPart& part, std::size_t unit, const FitnessJob& job, double* errors) const {
+    static thread_local Scratch scratch;
+    measure_block(blocks(part.split)[unit], job, scratch, errors);
 }
 
-std::size_t RescoreFitness::train_heads() const { return split(SearchSplit::train).blocks.size(); }
+std::vector<FormulaErrors> RescoreFitness::evaluate(SearchSplit split, std::span<const FitnessJob> jobs) const {
+    const UnitLayout& units = layout(split);
+    UnitErrors errors(jobs.size(), units.documents.size(), retentions_.size());
+    const UnitPart all{.split = split,
+                       .units = indices_below(units.documents.size()),
+                       .retentions = indices_below(retentions_.size())};
+    measure(all, jobs, indices_below(jobs.size()), errors);
+    std::vector<FormulaErrors> out(jobs.size());
+    for (std::size_t j = 0; j < jobs.size(); ++j)
+        out[j] = mean_over_documents(units.documents, units.traces, retentions_.size(), errors.of(j));
+    return out;
+}
 
 /// In its longest row.
 void RescoreFitness::add_kept(const FitnessJob& job, std::size_t train_head, KeptHash& hash) const {
     static thread_local Scratch scratch;
-    const Block& block = split(SearchSplit::train).blocks[train_head];
+    const Block& block = blocks(SearchSplit::train)[train_head];
     const Row& row = block.rows.back();
     score(block, job, row.begin, row.n, scratch);
     for (std::size_t b = 0; b < retentions_.size(); ++b)
         hash.add(top_k({scratch.scores.data(), row.n}, block.kept[(block.rows.size() - 1) * retentions_.size() + b]));
 }
 
-std::size_t RescoreFitness::work(SearchSplit which) const { return split(which).tokens; }
+std::size_t RescoreFitness::work(SearchSplit split) const { return layout(split).tokens; }
 
 } // namespace evictlab

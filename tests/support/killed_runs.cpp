@@ -104,13 +104,38 @@ private:
     int saved_before_ = -1;
 };
 
+void sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+/// The processes `evictlab fitness` that this one started, and has still.
+std::vector<pid_t> fitness_workers_of(pid_t run) {
+    std::vector<pid_t> found;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+        const std::string name = entry.path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        std::ifstream stat(entry.path() / "stat"), command(entry.path() / "cmdline");
+        std::string status, words;
+        std::getline(stat, status);
+        std::getline(command, words);
+        const std::string after = status.substr(std::min(status.size(), status.rfind(')') + 1)); // " S PARENT ..."
+        if (after.size() > 3 && std::atoi(after.c_str() + 3) == run && words.find("fitness") != std::string::npos)
+            found.push_back(std::stoi(name));
+    }
+    return found;
+}
+
 /// Runs, kills and resumes until the run is finished; how often it was killed.
-int run_through_kills(const fs::path& state, const fs::path& whole, const Words& options, double longest_life,
-                      Rng& rng) {
+int run_through_kills(const fs::path& state, const fs::path& whole, const Words& options, double longest_life, Rng& rng,
+                      bool workers) {
     Acknowledged acknowledged(state, whole);
     for (int kills = 0;; ++kills) {
         const pid_t child = start(state, options);
-        std::this_thread::sleep_for(std::chrono::duration<double>(longest_life * rng.uniform()));
+        sleep(longest_life * rng.uniform());
+        if (workers) {
+            const std::vector<pid_t> found = fitness_workers_of(child);
+            if (!found.empty())
+                ::kill(found[static_cast<std::size_t>(rng.uniform() * static_cast<double>(found.size()))], SIGKILL);
+            sleep(longest_life * rng.uniform());
+        }
         ::kill(child, SIGKILL);
         const int code = exit_code(child);
         INFO(bytes_of(state.string() + ".log"));
@@ -126,14 +151,21 @@ int run_through_kills(const fs::path& state, const fs::path& whole, const Words&
 
 const Words small_micro_options{"--suite", "micro", "--patterns", "2", "--seq-len", "32", "--layers", "2"};
 
-void check_kills(const TemporaryFolder& folder, const Words& options, int wanted) {
+void check_kills(const TemporaryFolder& folder, const Words& options, int wanted, const Words& workers) {
     const fs::path whole = folder / "whole.json";
-    const double undisturbed = seconds_of_a_run(whole, options);
+    double undisturbed = seconds_of_a_run(whole, options);
+    Words killed = options;
+    killed.insert(killed.end(), workers.begin(), workers.end());
+    if (!workers.empty()) {
+        const fs::path with_workers = folder / "with workers.json";
+        undisturbed = seconds_of_a_run(with_workers, killed);
+        CHECK(outcome(with_workers) == outcome(whole));
+    }
     Rng rng(30, 0, 0, Purpose::variation);
     int kills = 0;
     for (int run = 0; kills < wanted; ++run) {
         const fs::path state = folder.path / (std::to_string(run) + ".json");
-        kills += run_through_kills(state, whole, options, 0.6 * undisturbed, rng);
+        kills += run_through_kills(state, whole, killed, 0.6 * undisturbed, rng, !workers.empty());
         CHECK(outcome(state) == outcome(whole));
         for (const char* ending : {"", ".journal", ".previous", ".lock", ".log"}) fs::remove(state.string() + ending);
     }
