@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from evictlab_tools.errors import ToolError
+
+if TYPE_CHECKING:  # options know of trace files, which spill, and do not wait for torch
+    import torch
+    from torch import Tensor
 
 
 class SpillFile:
@@ -74,6 +75,8 @@ class SpilledQueries:
 
     def write(self, first: int, queries: Tensor) -> None:
         """[H_q][.][d], of the tokens from `first` on."""
+        import torch  # noqa: PLC0415
+
         rows = queries.contiguous().cpu().view(torch.uint8).numpy()
         for head, of_head in enumerate(rows):
             self.file.write(self.at + (head * self.held + first) * self._row, memoryview(of_head).cast("B"))
@@ -83,6 +86,8 @@ class SpilledQueries:
         every, tokens = key
         assert every == slice(None)
         first, past, _step = tokens.indices(self.shape[1])
+        import torch  # noqa: PLC0415
+
         found = torch.empty(heads, past - first, dim, dtype=self.dtype)
         for head in range(heads):
             data = self.file.read(self.at + (head * self.held + first) * self._row, (past - first) * self._row)
