@@ -81,8 +81,10 @@ def cell(ratio: float, low: float, high: float) -> str:
 
 def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
     page = (RESULTS / "evolved-real.md").read_text("utf-8")
-    named = (json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8")) for name in ("smollm2", "fresh"))
-    verdicts = dict(zip(("test", "fresh"), named, strict=True))
+    named = (json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8")) for name in ("smollm2", "fresh", "qwen"))
+    verdicts = dict(zip(("test", "fresh", "qwen"), named, strict=True))
+    of_qwen = [document.get("left_out") for document in verdicts["qwen"]["documents"]]
+    qwen = f"the first {len(of_qwen)}, without the list that it cannot do ({of_qwen.count(None)})"
     for name in ("test", "fresh"):
         verdicts[f"{name}, all"] = whole = json.loads(json.dumps(verdicts[name]))
         for document in whole["documents"]:
@@ -94,6 +96,7 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ("SmolLM2-135M, test, all (16)", "test, all", "evolved@real"),
         ("SmolLM2-135M, fresh, without the lists that it cannot do (26)", "fresh", "evolved@real"),
         ("SmolLM2-135M, fresh, all (32)", "fresh, all", "evolved@real"),
+        (f"Qwen2.5-Coder-0.5B, test, {qwen}, never seen", "qwen", "evolved@real"),
         (
             "fresh: `adakv@kvpress(evolved@real)` | `defensivekv@paper`, budgets of heads",
             "fresh",
