@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view usage = "Usage: evictlab plugins [list] [--plugin-dir DIR]...\n"
                                    "       evictlab plugins describe SCORER [--plugin-dir DIR]...\n"
-                                   "       evictlab plugins new NAME [DIR]\n"
+                                   "       evictlab plugins new NAME [DIR] [--lang cpp|c|rust]\n"
                                    "       evictlab plugins columns [--format text|markdown]\n\n"
                                    "Lists the scorer plugins that are found, describes one, writes a project for a new "
                                    "one into the folder\nDIR (NAME where none is given), or lists the columns that a "
@@ -30,7 +30,8 @@ constexpr std::string_view examples = "  evictlab plugins\n"
                                       "  evictlab plugins describe h2o\n"
                                       "  evictlab plugins describe 'adakv@kvpress(snapkv@kvpress)'\n"
                                       "  evictlab plugins columns\n"
-                                      "  evictlab plugins new my_scorer ~/src/my_scorer\n";
+                                      "  evictlab plugins new my_scorer ~/src/my_scorer\n"
+                                      "  evictlab plugins new my_scorer --lang rust\n";
 
 template <class Range, class Text>
 std::string joined(const Range& range, Text text) {
@@ -229,11 +230,18 @@ int describe_scorer(const std::string& what, PluginHost& host) {
     return describe_scorer(name.base->text(), host);
 }
 
-int write_project(const std::vector<std::string>& words) {
+int write_project(const std::vector<std::string>& words, std::string_view lang) {
     if (words.size() < 2 || words.size() > 3) throw UsageError("expected: evictlab plugins new NAME [DIR]");
     const std::filesystem::path project = words.size() == 3 ? words[2] : words[1];
-    for (const auto& file : write_plugin_project(words[1], project)) say("{}\n", file.string());
+    const Language language = language_named(lang);
+    for (const auto& file : write_plugin_project(words[1], project, language)) say("{}\n", file.string());
     const std::string folder = text::shell_quoted(project.string());
+    if (language == Language::rust) {
+        say("\nBuild and run it:\n  cargo build --release --manifest-path {0}/Cargo.toml\n"
+            "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/target/release\n",
+            folder, words[1]);
+        return exit_ok;
+    }
     say("\nBuild and run it:\n  cmake -S {0} -B {0}/build && cmake --build {0}/build\n"
         "  evictlab bench --suite micro --scorers {1} --plugin-dir {0}/build\n",
         folder, words[1]);
@@ -244,6 +252,8 @@ po::options_description plugins_options() {
     po::options_description options("Options");
     options.add_options()("format", po::value<std::string>()->default_value("text")->value_name("FORMAT"),
                           "of columns: text or markdown");
+    options.add_options()("lang", po::value<std::string>()->default_value("cpp")->value_name("LANGUAGE"),
+                          "of a new project: cpp, c or rust");
     add_plugin_options(options, IsolatedByDefault::not_built_in);
     return options;
 }
@@ -253,7 +263,8 @@ int run(const std::vector<std::string>& arguments) {
     if (!values) return exit_ok;
     const auto& words = (*values)["words"].as<std::vector<std::string>>();
     const std::string action = words.empty() ? "list" : words[0];
-    if (action == "new") return write_project(words);
+    if (action == "new") return write_project(words, (*values)["lang"].as<std::string>());
+    if (!(*values)["lang"].defaulted()) throw UsageError("--lang is for evictlab plugins new");
     if (action == "columns" && words.size() == 1) return list_columns((*values)["format"].as<std::string>());
     if (!(*values)["format"].defaulted()) throw UsageError("--format is for evictlab plugins columns");
     const bool lists = action == "list" && words.size() <= 1;

@@ -23,7 +23,7 @@ name=${0##*/} last=
 for word; do
     case $last:$word in
     --output:* | --out:* | --plot:*) ;;
-    *:docs/* | *:suites/* | *:tools/* | *:plugins/* | *:speed/* | *:tests/*)
+    *:docs/* | *:suites/* | *:tools/* | *:plugins/* | *:speed/* | *:tests/* | *:examples/*)
         [ -e "$root/$word" ] || { echo "$name: there is no $word" >&2; exit 1; } ;;
     esac
     case $0:$word in
@@ -42,6 +42,7 @@ esac
 
 /// Programs that are no part of the repository, and tools/'s.
 constexpr const char* other_programs[] = {"apt",
+                                          "cargo",
                                           "cmake",
                                           "ctest",
                                           "pip",
@@ -96,7 +97,8 @@ Outcome name(const ShellBlock& block) {
 
 /// A page's blocks, where it lies among the repository's suites and tools.
 void type(const fs::path& page, const TemporaryFolder& folder) {
-    for (const char* given : {"suites", "tools"}) fs::create_directory_symlink(root / given, folder / given);
+    for (const char* given : {"suites", "tools", "examples"})
+        fs::create_directory_symlink(root / given, folder / given);
     for (const ShellBlock& block : shell_blocks(bytes_of(page))) {
         if (!block.typed) continue;
         const Outcome outcome = shell("set -e\n" + block.text, folder.path.string());

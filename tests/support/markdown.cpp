@@ -27,8 +27,9 @@ std::vector<fs::path> pages() {
     std::vector<fs::path> found{root / "speed" / "README.md"};
     for (const auto& entry : fs::directory_iterator(root))
         if (entry.path().extension() == ".md") found.push_back(entry.path());
-    for (const auto& entry : fs::recursive_directory_iterator(root / "docs"))
-        if (entry.path().extension() == ".md") found.push_back(entry.path());
+    for (const char* folder : {"docs", "examples"})
+        for (const auto& entry : fs::recursive_directory_iterator(root / folder))
+            if (entry.path().extension() == ".md") found.push_back(entry.path());
     std::ranges::sort(found);
     REQUIRE(found.size() > 20);
     return found;
