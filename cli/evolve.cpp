@@ -6,6 +6,7 @@
 
 #include "base/input/stop.hpp"
 #include "base/text/quoting.hpp"
+#include "cli/column_options.hpp"
 #include "cli/external.hpp"
 #include "cli/fitness_workers.hpp"
 #include "cli/interrupt.hpp"
@@ -54,6 +55,7 @@ constexpr std::string_view examples =
     "  evictlab evolve --suite smollm2-full --measure predicted_kl --state real.json \\\n"
     "      --verdict 'evictlab-verdict SmolLM2.gguf smollm2-full --serve' --max-seconds 1800\n"
     "  evictlab evolve --suite smollm2 --state blocks.json --granularity layer --block 16 --keep 128 --max-seconds 60\n"
+    "  evictlab evolve --suite micro --state portable.json --exportable kvpress,engine --max-seconds 60\n"
     "  evictlab evolve --tune snapkv@kvpress --suite smollm2 --state snapkv.json --generations 20\n"
     "  evictlab evolve --suite smollm2 --state run.json --fitness-workers 2\n"
     "  evictlab evolve --replay seed-journey\n";
@@ -69,6 +71,7 @@ po::options_description evolve_options() {
         "a scorer's name, a .formula file or a formula (hybrid_start; on captured suites evolved@real)");
     add_tune_option(options);
     add_search_options(options, evolution::OptionNeeds::nobody);
+    add_column_options(options);
     add_external_options(options);
     add_fitness_worker_options(options);
     add_trust_option(options);
@@ -97,6 +100,7 @@ std::string command_text(const po::variables_map& values, const evolution::RunCo
     text += fmt::format(" --{} {}", config.tunes ? "tune" : "start", text::shell_quoted(config.start));
     if (!values.contains("seed")) text += fmt::format(" --seed {}", config.seed);
     text += search_options_text(values, evolution::OptionNeeds::nobody);
+    text += column_options_text(values);
     text += external_options_text(values);
     text += report::cut_options({names_shape(values) ? shape_from(values) : Shape{}, keep_from(values)});
     if (values.contains("retention"))
@@ -122,7 +126,7 @@ void read_start(const po::variables_map& values, PluginHost& host, evolution::Ru
 void read_setup(const po::variables_map& values, const evolution::SearchSuites& search, PluginHost& host,
                 evolution::RunSetup& setup) {
     read_start(values, host, setup);
-    setup.config.columns = search.columns();
+    read_columns(values, search, setup.config);
     read_search_options(values, setup.config, evolution::OptionNeeds::nobody);
     read_external_options(values, setup);
     read_limits(values, setup.limits);

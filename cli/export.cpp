@@ -11,6 +11,7 @@
 #include "cli/shared_options.hpp"
 #include "cli/version.hpp"
 #include "export/exports.hpp"
+#include "export/targets.hpp"
 #include "framework/capture/calibration_file.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/plugin/scaffold.hpp"
@@ -42,7 +43,7 @@ constexpr std::string_view examples = "  evictlab export evolution.json --to for
 
 po::options_description export_options() {
     po::options_description options("Options");
-    options.add_options()("to", po::value<std::string>()->value_name("FORM"), "formula, cpp-plugin, kvpress or torch");
+    options.add_options()("to", po::value<std::string>()->value_name("FORM"), exporting::target_names(true).c_str());
     options.add_options()("name", po::value<std::string>()->value_name("ID"),
                           "of the scorer (a run's champion: champion_HASH)");
     options.add_options()("output,o", po::value<std::string>()->value_name("PATH"),
@@ -146,7 +147,7 @@ int run(const std::vector<std::string>& arguments) {
     else if (to == "torch")
         write_scores(champion, path("_scores.py"));
     else
-        throw UsageError(fmt::format("--to is '{}', but must be formula, cpp-plugin, kvpress or torch", to));
+        throw UsageError(fmt::format("--to is '{}', but must be {}", to, exporting::target_names(true)));
     return exit_ok;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "framework/formula/formula.hpp"
+#include "framework/formula/simplified.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/scorers/published.hpp"
 
@@ -18,7 +19,8 @@ namespace {
 constexpr std::string_view usage =
     "Usage: evictlab formula check|print|explain FILE-TEXT-or-SCORER\n\n"
     "  check    says whether it is a formula, and if not, where it goes wrong\n"
-    "  print    its shortest text, its canonical form and the hash that equal formulas share\n"
+    "  print    its text, a shorter formula of the same scores where its columns allow one, its canonical form and\n"
+    "           the hash that equal formulas share\n"
     "  explain  what it does, in words\n\n"
     "`evictlab plugins columns` lists the columns that a formula may use.";
 
@@ -68,8 +70,11 @@ int run(const std::vector<std::string>& arguments) {
         if (formula::canonical(parsed).columns().empty())
             print("It scores all tokens alike: all are ties, of which the first tokens stay.\n");
     } else if (what == "print") {
-        say("formula    {}\ncanonical  {}\nhash       {}\n", formula::print(parsed),
-            formula::print(formula::canonical(parsed)), formula::canonical_hash(parsed));
+        say("formula    {}\n", formula::print(parsed));
+        if (const formula::Formula shorter = formula::simplified(parsed); shorter.size() < parsed.size())
+            say("simplified {}\n", formula::print(shorter));
+        say("canonical  {}\nhash       {}\n", formula::print(formula::canonical(parsed)),
+            formula::canonical_hash(parsed));
     } else {
         print(formula::explain(parsed));
     }

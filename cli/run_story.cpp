@@ -9,6 +9,7 @@
 
 #include "base/input/stop.hpp"
 #include "base/output/write_file.hpp"
+#include "cli/destinations.hpp"
 #include "cli/interrupt.hpp"
 #include "report/run_page.hpp"
 
@@ -40,7 +41,8 @@ void write_run_story(std::span<const fs::path> state_files, const fs::path& outp
     const input::HoldStop held;
     for (;;) {
         const auto before = saved_at(state_files);
-        const auto page = report::run_page_json(state_files);
+        auto page = report::run_page_json(state_files);
+        for (Json& run : page["runs"]) add_refusals(run["status"]);
         const bool go_on = follow && !interrupted() && std::ranges::any_of(page["runs"], [](const auto& run) {
                                return run["status"]["running"].template get<bool>();
                            });

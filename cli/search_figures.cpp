@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "base/text/quoting.hpp"
+#include "cli/destinations.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
+#include "evolution/shown.hpp"
 #include "evolution/yardsticks_file.hpp"
 #include "report/run_text.hpp"
 
@@ -76,8 +78,9 @@ void print_outcome(const evolution::SearchSuites& search, const evolution::RunRe
     const evolution::Candidate& champion = result.state.champion();
     const report::Standing standing = report::standing_between(standing_in(search, config), result.state);
     report::LabelledLines lines(width);
-    lines.say("champion", champion.genome.text());
-    std::string text = lines.take() + "\n" + report::standing_text(standing, width) + "\n";
+    lines.say("champion", shown_text(champion.genome));
+    std::string text =
+        lines.take() + destinations_text(champion.genome, width) + "\n" + report::standing_text(standing, width) + "\n";
     const auto [what, how] = report::figures_text(standing);
     lines.say("figures", what);
     lines.say("", how);

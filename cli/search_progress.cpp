@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/destinations.hpp"
+
 namespace evictlab::cli {
 namespace {
 
@@ -19,9 +21,10 @@ SearchProgress::SearchProgress(const std::string& suite, report::Standing standi
 
 void SearchProgress::show(const evolution::RunProgress& p) {
     if (p.new_champion && !quiet_)
-        bar_.say(fmt::format("generation {}: champion, {}train {:.6f}, valid {:.6f}{}: {}", p.generation,
+        bar_.say(fmt::format("generation {}: champion, {}train {:.6f}, valid {:.6f}{}{}: {}", p.generation,
                              standing_.relative ? "ratio on " : "", p.champion_train, p.champion_valid,
-                             p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "", p.champion));
+                             p.champion_kl ? fmt::format(", KL {:.5f}", *p.champion_kl) : "",
+                             p.tunes ? "" : refused_text(p.champion), p.champion));
     if (!p.proposer_failure.empty())
         bar_.say(fmt::format("generation {}: no proposals: {}", p.generation, p.proposer_failure));
     const std::lock_guard lock(mutex_);

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "base/json/json.hpp"
+#include "cli/destinations.hpp"
 #include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
@@ -32,11 +34,15 @@ int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, status_options(), "state", usage, examples);
     if (!values) return exit_ok;
     const report::RunStatus status = report::read_status(state_argument(*values));
-    if (values->contains("json"))
-        print(report::dump(with_made(report::to_json(status))));
-    else
-        print(report::to_text(status, report::glyphs_of_environment(),
-                              values->contains("wide") ? std::nullopt : terminal_width(STDOUT_FILENO)));
+    if (values->contains("json")) {
+        Json json = report::to_json(status);
+        add_refusals(json);
+        print(report::dump(with_made(json)));
+    } else {
+        const auto width = values->contains("wide") ? std::nullopt : terminal_width(STDOUT_FILENO);
+        print(report::to_text(status, report::glyphs_of_environment(), width) +
+              destinations_text(status.state.champion().genome, width));
+    }
     return exit_ok;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "evolution/column_choice.hpp"
 #include "evolution/islands.hpp"
 #include "evolution/parents.hpp"
 #include "evolution/variation/expression.hpp"
@@ -87,6 +88,7 @@ std::optional<Bred> vary_formula(const Nursery& nursery, std::uint32_t slot, Rng
     if (offspring.formula.empty() || offspring.formula.size() > 4 * nursery.config.max_nodes) return {};
     Genome genome = Genome::canonical(with_tidy_constants(offspring.formula));
     if (genome.size() > nursery.config.max_nodes || !ranks_tokens(genome.formula())) return {};
+    if (!not_readable(genome.formula(), nursery.config).empty()) return {};
     Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, std::move(genome)));
     credit(bred, chosen.name, std::move(offspring.hypothesis), parents);
     if (skeleton_of(bred.candidate.genome) == parents[0]->skeleton) bred.tunings = parents[0]->tunings;
@@ -128,10 +130,12 @@ SlotResult fill_slot(const Nursery& nursery, std::uint32_t slot) {
     return result;
 }
 
+/// With what breeding makes where the run may not read what the strategy does.
 SlotResult open_slot(const Nursery& nursery, std::uint32_t slot) {
     const OpeningStrategy& strategy = opening_strategies()[slot];
     const Member& start = nursery.state.population.front();
     Genome genome = Genome::canonical(formula::parse(strategy.formula));
+    if (!not_readable(genome.formula(), nursery.config).empty()) return fill_slot(nursery, slot);
     Bred bred = new_bred(nursery, slot, new_candidate(nursery.generation, slot, std::move(genome)));
     credit(bred, strategy.name, std::string(strategy.hypothesis), {&start});
     if (nursery.seen(bred.candidate)) return {std::nullopt, 1, 0};

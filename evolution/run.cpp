@@ -9,6 +9,7 @@
 
 #include "base/text/quoting.hpp"
 #include "evolution/model_gate.hpp"
+#include "evolution/shown.hpp"
 #include "framework/bench/scorecard.hpp"
 #include "framework/fitness/units.hpp"
 
@@ -156,7 +157,7 @@ private:
         progress.champion_valid = state_.champion().valid->average;
         if (const auto& verdict = state_.champion().verdict; verdict && verdict->valid)
             progress.champion_kl = verdict->valid->average;
-        progress.champion = state_.champion().genome.text();
+        progress.champion = shown_text(state_.champion().genome);
         progress.tunes = setup_.config.tunes;
         progress.new_champion = new_champion;
         progress.proposer_failure = std::move(proposer_failure);

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "evolution/archive.hpp"
+#include "evolution/column_choice.hpp"
 #include "evolution/search_options.hpp"
 
 namespace evictlab::evolution {
@@ -42,6 +43,9 @@ void check_config(const JsonField& field, const RunConfig& config) {
         } catch (const UsageError& wrong) {
             name.fail(wrong.what());
         }
+    require(!config.columns_only || !config.tunes, columns, "are chosen for formulas, but this run tunes a plugin");
+    if (const std::string name = not_readable(config.start_formula, config); !name.empty())
+        field.member("start_formula").fail(fmt::format("reads the column {}, which the run may not read", name));
     if (!config.tunes)
         require(config.start_formula.size() <= config.max_nodes, field.member("start_formula"),
                 fmt::format("has {} nodes, more than max_nodes", config.start_formula.size()));

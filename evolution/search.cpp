@@ -57,7 +57,7 @@ ReferenceErrors best_of(const Bench& bench) {
 /// All that formulas of the run may read.
 std::vector<ColumnId> columns_in_memory(const SearchSuites& search, const RunConfig& config) {
     std::vector<ColumnId> columns = config.readable();
-    if (search.relative())
+    if (search.relative() && !config.columns_only)
         std::ranges::copy(columns::of_the_seed(), std::back_inserter(columns)); // opening strategies read them
     return columns;
 }
@@ -83,9 +83,10 @@ std::vector<double> retentions_on(const Suite& suite, const SearchRequest& reque
     return mean_shares(request.keep, prompts);
 }
 
-bool gives(const Suite& suite, const std::string& column) {
+/// Why the suite does not give the column, or "".
+std::string not_given(const Suite& suite, const std::string& column) {
     const Scorer reader = Scorer::from_formula(column, formula::parse(column));
-    return refusal(reader, suite, usual_protocol(suite)).empty();
+    return refusal(reader, suite, usual_protocol(suite));
 }
 
 } // namespace
@@ -193,7 +194,7 @@ std::vector<std::string> SearchSuites::columns() const {
     if (!relative()) return RunConfig{}.columns;
     std::vector<std::string> columns = captured_columns;
     for (const Suite& suite : suites)
-        std::erase_if(columns, [&](const std::string& column) { return !gives(suite, column); });
+        std::erase_if(columns, [&](const std::string& column) { return !not_given(suite, column).empty(); });
     return columns;
 }
 
@@ -213,6 +214,12 @@ std::unique_ptr<FitnessWorkers> fitness_workers_for(const SearchSuites& search, 
         throw OptionError("fitness_workers", fmt::format("are {}, but no split has more than {} documents to deal out",
                                                          options.commands.size(), documents));
     return std::make_unique<FitnessWorkers>(std::move(options), search.suites, measuring);
+}
+
+void SearchSuites::check_gives(const std::string& column) const {
+    for (const Suite& suite : suites)
+        if (const std::string why = not_given(suite, column); !why.empty())
+            throw UsageError(fmt::format("the column {} {} (suite '{}')", column, why, suite.name()));
 }
 
 std::unique_ptr<Fitness> fitness_for(const SearchSuites& search, const RunConfig& config,

@@ -32,6 +32,8 @@ struct SearchSuites {
     /// The columns that new subtrees may read: those of the seed's benchmark, or of real attention as far as every
     /// suite gives them.
     std::vector<std::string> columns() const;
+    /// Throws UsageError that says why, where a suite does not give the column.
+    void check_gives(const std::string& column) const;
 };
 
 /// What somebody asked for; what is empty is usual, or a saved run's.

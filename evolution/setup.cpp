@@ -8,6 +8,7 @@
 #include "base/option_error.hpp"
 #include "base/text/shown.hpp"
 #include "evolution/candidate.hpp"
+#include "evolution/column_choice.hpp"
 #include "evolution/search_options.hpp"
 #include "evolution/variation/operator.hpp"
 #include "framework/cut/shape_json.hpp"
@@ -26,6 +27,7 @@ Json config_json(const RunConfig& config) {
         json["start_formula"] = print(config.start_formula);
     write_options(config, json);
     json["columns"] = config.columns;
+    if (config.columns_only) json["columns_only"] = true;
     return json;
 }
 
@@ -36,6 +38,7 @@ RunConfig config_from_json(const JsonField& field) {
     if (!config.tunes) config.start_formula = formula_from_json(field.member("start_formula"));
     read_options(field, config);
     config.columns = field.member("columns").texts();
+    if (const auto only = field.optional_member("columns_only")) config.columns_only = only->truth();
     return config;
 }
 
@@ -183,6 +186,13 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
         throw Error(fmt::format("cannot resume: the tokens that are kept are {} in the saved run, but {} now; leave "
                                 "its budgets away, or start a new run in another state file",
                                 text::line(kept(saved), longest), text::line(kept(now), longest)));
+    const auto may_read = [](const Json& json) {
+        const auto config = json.find("config");
+        return config != json.end() && config->contains("columns_only") ? config->value("columns", Json()) : Json();
+    };
+    if (may_read(saved) != may_read(now))
+        throw Error("cannot resume: the saved run may read other columns; leave --columns, --without and --exportable "
+                    "away, as a resumed run keeps its own, or start a new run in another state file");
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
             throw Error(fmt::format("the state is not that of an evolution run: no '{}'", section));
@@ -210,6 +220,8 @@ void check_tuning(const RunConfig& config) {
         if (option.of == OptionOf::formulas && !is_usual(config, option))
             throw OptionError(std::string(option.key),
                               "is for evolving formulas: leave it away where a plugin is tuned");
+    if (config.columns_only)
+        throw UsageError("columns are chosen for evolving formulas: a plugin that is tuned reads its own");
 }
 
 } // namespace
@@ -229,6 +241,7 @@ void check_setup(const RunSetup& setup) {
                                                  "has at least 2 formulas",
                                                  config.islands, config.population / 2, config.population));
     if (config.columns.empty()) throw UsageError("a run needs at least one column to search with");
+    check_start(config);
     if (config.start_formula.size() > config.max_nodes)
         throw UsageError(fmt::format("the start formula has {} nodes, more than the {} that a candidate may have",
                                      config.start_formula.size(), config.max_nodes));

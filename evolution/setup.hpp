@@ -55,6 +55,8 @@ struct RunConfig {
     std::vector<std::string> columns = {"position",    "relative_pos", "sequence_len", "cumulative_attn",
                                         "recent_attn", "attn_entropy", "key_norm",     "token_type",
                                         "layer_ratio", "is_sink"};
+    /// Whether nothing of the run reads others: no operator's own, no proposal's and no start's (column_choice.hpp).
+    bool columns_only = false;
 
     /// What the run's formulas may read: `columns`, and what the start formula reads; each once.
     std::vector<ColumnId> readable() const;

@@ -10,6 +10,7 @@
 
 #include "base/text/quoting.hpp"
 #include "evolution/candidate.hpp"
+#include "framework/formula/simplified.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/scorers/published.hpp"
 
@@ -20,6 +21,14 @@ namespace fs = std::filesystem;
 
 std::string usual_name(std::string_view prefix, const formula::Formula& formula) {
     return fmt::format("{}_{}", prefix, formula::canonical_hash(formula).substr(0, 8));
+}
+
+/// What is exported has the same scores to the bit, and says what it was.
+void shorten(Champion& champion) {
+    formula::Formula shorter = formula::simplified(champion.formula);
+    if (shorter.size() == champion.formula.size()) return;
+    champion.provenance.push_back(fmt::format("{:<11} {}", "simplified", "from " + print(champion.formula)));
+    champion.formula = std::move(shorter);
 }
 
 std::string errors_text(const evolution::RunSummary& run, const FormulaErrors& errors) {
@@ -35,7 +44,7 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
             fmt::format("the run tuned a plugin, so its champion is no formula that can be exported; every "
                         "command takes it by its name: --scorers {}",
                         text::shell_quoted(candidate.genome.text())));
-    Champion champion{usual_name("champion", candidate.genome.formula()), candidate.genome.formula(), {}};
+    Champion champion{"", candidate.genome.formula(), {}};
     const auto say = [&](std::string_view what, const std::string& text) {
         champion.provenance.push_back(fmt::format("{:<11} {}", what, text));
     };
@@ -50,7 +59,9 @@ Champion of_run(const evolution::RunSummary& run, const evolution::Candidate& ca
     if (candidate.verdict) say("train KL", errors_text(run, candidate.verdict->train));
     if (candidate.verdict && candidate.verdict->valid) say("valid KL", errors_text(run, *candidate.verdict->valid));
     say("found by", fmt::format("{} --generations {} --state repeated.json", run.command, run.generation));
-    say("hash", candidate.genome.hash_text());
+    shorten(champion);
+    champion.name = usual_name("champion", champion.formula);
+    say("hash", formula::canonical_hash(champion.formula));
     return champion;
 }
 
@@ -67,6 +78,7 @@ Champion from_run(const std::string& file, const std::string& id) {
 Champion from_formula_file(const std::string& file) {
     const std::string text = formula::read_formula_file(file);
     Champion champion{"", formula::parse(text), {}};
+    shorten(champion);
     const std::string stem = fs::path(file).stem().string();
     champion.name = is_identifier(stem) ? stem : usual_name("formula", champion.formula);
     std::istringstream lines(text);
@@ -94,6 +106,7 @@ bool is_file(const std::string& name) {
 Champion find_champion(const std::string& what, const PluginHost& host) {
     if (what.starts_with('=')) {
         Champion champion{"", formula::parse(std::string_view(what).substr(1)), {}};
+        shorten(champion);
         champion.name = usual_name("formula", champion.formula);
         return champion;
     }

@@ -100,13 +100,6 @@ std::string calibration_constants(const Champion& champion, const std::vector<Va
         read.num_layers, read.num_layers);
 }
 
-void refuse_columns_without_torch_form(const std::vector<Variable>& variables) {
-    for (const auto& [id, variable] : variables)
-        if (const std::string why = torch_refusal(id); !why.empty())
-            throw UsageError(fmt::format("the formula uses the column '{}', which a kvpress press cannot have: {}",
-                                         columns::name(id), why));
-}
-
 /// The entropy of all attention first: it gives the sums that others are made of by the way.
 std::vector<Variable> in_order_of_reading(std::vector<Variable> variables) {
     std::ranges::stable_partition(variables, [](const Variable& each) {
@@ -117,20 +110,33 @@ std::vector<Variable> in_order_of_reading(std::vector<Variable> variables) {
     return variables;
 }
 
+/// The scores for a line `    scores = ` that begins at column `before`.
+std::string expression_of(const Term& term, const std::vector<Variable>& variables, std::size_t before,
+                          std::size_t indent) {
+    Layout scores = lay_out(term, torch(variables));
+    if (variables.empty()) scores = call("layer.number", {std::move(scores)});
+    std::string text = write(scores, before, indent, Commas::trailing);
+    if (text.find('\n') != std::string::npos && scores.close.empty()) // Python ends lines at their end
+        text = write(parenthesised(std::move(scores)), before, indent, Commas::trailing);
+    return text;
+}
+
 /// CPython's tokenizer ends there (MAXLEVEL in Parser/tokenizer.c).
 constexpr std::size_t deepest_python = 200;
 
-void refuse_too_deep(std::string_view expression) {
+std::string too_deep(std::string_view expression) {
     std::size_t depth = 0, deepest = 0;
     for (const char sign : expression) {
         if (sign == '(' || sign == '[') deepest = std::max(deepest, ++depth);
         if (sign == ')' || sign == ']') --depth;
     }
-    if (deepest >= deepest_python)
-        throw UsageError(fmt::format("the formula nests {} parentheses in Python, which reads {} at most: a kvpress "
-                                     "press cannot have it; --to cpp-plugin can",
-                                     deepest, deepest_python - 1));
+    if (deepest < deepest_python) return "";
+    return fmt::format("nests {} parentheses in Python, which reads {} at most; --to cpp-plugin can have it", deepest,
+                       deepest_python - 1);
 }
+
+constexpr std::size_t usual_indent = 4;
+constexpr std::string_view assigned = "scores = ";
 
 } // namespace
 
@@ -158,24 +164,27 @@ std::string_view without_line_end(std::string_view text) {
     return text;
 }
 
+std::string torch_refusal(const formula::Formula& formula) {
+    const Term term = folded(formula);
+    const std::vector<Variable> variables = variables_of(term);
+    for (const auto& [id, variable] : variables)
+        if (const std::string why = torch_refusal(id); !why.empty())
+            return fmt::format("uses the column '{}', which it cannot have: {}", columns::name(id), why);
+    return too_deep(expression_of(term, variables, usual_indent + assigned.size(), usual_indent));
+}
+
 TorchFormula torch_formula(const Champion& champion, std::size_t indent, std::string_view around) {
-    const std::size_t before = indent + std::string_view("scores = ").size();
+    if (const std::string why = torch_refusal(champion.formula); !why.empty())
+        throw UsageError(fmt::format("a kvpress press cannot be made of the formula: it {}", why));
     const Term term = folded(champion.formula);
     const std::vector<Variable> variables = variables_of(term);
-    refuse_columns_without_torch_form(variables);
     TorchFormula found;
     std::string text;
     for (const Variable& variable : in_order_of_reading(variables)) {
         text += found.columns.emplace_back(variable, torch_call(variable.column)).second;
         text += '\n';
     }
-    Layout scores = lay_out(term, torch(variables));
-    if (variables.empty()) scores = call("layer.number", {std::move(scores)});
-    found.expression = write(scores, before, indent, Commas::trailing);
-    if (found.expression.find('\n') != std::string::npos && scores.close.empty())
-        found.expression = write(parenthesised(std::move(scores)), before, indent,
-                                 Commas::trailing); // Python ends lines at their end
-    refuse_too_deep(found.expression);
+    found.expression = expression_of(term, variables, indent + assigned.size(), indent);
     const std::string calibration = calibration_constants(champion, variables);
     text += fmt::format("{}\n{}", found.expression, around);
     std::tie(found.constants, found.functions) = definitions_for(text);

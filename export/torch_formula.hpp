@@ -17,6 +17,10 @@ struct TorchFormula {
     std::string expression;                                ///< of the columns' variables, for a line `    scores = `
 };
 
+/// Why a formula has no PyTorch form, be there a calibration or not: "uses the column 'token_type', which it cannot
+/// have: ..."; "" where it has one.
+std::string torch_refusal(const formula::Formula& formula);
+
 /// `indent` is that of the line, and `around` text whose functions are needed as well. Throws UsageError that names a
 /// column which has no PyTorch form or lacks its calibration, and for a formula that Python could not read.
 TorchFormula torch_formula(const Champion& champion, std::size_t indent, std::string_view around = "");

@@ -7,6 +7,7 @@
 #include "base/output/write_file.hpp"
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
+#include "evolution/shown.hpp"
 #include "report/bench_json.hpp"
 #include "report/bench_table.hpp"
 #include "report/captured_text.hpp"
@@ -91,7 +92,7 @@ std::string run_line(const LeaderboardTable::Run& run) {
                                    made_text(summary.champion.genome.parameters() != nullptr), summary.duplicates);
     if (!summary.stop_reason.empty()) text += ", stopped: " + text::markdown(summary.stop_reason);
     return text + fmt::format(". Its champion {}: {}\n", text::markdown_code(champion_label(summary)),
-                              text::markdown_code(summary.champion.genome.text()));
+                              text::markdown_code(shown_text(summary.champion.genome)));
 }
 
 std::string table_to_markdown(const LeaderboardTable& table, Detail detail, std::string_view plot) {

@@ -12,6 +12,7 @@
 #include "evolution/external/verdict_judge.hpp"
 #include "evolution/run_figures.hpp"
 #include "evolution/saved_run.hpp"
+#include "evolution/shown.hpp"
 #include "evolution/yardsticks_file.hpp"
 #include "report/run_standing.hpp"
 #include "report/run_text.hpp"
@@ -86,6 +87,8 @@ Json champion_json(const Candidate& champion) {
     json["operator"] = champion.op;
     json["hypothesis"] = champion.hypothesis;
     json[champion.genome.text_key()] = champion.genome.text();
+    if (std::string shown = shown_text(champion.genome); shown != champion.genome.text())
+        json["shown"] = std::move(shown);
     json["train"] = champion.train.average;
     json["valid"] = champion.valid->average;
     json["kl"] = nullptr;
@@ -199,7 +202,7 @@ std::string to_text(const RunStatus& status, Glyphs glyphs, std::optional<std::s
     if (status.proposer) lines.say("proposer", external_text(*status.proposer));
     lines.say("time", time_text(state.seconds) +
                           (status.seconds_left ? fmt::format(", ETA {}", time_text(*status.seconds_left)) : ""));
-    lines.say(champion.genome.text_key(), champion.genome.text());
+    lines.say(champion.genome.text_key(), shown_text(champion.genome));
     lines.say("", fmt::format("{}, by {}", champion.id, champion.op));
     return text + lines.take();
 }
