@@ -104,9 +104,9 @@ TEST_CASE("the Rust library keeps the contract and has a row") {
     must_run("cargo build --release --offline --quiet", folder / "rust");
     const fs::path built = folder / "rust" / "target" / "release";
     must_run(fmt::format("evictlab check '{}'", (built / "librusty.so").string()));
-    CHECK_THAT(must_run(fmt::format("evictlab bench {} --scorers rusty:sinks=0 --plugin-dir '{}'", small,
-                                    built.string())),
-               ContainsSubstring("rusty:sinks=0"));
+    CHECK_THAT(
+        must_run(fmt::format("evictlab bench {} --scorers rusty:sinks=0 --plugin-dir '{}'", small, built.string())),
+        ContainsSubstring("rusty:sinks=0"));
 }
 
 TEST_CASE("a new project is written in C, C++ and Rust, and the last is the example") {
