@@ -36,6 +36,9 @@ const cli::Command& command_named(const std::string& name) {
     if (command != all.end()) return *command;
     std::vector<std::string> names;
     for (const cli::Command& each : all) names.emplace_back(each.name);
+    for (const char* of_plugins : {"describe", "columns", "new", "list"})
+        if (name == of_plugins)
+            throw UsageError(fmt::format("unknown command '{0}'; did you mean 'plugins {0}'?", name));
     throw UsageError(
         fmt::format("unknown command '{}'{}; see evictlab --help", name, text::what_there_is(name, names, "command")));
 }

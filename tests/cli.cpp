@@ -86,6 +86,9 @@ TEST_CASE("Wrong use exits with 2 and says what there is") {
     check_wrong_use("evictlab bench --suite micro --scorers h2o:window=-1", "window");
     check_wrong_use("evictlab bench --suite micro --scorers '=recent_attn + + 1'", "^");
     check_wrong_use("evictlab bench --suite micro --scorers '=foo'", "known columns: attn_entropy");
+    check_wrong_use("evictlab formula check 'rank:cumulative_atn'", "did you mean 'cumulative_attn'?");
+    check_wrong_use("evictlab describe h2o@paper", "did you mean 'plugins describe'?");
+    check_wrong_use("evictlab report --bench b.json --verdict v.json --columns 80", "without --bench");
     check_wrong_use("evictlab bench --suite micro --plugin-dir /nowhere", "'/nowhere' is not a folder");
     check_wrong_use("evictlab evolve --suite micro", "no state file given");
     check_wrong_use("evictlab evolve --replay other", "there is seed-journey");
