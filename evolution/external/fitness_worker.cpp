@@ -46,13 +46,19 @@ std::string FitnessWorker::name() const {
                        text::sentence(options_.commands[number_], 100));
 }
 
+/// One that dies at once, killed perhaps, is tried once more.
 void FitnessWorker::start() {
-    try {
-        begin();
-    } catch (const ProcessFailure& failure) {
-        throw Error(fmt::format("{} does not work: it {}. Mend the command, or what it needs", name(), failure.what()));
-    } catch (const Refused& refused) {
-        throw Error(fmt::format("{} {}", name(), refused.what()));
+    for (bool again = false;; again = true) {
+        try {
+            return begin();
+        } catch (const ProcessFailure& failure) {
+            process_.reset();
+            if (again || failure.kind != ProcessFailure::Kind::died)
+                throw Error(
+                    fmt::format("{} does not work: it {}. Mend the command, or what it needs", name(), failure.what()));
+        } catch (const Refused& refused) {
+            throw Error(fmt::format("{} {}", name(), refused.what()));
+        }
     }
 }
 
