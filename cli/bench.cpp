@@ -7,6 +7,7 @@
 
 #include "base/input/stop.hpp"
 #include "base/output/write_file.hpp"
+#include "base/text/shown.hpp"
 #include "cli/inputs.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/made.hpp"
@@ -74,8 +75,20 @@ po::options_description bench_options() {
     return options;
 }
 
-bool has_label(const std::vector<Scorer>& scorers, std::string_view label) {
-    return std::ranges::any_of(scorers, [label](const Scorer& s) { return s.label() == label; });
+bool is_same(const Scorer& one, const Scorer& other) {
+    return one.is_formula() ? other.is_formula() && formula::print(one.formula()) == formula::print(other.formula())
+                            : one.plugin() == other.plugin();
+}
+
+/// Once each. Throws UsageError where another scorer of the name is there, as two files may have it.
+void add_once(std::vector<Scorer>& scorers, Scorer scorer) {
+    const auto same = std::ranges::find(scorers, scorer.label(), &Scorer::label);
+    if (same == scorers.end())
+        scorers.push_back(std::move(scorer));
+    else if (!is_same(*same, scorer))
+        throw UsageError(fmt::format("--scorers: two different scorers would both be called {} in the table: rename the "
+                                     "file of one",
+                                     text::line(scorer.label(), 60)));
 }
 
 std::string plugins_in_words(std::size_t count, const char* one, const char* many) {
@@ -111,16 +124,13 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
     const ScorerRules rules = protocol_info(protocol).rules;
     names.emplace_back(rules == ScorerRules::seed ? "random@seed" : "random");
     std::vector<Scorer> scorers;
-    const auto add = [&scorers](Scorer scorer) {
-        if (!has_label(scorers, scorer.label())) scorers.push_back(std::move(scorer));
-    };
     for (const std::string& name : names) {
         try {
             if (name == "all") {
                 for (Scorer& scorer : all_that_run(host, suite, protocol, shape)) // thresholds are found for shares
-                    if (!scorer.unmatched() || !values.contains("keep")) add(std::move(scorer));
+                    if (!scorer.unmatched() || !values.contains("keep")) add_once(scorers, std::move(scorer));
             } else if (parse_scorer_name(name).id != oracle_name) { // which is a row in any case
-                add(make_scorer(full_name(name, rules, host), host));
+                add_once(scorers, make_scorer(full_name(name, rules, host), host));
             }
         } catch (const PluginError& error) {
             complain(error.what());

@@ -201,6 +201,20 @@ TEST_CASE("A file that is no plugin costs its own row and exit code 1") {
     CHECK(scorers_of(Json::parse(named.out)).size() == 3);
 }
 
+TEST_CASE("of two scorers that would have one name none is left out in silence") {
+    const TemporaryFolder folder;
+    fs::create_directories(folder / "a");
+    fs::create_directories(folder / "b");
+    put(folder / "a" / "mine.formula", "recent_attn");
+    put(folder / "b" / "mine.formula", "key_norm");
+    const std::string bench = "evictlab bench --suite micro --patterns 1 --format json --scorers ";
+    const Outcome two = shell(bench + "a/mine.formula,b/mine.formula", folder.path.string());
+    CHECK(two.code == 2);
+    CHECK_THAT(two.err, ContainsSubstring("both be called mine"));
+    put(folder / "b" / "mine.formula", "recent_attn");
+    CHECK(shell(bench + "a/mine.formula,b/mine.formula", folder.path.string()).code == 0);
+}
+
 TEST_CASE("plugins are listed and described, by the search path of the environment too") {
     const Outcome list = shell("evictlab plugins");
     CHECK(list.code == 0);
