@@ -86,9 +86,10 @@ void add_once(std::vector<Scorer>& scorers, Scorer scorer) {
     if (same == scorers.end())
         scorers.push_back(std::move(scorer));
     else if (!is_same(*same, scorer))
-        throw UsageError(fmt::format("--scorers: two different scorers would both be called {} in the table: rename the "
-                                     "file of one",
-                                     text::line(scorer.label(), 60)));
+        throw UsageError(
+            fmt::format("--scorers: two different scorers would both be called {} in the table: rename the "
+                        "file of one",
+                        text::line(scorer.label(), 60)));
 }
 
 std::string plugins_in_words(std::size_t count, const char* one, const char* many) {

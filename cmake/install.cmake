@@ -36,7 +36,7 @@ endif()
 install(FILES LICENSE REUSE.toml DESTINATION share/doc/evictlab)
 install(DIRECTORY LICENSES DESTINATION share/doc/evictlab) # of what suites hold
 install(FILES README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md DESTINATION share/doc/evictlab)
-install(DIRECTORY docs DESTINATION share/doc/evictlab)
+install(DIRECTORY docs examples DESTINATION share/doc/evictlab)
 
 set_target_properties(evictlab_sdk PROPERTIES EXPORT_NAME sdk)
 install(TARGETS evictlab_sdk EXPORT evictlabTargets)

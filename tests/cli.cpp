@@ -203,8 +203,8 @@ TEST_CASE("A file that is no plugin costs its own row and exit code 1") {
 
 TEST_CASE("of two scorers that would have one name none is left out in silence") {
     const TemporaryFolder folder;
-    fs::create_directories(folder / "a");
-    fs::create_directories(folder / "b");
+    std::filesystem::create_directories(folder / "a");
+    std::filesystem::create_directories(folder / "b");
     put(folder / "a" / "mine.formula", "recent_attn");
     put(folder / "b" / "mine.formula", "key_norm");
     const std::string bench = "evictlab bench --suite micro --patterns 1 --format json --scorers ";
