@@ -48,10 +48,10 @@ public:
             if (state_.champions.empty()) throw;
             state_.stop_reason = "fitness: a worker was lost"; // why names commands of this machine
             save({});
-            throw FitnessLost(
-                fmt::format("{}; generation {} is saved. See to it that the worker can run, then go on, with "
-                            "other workers or none if you like: evictlab evolve --state {} --resume",
-                            error.what(), state_.generation, text::shell_quoted(store_.file().string())));
+            throw FitnessLost(fmt::format(
+                "{}; generation {} is saved in {}. See to it that the worker can run, then resume, with other "
+                "workers or none if you like",
+                error.what(), state_.generation, text::shell_quoted(store_.file().string())));
         } catch (const PluginError& error) {
             if (error.blame != Blame::outside || state_.champions.empty()) throw;
             hindered = error.what();

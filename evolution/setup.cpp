@@ -191,8 +191,9 @@ void check_resumable(const Json& saved, const RunSetup& wanted, std::span<const 
         return config != json.end() && config->contains("columns_only") ? config->value("columns", Json()) : Json();
     };
     if (may_read(saved) != may_read(now))
-        throw Error("cannot resume: the saved run may read other columns; leave --columns, --without and --exportable "
-                    "away, as a resumed run keeps its own, or start a new run in another state file");
+        throw Error(
+            "cannot resume: the saved run may read other columns; leave what limits them away, as a resumed run "
+            "keeps its own, or start a new run in another state file");
     for (const char* section : {"suite", "more_suites", "retentions", "config", "build", "plugins"}) {
         if (!saved.contains(section))
             throw Error(fmt::format("the state is not that of an evolution run: no '{}'", section));

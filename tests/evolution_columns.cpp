@@ -73,7 +73,7 @@ TEST_CASE("a run on named columns goes on with them alone, to the bits of one th
     REQUIRE(evolve(parts, options + "--generations 3").code == 0);
     const Outcome other = evolve(parts, "--resume --columns recent_attn,relative_pos,key_norm --generations 6");
     CHECK(other.code == 1);
-    CHECK_THAT(other.err, ContainsSubstring("the saved run may read other columns; leave --columns, --without"));
+    CHECK_THAT(other.err, ContainsSubstring("the saved run may read other columns; leave what limits them"));
     REQUIRE(evolve(parts, "--resume --generations 6").code == 0);
     CHECK(bytes_of(whole / "run.json.journal") == bytes_of(parts / "run.json.journal"));
     CHECK(columns_read(parts) == std::set<std::string>{"recent_attn", "relative_pos"});

@@ -80,7 +80,7 @@ void FitnessServer::take_request(const JsonField& request) {
 Suite FitnessServer::suite_of(const HeldPart& part) const {
     const auto same = std::ranges::find(suites_, part.hash, &Suite::hash);
     if (!suites_.empty() && same == suites_.end())
-        throw Error(fmt::format("none of the suites that --suite names here has the hash {}", part.hash));
+        throw Error(fmt::format("none of the suites that are named here has the hash {}", part.hash));
     Suite suite = suites_.empty() ? make_suite_from_parameters(part.parameters_json) : *same;
     const HeldPart here = held_part_of(suite, {});
     if (here.hash != part.hash)
