@@ -119,3 +119,16 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ),
     ):
         assert f"| {label} | {' | '.join(ratios(tmp_path / f'{name}.json', scorer))} |" in page
+
+
+def test_the_page_of_decoding_is_of_its_verdict(tmp_path: Path) -> None:
+    shipped = RESULTS / "verdict-decode-smollm2.json"
+    (copy := tmp_path / "decode.json").write_text(shipped.read_text("utf-8"))
+    documents = json.loads(shipped.read_text("utf-8"))["documents"]
+    counted = [document.get("left_out") for document in documents].count(None)
+    first, second = ratios(copy, "evolved@real")
+    page, champion = ((RESULTS / name).read_text("utf-8") for name in ("decode.md", "evolved-real.md"))
+    (row,) = (line for line in page.splitlines() if line.startswith("| `evolved@real`"))
+    assert f"| {first} |" in row and f"| {second} |" in row
+    assert f"over {counted} test documents" in page and f"the first {len(documents)} of" in page
+    assert f"cut after every token: {first} and {second}" in champion
