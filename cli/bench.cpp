@@ -76,8 +76,11 @@ po::options_description bench_options() {
 }
 
 bool is_same(const Scorer& one, const Scorer& other) {
-    return one.is_formula() ? other.is_formula() && formula::print(one.formula()) == formula::print(other.formula())
-                            : one.plugin() == other.plugin();
+    if (one.is_formula() || other.is_formula())
+        return one.is_formula() && other.is_formula() &&
+               formula::print(one.formula()) == formula::print(other.formula());
+    if (one.base() != nullptr && other.base() != nullptr && !is_same(*one.base(), *other.base())) return false;
+    return one.plugin() == other.plugin();
 }
 
 /// Once each. Throws UsageError where another scorer of the name is there, as two files may have it.

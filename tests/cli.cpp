@@ -211,8 +211,16 @@ TEST_CASE("of two scorers that would have one name none is left out in silence")
     const Outcome two = shell(bench + "a/mine.formula,b/mine.formula", folder.path.string());
     CHECK(two.code == 2);
     CHECK_THAT(two.err, ContainsSubstring("both be called mine"));
+    const std::string wrapped = "evictlab bench --suite smollm2 --no-cost --retention 0.1 --format json --scorers "
+                                "'global@kvpress(a/mine.formula),global@kvpress(b/mine.formula)'";
+    const Outcome inside = shell(wrapped, folder.path.string());
+    CHECK(inside.code == 2);
+    CHECK_THAT(inside.err, ContainsSubstring("both be called global@kvpress(mine)"));
     put(folder / "b" / "mine.formula", "recent_attn");
     CHECK(shell(bench + "a/mine.formula,b/mine.formula", folder.path.string()).code == 0);
+    const Outcome once = shell(wrapped, folder.path.string());
+    REQUIRE(once.code == 0);
+    CHECK(scorers_of(Json::parse(once.out)).contains("global@kvpress(mine)"));
 }
 
 TEST_CASE("plugins are listed and described, by the search path of the environment too") {
