@@ -12,43 +12,24 @@ from pathlib import Path
 
 import pytest
 import torch
-import tune_worker
 from conftest import make_source
-from verdict_harness import KINDS, PROMPT, TEXTS
+from tune_harness import TUNING, make_suite, make_terms, worker
 
-from evictlab_tools.capture import Settings, capture_suite
-from evictlab_tools.documents import Document
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.tuning import command as command_module
 from evictlab_tools.tuning.command import command
 
 FARM = [sys.executable, "-c", "from evictlab_tools.farm.command import main; main()", "--restart-delay", "0"]
-START = "0.001*position"
-TUNING = ["--formula", START, "--rounds", "2", "--grow", "3", "--retentions", "0.25,0.5"]
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tune") / "tiny"
-    splits = ["train", "train", "valid"]
-    texts = [
-        Document(f"text {i}", kind, split, text, "test", "MIT")
-        for i, (text, kind, split) in enumerate(zip(TEXTS, KINDS, splits, strict=True))
-    ]
-    settings = Settings(PROMPT, 24, dtype="f32")
-    capture_suite(make_source("llama"), texts, settings, folder, name="tiny", licence="MIT")
-    return folder
+    return make_suite(tmp_path_factory.mktemp("tune") / "tiny")
 
 
 @pytest.fixture(scope="module")
 def terms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("terms") / "terms"
-    file.write_text("observed_attn\ntoken_type\n")
-    return file
-
-
-def worker(suite: Path) -> str:
-    return "exec " + shlex.join([sys.executable, tune_worker.__file__, str(suite)])
+    return make_terms(tmp_path_factory.mktemp("terms") / "terms")
 
 
 def farm(*workers: str) -> str:
@@ -113,7 +94,8 @@ def test_what_a_worker_cannot_do_is_said(suite: Path) -> None:
     lines = "".join(json.dumps(request) + "\n" for request in requests).encode()
     done = subprocess.run(["sh", "-c", worker(suite)], input=lines, capture_output=True, check=True)
     greeting, *answers = map(json.loads, done.stdout.splitlines())
-    assert greeting["gradients"] is True and [one["split"] for one in greeting["documents"]] == [
+    assert greeting["gradients"] is True and greeting["threads"] == 1  # which farms compare
+    assert [one["split"] for one in greeting["documents"]] == [
         "train",
         "train",
         "valid",

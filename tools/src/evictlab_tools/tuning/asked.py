@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from evictlab_tools import __version__
 from evictlab_tools.errors import ToolError
 from evictlab_tools.judge_protocol import MOST_PARALLEL, PROTOCOLS
 from evictlab_tools.shown import shown
@@ -46,9 +47,15 @@ class Asked:
         try:
             self.judge = str(said["judge"])
             self.documents = [(str(one["name"]), str(one["split"])) for one in said["documents"]]
+            self._said = {key: value for key, value in said.items() if key not in ("protocol", "parallel")}
             self._parallel = min(MOST_PARALLEL, max(1, int(said.get("parallel", 1))))
         except (KeyError, TypeError, ValueError):
             raise self._failed("what it introduces itself with is not that of a judge") from None
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """What its answers follow from beside what is asked: all that it said of itself, as farms compare it."""
+        return {"by": f"evictlab-tune {__version__}", **self._said}
 
     def __enter__(self) -> Asked:
         return self

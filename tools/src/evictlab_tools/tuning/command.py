@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from evictlab_tools import __version__
 from evictlab_tools.binding import Library
-from evictlab_tools.calibration import open_calibration
+from evictlab_tools.calibration import CalibrationFile, open_calibration
 from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import UsageError, run_command
@@ -25,6 +28,7 @@ from evictlab_tools.propose.serve import greeting, serve
 from evictlab_tools.shown import say
 from evictlab_tools.tuning.asked import Asked
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
+from evictlab_tools.tuning.journal import Noted, basis_here, hash_of
 from evictlab_tools.tuning.options import parser
 from evictlab_tools.tuning.place import Here
 from evictlab_tools.tuning.proposer import GradientProposer
@@ -38,7 +42,7 @@ from evictlab_tools.verdict.statistics import ratio
 
 # Options of who asks; the others say how documents are read.
 ASKING = ("formula", "propose", "serve", "judge", "seconds", "rounds", "grow", "terms", "seed", "retentions", "weights",
-          "tried", "output")  # fmt: skip
+          "tried", "output", "journal")  # fmt: skip
 
 
 def _formula(given: str) -> str:
@@ -100,9 +104,9 @@ def command(arguments: Sequence[str] | None = None) -> None:
     if sum((given.formula is not None, given.propose, given.serve)) != 1:
         raise UsageError("give one of --formula, --propose and --serve")
     _check_reading(given)
-    if given.output is not None:
-        named = [Path(name) for name in (given.model, given.formula, given.terms) if name is not None]
-        check_output(given.output, [*named, *given.inputs, *manifest_files(given.inputs)])
+    if given.journal is not None and given.formula is None:
+        raise UsageError("--journal is for --formula")
+    _check_outputs(given)
     lab = Lab()
     if given.calibration is not None:
         lab.calibrate(given.calibration)
@@ -114,6 +118,22 @@ def command(arguments: Sequence[str] | None = None) -> None:
             _serve(given, lab, threads, answers)
     else:
         _tune(given, lab, settings, threads)
+
+
+def _journal_of(given: argparse.Namespace) -> Path | None:
+    path: Path | None = given.journal
+    if path is None and given.output is not None and given.formula is not None:
+        path = given.output.with_name(given.output.name + ".journal")
+    return path
+
+
+def _check_outputs(given: argparse.Namespace) -> None:
+    named = [Path(name) for name in (given.model, given.formula, given.terms, given.calibration) if name is not None]
+    read, journal = [*named, *given.inputs, *manifest_files(given.inputs)], _journal_of(given)
+    if given.output is not None:
+        check_output(given.output, read if journal is None else [*read, journal])
+    if journal is not None:
+        check_output(journal, read, "--journal")
 
 
 def _check_reading(given: argparse.Namespace) -> None:
@@ -165,14 +185,17 @@ def _propose(given: argparse.Namespace, lab: Lab, settings: Settings, threads: i
     serve(sys.stdin.buffer, answers, proposer.propose)
 
 
+def _calibration(given: argparse.Namespace) -> CalibrationFile | None:
+    return None if given.calibration is None else open_calibration(given.calibration)
+
+
 def _here(judge: Judge, lab: Lab, documents: Sequence[TokenDocument]) -> Here:
     return Here(judge, lab, {document.name: document for document in documents})
 
 
 def _serve(given: argparse.Namespace, lab: Lab, threads: int, answers: LineWriter) -> None:
     judge, train, valid = _opened(given, lab, threads)
-    calibration = None if given.calibration is None else open_calibration(given.calibration).sha256
-    server = TuningServer(_here(judge, lab, [*train, *valid]), calibration)
+    server = TuningServer(_here(judge, lab, [*train, *valid]), threads, _calibration(given))
     judge.load(train[0])
     answers.write(server.greeting())
     server.serve(sys.stdin.buffer, answers)
@@ -185,11 +208,32 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
             train, valid = ([name for name, split in asked.documents if split == wanted] for wanted in SEARCHED)
             if not train:
                 raise UsageError(f"the judge '{asked.judge}' has no documents of the split train")
-            _rounds(given, lab, directions, Tuner(asked, train, valid, settings))
+            tuner = Tuner(asked, train, valid, settings)
+            _noted(given, lab, directions, tuner, asked.basis, {name: name for name, _ in asked.documents})
         return
     judge, train_read, valid_read = _opened(given, lab, threads)
     train, valid = ([document.name for document in documents] for documents in (train_read, valid_read))
-    _rounds(given, lab, directions, Tuner(_here(judge, lab, [*train_read, *valid_read]), train, valid, settings))
+    documents = [*train_read, *valid_read]
+    tuner = Tuner(_here(judge, lab, documents), train, valid, settings)
+    basis = basis_here(judge, threads, _calibration(given))
+    _noted(given, lab, directions, tuner, basis, {document.name: hash_of(document) for document in documents})
+
+
+def _noted(
+    given: argparse.Namespace,
+    lab: Lab,
+    directions: Directions,
+    tuner: Tuner,
+    basis: dict[str, Any],
+    hashes: Mapping[str, str],
+) -> None:
+    """All rounds, with a journal of what documents say where there is a file for it."""
+    path = _journal_of(given)
+    if path is None:
+        _rounds(given, lab, directions, tuner)
+        return
+    with closing(Noted(tuner.place, path, basis, hashes)) as noted:
+        _rounds(given, lab, directions, replace(tuner, place=noted))
 
 
 def _rounds(given: argparse.Namespace, lab: Lab, directions: Directions, tuner: Tuner) -> None:
@@ -214,4 +258,4 @@ def _lines(path: Path) -> list[str]:
 
 
 def main() -> None:
-    sys.exit(run_command(command, "what whole rounds found is in the file that --output names"))
+    sys.exit(run_command(command, "with --output or --journal, the same command goes on from here"))

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", help="of the retentions (default: all alike)")
     add("--tried", type=int, default=32, metavar="N", help="train documents that choose the length of a step (32)")
     add("--output", "-o", type=Path, help="also write the formula to this file")
+    add("--journal", type=Path, help="what documents said, to go on from after a stop (default OUTPUT.journal)")
     add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for columns "
         "that read it")  # fmt: skip
     add_shape_options(result)

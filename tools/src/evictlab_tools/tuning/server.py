@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from evictlab_tools import __version__
+from evictlab_tools.calibration import CalibrationFile
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.judge_protocol import PROTOCOLS, JudgeRequest, judge_request
@@ -23,12 +24,12 @@ from evictlab_tools.tuning.place import Here
 class TuningServer:
     """One request at a time, in order: what a document says takes all of its threads."""
 
-    def __init__(self, here: Here, calibration: str | None = None) -> None:
-        self._here, self._calibration = here, calibration
+    def __init__(self, here: Here, threads: int, calibration: CalibrationFile | None = None) -> None:
+        self._here, self._threads, self._calibration = here, threads, calibration
         self._point: tuple[str, Point] | None = None  # the last one, by what was asked; all documents are asked at it
 
     def greeting(self) -> dict[str, Any]:
-        """`judge` names all that answers follow from."""
+        """`judge` names all that answers follow from, but for the number of threads, which PyTorch's sums do."""
         judge, documents = self._here.judge, self._here.documents.values()
         digest = sha256_of_bytes("".join(document.hash for document in documents).encode())
         name = f"{judge.source.name} ({judge.source.weights}), documents sha256:{digest}, evictlab-tune {__version__}"
@@ -39,9 +40,10 @@ class TuningServer:
         if words := judge.source.device.words():
             name += f", {words}"
         if self._calibration is not None:
-            name += f", calibration sha256:{self._calibration}"
+            name += f", calibration sha256:{self._calibration.sha256}"
         listed = [{"name": d.name, "kind": d.kind, "split": d.split} for d in documents]
-        return {"protocol": PROTOCOLS[0], "judge": name, "documents": listed, "parallel": 1, "gradients": True}
+        said = {"protocol": PROTOCOLS[0], "judge": name, "documents": listed, "parallel": 1, "gradients": True}
+        return {**said, "threads": self._threads}
 
     def serve(self, requests: Iterable[bytes], answers: LineWriter) -> None:
         """Until the requests end, or nobody reads the answers."""
