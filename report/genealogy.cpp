@@ -13,6 +13,8 @@
 #include "base/json/one_of.hpp"
 #include "base/text/shown.hpp"
 #include "evolution/saved_run.hpp"
+#include "evolution/shown.hpp"
+#include "report/shown_formula.hpp"
 #include "state/store.hpp"
 
 namespace evictlab::report {
@@ -161,6 +163,8 @@ std::string entry_text(const ChampionEntry& entry, const Candidate* before) {
                                    champion.generation, text::line(champion.op));
     text += fmt::format("  {}\n  {}\n  {}\n", text::line(champion.hypothesis), figures_text(champion, before),
                         text::line(champion.genome.text()));
+    if (const std::string shown = shown_text(champion.genome); shown != champion.genome.text())
+        text += fmt::format("  simplified {}\n", text::line(shown));
     if (champion.parents.empty()) return text;
     std::string with;
     for (std::size_t i = 1; i < champion.parents.size(); ++i) with += (i == 1 ? " with " : ", ") + champion.parents[i];
@@ -257,6 +261,7 @@ Json to_json(const RunLog& log) {
     const Candidate* before = nullptr;
     for (const ChampionEntry& entry : log.champions) {
         Json champion = candidate_json(entry.champion);
+        add_shown(champion, entry.champion.genome);
         champion["improvement"] = before ? improvement_json(entry.champion, *before) : Json(nullptr);
         champion["from"] = entry.from.empty() ? Json(nullptr) : Json(entry.from);
         champion["by_way_of"] = ancestors_json(entry.by_way_of);

@@ -10,6 +10,7 @@
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
 #include "report/shape.hpp"
+#include "report/shown_formula.hpp"
 #include "report/verdict_text.hpp"
 
 namespace evictlab::report {
@@ -73,7 +74,10 @@ Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
     else
         json["improvement_over_hybrid"] = optional_number(row.improvement_over_hybrid);
     json["gap_closed"] = optional_number(row.gap_closed.at(0).average);
-    if (!row.scorecard.formula.empty()) json["formula"] = row.scorecard.formula;
+    if (!row.scorecard.formula.empty()) {
+        json["formula"] = row.scorecard.formula;
+        add_shown(json, row.scorecard.formula);
+    }
     json["command"] = row.command;
     json["sources"] = row.sources;
     return json;
@@ -81,16 +85,18 @@ Json row_to_json(const LeaderboardTable& table, const LeaderboardRow& row) {
 
 Json run_to_json(const LeaderboardTable::Run& run) {
     const auto& summary = run.summary;
-    return {{"file", run.file},
-            {"seed", summary.seed},
-            {"start", summary.start},
-            {"generations", summary.generation},
-            {"evaluations", summary.evaluations},
-            {"duplicates", summary.duplicates},
-            {"stop_reason", summary.stop_reason},
-            {"champion", champion_label(summary)},
-            {summary.champion.genome.text_key(), summary.champion.genome.text()},
-            {"command", run_command(summary)}};
+    Json json{{"file", run.file},
+              {"seed", summary.seed},
+              {"start", summary.start},
+              {"generations", summary.generation},
+              {"evaluations", summary.evaluations},
+              {"duplicates", summary.duplicates},
+              {"stop_reason", summary.stop_reason},
+              {"champion", champion_label(summary)},
+              {summary.champion.genome.text_key(), summary.champion.genome.text()}};
+    add_shown(json, summary.champion.genome);
+    json["command"] = run_command(summary);
+    return json;
 }
 
 Json name_or_null(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }

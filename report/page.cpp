@@ -16,6 +16,7 @@
 #include "report/page_views.hpp"
 #include "report/row_cost.hpp"
 #include "report/shape.hpp"
+#include "report/shown_formula.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -37,6 +38,7 @@ Json scorer_json(const ScorecardRow& row, const PluginHost& plugins, Json& colum
         json["reference"] = plugin->reference();
         if (const auto twin = formula_twin(row.scorer, plugins)) json["formula"] = *twin;
     }
+    if (json.contains("formula")) add_shown(json, json["formula"].get<std::string>());
     std::set<std::string> names; // the ids' own order differs from process to process
     for (const ColumnId column : scorer->columns()) {
         if (column == base_score_id) continue;

@@ -16,6 +16,7 @@
 #include "evolution/yardsticks_file.hpp"
 #include "report/run_standing.hpp"
 #include "report/run_text.hpp"
+#include "report/shown_formula.hpp"
 
 namespace evictlab::report {
 namespace {
@@ -87,8 +88,7 @@ Json champion_json(const Candidate& champion) {
     json["operator"] = champion.op;
     json["hypothesis"] = champion.hypothesis;
     json[champion.genome.text_key()] = champion.genome.text();
-    if (std::string shown = shown_text(champion.genome); shown != champion.genome.text())
-        json["shown"] = std::move(shown);
+    add_shown(json, champion.genome);
     json["train"] = champion.train.average;
     json["valid"] = champion.valid->average;
     json["kl"] = nullptr;

@@ -220,7 +220,21 @@ TEST_CASE("JSON has the same content") {
     CHECK(suite["rows"][1]["splits"]["test"]["0.50"] == 0.35);
     CHECK(suite["rows"][1]["improvement_over_hybrid"].get<double>() == Approx(0.3));
     CHECK(suite["runs"][0]["champion"] == "champion 01234567");
+    CHECK_FALSE(suite["rows"][1].contains("shown"));
     CHECK(suite["note"].get<std::string>() == protocol_note("rescore"));
+}
+
+TEST_CASE("JSON has a shorter formula of the same scores beside a row's and a champion's own") {
+    LeaderboardInput input = run_input();
+    const std::string found = "if(relative_pos < -0.2, token_type, recent_attn)";
+    input.run->champion.genome = evolution::Genome::verbatim(formula::parse(found));
+    input.bench.rows[0].formula = found;
+    input.bench.rows[0].scorer = champion_label(*input.run);
+    const Json suite = to_json(leaderboard_of(std::vector{input}))["suites"][0];
+    for (const Json& json : {suite["runs"][0], suite["rows"][1]}) {
+        CHECK(json["formula"] == found);
+        CHECK(json["shown"] == "recent_attn");
+    }
 }
 
 TEST_CASE("the file is written whole, in the format that its ending names") {

@@ -225,6 +225,17 @@ TEST_CASE("log gives each champion's line of descent without a gap") {
     CHECK_THAT(text, ContainsSubstring("% lower") && ContainsSubstring("by way of"));
 }
 
+TEST_CASE("log has the shorter formula of a champion beside the one that was found") {
+    const Run run("--start 'if(relative_pos < -0.2, token_type, recent_attn)' --generations 1");
+    const Json start = run.json("evictlab log run.json --json").at("champions").at(0);
+    CHECK(start.at("formula") != start.at("shown"));
+    CHECK(start.at("shown") == "recent_attn");
+    CHECK_THAT(run.text("evictlab log run.json"), ContainsSubstring("\n  simplified recent_attn\n"));
+    CHECK(run.text("evictlab report --state run.json --output run.html").empty());
+    CHECK(data_of_page(bytes_of(run.folder / "run.html")).at("runs")[0].at("log").at("champions")[0].at("shown") ==
+          "recent_attn");
+}
+
 TEST_CASE("log gives the accepted and the last rejected candidates where asked") {
     const Run run("--generations 3");
     std::size_t accepted = 0;

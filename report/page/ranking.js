@@ -8,6 +8,7 @@ function details(table, row, width) {
   if (scorer.reference) add("source", scorer.reference);
   if (scorer.in_words) add("class", scorer.in_words);
   if (scorer.formula) add("formula", element("pre", {}, element("code", {}, scorer.formula)));
+  if (scorer.shown) add("simplified", element("pre", {}, element("code", {}, scorer.shown)));
   for (const column of scorer.columns ?? []) add(element("code", {}, column), page.columns[column] ?? "");
   if (scorer.retention_used)
     add("share kept", scorer.retention_used.map((used, i) => `${(used * 100).toFixed(1)} % of ${table.views[0].names[i]}`).join(", "));

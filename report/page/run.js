@@ -118,6 +118,7 @@ function championElement(champion, before) {
     element("dt", {}, "why"), element("dd", {}, champion.reason ?? ""),
     element("dt", {}, before ? `against ${before.id}` : "formula"),
     element("dd", {}, before ? differenceElement(textOf(before), textOf(champion)) : element("pre", {}, element("code", {}, textOf(champion)))),
+    ...(champion.shown ? [element("dt", {}, "simplified"), element("dd", {}, element("pre", {}, element("code", {}, champion.shown)))] : []),
     ...steps("by way of", champion.by_way_of), ...steps("mates", champion.mates));
   return element("details", { id: `champion-${champion.id}`, open: champion.last },
     element("summary", {}, element("code", {}, champion.id), ` generation ${champion.generation}, by ${champion.operator}: valid ${number(champion.valid.average)}${champion.nodes ? `, ${champion.nodes} nodes` : ""}`), parts);

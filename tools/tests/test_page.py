@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian
 
 HOSTILE = "<img src=x onerror=\"document.title='ran'\"><b>bold</b> *md* \x1b[31m`x` | \u202eend"
 ROWS = 200
+LONG = "if(relative_pos < -0.2, 0, window_attn:64)"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bench of a captured suite with rows of every class, 200 in all, one of them of a hostile name."""
     file = tmp_path_factory.mktemp("page") / "bench.json"
     budgets = "adakv@kvpress(snapkv@kvpress),kvzip@kvpress"
-    scorers = f"snapkv@kvpress,tova@kvpress,knorm@kvpress,triattention@paper,=key_norm,{budgets}"
+    scorers = f"snapkv@kvpress,tova@kvpress,knorm@kvpress,triattention@paper,=key_norm,={LONG},{budgets}"
     command: list[str | Path] = [Lab().library.program, "bench", "--suite", "smollm2", "--scorers", scorers,
                                  "--format", "json", "--output", file]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
@@ -138,6 +139,9 @@ def test_details_tell_rule_columns_and_command(page: Any) -> None:
     page.get_by_label("details of snapkv@kvpress", exact=True).press("Enter")
     text = page.locator("#table tr.details").text_content()
     assert "window_attn" in text and "evictlab bench --suite smollm2 --scorers snapkv@kvpress" in text
+    page.get_by_label(f"details of ={LONG}", exact=True).press("Enter")
+    codes = page.locator("#table tr.details pre").all_text_contents()
+    assert codes[codes.index(LONG) + 1] == "window_attn:64"
 
 
 def test_pointing_at_a_chart_names_the_row(page: Any) -> None:
