@@ -15,10 +15,12 @@ import pytest
 import torch
 from conftest import encode, make_model, make_source
 
+from evictlab_tools import __version__
 from evictlab_tools import capture as tool
 from evictlab_tools.capture import Settings, capture_suite, parse_layers
 from evictlab_tools.documents import MANIFEST_FORMAT, Document, read_inputs
 from evictlab_tools.errors import ToolError, UsageError, run_command
+from evictlab_tools.library import Lab
 from evictlab_tools.models import ModelSource
 from evictlab_tools.shard import Shard, parse_shard
 from evictlab_tools.suite import Piece, SuiteFolder
@@ -135,6 +137,24 @@ def test_parts_that_many_processes_capture_make_the_suite_of_one(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()
     }
+
+
+def test_a_suite_says_when_it_was_captured_and_is_the_same_by_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_capture(tmp_path / "a", documents())
+    assert first["made"].items() >= {"version": __version__, "date": "2023-11-14T22:13:20Z"}.items()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    assert run_capture(tmp_path / "a", documents()) == first  # nothing was captured
+    later = run_capture(tmp_path / "b", documents())
+    assert later["made"]["date"] == "2027-01-15T08:00:00Z"
+    assert {**later, "made": first["made"]} == first
+    library = Lab().library
+    assert library.suite_hash(str(tmp_path / "a")) == library.suite_hash(str(tmp_path / "b"))
+    del later["made"]  # as suites were before
+    (tmp_path / "b" / "suite.json").write_text(json.dumps(later))
+    assert library.suite_hash(str(tmp_path / "b")) == library.suite_hash(str(tmp_path / "a"))
+    assert run_capture(tmp_path / "b", documents()) == later
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/", "/2", "1/x", "-1/2", "1/99999999", "1/2/3"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.files import read_json, sha256_of_file, write_json, write_whole
+from evictlab_tools.made import made
 from evictlab_tools.shard import Shard, files_of_shards
 
 SUITE_FORMAT = "evictlab-suite/1"
@@ -110,9 +111,17 @@ class SuiteFolder:
         self._noted[file] = [self._finished[file]]
         write_json(self._notes, {"files": [self.entry(name) for name in sorted(self._finished)]})
 
+    @staticmethod
+    def _says(path: Path, whole: dict[str, Any]) -> bool:
+        """Whether the file does already: a suite that a capture finds finished stays as it was made."""
+        before = read_json(path) if path.exists() else {}
+        return {key: value for key, value in before.items() if key != "made"} == whole
+
     def finish(self, description: dict[str, Any], files: list[str]) -> None:
         """Writes suite.json, and removes files of an earlier capture that are not of the suite any more."""
-        write_json(self.folder / SUITE_FILE, {"format": SUITE_FORMAT, **description})
+        path, whole = self.folder / SUITE_FILE, {"format": SUITE_FORMAT, **description}
+        if not self._says(path, whole):
+            write_json(path, {**whole, "made": made()})
         for file in set(self._finished) - set(files):
             for stale in (file, companion_name(file)):
                 (self.folder / stale).unlink(missing_ok=True)
