@@ -20,8 +20,11 @@ from verdict_harness import KINDS, PROMPT, TEXTS
 from evictlab_tools.capture import Settings, capture_suite
 from evictlab_tools.capture import command as capture_command
 from evictlab_tools.documents import Document
+from evictlab_tools.errors import UsageError
+from evictlab_tools.external.scorer import open_external
 from evictlab_tools.library import Lab
 from evictlab_tools.lines import LineWriter
+from evictlab_tools.shapes import Shape
 from evictlab_tools.verdict import command as command_module
 from evictlab_tools.verdict.command import command
 from evictlab_tools.verdict.documents import read_suite
@@ -103,6 +106,68 @@ def test_numbers_of_tokens_are_what_stays_of_every_document(
     answers = answers_to(server, tmp_path / "out", [asked])
     rows = {row["scorer"]: row["kl"] for row in result["rows"]}
     assert answers[0]["kl"] == rows[SCORERS[1]]
+
+
+MINE = """
+import kvpress
+
+print("a module that prints")
+press = kvpress.SnapKVPress(window_size=8)
+
+def small_keys(k):
+    return -k.norm(dim=-1)
+
+def fails(k):
+    raise KeyError("mine")
+"""
+OWN = ["mine_served:press", "mine_served:small_keys"]
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_served.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "mine_served", raising=False)
+
+
+def test_presses_and_functions_that_the_judge_was_started_with_can_be_asked_for(
+    suite: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: None
+) -> None:
+    monkeypatch.setattr(command_module, "open_model", lambda *_: make_source(suite[0]))
+    options = ["--split", "train", "--split", "valid", "--retentions", "0.25,0.5", "-o", str(tmp_path / "v.json")]
+    command(["tiny", str(suite[1]), "--scorers", ",".join([*OWN, SCORERS[0]]), *options])
+    rows = {row["scorer"]: row["kl"] for row in json.loads((tmp_path / "v.json").read_text())["rows"]}
+    lab, source = Lab(), make_source(suite[0])
+    documents = read_suite(suite[1], source, lab.library)
+    judge = Judge(source, threads=1)
+    judge.load(documents.documents[0])
+    asked = [*OWN, "mine_served:fails"]
+    server = Server(judge, documents, lab, workers=1, threads=1, external=open_external(asked, Shape(), decodes=False))
+    name = server.greeting("Tiny")["judge"]
+    assert ", with mine_served:fails (sha256:" in name and "mine_served:press (kvpress 0.5" in name
+    named = [*OWN, SCORERS[0], OWN[0]]
+    wrong = ["mine_served:fails", "kvpress:KnormPress", "os:getcwd"]
+    shaped = {"granularity": "layer", "join": "mean", "block": 1, "sinks": 0, "recent": 0}
+    requests = [request(i, scorer=scorer) for i, scorer in enumerate([*named, *wrong])]
+    answers = answers_to(server, tmp_path / "out", [*requests, request("shaped", scorer=OWN[0], shape=shaped)])
+    found = {answer["id"]: answer for answer in answers}
+    for i, scorer in enumerate(named):
+        assert found[i]["kl"] == rows[scorer]
+    why = [found[len(named) + i]["error"] for i in range(len(wrong))]
+    assert "KeyError: 'mine'" in why[0]
+    assert "which this judge was not started with: --serve --scorers os:getcwd --workers 1" in why[2]
+    assert "kvpress:KnormPress" in why[1]
+    assert "a press chooses each head's tokens by itself" in found["shaped"]["error"]
+
+
+def test_a_judge_is_not_started_with_what_it_cannot_serve(suite: tuple[str, Path], mine: None) -> None:
+    serve = ["tiny", str(suite[1]), "--serve", "--scorers"]
+    with pytest.raises(UsageError, match=r"--scorers h2o,=key_norm has no meaning with --serve"):
+        command([*serve, f"{OWN[0]},h2o,=key_norm"])
+    for workers in ([], ["--workers", "2"]):
+        with pytest.raises(UsageError, match="needs --workers 1: Python's own run inside the model"):
+            command([*serve, OWN[0], *workers])
 
 
 def test_documents_and_retentions_come_back_in_the_order_asked(server: Server, tmp_path: Path) -> None:

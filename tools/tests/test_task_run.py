@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,33 @@ def test_answers_are_asked_at_a_shape_and_of_so_many_tokens(tasks: Path, capsys:
         results(tasks, "--examples", "1")
     with pytest.raises(UsageError, match="give --retentions or --keep, not both"):
         results(tasks, "--keep", "100")
+
+
+def test_presses_and_functions_of_python_are_rows_too(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tasks / "mine_asked.py").write_text(
+        "import kvpress\npress = kvpress.SnapKVPress(window_size=8)\ndef small_keys(k): return -k.norm(dim=-1)\n"
+        "def fails(k): raise KeyError('mine')\n"
+    )
+    monkeypatch.chdir(tasks)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.delitem(sys.modules, "mine_asked", raising=False)
+    own = ["--examples", "1", "--scorers", "mine_asked:press,mine_asked:small_keys,mine_asked:fails"]
+    with pytest.raises(ToolError, match=r"1 scorer\(s\) failed"):
+        run_tasks(tasks, *own)
+    found = json.loads((tasks / "t.json").read_text())
+    check_schema(found)
+    rows = {row["scorer"]: row for row in found["rows"]}
+    assert list(rows) == [
+        "knorm@kvpress", "snapkv@kvpress:window=8", "random", "mine_asked:press", "mine_asked:small_keys", ORACLE,
+    ]  # fmt: skip
+    twin = {**rows["snapkv@kvpress:window=8"], "scorer": "mine_asked:press", "external": "kvpress 0.5"}
+    assert rows["mine_asked:press"].pop("external").startswith(twin.pop("external"))
+    assert rows["mine_asked:press"] == twin
+    assert rows["mine_asked:small_keys"]["external"].startswith("sha256:")
+    assert np.array(rows["mine_asked:small_keys"]["retention_used"]) == pytest.approx([0.5, 0.9])
+    assert all("external" not in rows[name] for name in ("random", ORACLE))
+    with pytest.raises(UsageError, match="a press chooses each head's tokens by itself, at no other shape"):
+        run_tasks(tasks, *own, "--granularity", "layer")
 
 
 def test_a_run_goes_on_where_it_was_stopped(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from evictlab_tools.device import device_from
 from evictlab_tools.documents import manifest_files
 from evictlab_tools.errors import ToolError, UsageError, run_command
 from evictlab_tools.example import QUESTIONS
+from evictlab_tools.external.names import separate
+from evictlab_tools.external.scorer import open_external
 from evictlab_tools.files import check_output, write_whole
 from evictlab_tools.library import Lab
 from evictlab_tools.models import open_model
@@ -103,7 +105,7 @@ def _open_lab(given: argparse.Namespace) -> tuple[Lab, CalibrationFile | None]:
 
 def _check_outputs(given: argparse.Namespace, journal: Path, lab: Lab) -> None:
     files = manifests(given.inputs)
-    scorers = [file for texts in given.scorers or [] for file in lab.library.scorer_files(texts)]
+    scorers = [file for texts in separate(given.scorers or [])[1] for file in lab.library.scorer_files(texts)]
     read = [Path(given.model), *files, *manifest_files(files), *scorers]
     read += [path for path in (given.calibration, *_outside(given)) if path is not None]
     check_output(given.output, [*read, journal])
@@ -134,7 +136,8 @@ def run(given: argparse.Namespace) -> None:
     outside = {measure: damage for path in _outside(given) for measure, damage in read_measures(path).items()}
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    scorers = open_scorers(lab, given.scorers or [SCORERS], shape)
+    names, asked = separate(given.scorers or [SCORERS])
+    scorers, external = open_scorers(lab, asked, shape), open_external(names, shape, decodes=False)
     source = open_model(given.model, given.revision, device_from(given))
     documents = read_tasks(given.inputs, source.tokenizer, given.examples)
     sources = {}
@@ -142,7 +145,7 @@ def run(given: argparse.Namespace) -> None:
         calibration.check_weights(source.weights)
         sources["calibration"] = f"sha256:{calibration.sha256}"
     scoring = scoring_on(given.scoring, source.device)
-    scorers = scored_by(scoring, scorers, typed_names(lab, given.scorers or [SCORERS]))
+    scorers = scored_by(scoring, scorers, typed_names(lab, asked))
     prompts = [document.tokens.prompt for document in documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     judge = Judge(
@@ -166,7 +169,7 @@ def run(given: argparse.Namespace) -> None:
     own = [document for at, document in enumerate(documents) if shard is None or shard.has(at)]
     journal = TaskJournal(path, basis, files_of_shards(whole) if shard is None else ())
     with closing(journal):
-        task_run = TaskRun(judge, own, scorers, budgets, journal, given.new_tokens)
+        task_run = TaskRun(judge, own, {**scorers, **external}, budgets, journal, given.new_tokens)
         task_run.run()
     if shard is None:
         _write(given, lab, result_of(task_run, given.model_name or source.name, sources), outside)

@@ -52,7 +52,8 @@ def _run(result: argparse.ArgumentParser) -> None:
     add = result.add_argument
     add("model", help="a folder of a Hugging Face model, a name on its hub, or a GGUF file")
     add("inputs", nargs="+", type=Path, help="folders that `evictlab-tasks make` wrote, or manifests")
-    add("--scorers", action="append", help=f"as for evictlab bench; random and the oracle always come ({SCORERS})")
+    add("--scorers", action="append", help="as for evictlab bench, and Python's own as module:name; random and "
+        f"the oracle always come ({SCORERS})")  # fmt: skip
     add("--retentions", help="shares kept (default 0.25,0.5,0.75,0.9)")
     add("--keep", metavar="K", help="in place of --retentions: tokens that each set keeps, as 256,512")
     add_shape_options(result)

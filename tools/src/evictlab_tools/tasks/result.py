@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from evictlab_tools.device import USUAL_DEVICE, DeviceConfig
+from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.made import made
 from evictlab_tools.tasks.documents import TaskDocument
 from evictlab_tools.tasks.run import AnswerFigures, Full, TaskRun
@@ -52,6 +53,7 @@ class Result:
     device: DeviceConfig = USUAL_DEVICE
     scoring: Mapping[str, Any] = field(default_factory=dict)
     cut: Mapping[str, Any] = field(default_factory=dict)  # "shape" and "keep", where they are not the usual ones
+    external: Mapping[str, str] = field(default_factory=dict)  # of rows of Python's own, their origin
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -80,8 +82,10 @@ def result_of(run: TaskRun, model: str, sources: Mapping[str, str]) -> Result:
     full = tuple(one for d in run.documents if (one := run.journal.full(d)) is not None)
     source = run.judge.source
     scoring, cut = run.judge.scoring.said, cut_json(run.judge.shape, run.budgets)
+    origins = {row: scorer.origin for row, scorer in run.scorers.items() if isinstance(scorer, ExternalScorer)}
+    documents = tuple(run.documents)
     return Result(
-        model, source.weights, run.retentions, tuple(run.documents), full, rows, sources, source.device, scoring, cut
+        model, source.weights, run.retentions, documents, full, rows, sources, source.device, scoring, cut, origins
     )
 
 
@@ -102,7 +106,10 @@ def to_json(result: Result, made_by: str) -> dict[str, Any]:
         "documents": [
             _document_json(document, full) for document, full in zip(result.documents, result.full, strict=True)
         ],
-        "rows": [_row_json(scorer, figures) for scorer, figures in result.rows.items()],
+        "rows": [
+            _row_json(scorer, figures) | ({"external": result.external[scorer]} if scorer in result.external else {})
+            for scorer, figures in result.rows.items()
+        ],
     }
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.generation import Answer, answer, sets_at_once
 from evictlab_tools.journal import LineJournal
 from evictlab_tools.library import Scorer
@@ -172,7 +173,7 @@ class TaskRun:
 
     judge: Judge
     documents: Sequence[TaskDocument]
-    scorers: Mapping[str, Scorer]
+    scorers: Mapping[str, Scorer | ExternalScorer]
     budgets: Budgets
     journal: TaskJournal
     new_tokens: int | None = None

@@ -27,7 +27,7 @@ from evictlab_tools.external.scorer import ExternalScorer, open_external
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
 from evictlab_tools.layer_cache import check_decoding
-from evictlab_tools.library import Scorer
+from evictlab_tools.library import USUAL, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
 from evictlab_tools.scoring.choice import NATIVE, scoring_on
@@ -88,7 +88,7 @@ def _serve(given: argparse.Namespace) -> None:
     ways += ["schedule", "generate", "bin"]
     if given.protocol in WAYS:
         raise UsageError(f"--protocol {given.protocol} has no meaning with --serve, which judges by prefill")
-    for option in ("scorers", "split", "journal", "correlate", "value_bytes", "no_cost", *ways):
+    for option in ("split", "journal", "correlate", "value_bytes", "no_cost", *ways):
         if getattr(given, option) is not None:
             name = option.replace("_", "-")
             raise UsageError(
@@ -96,10 +96,22 @@ def _serve(given: argparse.Namespace) -> None:
             )
     if not names_suite(given.inputs):
         raise UsageError(f"--serve needs a captured suite, and {given.inputs[0]} has no {SUITE_FILE}")
+    names, others = separate(given.scorers or [])
+    if others:
+        raise UsageError(
+            f"--scorers {others[0]} has no meaning with --serve, as requests say what is judged; there it names the "
+            "presses and functions of Python (module:name) that they may ask for"
+        )
+    if names and given.workers != 1:
+        raise UsageError(
+            f"--scorers {','.join(names)} with --serve needs --workers 1: Python's own run inside the model, which "
+            "workers share; evictlab-farm asks many such judges"
+        )
     threads = given.threads or 1
     workers = given.workers or max(1, (os.cpu_count() or 1) // threads)
     torch.set_num_threads(threads)
-    with own_stdout() as answers:
+    with own_stdout() as answers:  # before modules that may print
+        external = open_external(names, USUAL, decodes=False)
         lab, calibration = open_lab(given)
         source = open_model(given.model, given.revision, device_from(given))
         on_answers = given.on == "answers"
@@ -116,7 +128,7 @@ def _serve(given: argparse.Namespace) -> None:
         if calibration is not None:
             calibration.check_weights(source.weights)
         asked = None if given.calibration is None or calibration is None else calibration.sha256
-        server = Server(judge, documents, lab, workers=workers, threads=threads, calibration=asked)
+        server = Server(judge, documents, lab, workers=workers, threads=threads, calibration=asked, external=external)
         judge.load(documents.documents[0])
         answers.write(
             server.greeting(given.model_name or documents.model or source.name, given.protocol or PROTOCOLS[0])

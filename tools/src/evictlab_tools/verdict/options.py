@@ -88,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
         help="a captured suite, by folder or name; or manifests of documents and text files",
     )
     add("--wide", action="store_true", help="all tables, as Markdown, however narrow the terminal is")
-    add("--scorers", action="append", help="as for evictlab bench; random and the oracles always come with them (all)")
+    add("--scorers", action="append", help="as for evictlab bench, and Python's own as module:name; random and the "
+        "oracles always come with them (all). With --serve: Python's own that requests may name")  # fmt: skip
     add("--retentions", help=f"shares kept (default {','.join(map(str, RETENTIONS))})")
     add("--keep", metavar="K", help="in place of --retentions: tokens that each set keeps, as 256,512")
     add_shape_options(result)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -19,6 +19,8 @@ from typing import Any
 import torch
 
 from evictlab_tools.errors import ToolError
+from evictlab_tools.external.names import is_external
+from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.judge_protocol import PROTOCOLS, SPLITS, judge_request
 from evictlab_tools.library import Lab, Scorer
 from evictlab_tools.lines import LineWriter, parse_request
@@ -41,7 +43,7 @@ class _Question:
     """A request, and what is known of its answer."""
 
     id: Any
-    scorer: Scorer
+    scorer: Scorer | ExternalScorer
     budgets: Budgets
     shape: Shape
     kl: list[list[float] | None]  # [document], None: not yet
@@ -61,7 +63,9 @@ class Server:
         workers: int,
         threads: int,
         calibration: str | None = None,  # SHA-256 of one that was asked for in place of the suite's own
+        external: Mapping[str, ExternalScorer] | None = None,  # Python's own that requests may name; of one worker
     ) -> None:
+        self._external = external or {}
         self._judge, self._lab, self._calibration, self._workers = judge, lab, calibration, workers
         self._documents = documents.of_splits(SPLITS)
         self._places = {document.name: _Place(document) for document in self._documents.documents}
@@ -81,6 +85,8 @@ class Server:
             name += f", scoring {scored['scoring']}"
         if self._calibration is not None:
             name += f", calibration sha256:{self._calibration}"
+        if self._external:
+            name += f", with {', '.join(f'{text} ({self._external[text].origin})' for text in sorted(self._external))}"
         documents = [{"name": d.name, "kind": d.kind, "split": d.split} for d in self._documents.documents]
         heeded = {"shapes": True, "keep": True}
         return {"protocol": protocol, "judge": name, "documents": documents, "parallel": self._workers, **heeded}
@@ -111,10 +117,19 @@ class Server:
     def _question(self, request: dict[str, Any]) -> tuple[list[_Place], _Question]:
         asked = judge_request(request, self._places)
         nothing: list[list[float] | None] = [None] * len(asked.documents)
-        scorer = self._lab.open(asked.scorer)
+        scorer = self._open(asked.scorer)
         scorer.check_shape(asked.shape)
         question = _Question(asked.id, scorer, asked.budgets, asked.shape, nothing)
         return [self._places[name] for name in asked.documents], question
+
+    def _open(self, text: str) -> Scorer | ExternalScorer:
+        """Code is run at the word of whoever starts the judge, not of who asks it."""
+        if is_external(text) and text not in self._external:
+            raise ToolError(
+                f"scorer '{text}' would be code of Python's own, which this judge was not started with: "
+                f"--serve --scorers {text} --workers 1"
+            )
+        return self._external.get(text) or self._lab.open(text)
 
     def _judge_one(self, question: _Question, index: int, place: _Place, answers: LineWriter) -> None:
         if question.error is not None or answers.closed:
