@@ -18,8 +18,10 @@ from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.library import USUAL, Lab
 from evictlab_tools.masked import PromptLayer
 from evictlab_tools.shapes import Shape
+from evictlab_tools.tuning import boundary as boundary_module
 from evictlab_tools.tuning import command as command_module
 from evictlab_tools.tuning.boundary import Boundary, boundary, side_deviations, standing
+from evictlab_tools.tuning.budgets import UNIFORM, scorer_within
 from evictlab_tools.tuning.command import command
 from evictlab_tools.tuning.constants import Constants
 from evictlab_tools.tuning.directions import Direction, Directions, Point, layer_factor
@@ -231,7 +233,7 @@ def test_units_are_cut_as_the_judge_cuts(shape: Shape) -> None:
     scores = [scorer.score(run.layer_input(number, scorer)) for number in units.layers]
     for together in units.sets:
         joined = units.scores([scores[number] for number in together])
-        best = np.argsort(-joined[0], kind="stable")[: units.count(0.4)]
+        best = np.argsort(-joined[0], kind="stable")[: units.count(0.4, 1)]
         kept, _ = units.chosen(Boundary(best[None], np.ones((1, len(best)), np.bool_), np.ones((1, len(best)))))
         for number in together:
             assert (masks[number] == np.isin(np.arange(run.prompt), kept[0])).all()
@@ -272,6 +274,38 @@ def test_units_join_derivatives_as_scores() -> None:
     assert np.allclose(moved, units.share(slopes[0], 4) + units.share(slopes[1], 4))
 
 
+@pytest.mark.parametrize("budgets", ("head", "model"))
+def test_heads_that_share_a_budget_are_cut_as_the_judge_cuts(budgets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boundary_module, "NOISE", 0.0)
+    run = at_shape(USUAL)
+    formula = "if(position < 2, keep, observed_attn + 0.01*rank:key_norm)"
+    wrapper = scorer_within(budgets, formula).replace("adakv@kvpress", "adakv:alpha=0")
+    masks = run.keep(Lab().open(wrapper), [0.6])[0]
+    scorer = Lab().open("=" + formula)
+    scores = [scorer.score(run.layer_input(number, scorer)) for number in range(len(masks))]
+    units = Units(USUAL, run.prompt, tuple(range(len(masks))), budgets)
+    for together in units.sets:
+        joined = units.scores([scores[number] for number in together])
+        at = boundary(joined, units.count(0.4, len(joined)), np.random.default_rng(1), shared=units.shared)
+        assert at.kept.sum() == units.count(0.4, len(joined))
+        for number, (places, kept) in units.split(at, together):
+            found = np.zeros_like(masks[number])
+            np.put_along_axis(found, places, kept, -1)
+            assert (found == masks[number]).all()
+
+
+def test_a_shared_budget_has_one_boundary() -> None:
+    scores = np.random.default_rng(5).normal(size=(3, 60)) + np.array([[2.0], [0.0], [-9.0]])
+    at = boundary(scores, 60, np.random.default_rng(1), shared=True)
+    kept = at.kept.sum(1)
+    assert kept.sum() == 60 and kept[0] > 40 and kept[2] == 0
+    assert at.weights[2].max() < 1e-3 * at.weights.max()  # nothing there is near
+    tokens = standing(at)
+    assert tokens.sides.shape[1] == 2 and set(tokens.heads) == {0, 1}
+    deviations = side_deviations(tokens, np.where(tokens.heads == 0, 1.0, 0.0))
+    assert deviations[tokens.heads == 0].max() > 0 > deviations[tokens.heads == 1].min()
+
+
 def test_shapes_without_gradients_are_refused_by_name() -> None:
     for shape, named in (
         (Shape("layer", "max"), "--join max"),
@@ -281,6 +315,8 @@ def test_shapes_without_gradients_are_refused_by_name() -> None:
     ):
         with pytest.raises(UsageError, match=named):
             check_gradients(shape)
+    with pytest.raises(UsageError, match="--budgets model with a shape"):
+        check_gradients(Shape("layer"), "model")
 
 
 def test_all_kept_and_equal_scores_have_no_boundary() -> None:
@@ -294,19 +330,31 @@ def start_of(ours: Tuner, formula: str) -> Point:
     return directions.at(directions.origin)
 
 
-def tuner(train: list[int], valid: list[int], terms: tuple[str, ...] = (), shape: Shape = USUAL) -> Tuner:
+def tuner(
+    train: list[int], valid: list[int], terms: tuple[str, ...] = (), shape: Shape = USUAL, budgets: str = UNIFORM
+) -> Tuner:
     judge = judge_of(make_source("llama"), sliding_layers=False, threads=2, shape=shape)
     settings = Settings((0.25, 0.5), (1.0, 1.0), terms, 3)
     documents = {document(i).name: document(i) for i in (*train, *valid)}
     to_tune_by, to_validate = ([document(i).name for i in chosen] for chosen in (train, valid))
-    return Tuner(Here(judge, Lab(), documents), to_tune_by, to_validate, settings)
+    return Tuner(Here(judge, Lab(), documents, budgets), to_tune_by, to_validate, settings)
 
 
 @pytest.mark.parametrize(
-    ("shape", "by"), [(USUAL, 0.2), (Shape("layer"), 0.2), (Shape("layer", block=2), 0.1)], ids=str
+    ("shape", "budgets", "by"),
+    [
+        (USUAL, UNIFORM, 0.2),
+        (USUAL, "head", 0.2),
+        (USUAL, "model", 0.2),
+        (Shape("layer"), UNIFORM, 0.2),
+        (Shape("layer", block=2), UNIFORM, 0.1),
+    ],
+    ids=str,
 )
-def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by(shape: Shape, by: float) -> None:
-    ours, before = tuner([0, 1], [2], shape=shape), 0.0
+def test_rounds_make_a_bad_start_better_on_a_document_that_was_not_tuned_by(
+    shape: Shape, budgets: str, by: float
+) -> None:
+    ours, before = tuner([0, 1], [2], shape=shape, budgets=budgets), 0.0
     point = start_of(ours, BAD_START)
     for number in range(3):
         found = ours.round(point, number)
@@ -362,6 +410,7 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
         (["--rounds", "0"], "rounds is at least 1"),
         (["--weights", "1,2"], "--weights 1,2: not 4 numbers"),
         (["--grow", "-1"], "grow is at least 0"),
+        (["--budgets", "model", "--granularity", "layer"], "--budgets model with a shape"),
     ):
         with pytest.raises(UsageError, match=message):
             command([*given, *wrong])

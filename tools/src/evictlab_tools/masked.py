@@ -101,7 +101,7 @@ def visible(places: Tensor, counts: Tensor, prompt: int, continuation: int, wind
     query = torch.arange(prompt, prompt + continuation, device=places.device)
     position = torch.cat((places, query.expand(kv_heads, -1)), -1)
     cached = torch.arange(most, device=places.device) < counts[:, None]
-    there = torch.cat((cached, torch.ones_like(places[:, :1], dtype=torch.bool).expand(-1, continuation)), -1)
+    there = torch.cat((cached, torch.ones_like(counts[:, None], dtype=torch.bool).expand(-1, continuation)), -1)
     age = query[None, :, None] - position[:, None, :]
     seen = (age >= 0) & there[:, None, :]
     return seen & (age < window) if window > 0 else seen

@@ -27,6 +27,7 @@ from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import greeting, serve
 from evictlab_tools.shown import say
 from evictlab_tools.tuning.asked import Asked
+from evictlab_tools.tuning.budgets import UNIFORM
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.journal import Noted, basis_here, hash_of
 from evictlab_tools.tuning.options import parser
@@ -96,13 +97,15 @@ def command(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(f"--{option} is at least {least}")
     retentions = parse_retentions(given.retentions)
     weights = _weights(given.weights, retentions)
-    check_gradients(shape_from(given))
+    check_gradients(shape_from(given), given.budgets)
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     terms = TERMS if given.terms is None else _lines(given.terms)
     settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
     if sum((given.formula is not None, given.propose, given.serve)) != 1:
         raise UsageError("give one of --formula, --propose and --serve")
+    if given.propose and given.budgets != UNIFORM:
+        raise UsageError(f"--propose is for a run, whose judge has uniform budgets, not --budgets {given.budgets}")
     _check_reading(given)
     if given.journal is not None and given.formula is None:
         raise UsageError("--journal is for --formula")
@@ -189,13 +192,13 @@ def _calibration(given: argparse.Namespace) -> CalibrationFile | None:
     return None if given.calibration is None else open_calibration(given.calibration)
 
 
-def _here(judge: Judge, lab: Lab, documents: Sequence[TokenDocument]) -> Here:
-    return Here(judge, lab, {document.name: document for document in documents})
+def _here(judge: Judge, lab: Lab, documents: Sequence[TokenDocument], budgets: str) -> Here:
+    return Here(judge, lab, {document.name: document for document in documents}, budgets)
 
 
 def _serve(given: argparse.Namespace, lab: Lab, threads: int, answers: LineWriter) -> None:
     judge, train, valid = _opened(given, lab, threads)
-    server = TuningServer(_here(judge, lab, [*train, *valid]), threads, _calibration(given))
+    server = TuningServer(_here(judge, lab, [*train, *valid], given.budgets), threads, _calibration(given))
     judge.load(train[0])
     answers.write(server.greeting())
     server.serve(sys.stdin.buffer, answers)
@@ -214,8 +217,9 @@ def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int)
     judge, train_read, valid_read = _opened(given, lab, threads)
     train, valid = ([document.name for document in documents] for documents in (train_read, valid_read))
     documents = [*train_read, *valid_read]
-    tuner = Tuner(_here(judge, lab, documents), train, valid, settings)
-    basis = basis_here(judge, threads, _calibration(given))
+    here = _here(judge, lab, documents, given.budgets)
+    tuner = Tuner(here, train, valid, settings)
+    basis = basis_here(here, threads, _calibration(given))
     _noted(given, lab, directions, tuner, basis, {document.name: hash_of(document) for document in documents})
 
 

@@ -16,23 +16,26 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.journal import LineJournal
 from evictlab_tools.tuning.boundary import Doubles
+from evictlab_tools.tuning.budgets import UNIFORM
 from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.lines import pull_from, pull_to_json
-from evictlab_tools.tuning.place import Place, Seed
+from evictlab_tools.tuning.place import Here, Place, Seed
 from evictlab_tools.tuning.pull import Pull
 from evictlab_tools.verdict.documents import TokenDocument
-from evictlab_tools.verdict.judge import Judge
 
 FORMAT = "evictlab-tune-journal/1"
 MADE_BY = f"evictlab-tune {__version__}"
 
 
-def basis_here(judge: Judge, threads: int, calibration: CalibrationFile | None) -> dict[str, Any]:
+def basis_here(here: Here, threads: int, calibration: CalibrationFile | None) -> dict[str, Any]:
     """What answers follow from beside the document and what is asked, where this process reads."""
+    judge = here.judge
     basis = {"by": MADE_BY, "weights": judge.source.weights, "sliding_layers": judge.sliding_layers, "threads": threads}
     basis.update(judge.source.device.field)
     if not judge.shape.usual:
         basis["shape"] = judge.shape.to_json()
+    if here.budgets != UNIFORM:
+        basis["budgets"] = here.budgets
     if calibration is not None:
         basis["calibration"] = f"sha256:{calibration.sha256}"
     return basis

@@ -9,6 +9,7 @@ from pathlib import Path
 from evictlab_tools import __version__
 from evictlab_tools.device import add_device_options
 from evictlab_tools.propose.serve import TIMEOUT
+from evictlab_tools.tuning.budgets import BUDGETS, UNIFORM
 from evictlab_tools.verdict.options import RETENTIONS, add_shape_options
 
 
@@ -47,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     add("--journal", type=Path, help="what documents said, to go on from after a stop (default OUTPUT.journal)")
     add("--calibration", type=Path, metavar="FILE", help="what evictlab-calibrate learned of the model, for columns "
         "that read it")  # fmt: skip
+    add("--budgets", choices=BUDGETS, default=UNIFORM, help="who shares a budget by the formula's scores: nobody "
+        "(uniform, the default), the heads of a layer, as in AdaKV, or those of all layers, as in KVzip")  # fmt: skip
     add_shape_options(result)
     add("--sliding-layers", action="store_true", help="evict in layers with a sliding window too")
     add("--revision", help="commit, branch or tag on the hub")

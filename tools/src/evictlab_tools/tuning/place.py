@@ -11,6 +11,7 @@ import numpy as np
 
 from evictlab_tools.library import Lab
 from evictlab_tools.tuning.boundary import Doubles
+from evictlab_tools.tuning.budgets import UNIFORM, scorer_within
 from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.pull import Pull, pull_of
 from evictlab_tools.verdict.documents import TokenDocument
@@ -44,10 +45,11 @@ class Here:
     judge: Judge
     lab: Lab
     documents: Mapping[str, TokenDocument]
+    budgets: str = UNIFORM
 
     def pulls(self, point: Point, retentions: Sequence[float], asked: Sequence[tuple[str, Seed]]) -> Iterator[Pull]:
         for name, seed in asked:
-            yield pull_of(read_run(self.judge, self.documents[name]), point, retentions, seed)
+            yield pull_of(read_run(self.judge, self.documents[name]), point, retentions, seed, self.budgets)
 
     def divergences(
         self, asked: Sequence[tuple[str, Sequence[str]]], retentions: Sequence[float]
@@ -58,6 +60,6 @@ class Here:
             found = []
             for formula in formulas:
                 assert run is not None
-                kept = run.keep(self.lab.open("=" + formula), removed)
+                kept = run.keep(self.lab.open(scorer_within(self.budgets, formula)), removed)
                 found.append(np.array([figures.kl for figures in run.measure(kept)]))
             yield found

@@ -11,6 +11,7 @@ import torch
 
 from evictlab_tools.errors import ToolError
 from evictlab_tools.tuning.boundary import Boundary, Doubles, boundary, side_deviations, standing
+from evictlab_tools.tuning.budgets import UNIFORM
 from evictlab_tools.tuning.directions import Point, layer_factor
 from evictlab_tools.tuning.through_model import Chosen, divergences
 from evictlab_tools.tuning.units import Units
@@ -28,19 +29,24 @@ class Pull:
     metric: Doubles
 
 
-def pull_of(run: DocumentRun, point: Point, retentions: Sequence[float], seed: Sequence[int]) -> Pull:
-    """`seed` is of the noise at the boundary. ToolError where a figure is not finite."""
+def pull_of(
+    run: DocumentRun, point: Point, retentions: Sequence[float], seed: Sequence[int], budgets: str = UNIFORM
+) -> Pull:
+    """`seed` is of the noise at the boundary; `budgets` who shares one. ToolError where a figure is not finite."""
     point.prepare(run)
     random = np.random.default_rng(list(seed))
     layers = [number for number in range(len(run.layers)) if run.is_evicted(number)]
-    units = Units(run.judge.shape, run.prompt, tuple(layers))
+    units = Units(run.judge.shape, run.prompt, tuple(layers), budgets)
 
     def scored(number: int) -> Doubles:
         return point.scorer.score(run.layer_input(number, point.scorer))
 
     own = dict(zip(layers, run.judge.pool.map(scored, layers), strict=True))
     rows = [units.scores([own[number] for number in together]) for together in units.sets]
-    bounds = [[boundary(each, units.count(retention), random) for each in rows] for retention in retentions]
+    bounds = [
+        [boundary(each, units.count(retention, len(each)), random, shared=units.shared) for each in rows]
+        for retention in retentions
+    ]
     worths = _worths(run, units, bounds)
 
     def of_set(at: int) -> tuple[Doubles, Doubles]:
@@ -58,7 +64,7 @@ def pull_of(run: DocumentRun, point: Point, retentions: Sequence[float], seed: S
     ]
     if not all(np.isfinite(each).all() for each in total):
         raise ToolError(f"{point.scorer.text} on {run.document.name}: a derivative is no finite number")
-    counts = np.array([units.count(retention) for retention in retentions])
+    counts = np.array([units.count(retention, 1) for retention in retentions])
     return Pull(total[0], total[1] / (sum(len(each) for each in rows) * counts)[:, None, None])
 
 
@@ -75,7 +81,7 @@ def _by_direction(
         return of_layer(together[0])
     found = [of_layer(number) for number in together]
     with_layer = [layer_factor(run, number) * slopes for number, slopes in zip(together, found, strict=True)]
-    return np.concatenate((np.sum(found, axis=0), np.sum(with_layer, axis=0)))
+    return np.concatenate((units.join(found), units.join(with_layer)))
 
 
 def _worths(run: DocumentRun, units: Units, bounds: Sequence[Sequence[Boundary]]) -> list[list[Doubles]]:
@@ -93,7 +99,9 @@ def _worths(run: DocumentRun, units: Units, bounds: Sequence[Sequence[Boundary]]
 
 def _chosen(run: DocumentRun, units: Units, bounds: Sequence[Boundary]) -> list[Chosen]:
     """[layer], at one budget."""
-    of_layer = {number: at for at, together in zip(bounds, units.sets, strict=True) for number in together}
+    of_layer = {
+        number: of for at, together in zip(bounds, units.sets, strict=True) for number, of in units.split(at, together)
+    }
     found = []
     for number in range(len(run.layers)):
         k = run.layers[number].k
@@ -101,7 +109,7 @@ def _chosen(run: DocumentRun, units: Units, bounds: Sequence[Boundary]) -> list[
             everything = torch.arange(run.prompt, device=k.device).expand(k.shape[0], -1)
             found.append(Chosen(everything, torch.ones(everything.shape, device=k.device)))
             continue
-        places, kept = (np.broadcast_to(each, (k.shape[0], each.shape[1])) for each in units.chosen(of_layer[number]))
+        places, kept = (np.broadcast_to(each, (k.shape[0], each.shape[1])) for each in of_layer[number])
         leaf = torch.tensor(kept, dtype=torch.float32, device=k.device, requires_grad=True)
         found.append(Chosen(torch.tensor(places, device=k.device), leaf))
     return found

@@ -16,6 +16,7 @@ from evictlab_tools.errors import ToolError
 from evictlab_tools.files import sha256_of_bytes
 from evictlab_tools.judge_protocol import PROTOCOLS, JudgeRequest, judge_request
 from evictlab_tools.lines import LineWriter, parse_request
+from evictlab_tools.tuning.budgets import UNIFORM
 from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.lines import pull_to_json
 from evictlab_tools.tuning.place import Here
@@ -37,6 +38,8 @@ class TuningServer:
             name += ", sliding layers evicted"
         if not judge.shape.usual:
             name += f", shape {json.dumps(judge.shape.to_json(), sort_keys=True)}"
+        if self._here.budgets != UNIFORM:
+            name += f", budgets {self._here.budgets}"
         if words := judge.source.device.words():
             name += f", {words}"
         if self._calibration is not None:
