@@ -1,6 +1,7 @@
 // Documents in processes of their own: the same figures, races, hashes and runs as in one process, to the bit, for any
 // number of them, and where one is killed. SPDX-License-Identifier: MIT
 #include "evolution/external/fitness_workers.hpp"
+#include "evolution/external/fitness_server.hpp"
 #include "evolution/genome.hpp"
 #include "framework/fitness/prefill_fitness.hpp"
 #include "tests/support/catch.hpp"
@@ -109,6 +110,49 @@ Told told(const Fitness& fitness) {
 }
 
 } // namespace
+
+TEST_CASE("a worker refuses by field what cannot be measured on what it holds, and goes on") {
+    std::vector<Json> answers;
+    FitnessServer server({captured().suite}, "1.2.3", [&](const Json& answer) { answers.push_back(answer); });
+    const auto asked = [&](const Json& request) {
+        answers.clear();
+        server.take(request.dump());
+        return answers.empty() ? Json() : answers.front();
+    };
+    HeldPart part = held_part_of(captured().suite, measuring(Measure::output_error));
+    part.documents = {{{0, 1}, {0}}};
+    const Json hold{{"id", 1}, {"hold", Json::array({to_json(part)})}};
+    const auto refusal = [&](const Json& request) { return asked(request).value("error", ""); };
+    const auto changed = [](Json request, const Json::json_pointer& at, const Json& value) {
+        request[at] = value;
+        return request;
+    };
+    const auto held_with = [&](const char* at, const Json& value) {
+        return refusal(changed(hold, Json::json_pointer(std::string("/hold/0/") + at), value));
+    };
+    CHECK_THAT(held_with("retentions", {0.5, 1.5}), ContainsSubstring("retentions: a retention is above 0"));
+    CHECK_THAT(held_with("query_stride", 0), ContainsSubstring("query_stride: is 0"));
+    CHECK_THAT(held_with("keep", {4}), ContainsSubstring("keep: expected none, or one for each of 2 retentions"));
+    REQUIRE(asked(hold).contains("layout"));
+    const Json runs = Json::array({Json::array({0, 1})});
+    const Json question{{"id", 2},
+                        {"suite", 0},
+                        {"split", "train"},
+                        {"measure", "output_error"},
+                        {"by_document", false},
+                        {"units", runs},
+                        {"retentions", runs},
+                        {"jobs", {{{"formula", "key_norm"}, {"constants", Json::array()}}}}};
+    CHECK(asked(question).contains("errors"));
+    const auto asked_with = [&](const char* at, const Json& value) {
+        return refusal(changed(question, Json::json_pointer(at), value));
+    };
+    CHECK_THAT(asked_with("/measure", "predicted_kl"),
+               ContainsSubstring("measure: what is held measures output_error"));
+    CHECK_THAT(asked_with("/by_document", true), ContainsSubstring("by_document: this is measured by unit"));
+    CHECK_THAT(asked_with("/jobs/0/formula", "last_attn"), ContainsSubstring("reads last_attn, which is not held"));
+    CHECK(asked(question).contains("errors"));
+}
 
 TEST_CASE("figures, races and hashes of kept sets are those of one process for any number of workers") {
     const Suite& suite = captured().suite;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -13,6 +14,7 @@ namespace evictlab::evolution {
 namespace {
 
 constexpr std::size_t most_indices = 1'000'000;
+constexpr std::size_t most_retentions = 1000; // as of a run
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Json figure_json(double value) {
@@ -40,6 +42,23 @@ std::vector<std::size_t> wholes(const JsonField& field) {
     std::vector<std::size_t> list;
     for (const JsonField& each : field.elements()) list.push_back(each.whole<std::size_t>());
     return list;
+}
+
+std::vector<double> retentions_from(const JsonField& field) {
+    const std::vector<double> retentions = field.numbers();
+    if (retentions.empty() || retentions.size() > most_retentions)
+        field.fail(fmt::format("expected 1 to {} retentions", most_retentions));
+    for (const double retention : retentions)
+        if (!(retention > 0 && retention <= 1)) field.fail("a retention is above 0 and at most 1");
+    return retentions;
+}
+
+std::vector<std::size_t> keep_from(const JsonField& field, std::size_t retentions) {
+    std::vector<std::size_t> keep = wholes(field);
+    if (!keep.empty() && keep.size() != retentions)
+        field.fail(fmt::format("expected none, or one for each of {} retentions", retentions));
+    if (std::ranges::count(keep, 0U) > 0) field.fail("a number of tokens is above 0");
+    return keep;
 }
 
 } // namespace
@@ -79,12 +98,14 @@ HeldPart held_part_from(const JsonField& field) {
         part.by.measure = *known;
     else
         measure.fail(fmt::format("expected a measure, found {}", measure.shown()));
-    part.by.retentions = field.member("retentions").numbers();
+    part.by.retentions = retentions_from(field.member("retentions"));
     for (const std::string& column : field.member("columns").texts())
         part.by.columns.push_back(columns::intern(column));
-    part.by.query_stride = field.member("query_stride").whole<std::size_t>();
+    const JsonField stride = field.member("query_stride");
+    part.by.query_stride = stride.whole<std::uint32_t>();
+    if (part.by.query_stride == 0) stride.fail("is 0, but must be at least 1");
     part.by.shape = shape_from_json(field.member("shape"));
-    part.by.keep = wholes(field.member("keep"));
+    part.by.keep = keep_from(field.member("keep"), part.by.retentions.size());
     for (const SearchSplit split : {SearchSplit::train, SearchSplit::valid})
         part.documents[static_cast<std::size_t>(split)] = indices_from(field.member(to_string(split)), most_indices);
     return part;

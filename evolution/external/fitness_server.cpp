@@ -41,7 +41,18 @@ std::uint64_t hash_from(const JsonField& field) {
 
 struct FitnessServer::Held {
     Suite suite;
+    FormulaMeasuring by;
     std::unique_ptr<HeldFitness> fitness;
+
+    /// What is held measures itself, and attention loss; whole documents where all layers decide together.
+    void check(const JsonField& request, const UnitPart& part) const {
+        if (suite.captured() && part.measure != by.measure && part.measure != Measure::attention_loss)
+            request.member("measure").fail(fmt::format("what is held measures {}", to_string(by.measure)));
+        const bool whole =
+            suite.captured() && (by.shape.granularity == Granularity::model || part.measure == Measure::predicted_kl);
+        if (part.by_document != whole)
+            request.member("by_document").fail(whole ? "this is measured by document" : "this is measured by unit");
+    }
 };
 
 FitnessServer::FitnessServer(std::vector<Suite> suites, std::string version, std::function<void(const Json&)> answer)
@@ -103,7 +114,7 @@ void FitnessServer::hold(const JsonField& request) {
         const std::vector<TracePtr> train = chosen(all.train, part.documents[0], suite.name());
         const std::vector<TracePtr> valid = chosen(all.valid, part.documents[1], suite.name());
         auto made = formula_fitness(suite, part.by, {SearchTraces{train, valid}, nullptr});
-        held_.push_back({std::move(suite), std::move(made)});
+        held_.push_back({std::move(suite), part.by, std::move(made)});
         const HeldFitness& fitness = *held_.back().fitness;
         layouts.push_back({{"train", to_json(fitness.layout(SearchSplit::train))},
                            {"valid", to_json(fitness.layout(SearchSplit::valid))}});
@@ -118,15 +129,21 @@ const FitnessServer::Held& FitnessServer::held(const JsonField& request) const {
     return held_[at];
 }
 
-const formula::Program& FitnessServer::program_of(const JsonField& job) {
-    const std::string& text = job.member("formula").text();
-    const auto known = programs_.find(text);
-    if (known != programs_.end()) return known->second;
-    return programs_.emplace(text, formula::Program(formula::parse(text))).first->second;
+/// Of columns that the fitness holds.
+const formula::Program& FitnessServer::program_of(const JsonField& job, const HeldFitness& fitness) {
+    const JsonField field = job.member("formula");
+    const std::string& text = field.text();
+    auto known = programs_.find(text);
+    if (known == programs_.end()) known = programs_.emplace(text, formula::Program(formula::parse(text))).first;
+    for (const ColumnId id : known->second.columns())
+        if (std::ranges::find(fitness.columns(), id) == fitness.columns().end())
+            field.fail(fmt::format("reads {}, which is not held", columns::name(id)));
+    return known->second;
 }
 
 void FitnessServer::measure(const JsonField& request) {
-    const HeldFitness& fitness = *held(request).fitness;
+    const Held& of = held(request);
+    const HeldFitness& fitness = *of.fitness;
     const auto id = request.member("id").whole<std::uint64_t>();
     const std::size_t retentions = fitness.retentions().size();
     UnitPart part;
@@ -137,6 +154,7 @@ void FitnessServer::measure(const JsonField& request) {
     if (!by) measure.fail("no such measure");
     part.measure = *by;
     part.by_document = request.member("by_document").truth();
+    of.check(request, part);
     const std::size_t units = part.by_document ? layout.traces : layout.documents.size();
     part.units = indices_from(request.member("units"), units);
     part.retentions = indices_from(request.member("retentions"), retentions);
@@ -145,7 +163,7 @@ void FitnessServer::measure(const JsonField& request) {
     std::vector<std::vector<double>> constants;
     std::vector<FitnessJob> jobs;
     for (const JsonField& job : request.member("jobs").elements()) {
-        const formula::Program& program = program_of(job);
+        const formula::Program& program = program_of(job, fitness);
         constants.push_back(job.member("constants").numbers());
         if (constants.back().size() != program.constants().size())
             job.fail(fmt::format("{} constants for a formula that has {}", constants.back().size(),
@@ -173,7 +191,7 @@ void FitnessServer::measure(const JsonField& request) {
 
 void FitnessServer::hash_kept(const JsonField& request) {
     const HeldFitness& fitness = *held(request).fitness;
-    const formula::Program& program = program_of(request);
+    const formula::Program& program = program_of(request, fitness);
     const std::vector<double> constants = request.member("constants").numbers();
     if (constants.size() != program.constants().size()) request.fail("another number of constants than the formula's");
     const std::size_t heads = fitness.layout(SearchSplit::train).head_documents.size();

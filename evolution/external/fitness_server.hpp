@@ -33,7 +33,7 @@ private:
     void measure(const JsonField& request);
     void hash_kept(const JsonField& request);
     const Held& held(const JsonField& request) const;
-    const formula::Program& program_of(const JsonField& job);
+    const formula::Program& program_of(const JsonField& job, const HeldFitness& fitness);
 
     std::vector<Suite> suites_;
     std::string version_;
