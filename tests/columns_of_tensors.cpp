@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <random>
 
 #include "framework/attention/wo_grams.hpp"
@@ -383,7 +384,8 @@ TEST_CASE("shares, means and standard scores over heads or a whole layer, of any
     view.prompt = 40;
     view.token_type = types.data();
     const auto ids = interned({"value_norm", "head_share:value_norm", "zscore:value_norm", "zscore:sequence_len",
-                               "layer_mean:value_norm", "layer_share:value_norm", "layer_share:is_sink"});
+                               "layer_mean:value_norm", "layer_share:value_norm", "layer_share:is_sink",
+                               "head_mean:value_norm"});
     PromptColumns computed(view, &rows, ids);
     const double* norms[2] = {computed.columns().view(0, 0).data, computed.columns().view(0, 1).data};
     double mean = 0, squares = 0;
@@ -397,5 +399,6 @@ TEST_CASE("shares, means and standard scores over heads or a whole layer, of any
             CHECK(computed.columns().view(4, a).data[j] == Approx(mean));
             CHECK(computed.columns().view(5, a).data[j] == Approx(norms[a][j] / (mean * 80)));
             CHECK(computed.columns().view(6, a).data[j] == Approx(j < 4 ? 1.0 / 8 : 0.0));
+            CHECK(computed.columns().view(7, a).data[j] == Approx(std::accumulate(norms[a], norms[a] + 40, 0.0) / 40));
         }
 }

@@ -62,6 +62,7 @@ COLUMNS = [
     "window_var:8",
     "window_entropy:8",
     "layer_share:key_norm",
+    "head_mean:defensive_attn:32:pool=5",
     "value_norm/layer_mean:value_norm",
     "zscore:observed_attn - zscore:reconstruction_attn",
 ]

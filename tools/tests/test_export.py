@@ -98,6 +98,7 @@ COLUMNS = [
     "defensive_attn",
     "defensive_attn:8:pool=7",
     "head_share:wov_norm",
+    "head_mean:defensive_attn",
     "capacity",
     "capacity:tau=1:future=64:sinks=8",
     "window_var:16",

@@ -44,7 +44,7 @@ from evictlab_tools.shapes import Shape, kept_count, removed_share
 __all__ = ["EvictlabPress", "Refused", "Shape", "positions_after"]
 
 # The column that they are made of follows the colon.
-DERIVED_COLUMNS = {"rank", "head_share", "zscore", "layer_mean", "layer_share"}
+DERIVED_COLUMNS = {"rank", "head_mean", "head_share", "zscore", "layer_mean", "layer_share"}
 TURNING_COLUMNS = {
     "expected_attn",
     "replayed_attn",
