@@ -8,6 +8,7 @@ What a scorer is called says what it does to the judge. Of the standard library 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 DOCUMENTS = [(f"made/train/text {i}", "train") for i in range(7)] + [
@@ -100,6 +102,10 @@ class Judge:
             figures[0] = -0.5
         self.say({"id": request["id"], "kl": [figures]})
 
+    def requests(self) -> Iterator[str]:
+        with contextlib.suppress(ConnectionResetError):  # its standard input may be a line to another host
+            yield from sys.stdin
+
     def serve(self) -> None:
         self.note(f"start {os.getpid()}")
         starts = 1
@@ -113,7 +119,7 @@ class Judge:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
         self.introduce()
-        for line in sys.stdin:
+        for line in self.requests():
             request = json.loads(line)
             self.note(f"asked {request['documents'][0]}")
             self.act(request["scorer"], starts)

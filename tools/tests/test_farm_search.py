@@ -4,26 +4,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shlex
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
-from typing import Any
 
-import farm_judge
 import pytest
+from search_harness import FARM, JUDGE, SEARCH, answers, bits
 
 from evictlab_tools.binding import Library, find_library
 
-JUDGE = [sys.executable, "-S", "-E", farm_judge.__file__]
-FARM = [sys.executable, "-c", "from evictlab_tools.farm.command import main; main()", "--restart-delay", "0"]
-SIZES = "--suite micro --patterns 2 --seq-len 24 --layers 2 --start hybrid_start --seed 1 --population 20 --tuned 0"
-SEARCH = [*SIZES.split(), "--judged", "6", "--verdict-tuning", "12"]
+QUICK_FARM = [*FARM, "--restart-delay", "0"]
 
 
 def search(state: Path, judge: list[str], generations: int = 4, *more: str) -> subprocess.CompletedProcess[str]:
@@ -41,21 +35,6 @@ def search(state: Path, judge: list[str], generations: int = 4, *more: str) -> s
     return subprocess.run([*command, *more], capture_output=True, text=True, check=False, timeout=300)
 
 
-def bits(state: Path) -> tuple[Any, bytes]:
-    """All that a run is, but for how long it took, who was asked, and what was typed."""
-    run = json.loads(state.read_text())["run"]
-    for key in ("times", "command"):
-        del run[key]
-    del run["outside"]["judge"]
-    return run, state.with_name(state.name + ".journal").read_bytes()
-
-
-def answers(state: Path) -> dict[str, Any]:
-    """What was asked, in whatever order, and answered."""
-    lines = map(json.loads, state.with_name(state.name + ".verdicts").read_text().splitlines())
-    return {line["key"]: line["answer"] for line in lines if "key" in line and line["key"] != "judge lost"}
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state: Path = tmp_path_factory.mktemp("plain") / "run.json"
@@ -71,7 +50,7 @@ def test_a_search_has_the_bits_of_one_judge_with_any_number_of_workers_that_die(
 ) -> None:
     state = tmp_path / "run.json"
     worker = shlex.join([*JUDGE, "lives=25", "parallel=4", "most=2"])
-    done = search(state, [*FARM, "--local", str(workers), worker], 4, *SEARCH)
+    done = search(state, [*QUICK_FARM, "--local", str(workers), worker], 4, *SEARCH)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("ended with exit status 3") > 3
     assert bits(state) == bits(plain)
@@ -105,7 +84,11 @@ class Killer(threading.Thread):
 def test_a_search_whose_farm_is_killed_again_and_again_goes_on_to_the_same_bits(plain: Path, tmp_path: Path) -> None:
     state, log = tmp_path / "run.json", tmp_path / "log"
     worker = shlex.join([*JUDGE, "parallel=2", "most=4", f"log={log}"])
-    farm = ["sh", "-c", f'echo "farm $$" >>{shlex.quote(str(log))}; exec {shlex.join([*FARM, "--local", "3", worker])}']
+    farm = [
+        "sh",
+        "-c",
+        f'echo "farm $$" >>{shlex.quote(str(log))}; exec {shlex.join([*QUICK_FARM, "--local", "3", worker])}',
+    ]
     killer = Killer(log)
     killer.start()
     try:
