@@ -46,6 +46,11 @@ def _llama() -> tuple[Any, Any]:
     return LlamaForCausalLM, LlamaConfig(**SIZES)
 
 
+def _one_layer() -> tuple[Any, Any]:
+    """Its queries, keys and values follow from the text alone, whatever is evicted."""
+    return LlamaForCausalLM, LlamaConfig(**{**SIZES, "num_hidden_layers": 1})
+
+
 def _llama_yarn() -> tuple[Any, Any]:
     """RoPE with frequencies of its own and a factor on cosines and sines."""
     rope = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 64}
@@ -78,6 +83,7 @@ def _gpt2() -> tuple[Any, Any]:
 
 MODELS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llama": _llama,
+    "one_layer": _one_layer,
     "llama_yarn": _llama_yarn,
     "qwen3": _qwen3,
     "mistral": _mistral,

@@ -292,15 +292,18 @@ def test_the_command_says_how_things_went_along_the_text(suite: Path, capsys: py
         rows["=0 - position"]["continuation_kept"] == [0, 0] and rows["=0 - position"]["along"]["churn"][0] == [0] * 3
     )
     assert "answers" not in rows["oracle"]
+    assert rows["=0 - position"]["frozen"] == verdict["retentions"] and "frozen" not in rows["tova@paper"]
     told = capsys.readouterr().out
-    assert "Frozen caches" in told and "=0 - position at 16 (0.00)" in told and "tova@paper at" not in told
+    assert "=0 - position at 16 (0.00), =0 - position at 40 (0.00)." in told and "tova@paper at" not in told
     for part in ("Protocol decode, schedule every:1", "| scorer | cache | 0-9 | 10-19 | 20-23 | churn |", "`oracle`"):
         assert part in told
 
 
-def test_figures_by_answer_are_those_of_its_tokens(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = decode_verdict(suite, "--keep", "16", "--schedule", "turns", "--bin", "1")
-    assert found["decode"]["schedule"] == "turns"
+def test_figures_by_answer_are_those_of_its_tokens(
+    suite: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="no document says where"):
+        decode_verdict(suite, "--keep", "16", "--schedule", "turns", "--bin", "1")
     lookups = (Lookup(PROMPT + 3, PROMPT + 5), Lookup(PROMPT + 10, PROMPT + 11))
     documents = opening.open_documents
 
@@ -309,15 +312,17 @@ def test_figures_by_answer_are_those_of_its_tokens(suite: Path, monkeypatch: pyt
         return replace(given, documents=tuple(replace(one, lookups=lookups) for one in given.documents))
 
     monkeypatch.setattr(command_module, "open_documents", with_answers)
-    (suite / "decode.json.journal").unlink()
-    rows = {
-        row["scorer"]: row for row in decode_verdict(suite, "--keep", "16", "--schedule", "turns", "--bin", "1")["rows"]
-    }
+    found = decode_verdict(suite, "--keep", "16", "--schedule", "turns", "--bin", "1")
+    assert found["decode"]["schedule"] == "turns"
+    rows = {row["scorer"]: row for row in found["rows"]}
     row = rows["tova@paper"]
     kl, change = np.array(row["along"]["kl"][0][0]), np.array(row["along"]["delta_nll"][0][0][:-1])
     first, second = row["answers"][0][0]
-    assert first == {"kl": pytest.approx(kl[2:4].mean()), "delta_nll": pytest.approx(change[2:4].mean())}
-    assert second == {"kl": pytest.approx(kl[9]), "delta_nll": pytest.approx(change[9])}
+    wrong = {"right": False}  # a random model
+    assert first == {"kl": pytest.approx(kl[2:4].mean()), "delta_nll": pytest.approx(change[2:4].mean()), **wrong}
+    assert second == {"kl": pytest.approx(kl[9]), "delta_nll": pytest.approx(change[9]), **wrong}
+    told = capsys.readouterr().out
+    assert "| full cache |  | 0.00 | 0.00 |" in told and "/ 0.00 |" in told.split("By answer")[1]
     used = np.array(row["along"]["retention_used"][0]) * np.arange(PROMPT + 1, PROMPT + 25)
     cells = [17, 18, 19, 20, 16, 17, 18, 19, 20, 21, 16, *range(17, 30)]  # cut behind each answer
     np.testing.assert_allclose(used, cells)
@@ -380,6 +385,8 @@ def test_what_cannot_decode_is_refused_by_name(suite: Path, capsys: pytest.Captu
     for scorer, why in refused.items():
         with pytest.raises(UsageError, match=why):
             decode_verdict(suite, scorers=scorer)
+    with pytest.raises(UsageError, match="decoding_press:512 does not cut there"):
+        decode_verdict(suite, "--keep", "16", "--schedule", "decoding_press", scorers=THRESHOLDS["gemma3"])
     with pytest.raises(UsageError, match="granularity model"):
         decode_verdict(suite, "--keep", "16", "--granularity", "model")
     for option in (["--schedule", "tova"], ["--generate"], ["--bin", "4"]):

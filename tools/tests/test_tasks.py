@@ -26,6 +26,7 @@ from evictlab_tools.tasks.match import string_match_all, string_match_part
 from evictlab_tools.tasks.prose import Passage, passages_of_files
 from evictlab_tools.tasks.puzzle import Draw, Puzzle
 from evictlab_tools.tokens import Tokenizer
+from evictlab_tools.uncompressed import find_lookups
 
 PASSAGE = Passage(tuple(f"He saw {i} birds. Then they left.".split()[i % 6] for i in range(997)), "a book", "MIT")
 TOKENS = 1800  # bytes, with the tests' tokenizer
@@ -166,6 +167,41 @@ def test_a_chat_is_written_by_the_models_template() -> None:
     assert len(encode(document.text[: facts.cut])) == TOKENS
     assert example("code", tokenizer=chat).text.startswith('"""Limits')
     assert example("niah_single_1", tokenizer=chat, chat=False) == example("niah_single_1")
+
+
+@pytest.mark.parametrize(
+    ("task", "questions"), [("facts", 4), ("list", 3), ("niah_multikey_1", 4), ("lookup_stock", 5)]
+)
+def test_several_questions_follow_one_prompt_each_with_its_right_answer(
+    task: str, questions: int, tmp_path: Path
+) -> None:
+    made = document_of(Making(TASKS[task], setting(), "unseen", 0, questions))
+    alone = example(task)
+    assert alone.example is not None and made.example is None
+    assert made.text.startswith(alone.text.removesuffix("\n")) and len(encode(made.text[: alone.example.cut])) == TOKENS
+    told = [made.text[first:past] for first, past in made.answers]
+    each = len(alone.answers)
+    assert told[:each] == list(alone.example.answers) and len(told) == questions * each
+    asked = made.text[alone.example.cut :].splitlines()
+    assert len(set(asked)) == len(asked) == questions
+    for line, at in zip(asked, range(0, len(told), each), strict=True):
+        assert all(answer in line for answer in told[at : at + each])
+    for answer in told:  # which the prompt gives
+        assert answer in made.text[: alone.example.cut]
+    continuation = write_folder(tmp_path, [made], TOKENS, TOKENIZER)
+    (read,) = read_manifest(tmp_path / "manifest.json")
+    ids = encode(read.text)[: TOKENS + continuation]
+    lookups = find_lookups(read.text, read.answers, ids, TOKENS, encode)
+    assert [words(TOKENIZER, ids[one.first : one.past]) for one in lookups] == told
+    with pytest.raises(ToolError, match='says no "task"'):
+        read_tasks([tmp_path], TOKENIZER, None)
+
+
+def test_more_questions_than_a_task_has_are_refused() -> None:
+    with pytest.raises(UsageError, match="--turns 5: the task facts has 4 questions about a prompt"):
+        document_of(Making(TASKS["facts"], setting(), "unseen", 0, 5))
+    with pytest.raises(UsageError, match="--turns 2: the task niah_single_1 has 1 question about a prompt"):
+        document_of(Making(TASKS["niah_single_1"], setting(), "unseen", 0, 2))
 
 
 def test_prompts_that_cannot_be_are_refused() -> None:

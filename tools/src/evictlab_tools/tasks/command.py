@@ -61,6 +61,8 @@ def make(given: argparse.Namespace) -> None:
     tasks, counts = chosen(given.tasks, given.digits), parse_counts(given.examples)
     if given.tokens < 1:
         raise UsageError("--tokens is at least 1")
+    if given.turns < 1:
+        raise UsageError("--turns is at least 1")
     if not 1 <= given.digits <= 15:
         raise UsageError("--digits is from 1 to 15")
     tokenizer = open_model(given.model, given.revision).tokenizer
@@ -76,20 +78,23 @@ def make(given: argparse.Namespace) -> None:
         for split, count in counts.items()
         if count
     ]
-    total = len(QUESTIONS) * len(tasks) * sum(counts.values())
+    # Several questions are never known before the prompt is cut.
+    folders = {question: question for question in QUESTIONS} if given.turns == 1 else {"turns": "unseen"}
+    total = len(folders) * len(tasks) * sum(counts.values())
     with Progress("examples", total, unit="example") as progress:
-        for question in QUESTIONS:
+        for name, question in folders.items():
             documents = []
             for task in tasks:
                 for setting in settings:
                     for example in range(counts[setting.split]):
-                        documents.append(document_of(Making(task, setting, question, example)))
+                        documents.append(document_of(Making(task, setting, question, example, given.turns)))
                         progress.advance()
-            folder = given.out / question
+            folder = given.out / name
             continuation = write_folder(folder, documents, given.tokens, tokenizer)
             say(
                 f"{folder / 'manifest.json'}: {len(documents)} examples; for evictlab-capture and evictlab-verdict "
                 f"--prompt {given.tokens} --continuation {continuation}"
+                + (", and of verdicts --protocol decode --schedule turns or once" if given.turns > 1 else "")
             )
 
 

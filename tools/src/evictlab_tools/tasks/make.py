@@ -12,7 +12,7 @@ from typing import Any
 
 from evictlab_tools.corpus.lookup import Dice
 from evictlab_tools.documents import MANIFEST_FORMAT, Document
-from evictlab_tools.errors import ToolError
+from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.example import Example
 from evictlab_tools.files import write_json, write_whole
 from evictlab_tools.spans import tokens_before
@@ -54,6 +54,7 @@ class Written:
     ask: int
     answers: tuple[tuple[int, int], ...]  # behind `ask`
     spans: dict[str, tuple[tuple[int, int], ...]]
+    questions: int  # that may be asked of the context
 
 
 def _chat_parts(tokenizer: Tokenizer) -> tuple[str, str]:
@@ -69,8 +70,9 @@ def _chat_parts(tokenizer: Tokenizer) -> tuple[str, str]:
     return before, behind
 
 
-def write(puzzle: Puzzle, question: str, form: tuple[str, str]) -> Written:
-    """With the question behind the cut ("unseen") or before it ("seen")."""
+def write(puzzle: Puzzle, question: str, form: tuple[str, str], turns: int = 1) -> Written:
+    """With the question behind the cut ("unseen") or before it ("seen"). Of several turns each next question and its
+    answer follow on a line of their own."""
     before, behind = form
     pieces = [Piece(before), *puzzle.context]
     context = len(before) + sum(len(piece.text) for piece in puzzle.context)
@@ -86,7 +88,12 @@ def write(puzzle: Puzzle, question: str, form: tuple[str, str]) -> Written:
     ask = sum(len(piece.text) for piece in pieces)
     spans: dict[str, list[tuple[int, int]]] = {}
     at, text = 0, []
-    for piece in [*pieces, *puzzle.gold, Piece("\n")]:
+    turned = [
+        piece
+        for turn in puzzle.later[: turns - 1]
+        for piece in (Piece("\n"), Piece(turn.question), Piece(turn.prefix), *turn.gold)
+    ]
+    for piece in [*pieces, *puzzle.gold, *turned, Piece("\n")]:
         end = at + len(piece.text)
         for role in piece.roles if end > at else ():
             places = spans.setdefault(role if at < ask else "gold", [])
@@ -97,7 +104,8 @@ def write(puzzle: Puzzle, question: str, form: tuple[str, str]) -> Written:
         at = end
         text.append(piece.text)
     gold = tuple(spans.pop("gold"))
-    return Written("".join(text), cut, ask, gold, {role: tuple(places) for role, places in spans.items()})
+    roles = {role: tuple(places) for role, places in spans.items()}
+    return Written("".join(text), cut, ask, gold, roles, 1 + len(puzzle.later))
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ class Making:
     setting: Setting
     question: str
     example: int
+    turns: int = 1  # questions and answers behind one prompt, in no chat
 
     def _dice(self, *of: object) -> Dice:
         return Dice(seed_of(self.setting.seed, self.setting.split, self.task.name, self.example, *of))
@@ -119,7 +128,7 @@ class Making:
     @cached_property
     def form(self) -> tuple[str, str]:
         tokenizer = self.setting.tokenizer
-        chat = self.task.chat and self.setting.chat and tokenizer.chat is not None
+        chat = self.task.chat and self.setting.chat and tokenizer.chat is not None and self.turns == 1
         return _chat_parts(tokenizer) if chat else ("", "")
 
     def written(self, attempt: int, size: int, padding: int = 0) -> Written:
@@ -134,7 +143,7 @@ class Making:
         if padding:
             context, end = puzzle.context[:-1], puzzle.context[-1:]
             puzzle = replace(puzzle, context=[*context, *self._padding(attempt, padding), *end])
-        return write(puzzle, self.question, self.form)
+        return write(puzzle, self.question, self.form, self.turns)
 
     def _padding(self, attempt: int, count: int) -> list[Piece]:
         if self.task.padding == "dots":
@@ -197,6 +206,11 @@ def fit(making: Making) -> Written:
 def document_of(making: Making) -> Document:
     task, split = making.task, making.setting.split
     written = fit(making)
+    if written.questions < making.turns:
+        raise UsageError(
+            f"--turns {making.turns}: the task {task.name} has {written.questions} "
+            f"question{'s' if written.questions > 1 else ''} about a prompt of {making.setting.tokens} tokens"
+        )
     facts = Example(
         task.name,
         task.format,
@@ -209,6 +223,9 @@ def document_of(making: Making) -> Document:
         task.new_tokens,
         written.spans,
     )
+    if making.turns > 1:  # evictlab-tasks run asks one question
+        name = f"{task.name}_{split}_{making.example:03d}_{making.turns}_turns"
+        return Document(name, task.name, split, written.text, *making.source, answers=written.answers)
     name = f"{task.name}_{split}_{making.example:03d}_{making.question}"
     return Document(name, task.name, split, written.text, *making.source, answers=written.answers, example=facts)
 
@@ -220,20 +237,14 @@ def padded(text: str, tokens: int, tokenizer: Tokenizer) -> str:
     return text
 
 
-def continuation_of(documents: Sequence[Document], tokenizer: Tokenizer) -> int:
+def continuation_of(documents: Sequence[Document], prompt: int, tokenizer: Tokenizer) -> int:
     """Tokens behind the prompt until the last answer of the longest of them ends."""
-    ends = [len(tokenizer.encode(d.text)) - len(tokenizer.encode(d.text[: _cut(d)])) for d in documents]
-    return max(ends)
-
-
-def _cut(document: Document) -> int:
-    assert document.example is not None
-    return document.example.cut
+    return max(len(tokenizer.encode(document.text)) for document in documents) - prompt
 
 
 def entries(documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
     for document in documents:
-        assert document.example is not None
+        task = {} if document.example is None else {"task": document.example.to_json()}
         yield {
             "document": document.name,
             "kind": document.kind,
@@ -242,14 +253,14 @@ def entries(documents: Sequence[Document]) -> Iterator[dict[str, Any]]:
             "source": document.source,
             "licence": document.licence,
             "answers": [list(place) for place in document.answers],
-            "task": document.example.to_json(),
+            **task,
         }
 
 
 def write_folder(folder: Path, documents: Sequence[Document], tokens: int, tokenizer: Tokenizer) -> int:
     """The texts, all long enough for one continuation, and manifest.json. How many tokens that continuation has."""
     folder.mkdir(parents=True, exist_ok=True)
-    continuation = continuation_of(documents, tokenizer)
+    continuation = continuation_of(documents, tokens, tokenizer)
     for document in documents:
         text = padded(document.text, tokens + continuation, tokenizer)
         write_whole(folder / f"{document.name}.txt", text.encode())

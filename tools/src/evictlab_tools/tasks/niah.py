@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from evictlab_tools.corpus.lookup import Dice
 from evictlab_tools.tasks.haystack import among, in_noise, in_prose
-from evictlab_tools.tasks.puzzle import ANSWER, DISTRACTOR, INSTRUCTION, NEEDLE, Draw, Piece, Puzzle, distinct, listed
+from evictlab_tools.tasks.puzzle import (
+    ANSWER,
+    DISTRACTOR,
+    INSTRUCTION,
+    NEEDLE,
+    Draw,
+    Piece,
+    Puzzle,
+    Turn,
+    distinct,
+    listed,
+)
 from evictlab_tools.tasks.words import KEYS
 
 NEW_TOKENS = 128
@@ -42,13 +53,18 @@ class Niah:
             f"{'A' if one else 'Some'} special magic {kind} {'is' if one else 'are'} hidden within the following text. "
             f"Make sure to memorize it. I will quiz you about the {kind} afterwards.\n"
         )
-        of = f"special magic {kind} for {query} mentioned in the provided text"
+
+        def asked_for(query: str) -> tuple[str, str]:
+            of = f"special magic {kind} for {query} mentioned in the provided text"
+            return f"What {'is' if one else 'are all'} the {of}?", f" The {of} {'is' if one else 'are'}"
+
+        others = [k for k in range(len(keys)) if k not in asked] if self.queries == 1 else []
         return Puzzle(
             [Piece(instruction, INSTRUCTION), *self._context(draw, keys, needles), Piece("\n")],
-            f"What {'is' if one else 'are all'} the {of}?",
-            f" The {of} {'is' if one else 'are'}",
+            *asked_for(query),
             answers,
             listed(answers),
+            [Turn(*asked_for(keys[k]), listed(values[k])) for k in others],
         )
 
     def _context(self, draw: Draw, keys: Sequence[str], needles: Sequence[Sequence[Piece]]) -> list[Piece]:

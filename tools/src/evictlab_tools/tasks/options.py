@@ -35,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
 def _make(result: argparse.ArgumentParser) -> None:
     add = result.add_argument
     add("model", help="the model whose tokenizer measures: a folder, a name on the hub, or a GGUF file")
-    add("--out", type=Path, required=True, help="the folder: OUT/unseen and OUT/seen get texts and manifest.json each")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="the folder: OUT/unseen and OUT/seen, or OUT/turns, get texts and manifest.json each",
+    )
     add("--tasks", default="all", help="names with commas between, of `evictlab-tasks list` (default all)")
     add("--tokens", type=int, default=1024, help="of each prompt, exactly (default 1024)")
     add("--examples", default="20", help="of each task: N for the split test, or TRAIN/VALID/TEST (default 20)")
@@ -44,6 +49,8 @@ def _make(result: argparse.ArgumentParser) -> None:
     add("--root", type=Path, help="where Debian packages are unpacked, whose novels needles are hidden in "
         "(build/corpus/packages of scripts/capture-suite)")  # fmt: skip
     add("--texts", type=Path, action="append", default=[], help="or a text of your own; may be repeated")
+    add("--turns", type=int, default=1, metavar="N", help="N questions about each prompt, one behind the other with "
+        "their right answers, in OUT/turns alone, for evictlab-verdict --protocol decode (1)")  # fmt: skip
     add("--plain", action="store_true", help="RULER's base form: no chat, also where the model has a chat template")
     add("--revision", help="commit, branch or tag on the hub")
 

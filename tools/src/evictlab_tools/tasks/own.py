@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from evictlab_tools.corpus.lookup import AREAS, FIRST, GOODS, KEYS, LAST, METALS, STYLES, TOWNS, Record, dice_question
 from evictlab_tools.tasks.haystack import among, in_prose
 from evictlab_tools.tasks.niah import other
-from evictlab_tools.tasks.puzzle import ANSWER, DISTRACTOR, INSTRUCTION, NEEDLE, Draw, Piece, Puzzle, distinct, listed
+from evictlab_tools.tasks.puzzle import (
+    ANSWER,
+    DISTRACTOR,
+    INSTRUCTION,
+    NEEDLE,
+    Draw,
+    Piece,
+    Puzzle,
+    Turn,
+    distinct,
+    listed,
+)
 from evictlab_tools.tasks.words import NOUNS
 
 NEW_TOKENS = 32
 FACTS, LISTS, ITEMS = 4, 3, 4
+MOST_LATER = 7  # questions about records, behind the first one
 
 
 def marked(text: str, answers: Sequence[str], asked: bool) -> list[Piece]:
@@ -42,16 +54,20 @@ def facts(draw: Draw) -> Puzzle:
         marked(f"{name} moved to {town}.", [town], i == asked)
         for i, (name, town) in enumerate(zip(names, towns, strict=True))
     ]
+
+    def asked_for(name: str) -> tuple[str, str]:
+        return f"Question: Where did {name} move to, according to the text above?", f" Answer: {name} moved to"
+
     return Puzzle(
         [
             Piece("Read the following text. I will ask you about a person in it afterwards.\n", INSTRUCTION),
             *in_prose(needles, draw.prose(draw.size), dice),
             Piece("\n"),
         ],
-        f"Question: Where did {names[asked]} move to, according to the text above?",
-        f" Answer: {names[asked]} moved to",
+        *asked_for(names[asked]),
         (towns[asked],),
         listed([towns[asked]]),
+        [Turn(*asked_for(names[i]), listed([towns[i]])) for i in range(FACTS) if i != asked],
     )
 
 
@@ -61,25 +77,30 @@ def lists(draw: Draw) -> Puzzle:
     owners = dice.sample(FIRST, LISTS)
     things = dice.sample([f"{metal} {good}" for metal in METALS for good in GOODS], LISTS * ITEMS)
     asked = dice.number(0, LISTS - 1)
-    own = things[asked * ITEMS : (asked + 1) * ITEMS]
+    of_owner = [things[number * ITEMS : (number + 1) * ITEMS] for number in range(LISTS)]
+    own = of_owner[asked]
     needles = []
-    for number, owner in enumerate(owners):
-        items = things[number * ITEMS : (number + 1) * ITEMS]
+    for number, (owner, items) in enumerate(zip(owners, of_owner, strict=True)):
         text = f"\nPacking list of {owner}:\n" + "".join(f"- {item}\n" for item in items)
         needles.append(marked(text, items, number == asked))
     prose = in_prose(needles, draw.prose(draw.size), dice)
     # Of two ends of line there, before a question that is not in the prompt, some tokenizers make one token.
     end = [] if prose[-1].text.endswith("\n") else [Piece("\n")]
+
+    def asked_for(owner: str) -> tuple[str, str]:
+        things_of = f"the packing list of {owner}"
+        return f"Question: Which things are on {things_of}?", f" Answer: On {things_of} are"
+
     return Puzzle(
         [
             Piece("Read the following text. I will ask you about one of the lists in it afterwards.\n", INSTRUCTION),
             *prose,
             *end,
         ],
-        f"Question: Which things are on the packing list of {owners[asked]}?",
-        f" Answer: On the packing list of {owners[asked]} are",
+        *asked_for(owners[asked]),
         tuple(own),
         listed(own),
+        [Turn(*asked_for(owners[i]), listed(of_owner[i])) for i in range(LISTS) if i != asked],
     )
 
 
@@ -100,6 +121,9 @@ class Lookup:
                 others.setdefault(found.key, found)
         lines = [marked(found.line, (), False) for found in others.values()]
         needle = marked(record.line, [answer], True)
+        records = list(others.values())
+        asked_later = [records[number * len(records) // MOST_LATER] for number in range(MOST_LATER) if records]
+        later = [dice_question(draw.loose, found) for found in {found.key: found for found in asked_later}.values()]
         return Puzzle(
             [
                 Piece(f"{title}\n\n", INSTRUCTION),
@@ -110,6 +134,7 @@ class Lookup:
             " Answer:",
             (answer,),
             listed([answer]),
+            [Turn(f"Question: {asked}", " Answer:", listed([told])) for asked, told in later],
         )
 
 

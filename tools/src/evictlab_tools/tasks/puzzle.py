@@ -25,12 +25,22 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One more question about the same context."""
+
+    question: str
+    prefix: str
+    gold: Sequence[Piece]
+
+
+@dataclass(frozen=True)
 class Puzzle:
     context: Sequence[Piece]  # with the instruction before it
     question: str  # follows the context at once
     prefix: str  # the answer's beginning, which follows the question or the turn's end; begins with a blank
     answers: tuple[str, ...]  # what a right answer has, as RULER compares it
     gold: Sequence[Piece]  # a right answer in the model's place; pieces with roles are the answers in it
+    later: Sequence[Turn] = ()  # what else may be asked of the context, where one question does not ask for all
 
 
 @dataclass(frozen=True)

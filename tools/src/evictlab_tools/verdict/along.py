@@ -26,8 +26,11 @@ def _means(values: Sequence[float], bins: Sequence[tuple[int, int]]) -> list[flo
     return [fsum(part) / len(part) if part else None for part in parts]
 
 
-def row_json(by_document: Sequence[Sequence[Figures]], documents: Sequence[TokenDocument], size: int) -> dict[str, Any]:
-    """What a row's JSON has beside its means; of figures [document][retention]."""
+def row_json(
+    by_document: Sequence[Sequence[Figures]], documents: Sequence[TokenDocument], size: int, *, given: bool = True
+) -> dict[str, Any]:
+    """What a row's JSON has beside its means; of figures [document][retention]. A text that is not `given` has its
+    answers nowhere."""
     retentions = range(len(by_document[0]))
     known = [[figures.more or {} for figures in of_document] for of_document in by_document]
     bins = [bins_of(len(document.ids) - document.prompt, size) for document in documents]
@@ -48,7 +51,7 @@ def row_json(by_document: Sequence[Sequence[Figures]], documents: Sequence[Token
         ],
         "largest": [max(of_document[r]["largest"] for of_document in known) for r in retentions],
     }
-    if any(document.lookups for document in documents):
+    if given and any(document.lookups for document in documents):
         result["answers"] = [
             [_answers(known[d][r], document) for r in retentions] for d, document in enumerate(documents)
         ]
@@ -82,12 +85,18 @@ def _churn(known: Sequence[Sequence[Mapping[str, Any]]], retention: int, part: t
     return replaced / came
 
 
-def _answers(more: Mapping[str, Any], document: TokenDocument) -> list[dict[str, float | None]]:
-    """Of each answer's tokens, as they are foretold by what stands before them."""
+def _answers(more: Mapping[str, Any], document: TokenDocument) -> list[dict[str, float | bool | None]]:
+    """Of each answer's tokens, as they are foretold by what stands before them; and whether each is the likeliest,
+    so that a model that answers by itself gives it."""
     found = []
     for lookup in document.lookups:
-        part = [(lookup.first - 1 - document.prompt, lookup.past - 1 - document.prompt)]
-        found.append({name: _means(more[name], part)[0] for name in ("kl", "delta_nll")})
+        first, past = lookup.first - 1 - document.prompt, lookup.past - 1 - document.prompt
+        answer: dict[str, float | bool | None] = {
+            name: _means(more[name], [(first, past)])[0] for name in ("kl", "delta_nll")
+        }
+        if "right" in more:  # journals of before have none
+            answer["right"] = all(more["right"][first:past])
+        found.append(answer)
     return found
 
 
@@ -96,14 +105,19 @@ def _sizes(verdict: Verdict) -> list[str]:
     return [str(cells) for cells in keep] if keep else [f"{retention:g}" for retention in verdict.retentions]
 
 
+def frozen_at(retentions: Sequence[float], continuation_kept: Sequence[float]) -> list[float]:
+    """The retentions at which hardly a later token survives in a scorer's cache."""
+    return [retention for retention, kept in zip(retentions, continuation_kept, strict=True) if kept < FROZEN_BELOW]
+
+
 def frozen(verdict: Verdict) -> list[str]:
     """Rows and sizes whose cache hardly a later token survives."""
     sizes = _sizes(verdict)
     return [
-        f"{row.scorer} at {sizes[r]} ({kept:.2f})"
+        f"{row.scorer} at {sizes[r]} ({row.more['continuation_kept'][r]:.2f})"
         for row in verdict.rows
-        for r, kept in enumerate(row.more["continuation_kept"])
-        if kept < FROZEN_BELOW
+        for r, retention in enumerate(verdict.retentions)
+        if retention in row.more.get("frozen", ())
     ]
 
 
@@ -134,23 +148,34 @@ def table(verdict: Verdict) -> str:
 
 
 def answers_table(verdict: Verdict) -> str:
-    """Markdown: KL divergence and change of the likelihood on each answer in turn; "" where there are none."""
+    """Markdown: KL divergence, change of the likelihood and share that is right of each answer in turn; "" where there
+    are none."""
     counted = [d for d in verdict.counted if verdict.documents.documents[d].lookups]
-    if not counted:
+    if not counted or "answers" not in verdict.rows[0].more:
         return ""
     most = max(len(verdict.documents.documents[d].lookups) for d in counted)
     head = ["scorer", "cache", *(f"answer {number + 1}" for number in range(most))]
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * most]
+    if verdict.uncompressed:
+        right = [[told for _, told in verdict.uncompressed[d].lookups] for d in counted]
+        parts = ["full cache", "", *(f"{np.mean(_nth(right, number)):.2f}" for number in range(most))]
+        lines.append("| " + " | ".join(parts) + " |")
     for row in verdict.rows:
         for r, cells in enumerate(_sizes(verdict)):
             answers = [row.more["answers"][d][r] for d in counted]
-            parts = [f"`{row.scorer}`", cells]
-            for number in range(most):
-                there = [of_document[number] for of_document in answers if number < len(of_document)]
-                means = [np.mean([one[name] for one in there]) for name in ("kl", "delta_nll")]
-                parts.append(f"{means[0]:.4f} / {means[1]:+.4f}")
-            lines.append("| " + " | ".join(parts) + " |")
+            cell = [_answer_cell(_nth(answers, number)) for number in range(most)]
+            lines.append("| " + " | ".join([f"`{row.scorer}`", cells, *cell]) + " |")
     return "\n".join(lines)
+
+
+def _nth(by_document: Sequence[Sequence[Any]], number: int) -> list[Any]:
+    return [of_document[number] for of_document in by_document if number < len(of_document)]
+
+
+def _answer_cell(answers: Sequence[Mapping[str, Any]]) -> str:
+    kl, change = (np.mean([answer[name] for answer in answers]) for name in ("kl", "delta_nll"))
+    right = [answer["right"] for answer in answers if "right" in answer]
+    return f"{kl:.4f} / {change:+.4f}" + (f" / {np.mean(right):.2f}" if right else "")
 
 
 def report(verdict: Verdict) -> str:
@@ -163,10 +188,14 @@ def report(verdict: Verdict) -> str:
         f"what keeping all alike would hold. Most cached: by a head, while it attends.\n\n{table(verdict)}"
     )
     if answers := answers_table(verdict):
-        text += f"\n\nBy answer: KL divergence / change of the negative log-likelihood, nats a token.\n\n{answers}"
+        text += (
+            "\n\nBy answer, in the order of the questions, over its tokens: KL divergence / change of the negative "
+            "log-likelihood, nats a token / share of documents in which the model gives it, each token the likeliest "
+            f"behind the right ones before (of the full cache that alone).\n\n{answers}"
+        )
     if found := frozen(verdict):
         text += (
             "\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the share of what "
-            f"keeping all alike would hold): {', '.join(found)}"
+            f"keeping all alike would hold): {', '.join(found)}."
         )
     return text

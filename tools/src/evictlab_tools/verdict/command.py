@@ -26,7 +26,6 @@ from evictlab_tools.external.names import separate
 from evictlab_tools.external.scorer import ExternalScorer, open_external
 from evictlab_tools.files import check_output, sha256_of_bytes, write_whole
 from evictlab_tools.judge_protocol import PROTOCOLS
-from evictlab_tools.layer_cache import check_decoding
 from evictlab_tools.library import USUAL, Scorer
 from evictlab_tools.lines import own_stdout
 from evictlab_tools.models import estimate_of, open_model
@@ -36,7 +35,7 @@ from evictlab_tools.shown import complain, say
 from evictlab_tools.suite import SUITE_FILE
 from evictlab_tools.verdict.along import report
 from evictlab_tools.verdict.correlate import correlate, correlations_to_text, read_bench, run_bench
-from evictlab_tools.verdict.decode import decoding_from
+from evictlab_tools.verdict.decode import check_of, decoding_from, schedule_from
 from evictlab_tools.verdict.documents import TokenDocument, names_suite
 from evictlab_tools.verdict.journal import Journal
 from evictlab_tools.verdict.judge import Judge
@@ -191,10 +190,11 @@ def _measure(given: argparse.Namespace) -> None:
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     names, asked = separate(given.scorers or ["all"])
-    decodes = given.protocol == "decode"
+    schedule = schedule_from(given)
+    decodes = schedule is not None
     if decodes and given.scoring == "torch":
         raise UsageError("--scoring torch is for the protocol prefill: libevictlab decides what decode keeps")
-    scorers = open_scorers(lab, asked, shape, check_decoding if decodes else Scorer.check_shape)
+    scorers = open_scorers(lab, asked, shape, Scorer.check_shape if schedule is None else check_of(schedule))
     if calibration is None and any("all" in texts.split(",") for texts in asked):
         complain("note: all leaves out the scorers that read a calibration, as there is none; see --calibration")
     source = open_model(given.model, given.revision, device_from(given))
@@ -207,7 +207,7 @@ def _measure(given: argparse.Namespace) -> None:
     prompts = [document.prompt for document in documents.documents]
     budgets = budgets_of_numbers(numbers, prompts) if numbers else Budgets(retentions)
     basis = {"by": MADE_BY, "weights": source.weights, "sliding_layers": given.sliding_layers}
-    decoding = decoding_from(given, budgets)
+    decoding = None if schedule is None else decoding_from(given, schedule, budgets, documents.documents)
     basis.update(cut_json(shape, budgets, decoding) | source.device.field | scoring.said)
     if decoding is not None:
         basis["retentions"] = list(budgets.retentions)  # which run as one batch

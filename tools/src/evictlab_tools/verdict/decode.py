@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from evictlab_tools.errors import ToolError, UsageError
+from evictlab_tools.layer_cache import check_decoding
 from evictlab_tools.library import Scorer
 from evictlab_tools.masked import all_kept, attending, run_continuation
 from evictlab_tools.prefill import tokens_of
-from evictlab_tools.shapes import Budgets, kept_count
+from evictlab_tools.shapes import Budgets, Shape, kept_count
 from evictlab_tools.verdict.bounds import ORACLE
 from evictlab_tools.verdict.deciding import Decider, OracleDecides, ScorerDecides
 from evictlab_tools.verdict.divergence import Predictions, by_position
@@ -223,12 +224,14 @@ class _Loop:
 
     def _figures(self, sequence: _Sequence, text: Sequence[int], logits: Tensor) -> Figures:
         n = self._run.prompt
+        targets = torch.tensor(text[n + 1 :])
         kl, delta_nll = by_position(self._full(text), logits, text[n + 1 :])
         heads = sum(len(held.counts) for held in sequence.evicted)
         steps = len(kl)
         more = {
             "kl": kl,
             "delta_nll": delta_nll,
+            "right": (logits[:-1].argmax(-1) == targets).tolist(),
             "cached": sequence.cached,
             "replaced": sequence.replaced,
             "heads": heads,
@@ -248,8 +251,8 @@ class _Loop:
         return Predictions(run_continuation(run.model, text, run.prompt, run.prompt_layers, everything)[0].cpu())
 
 
-def decoding_from(given: argparse.Namespace, budgets: Budgets) -> Decoding | None:
-    """What is asked for; None by the protocol prefill, which has none of its options."""
+def schedule_from(given: argparse.Namespace) -> Schedule | None:
+    """What is asked for, of options that fit it; None by the protocol prefill, which has none of them."""
     if given.protocol != "decode":
         for option in ("schedule", "generate", "bin"):
             if getattr(given, option) is not None:
@@ -257,10 +260,35 @@ def decoding_from(given: argparse.Namespace, budgets: Budgets) -> Decoding | Non
         return None
     if given.correlate is not None:
         raise UsageError("--correlate is for the protocol prefill")
-    size = BIN if given.bin is None else given.bin
-    if size < 1:
+    if given.bin is not None and given.bin < 1:
         raise UsageError("--bin is at least 1")
     schedule = Schedule() if given.schedule is None else parse_schedule(given.schedule)
     if given.generate and schedule.rule == "turns":
         raise UsageError("--schedule turns cuts after the text's answers, and --generate does not follow the text")
+    return schedule
+
+
+def check_of(schedule: Schedule) -> Callable[[Scorer, Shape], None]:
+    """Raises UsageError, which says why, where a scorer cannot decide at the cuts of the schedule."""
+
+    def check(scorer: Scorer, shape: Shape) -> None:
+        check_decoding(scorer, shape)
+        # Of scorers that fit so far those with a threshold alone let heads hold different numbers of tokens.
+        if not schedule.cuts_prompt and scorer.row_class["budgets"] != "uniform":
+            raise UsageError(
+                f"scorer '{scorer.name}' has a threshold, which decides over the prompt's tokens at its end, and the "
+                f"schedule {schedule.text} does not cut there"
+            )
+
+    return check
+
+
+def decoding_from(
+    given: argparse.Namespace, schedule: Schedule, budgets: Budgets, documents: Sequence[TokenDocument]
+) -> Decoding:
+    if schedule.rule == "turns" and not any(document.lookups for document in documents):
+        raise UsageError(
+            "--schedule turns cuts behind each answer, and no document says where its continuation has any"
+        )
+    size = BIN if given.bin is None else given.bin
     return Decoding(schedule, budgets, generate=bool(given.generate), bin_size=size)

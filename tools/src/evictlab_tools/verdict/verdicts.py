@@ -14,7 +14,7 @@ from evictlab_tools.external.scorer import ExternalScorer
 from evictlab_tools.library import Scorer
 from evictlab_tools.progress import Progress
 from evictlab_tools.shapes import Budgets, Shape
-from evictlab_tools.verdict.along import row_json
+from evictlab_tools.verdict.along import frozen_at, row_json
 from evictlab_tools.verdict.bounds import LAYER_ORACLE, MODEL_ORACLE, bounds_beside
 from evictlab_tools.verdict.cost import Cost, kept_bytes, mean_cost
 from evictlab_tools.verdict.decode import Decoding
@@ -177,13 +177,17 @@ class Verdicts:
             self.scorers[row].row_class if row in self.scorers else None,
             self._cost(row),
             self._kept_bytes(row, known),
-            {**self._origin(row), **self._along(known)},
+            {**self._origin(row), **self._along(row, known)},
         )
 
-    def _along(self, known: list[list[Figures]]) -> dict[str, Any]:
+    def _along(self, row: str, known: list[list[Figures]]) -> dict[str, Any]:
         if self.decoding is None:
             return {}
-        return row_json(known, self.documents.documents, self.decoding.bin)
+        documents, given = self.documents.documents, not self.decoding.generate
+        along = row_json(known, documents, self.decoding.bin, given=given)
+        if row in self.scorers and (frozen := frozen_at(self.retentions, along["continuation_kept"])):
+            along["frozen"] = frozen
+        return along
 
     def _of_library(self, row: str) -> Scorer | None:
         scorer = self.scorers.get(row)
