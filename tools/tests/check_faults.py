@@ -52,7 +52,7 @@ class Search:
         for one in documents:
             command += ["--fitness-worker", one]
         command += ["--fitness-timeout", "4"] if documents else []
-        command += ["--resume"] if self.state.exists() else SEARCH
+        command += [*SEARCH, *(["--resume"] if self.state.exists() else [])]
         environment = {**os.environ, **dict([self._mark.split("=", 1)])}
         with self.told.open("ab") as told:
             return subprocess.Popen(

@@ -50,8 +50,11 @@ class Judge:
 
     def say(self, value: Any) -> None:
         with self.lock:
-            sys.stdout.write((value if isinstance(value, str) else json.dumps(value)) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write((value if isinstance(value, str) else json.dumps(value)) + "\n")
+                sys.stdout.flush()
+            except (BrokenPipeError, ConnectionResetError):
+                os._exit(1)  # nobody reads any more
 
     def introduce(self) -> None:
         manner = self.options.get("greets")

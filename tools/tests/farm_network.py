@@ -28,15 +28,21 @@ print("listening", flush=True)
 """
 CLIENT = """
 import os, socket, sys, threading
-connection = socket.create_connection((sys.argv[1], 7000 + int(sys.argv[2])), timeout=2)
-connection.settimeout(None)
-def send():
-    while data := os.read(0, 65536):
-        connection.sendall(data)
-    connection.shutdown(socket.SHUT_WR)
-threading.Thread(target=send, daemon=True).start()
-while data := connection.recv(65536):
-    os.write(1, data)
+def send(connection):
+    try:
+        while data := os.read(0, 65536):
+            connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # why shows at what is received
+try:
+    connection = socket.create_connection((sys.argv[1], 7000 + int(sys.argv[2])), timeout=2)
+    connection.settimeout(None)
+    threading.Thread(target=send, args=(connection,), daemon=True).start()
+    while data := connection.recv(65536):
+        os.write(1, data)
+except OSError as error:
+    sys.exit(f"connection to {sys.argv[1]}: {error}")
 """
 PYTHON = [sys.executable, "-S", "-E", "-c"]
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")

@@ -120,9 +120,9 @@ class Network(Place):
     def documents(self) -> list[str]:
         return [self.fitness, self._hosts[0].command(1)]
 
-    def _cut(self, host: Host) -> bool:
+    def _cut(self, host: Host, most: float = 5) -> bool:
         host.plug("down")
-        time.sleep(self.chance.uniform(0.5, 5))
+        time.sleep(self.chance.uniform(most / 10, most))
         host.plug("up")
         return True
 
@@ -131,7 +131,9 @@ class Network(Place):
         first, second = self._hosts
         return [
             *usual,
-            *[Fault("the cable to a judge and documents was cut for a while", partial(self._cut, first))] * 3,
+            # 1: where a fitness worker cannot be reached at the start of a run, or is lost again and again
+            *[Fault("the cable to a judge and documents was cut for a while", partial(self._cut, first), (1,))] * 3,
+            Fault("the cable to a judge and documents was cut for longer", partial(self._cut, first, 45), (1,)),
             *[Fault("the cable to a judge was cut for a while", partial(self._cut, second))] * 2,
         ]
 
