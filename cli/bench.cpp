@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/input/stop.hpp"
+#include "base/option_error.hpp"
 #include "base/output/write_file.hpp"
 #include "base/text/shown.hpp"
 #include "cli/inputs.hpp"
@@ -47,7 +48,9 @@ constexpr std::string_view examples =
     "  evictlab bench --suite micro --seq-len 96 --layers 6 --patterns 4 --seed-offset 7000 --format json\n"
     "  evictlab bench --suite smollm2 --scorers '=window_attn:64*value_norm,snapkv@kvpress' --split test\n"
     "  evictlab bench --suite full --scorers all --format json --output full.json\n"
-    "  evictlab bench --suite smollm2 --granularity layer --block 16 --sinks 4 --recent 32 --keep 128\n";
+    "  evictlab bench --suite smollm2 --granularity layer --block 16 --sinks 4 --recent 32 --keep 128\n"
+    "  evictlab bench --suite smollm2 --protocol decode --schedule rkv --scorers rkv@paper --bin "
+    "16\n";
 
 po::options_description bench_options() {
     po::options_description options("Options");
@@ -55,7 +58,12 @@ po::options_description bench_options() {
     options.add_options()(
         "protocol", po::value<std::string>()->value_name("P"),
         "rescore, prefill or decode (default: rescore on synthetic suites, prefill on captured ones)")(
-        "interval", po::value<std::string>()->value_name("N"), "decode: tokens between cuts of the cache (1)")(
+        "schedule", po::value<std::string>()->value_name("S"),
+        "decode: when the cache is cut: every:N tokens, slack:N, decoding_press:N, once, turns, or tova, h2o, rkv, "
+        "triattention, as for evictlab-verdict (every:1)")("interval", po::value<std::string>()->value_name("N"),
+                                                           "decode: the same as --schedule every:N")(
+        "bin", po::value<std::string>()->value_name("N"),
+        "decode: also figures along the continuation, in bins of N tokens")(
         "measure", po::value<std::string>()->value_name("M"),
         "what ranks the rows of a captured suite: output_error (default), attention_loss or predicted_kl")(
         "scorers", po::value<std::vector<std::string>>()->composing()->value_name("A,B,..."),
@@ -118,21 +126,23 @@ void tell(const Bench& bench, std::size_t broken) {
 /// The scorers asked for by their full names, without repetition, and random. A plugin that cannot be used costs its
 /// own row only and is told at once.
 std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& host, const Suite& suite,
-                                 std::string_view protocol, const Shape& shape, std::size_t& broken) {
+                                 const BenchOptions& how, std::size_t& broken) {
     std::vector<std::string> names;
     if (values.contains("scorers"))
         for (const std::string& list : values["scorers"].as<std::vector<std::string>>())
             std::ranges::move(split_scorer_list(list), std::back_inserter(names));
     else
         names.emplace_back("all");
-    const ScorerRules rules = protocol_info(protocol).rules;
+    const ScorerRules rules = protocol_info(how.protocol).rules;
     names.emplace_back(rules == ScorerRules::seed ? "random@seed" : "random");
     std::vector<Scorer> scorers;
     for (const std::string& name : names) {
         try {
             if (name == "all") {
-                for (Scorer& scorer : all_that_run(host, suite, protocol, shape)) // thresholds are found for shares
-                    if (!scorer.unmatched() || !values.contains("keep")) add_once(scorers, std::move(scorer));
+                for (Scorer& scorer : all_that_run(host, suite, how.protocol, how.shape))
+                    if ((!scorer.unmatched() || how.keep.empty()) && // thresholds are found for shares
+                        schedule_refusal(scorer, how.schedule).empty())
+                        add_once(scorers, std::move(scorer));
             } else if (parse_scorer_name(name).id != oracle_name) { // which is a row in any case
                 add_once(scorers, make_scorer(full_name(name, rules, host), host));
             }
@@ -168,6 +178,18 @@ report::Rendering rendering_from(const po::variables_map& values) {
     return rendering;
 }
 
+CutSchedule schedule_from(const po::variables_map& values) {
+    if (values.contains("schedule")) {
+        if (values.contains("interval"))
+            throw UsageError("give --schedule or --interval, not both: the latter is every:N");
+        return parse_schedule(values["schedule"].as<std::string>());
+    }
+    CutSchedule schedule;
+    schedule.interval = number_from<std::size_t>(values, "interval", "a whole number above 0").value_or(1);
+    if (schedule.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
+    return schedule;
+}
+
 int run(const std::vector<std::string>& arguments) {
     const auto values = parse_options(arguments, bench_options(), "", usage, examples);
     if (!values) return exit_ok;
@@ -186,8 +208,12 @@ int run(const std::vector<std::string>& arguments) {
     options.protocol = values->contains("protocol") ? (*values)["protocol"].as<std::string>() : usual_protocol(suite);
     check_protocol(options.protocol, suite);
     check_shape(options.protocol, options.shape, !options.keep.empty());
-    options.interval = number_from<std::size_t>(*values, "interval", "a whole number above 0").value_or(1);
-    if (options.interval == 0) throw UsageError("--interval is 0, but must be a whole number above 0");
+    options.schedule = schedule_from(*values);
+    options.bin = number_from<std::size_t>(*values, "bin", "a whole number above 0").value_or(0);
+    if (values->contains("bin") && options.bin == 0) throw UsageError("--bin is 0, but must be a whole number above 0");
+    if (!protocol_info(options.protocol).cuts_again)
+        for (const char* option : {"schedule", "bin"})
+            if (values->contains(option)) throw OptionError(option, "is for --protocol decode");
     options.cost = suite.captured() && !values->contains("no-cost");
     options.value_bytes = number_from<double>(*values, "value-bytes", "a number above 0").value_or(2);
     if (!(options.value_bytes > 0 && options.value_bytes <= 64))
@@ -195,7 +221,7 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("measure")) options.measure = (*values)["measure"].as<std::string>();
     PluginHost host = host_from(*values, IsolatedByDefault::not_built_in);
     std::size_t broken = host.problems().size();
-    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options.protocol, options.shape, broken);
+    const std::vector<Scorer> scorers = scorers_from(*values, host, suite, options, broken);
 
     if (values->contains("output")) {
         Inputs inputs;

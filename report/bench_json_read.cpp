@@ -52,7 +52,8 @@ public:
     ScorecardRow read(const JsonField& field) const {
         check_keys(field, first_schema_ ? Keys{"scorer", "kind", "formula", "splits"}
                                         : Keys{"scorer", "kind", "formula", "splits", "measures", "retention_used",
-                                               "continuation_kept", "uneven_budgets", "class", "cost", "thresholds"});
+                                               "continuation_kept", "frozen", "along", "largest", "uneven_budgets",
+                                               "class", "cost", "thresholds"});
         ScorecardRow row;
         row.scorer = read_name(field.member("scorer"));
         row.kind = read_kind(field.member("kind"));
@@ -68,6 +69,7 @@ public:
             row.retention_used = read_shares(*used, 1 + rounding);
         if (const auto late = field.optional_member("continuation_kept"))
             row.continuation_kept = read_shares(*late, most_of_continuation);
+        if (bench_.bin > 0) read_course(field, row);
         if (const auto thresholds = field.optional_member("thresholds"))
             for (const double retention : bench_.retentions)
                 row.thresholds.push_back(thresholds->member(retention_key(retention)).number());
@@ -154,6 +156,38 @@ private:
         return used;
     }
 
+    /// [retention][bin]
+    std::vector<std::vector<double>> read_bins(const JsonField& field, double most) const {
+        std::vector<std::vector<double>> bins;
+        for (const double retention : bench_.retentions) {
+            auto& of_retention = bins.emplace_back();
+            for (const auto& value : field.member(retention_key(retention)).elements())
+                of_retention.push_back(value.number_between(-rounding, most));
+        }
+        return bins;
+    }
+
+    void read_course(const JsonField& field, ScorecardRow& row) const {
+        const auto along = field.optional_member("along");
+        if (!along) return;
+        check_keys(*along, {"attention_loss", "retention_used", "churn"});
+        const JsonField largest = field.member("largest");
+        check_keys(largest, split_names());
+        for (const Split split : all_splits) {
+            const auto of_split = largest.optional_member(to_string(split));
+            if (!of_split) continue;
+            CacheCourse& course = row.course[static_cast<std::size_t>(split)];
+            for (const double retention : bench_.retentions)
+                course.largest.push_back(of_split->member(retention_key(retention)).whole<std::size_t>());
+            const auto bins_of = [&](const char* figure, double most) {
+                return read_bins(along->member(figure).member(to_string(split)), most);
+            };
+            course.attention_loss = bins_of("attention_loss", 1 + rounding);
+            course.retention_used = bins_of("retention_used", 1 + rounding);
+            course.churn = bins_of("churn", most_of_continuation);
+        }
+    }
+
     const Bench& bench_;
     bool first_schema_;
 };
@@ -197,6 +231,25 @@ void read_measures(const JsonField& top, Bench& bench) {
         bench.more_measures.push_back(read_measure(measure));
         if (!seen.insert(bench.more_measures.back()).second) measure.fail("this measure is there twice");
     }
+}
+
+void read_decode(const JsonField& field, Bench& bench) {
+    check_keys(field, {"schedule", "bin", "allowed"});
+    const JsonField schedule = field.member("schedule");
+    const auto known = find_schedule(schedule.text());
+    if (!known)
+        schedule.fail(
+            fmt::format("expected a schedule as `evictlab bench --schedule` takes one, found {}", schedule.shown()));
+    bench.cut.schedule = *known;
+    if (const auto bin = field.optional_member("bin")) bench.bin = bin->whole<std::size_t>();
+    const auto allowed = field.optional_member("allowed");
+    if (!allowed) return;
+    check_keys(*allowed, split_names());
+    for (const Split split : all_splits)
+        if (const auto of_split = allowed->optional_member(to_string(split)))
+            for (const double retention : bench.retentions)
+                bench.allowed[static_cast<std::size_t>(split)].push_back(
+                    of_split->member(retention_key(retention)).number_between(0, 1 + rounding));
 }
 
 bool has_any_figure(const ScorecardRow& row) {
@@ -259,7 +312,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     Keys known{"schema", "suite", "protocol", "retentions", "rows", "failures"};
     if (!first_schema)
         known.insert({"made", "measure", "more_measures", "traces", "storage", "sources", "sharing_layers", "kv_bytes",
-                      "shape", "keep"});
+                      "shape", "keep", "decode"});
     check_keys(top, known);
     Bench bench;
     read_suite(top.member("suite"), bench);
@@ -267,6 +320,7 @@ Bench bench_from_json(const Json& json, const std::string& file) {
     bench.retentions = read_retentions(top.member("retentions"));
     if (!first_schema) {
         bench.cut = read_cut(top, bench.retentions.size());
+        if (const auto decode = top.optional_member("decode")) read_decode(*decode, bench);
         read_measures(top, bench);
         read_trace_labels(top.member("traces"), bench);
         if (const auto storage = top.optional_member("storage")) bench.storage = storage->text();

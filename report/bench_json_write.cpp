@@ -8,6 +8,7 @@
 #include "framework/protocols/protocol.hpp"
 #include "framework/scorers/class_json.hpp"
 #include "report/bench_json.hpp"
+#include "report/footnotes.hpp"
 #include "report/ranking.hpp"
 #include "report/row_class.hpp"
 #include "report/row_cost.hpp"
@@ -39,6 +40,39 @@ Json shares_to_json(const ScorecardRow& row, const BySplit<std::vector<double>>&
     return json;
 }
 
+/// {"0.25": ...}
+Json by_retention(const auto& values, std::span<const double> retentions) {
+    Json json = Json::object();
+    for (std::size_t r = 0; r < retentions.size(); ++r) json[retention_key(retentions[r])] = values.at(r);
+    return json;
+}
+
+/// What rows of the protocol decode have more.
+void add_course(const Bench& bench, const ScorecardRow& row, Json& json) {
+    for (const Split split : all_splits) {
+        const std::string name(to_string(split));
+        if (!has_figures(row.splits[static_cast<std::size_t>(split)])) continue;
+        for (std::size_t r = 0; r < bench.retentions.size(); ++r)
+            if (is_frozen(row, r, split)) json["frozen"][name].push_back(bench.retentions[r]);
+        const CacheCourse& course = row.course[static_cast<std::size_t>(split)];
+        if (course.largest.empty()) continue;
+        json["along"]["attention_loss"][name] = by_retention(course.attention_loss, bench.retentions);
+        json["along"]["retention_used"][name] = by_retention(course.retention_used, bench.retentions);
+        json["along"]["churn"][name] = by_retention(course.churn, bench.retentions);
+        json["largest"][name] = by_retention(course.largest, bench.retentions);
+    }
+}
+
+/// Nothing where the schedule is the usual one and nothing is told along the continuation.
+void add_decode(const Bench& bench, Json& json) {
+    if (bench.cut.schedule.usual() && bench.bin == 0) return;
+    json["decode"]["schedule"] = to_string(bench.cut.schedule);
+    if (bench.bin > 0) json["decode"]["bin"] = bench.bin;
+    for (const Split split : all_splits)
+        if (const auto& allowed = bench.allowed[static_cast<std::size_t>(split)]; !allowed.empty())
+            json["decode"]["allowed"][std::string(to_string(split))] = by_retention(allowed, bench.retentions);
+}
+
 Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOptions& options) {
     Json json{{"scorer", row.scorer}, {"kind", to_string(row.kind)}};
     if (!row.formula.empty()) json["formula"] = row.formula;
@@ -52,6 +86,7 @@ Json row_to_json(const Bench& bench, const ScorecardRow& row, const BenchJsonOpt
     if (!used.empty()) json["retention_used"] = std::move(used);
     Json late = shares_to_json(row, row.continuation_kept, bench.retentions);
     if (!late.empty()) json["continuation_kept"] = std::move(late);
+    add_course(bench, row, json);
     for (std::size_t r = 0; r < row.thresholds.size(); ++r)
         json["thresholds"][retention_key(bench.retentions.at(r))] = row.thresholds[r];
     return json;
@@ -125,6 +160,7 @@ Json to_json(const Bench& bench, const BenchJsonOptions& options) {
     if (!bench.sharing_layers.empty()) json["sharing_layers"] = to_json(bench.sharing_layers);
     if (bench.kv_bytes > 0) json["kv_bytes"] = bench.kv_bytes;
     write_cut(bench.cut, json);
+    add_decode(bench, json);
     for (const auto& row : bench.rows) json["rows"].push_back(row_to_json(bench, row, written));
     for (const auto& failure : bench.failures)
         json["failures"].push_back({{"plugin", failure.plugin}, {"phase", failure.phase}, {"cause", failure.cause}});

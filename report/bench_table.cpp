@@ -8,6 +8,7 @@
 
 #include "base/text/quoting.hpp"
 #include "base/text/shown.hpp"
+#include "report/along.hpp"
 #include "report/cells.hpp"
 #include "report/footnotes.hpp"
 #include "report/ranking.hpp"
@@ -91,7 +92,7 @@ Table terminal_table(const Bench& bench) {
         columns.push_back({measure, CellKind::number, spare_measure});
     if (any_cost(bench.rows)) columns.push_back({"us", CellKind::number, spare_cost});
     Table table(std::move(columns));
-    for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
+    for (const auto& [row, rank] : rank_rows(bench.rows, allowed_of(bench))) {
         std::vector<std::string> cells{rank_cell(*row, rank, ranked), row->scorer, std::string(to_string(row->kind))};
         classes.add(*row, cells);
         cells.push_back(figure(test_average(*row)));
@@ -137,7 +138,7 @@ public:
                 rank && ranked_ ? std::to_string(*rank) : "",
                 row.scorer,
                 kind,
-                overshoots(row, bench_.retentions) ? "true" : "false"};
+                overshoots(row, allowed_of(bench_)) ? "true" : "false"};
     }
 
 private:
@@ -175,7 +176,7 @@ Table whole_table(const Bench& bench, const Wording& words) {
             columns.push_back({words.title("", "kv_bytes", retention_key(retention)), CellKind::number});
     columns.push_back({"formula", CellKind::code});
     Table table(std::move(columns));
-    for (const auto& [row, rank] : rank_rows(bench.rows, bench.retentions)) {
+    for (const auto& [row, rank] : rank_rows(bench.rows, allowed_of(bench))) {
         std::vector<std::string> cells = heading.cells(*row, rank);
         classes.add(*row, cells);
         for (std::size_t m = 0; m <= bench.more_measures.size(); ++m)
@@ -243,6 +244,7 @@ std::string fitted_text(const Table& table, const Rendering& rendering) {
 } // namespace
 
 std::string render(const Bench& bench, Format format, const Rendering& rendering) {
+    const std::optional<Table> along = along_table(bench);
     switch (format) {
     case Format::json:
         return dump(to_json(bench, rendering.json));
@@ -250,12 +252,14 @@ std::string render(const Bench& bench, Format format, const Rendering& rendering
         return whole_table(bench, for_programs).csv();
     case Format::markdown:
         return whole_table(bench, for_people).markdown() + below(line(cut_text(bench.cut, bench.retentions))) +
-               below(footnotes(bench, text::markdown_code));
+               below(footnotes(bench, text::markdown_code)) +
+               (along ? fmt::format("\n{}\n\n{}", along_note, along->markdown()) : "");
     case Format::table:
         break;
     }
     return fitted_text(terminal_table(bench), rendering) +
-           below(footnotes(bench, [](std::string_view name) { return text::line(name); }));
+           below(footnotes(bench, [](std::string_view name) { return text::line(name); })) +
+           (along ? fmt::format("\n{}\n\n{}", along_note, fitted_text(*along, rendering)) : "");
 }
 
 } // namespace evictlab::report

@@ -22,7 +22,7 @@ namespace {
 bool any_overshoots(const LeaderboardTable& table) {
     const auto any = [&](const RowGroup& group) {
         return std::ranges::any_of(group.rows,
-                                   [&](const auto& row) { return overshoots(row.scorecard, table.retentions); });
+                                   [&](const auto& row) { return overshoots(row.scorecard, allowed_of(table)); });
     };
     return std::ranges::any_of(table.groups, any);
 }
@@ -48,7 +48,7 @@ std::vector<ScorecardRow> scorecards(const LeaderboardTable& table) {
 }
 
 std::string frozen_of(const LeaderboardTable& table) {
-    return frozen_rows(scorecards(table), table.retentions, text::markdown_code);
+    return frozen_note(scorecards(table), table.retentions, table.cut.keep, text::markdown_code);
 }
 
 std::string cost_of(const LeaderboardTable& table) {
@@ -98,11 +98,8 @@ std::string captured_legend(const LeaderboardTable& table) {
         text += fmt::format("\n\nRanks {} are nearer to each other than {:.0f} %, by which figures of traces stored as "
                             "I8 move against F32: they say nothing of who is ahead.",
                             table.near_ranks, 100 * i8_resolution);
-    if (const std::string frozen = frozen_of(table); !frozen.empty())
-        text += fmt::format("\n\nFrozen caches, which hardly a token of the continuation survives (in brackets the "
-                            "share of what keeping all tokens alike would hold): {}.",
-                            frozen);
-    for (const std::string& note : {sharing_note(table.sharing_layers, "the traces hold"), cost_of(table)})
+    for (const std::string& note :
+         {frozen_of(table), sharing_note(table.sharing_layers, "the traces hold"), cost_of(table)})
         if (!note.empty()) text += "\n\n" + note;
     if (const std::string bare = bare_names_text(table.bare, text::markdown_code); !bare.empty()) text += "\n\n" + bare;
     return text + "\n";

@@ -27,7 +27,7 @@ void put_in_order(LeaderboardTable& table) {
     std::vector<ScorecardRow> scorecards;
     scorecards.reserve(merged.size());
     for (const auto& row : merged) scorecards.push_back(row.scorecard);
-    for (const auto& [scorecard, rank] : rank_rows(scorecards, table.retentions)) {
+    for (const auto& [scorecard, rank] : rank_rows(scorecards, allowed_of(table))) {
         auto& group = table.of(table_class(*scorecard));
         group.rows.push_back(merged[static_cast<std::size_t>(scorecard - scorecards.data())]);
         group.rows.back().rank = rank;
@@ -47,7 +47,7 @@ void compare_with_hybrid(RowGroup& group) {
 
 /// What others are measured by.
 bool is_yardstick(const LeaderboardTable& table, const LeaderboardRow& row) {
-    return row.published && !overshoots(row.scorecard, table.retentions);
+    return row.published && !overshoots(row.scorecard, allowed_of(table));
 }
 
 /// Of each row, by one figure. `bounded`: the rows with the bound.

@@ -34,7 +34,7 @@ std::string near_ranks(const Bench& bench) {
                                     : fmt::format(" ({})", in_words(table_class(*first->row))));
         first = last = nullptr;
     };
-    const std::vector<RankedRow> ranked = rank_rows(bench.rows, bench.retentions);
+    const std::vector<RankedRow> ranked = rank_rows(bench.rows, allowed_of(bench));
     for (const RankedRow& entry : ranked) {
         if (!entry.rank) continue;
         if (last && (table_class(*last->row) != table_class(*entry.row) ||
@@ -47,23 +47,27 @@ std::string near_ranks(const Bench& bench) {
     return runs;
 }
 
-bool is_frozen(const ScorecardRow& row, std::size_t retention) {
-    const auto& kept = row.continuation_kept[static_cast<std::size_t>(judging_split(row))];
+bool is_frozen(const ScorecardRow& row, std::size_t retention) { return is_frozen(row, retention, judging_split(row)); }
+
+bool is_frozen(const ScorecardRow& row, std::size_t retention, Split split) {
+    const auto& kept = row.continuation_kept[static_cast<std::size_t>(split)];
     return row.kind != RowKind::bound && retention < kept.size() && kept[retention] < frozen_below;
 }
 
-std::string frozen_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions,
-                        const std::function<std::string(std::string_view)>& quote) {
-    std::string names;
-    for (const ScorecardRow& row : rows) {
-        std::string at;
+std::string frozen_note(std::span<const ScorecardRow> rows, std::span<const double> retentions,
+                        std::span<const std::size_t> keep, const std::function<std::string(std::string_view)>& quote) {
+    std::string caches;
+    for (const ScorecardRow& row : rows)
         for (std::size_t r = 0; r < retentions.size(); ++r)
             if (is_frozen(row, r))
-                at += fmt::format("{}{}: {:.2f}", at.empty() ? "" : ", ", retention_key(retentions[r]),
-                                  row.continuation_kept[static_cast<std::size_t>(judging_split(row))][r]);
-        if (!at.empty()) names += fmt::format("{}{} ({})", names.empty() ? "" : "; ", quote(row.scorer), at);
-    }
-    return names;
+                caches += fmt::format("{}{} at {} ({:.2f})", caches.empty() ? "" : ", ", quote(row.scorer),
+                                      keep.empty() ? retention_key(retentions[r]) : std::to_string(keep[r]),
+                                      row.continuation_kept[static_cast<std::size_t>(judging_split(row))][r]);
+    if (caches.empty()) return "";
+    return fmt::format(
+        "Frozen caches, which hardly a token of the continuation survives (in brackets the share of what "
+        "keeping all alike would hold): {}.",
+        caches);
 }
 
 std::string sharing_note(std::span<const SharingLayers> sharing, std::string_view which) {
@@ -79,10 +83,8 @@ std::string footnotes(const Bench& bench, const std::function<std::string(std::s
         text +=
             fmt::format("Ranks {}: nearer than {:.0f} %, by which figures of traces stored as I8 move against F32.\n",
                         ranks, 100 * i8_resolution);
-    if (const std::string frozen = frozen_rows(bench.rows, bench.retentions, quote); !frozen.empty())
-        text += fmt::format("Frozen caches, which hardly a token of the continuation survives (share of what keeping "
-                            "all alike would hold): {}.\n",
-                            frozen);
+    if (const std::string frozen = frozen_note(bench.rows, bench.retentions, bench.cut.keep, quote); !frozen.empty())
+        text += frozen + "\n";
     if (const std::string sharing = sharing_note(bench.sharing_layers, "the traces hold"); !sharing.empty())
         text += sharing + "\n";
     if (const std::string cost =

@@ -20,12 +20,14 @@ inline constexpr double frozen_below = 0.25;
 /// The pairs of neighbouring ranks, as "3 to 5, 8 to 9", whose figures are nearer than the storage tells apart; ""
 /// where there are none, or the suite is not stored as I8.
 std::string near_ranks(const Bench& bench);
-/// "SCORER (0.10: 0.01, ...)", one after another: the rows whose cache froze under `decode`; "" where none did.
-/// `quote` makes a scorer's name safe where it will stand.
-std::string frozen_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions,
-                        const std::function<std::string(std::string_view)>& quote);
-/// Whether the row's cache froze at one of the retentions.
+/// A sentence, as evictlab-verdict has it, with "SCORER at 0.10 (0.01)", or at so many tokens where numbers were asked
+/// for, for each row whose cache froze under `decode`; "" where none did. `quote` makes a scorer's name safe where it
+/// will stand.
+std::string frozen_note(std::span<const ScorecardRow> rows, std::span<const double> retentions,
+                        std::span<const std::size_t> keep, const std::function<std::string(std::string_view)>& quote);
+/// Whether the row's cache froze at one of the retentions, on the split that judges or another one.
 bool is_frozen(const ScorecardRow& row, std::size_t retention);
+bool is_frozen(const ScorecardRow& row, std::size_t retention, Split split);
 
 /// "Model budgets are divided among the 3 layers of 30 that the traces hold."; `which`: behind "that". "" for none.
 std::string sharing_note(std::span<const SharingLayers> sharing, std::string_view which);

@@ -129,6 +129,9 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
         if (std::ranges::none_of(table.failures, same)) table.failures.push_back(failure);
     }
     if (judging_traces(table.traces).empty()) table.traces = input.bench.traces;
+    for (const Split split : all_splits)
+        if (auto& known = table.allowed[static_cast<std::size_t>(split)]; known.empty())
+            known = input.bench.allowed[static_cast<std::size_t>(split)];
     if (table.storage.empty()) table.storage = input.bench.storage;
     if (table.kv_bytes <= 0) table.kv_bytes = input.bench.kv_bytes;
     if (table.sharing_layers.empty()) table.sharing_layers = input.bench.sharing_layers;
@@ -141,7 +144,8 @@ void merge(LeaderboardTable& table, const LeaderboardInput& input) {
 LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictInput& input, bool alone) {
     for (auto& table : tables)
         if (table.suite_hash == input.verdict.suite_hash && table.protocol == input.verdict.protocol &&
-            table.cut.shape == input.verdict.cut.shape)
+            table.cut.shape == input.verdict.cut.shape &&
+            (alone || input.verdict.schedule.empty() || input.verdict.schedule == to_string(table.cut.schedule)))
             return table;
     if (alone) {
         LeaderboardTable& table = tables.emplace_back();
@@ -156,7 +160,8 @@ LeaderboardTable& table_of(std::vector<LeaderboardTable>& tables, const VerdictI
         "{}: suite: no bench result is of the suite {} ({}) under the protocol {}{}, so there is "
         "no table that the verdict could stand in",
         input.file, input.verdict.suite, input.verdict.suite_hash, input.verdict.protocol,
-        input.verdict.cut.shape.usual() ? "" : ", at its shape (" + in_words(input.verdict.cut.shape) + ")")));
+        (input.verdict.schedule.empty() ? "" : ", with the schedule " + input.verdict.schedule) +
+            (input.verdict.cut.shape.usual() ? "" : ", at its shape (" + in_words(input.verdict.cut.shape) + ")"))));
 }
 
 void check_documents(const LeaderboardTable& table, const VerdictInput& input) {
@@ -198,6 +203,8 @@ std::string near_ranks_of(const LeaderboardTable& table) {
     Bench merged;
     merged.storage = table.storage;
     merged.retentions = table.retentions;
+    merged.traces = table.traces;
+    merged.allowed = table.allowed;
     for (const RowGroup& group : table.groups)
         for (const auto& row : group.rows) merged.rows.push_back(row.scorecard);
     return near_ranks(merged);

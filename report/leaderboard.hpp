@@ -76,7 +76,8 @@ struct LeaderboardTable {
     std::string near_ranks, storage;           ///< report::near_ranks() of its rows; Bench::storage
     std::vector<SharingLayers> sharing_layers; ///< Bench::sharing_layers
     double kv_bytes = 0;                       ///< Bench::kv_bytes
-    BenchCut cut{};                            ///< Bench::cut: rows compete within a shape
+    BenchCut cut{};                            ///< Bench::cut: rows compete within a shape and schedule
+    BySplit<std::vector<double>> allowed{};    ///< Bench::allowed
     bool captured = false;                     ///< its traces are documents, captured from a model
     std::array<RowGroup, table_classes.size()> groups{}; ///< by TableClass: rows compete within a group
     RowGroup& of(TableClass which) { return groups[which.index()]; }
@@ -93,11 +94,12 @@ struct LeaderboardTable {
     std::vector<BareName> bare;        ///< in the rows' names, without repetition; where published rules are compared
 };
 
-/// One table for each suite (by hash), protocol, shape, list of measures and list of retentions, in the order in which
-/// the inputs name them; without inputs one for each suite of the verdicts, which then has no rows. `plugins` say which
-/// rows are published methods: one whose plugin is not there is none. Throws Error: an input without its oracle or its
-/// random row, or without test documents; a run whose bench is of another suite or lacks its champion; a scorer with
-/// different figures in two inputs (naming both files); a verdict of a suite, protocol or document that no input has.
+/// One table for each suite (by hash), protocol, shape, schedule of cuts, list of measures and list of retentions, in
+/// the order in which the inputs name them; without inputs one for each suite of the verdicts, which then has no rows.
+/// `plugins` say which rows are published methods: one whose plugin is not there is none. Throws Error: an input
+/// without its oracle or its random row, or without test documents; a run whose bench is of another suite or lacks its
+/// champion; a scorer with different figures in two inputs (naming both files); a verdict of a suite, protocol or
+/// document that no input has.
 std::vector<LeaderboardTable> make_leaderboard(std::span<const LeaderboardInput> inputs,
                                                std::span<const VerdictInput> verdicts, const PluginHost& plugins);
 

@@ -113,6 +113,7 @@ Json table_to_json(const LeaderboardTable& table) {
               {"rows", Json::array()},
               {"runs", Json::array()}};
     write_cut(table.cut, json);
+    if (!table.cut.schedule.usual()) json["schedule"] = to_string(table.cut.schedule);
     for (const auto& row : table.uniform().rows) json["rows"].push_back(row_to_json(table, row));
     for (const TableClass each : table_classes) {
         const RowGroup& group = table.of(each);

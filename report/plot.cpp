@@ -83,7 +83,7 @@ std::vector<Line> lines_of(const LeaderboardTable& table, std::size_t measure) {
     std::vector<Line> lines;
     for (const RowGroup& group : table.groups)
         for (const auto& row : group.rows) {
-            if (!competes(group) || overshoots(row.scorecard, table.retentions)) continue;
+            if (!competes(group) || overshoots(row.scorecard, allowed_of(table))) continue;
             if (!has_figures(judging_errors(row.scorecard, measure))) continue;
             const Style style = style_of(table, row.scorecard, new_name);
             Line line{short_name(row.scorecard.scorer),

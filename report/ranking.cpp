@@ -17,7 +17,7 @@ double sort_key(const ScorecardRow& row) {
     return std::isfinite(average) ? average : std::numeric_limits<double>::max();
 }
 
-void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions) {
+void rank_group(std::span<RankedRow> ranked, std::span<const double> allowed) {
     std::sort(ranked.begin(), ranked.end(),
               [](const RankedRow& a, const RankedRow& b) { return sort_key(*a.row) < sort_key(*b.row); });
     // Groups of one figure are found in the sorted order: "closer than so much" is no order that sort could use.
@@ -30,7 +30,7 @@ void rank_group(std::span<RankedRow> ranked, std::span<const double> retentions)
                   [](const RankedRow& a, const RankedRow& b) { return a.row->scorer < b.row->scorer; });
         std::size_t scorers = 0;
         for (auto& entry : group) {
-            if (entry.row->kind == RowKind::bound || overshoots(*entry.row, retentions) ||
+            if (entry.row->kind == RowKind::bound || overshoots(*entry.row, allowed) ||
                 !has_figures(judging_errors(*entry.row)))
                 continue;
             entry.rank = scorers_before + 1;
@@ -74,7 +74,7 @@ bool overshoots(std::span<const double> used, std::span<const double> asked) {
     return false;
 }
 
-std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions) {
+std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> allowed) {
     std::vector<RankedRow> ranked;
     for (const auto& row : rows) ranked.push_back({&row, std::nullopt});
     const auto place_of = [](const RankedRow& entry) { return table_class(*entry.row).index(); };
@@ -82,7 +82,7 @@ std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<c
     for (auto begin = ranked.begin(); begin != ranked.end();) {
         const auto end = std::find_if(begin, ranked.end(),
                                       [&](const RankedRow& entry) { return place_of(entry) != place_of(*begin); });
-        rank_group({begin, end}, retentions);
+        rank_group({begin, end}, allowed);
         begin = end;
     }
     return ranked;

@@ -109,13 +109,19 @@ bool any_uneven(const auto& rows) {
 /// Whether a row keeps over 5 % more tokens than asked for, at some of the retentions: it is shown, but neither ranked
 /// nor a yardstick. Methods with rules of their own may keep all of a short prompt. `used` may be empty.
 bool overshoots(std::span<const double> used, std::span<const double> asked);
-/// On the split that judges.
-inline bool overshoots(const ScorecardRow& row, std::span<const double> retentions) {
-    return overshoots(retention_used(row), retentions);
+/// On the split that judges; `allowed` as allowed_of() has it.
+inline bool overshoots(const ScorecardRow& row, std::span<const double> allowed) {
+    return overshoots(retention_used(row), allowed);
+}
+/// What rows of a bench or leaderboard may keep, [retention]: what was asked for, or, of caches that are cut by another
+/// schedule than the usual one, what that lets them hold.
+std::span<const double> allowed_of(const auto& table) {
+    const std::vector<double>& by_schedule = table.allowed[static_cast<std::size_t>(judging_split(table.traces))];
+    return by_schedule.empty() ? table.retentions : by_schedule;
 }
 
 /// The rows must outlive the result. Rows of the same figure are in the order of their names.
-std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> retentions);
+std::vector<RankedRow> rank_rows(std::span<const ScorecardRow> rows, std::span<const double> allowed);
 /// Whether so many traces let rows be ranked: of captured documents enough for a claim, of those that carry one.
 bool may_rank(const Bench& bench);
 /// "1", "2", ..., "bound", "overshoots", or "n/a" for a row without finite figures on the split that judges.

@@ -62,6 +62,8 @@ std::string cut_text(const BenchCut& cut, std::span<const double> retentions) {
                                            : " Kept tokens: ",
                             cut.keep[r], retention_key(retentions[r]));
     if (!cut.keep.empty()) text += ".";
+    if (!cut.schedule.usual())
+        text += fmt::format("{}Schedule of cuts: {}.", text.empty() ? "" : " ", to_string(cut.schedule));
     return text;
 }
 
@@ -75,6 +77,7 @@ std::string cut_options(const BenchCut& cut) {
     if (shape.sinks > 0) text += fmt::format(" --sinks {}", shape.sinks);
     if (shape.recent > 0) text += fmt::format(" --recent {}", shape.recent);
     if (!cut.keep.empty()) text += fmt::format(" --keep {}", fmt::join(cut.keep, ","));
+    if (!cut.schedule.usual()) text += fmt::format(" --schedule {}", to_string(cut.schedule));
     return text;
 }
 

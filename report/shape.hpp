@@ -17,9 +17,9 @@ void write_cut(const BenchCut& cut, Json& json);
 BenchCut read_cut(const JsonField& top, std::size_t retentions);
 
 /// "Shape: one set for all layers and heads, scores joined by mean (3 of the model's 30 layers, which the traces hold).
-/// Asked for in tokens: 512 (0.50 of a prompt, on the mean)." "" for the usual cut.
+/// Kept tokens: 512 (0.50 of a prompt, on the mean). Schedule of cuts: slack:128." "" for the usual cut.
 std::string cut_text(const BenchCut& cut, std::span<const double> retentions);
-/// " --granularity model --keep 512"; "" for the usual one.
+/// " --granularity model --keep 512 --schedule slack:128"; "" for the usual one.
 std::string cut_options(const BenchCut& cut);
 
 } // namespace evictlab::report

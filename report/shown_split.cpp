@@ -20,11 +20,13 @@ void hide(SplitErrors& errors) { errors = {{}, std::numeric_limits<double>::quie
 
 void hide(Bench& bench, Split split) {
     bench.traces[index(split)].clear();
+    bench.allowed[index(split)].clear();
     for (ScorecardRow& row : bench.rows) {
         hide(row.splits[index(split)]);
         for (auto& splits : row.more_splits) hide(splits[index(split)]);
         row.retention_used[index(split)].clear();
         row.continuation_kept[index(split)].clear();
+        row.course[index(split)] = {};
     }
 }
 

@@ -242,9 +242,10 @@ TEST_CASE("ranks that the storage does not tell apart, and frozen caches, are sa
     bench.rows.back().continuation_kept[2] = {0, 0}; // of a bound nothing is said
     const Bench read = bench_from_json(to_json(bench), "made.json");
     for (const Format format : {Format::table, Format::markdown})
-        CHECK_THAT(render(read, format), ContainsSubstring("Frozen caches") && ContainsSubstring("(0.10: 0.01)."));
+        CHECK_THAT(render(read, format), ContainsSubstring("Frozen caches") && ContainsSubstring("at 0.10 (0.01)."));
     const auto table = table_of(read);
-    CHECK_THAT(to_markdown(std::vector{table}, Detail::brief, {}), ContainsSubstring("`snapkv@kvpress` (0.10: 0.01)."));
+    CHECK_THAT(to_markdown(std::vector{table}, Detail::brief, {}),
+               ContainsSubstring("`snapkv@kvpress` at 0.10 (0.01)."));
     const Json json = to_json(std::vector{table})["suites"][0]["rows"];
     for (const Json& row : json) CHECK(row.contains("frozen") == (row["scorer"] == "snapkv@kvpress"));
 }

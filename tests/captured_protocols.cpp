@@ -192,7 +192,7 @@ TEST_CASE("decode keeps, loses and errs as the slow judge does") {
     for (const std::size_t interval : {1, 5}) {
         BenchOptions options;
         options.protocol = "decode";
-        options.interval = interval;
+        options.schedule.interval = interval;
         const Bench result = bench(made.suite, columns, options);
         for (const auto& column : columns)
             for (std::size_t r = 0; r < retentions.size(); ++r) {
@@ -218,7 +218,7 @@ TEST_CASE("decode tells how much of the continuation a cache still holds") {
     BenchOptions options;
     options.protocol = "decode";
     for (const std::size_t interval : {1, 5}) {
-        options.interval = interval;
+        options.schedule.interval = interval;
         const Bench found = bench(made.suite, {"position", "-position"}, options);
         const auto test = static_cast<std::size_t>(Split::test);
         for (std::size_t r = 0; r < retentions.size(); ++r) {
@@ -230,7 +230,7 @@ TEST_CASE("decode tells how much of the continuation a cache still holds") {
         }
     }
     options.protocol = "prefill";
-    options.interval = 1;
+    options.schedule = {};
     CHECK(row(bench(made.suite, {"position"}, options), "position").continuation_kept[2].empty());
 }
 

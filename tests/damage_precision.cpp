@@ -171,7 +171,7 @@ TEST_CASE("decode: a cache with next to all of the attention, and one with next 
     const ScorecardRow& row = *std::ranges::find(bench.rows, "relative_age", &ScorecardRow::scorer);
     for (std::size_t r = 0; r < options.retentions.size(); ++r) {
         const auto capacity = static_cast<std::size_t>(double(shapes[0].prompt) * options.retentions[r]);
-        const SlowDamage expected = slow.decode("relative_age", capacity, options.interval);
+        const SlowDamage expected = slow.decode("relative_age", capacity, options.schedule.interval);
         INFO("retention " << options.retentions[r]);
         CHECK(close(row.splits[0].by_retention[r], expected.output_error));
         CHECK(close(row.more_splits[0][0].by_retention[r], expected.attention_loss));

@@ -35,7 +35,7 @@ ScorecardRow row_of(const Suite& suite, const std::string& scorer, const char* p
     BenchOptions options;
     options.protocol = protocol;
     options.retentions = retentions;
-    options.interval = interval;
+    options.schedule.interval = interval;
     const Bench bench = run_bench(suite, std::vector{make_scorer(scorer, host())}, options);
     for (const PluginError& error : bench.failures) throw PluginError(error);
     return bench.rows.at(0);

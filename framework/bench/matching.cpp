@@ -97,6 +97,7 @@ std::vector<Scorer> match_on_train(const Suite& suite, std::span<const Scorer> s
         std::string why = refusal(matched[s], suite, options.protocol, options.shape);
         if (why.empty() && !options.keep.empty())
             why = "finds a threshold for each share of tokens to be kept, and none for numbers of them";
+        if (why.empty()) why = schedule_refusal(matched[s], options.schedule);
         if (!why.empty()) throw UsageError(fmt::format("scorer '{}' {}", matched[s].label(), why));
         places.push_back(s);
         recorded.push_back(matched[s].with_thresholds(all_with(options.retentions, -infinity)));
@@ -104,7 +105,7 @@ std::vector<Scorer> match_on_train(const Suite& suite, std::span<const Scorer> s
     if (recorded.empty()) return matched;
     const auto protocol =
         make_protocol(options.protocol, suite, recorded, options.retentions,
-                      {.interval = options.interval, .only = Measure::attention_loss, .find_thresholds = true});
+                      {.schedule = options.schedule, .only = Measure::attention_loss, .find_thresholds = true});
     ScorerFailures broken;
     protocol->create_instances(broken);
     const std::vector<LayerFigures> figures = train_figures(suite, *protocol, options, broken);

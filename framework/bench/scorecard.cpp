@@ -41,8 +41,9 @@ public:
                  ScorerFailures failures)
         : suite_(suite), scorers_(scorers), options_(options),
           protocol_(make_protocol(options.protocol, suite, scorers, options.retentions,
-                                  {options.interval, options.for_search ? measure_of(options.measure) : std::nullopt,
-                                   options.cost, options.shape, options.keep})),
+                                  {options.schedule, options.bin,
+                                   options.for_search ? measure_of(options.measure) : std::nullopt, options.cost,
+                                   options.shape, options.keep})),
           failed_at_(scorers.size(), no_task), failures_(std::move(failures)) {
         for (const Split split : all_splits) {
             if (is_test(split) && options.for_search) continue;
@@ -50,6 +51,7 @@ public:
             for (const TracePtr& trace : suite.traces(split, ReportingKey{})) add_trace(split, trace);
         }
         std::ranges::stable_sort(order_, std::greater<>(), [this](std::size_t t) { return tasks_[t].cost; });
+        check_turns();
     }
 
     /// By what names tables have numbers of tokens.
@@ -106,6 +108,18 @@ private:
             total_cost_ += tasks_.back().cost;
         }
         figures_.resize(tasks_.size());
+    }
+
+    void check_turns() const {
+        if (options_.schedule.rule != CutSchedule::Rule::turns) return;
+        const auto has_answers = [](const TraceSlot& slot) {
+            return slot.trace->captured() && !slot.trace->captured()->answer_ends().empty();
+        };
+        if (std::ranges::none_of(traces_, has_answers))
+            throw OptionError("schedule",
+                              fmt::format("turns cuts behind each answer, and no document of suite '{}' says "
+                                          "where its continuation has any",
+                                          suite_.name()));
     }
 
     /// A failure is that of the task at `index`.
@@ -257,6 +271,42 @@ private:
         return kept;
     }
 
+    CacheCourse course(Split split, std::size_t row) const {
+        CacheCourse course;
+        for (std::size_t r = 0; options_.bin > 0 && r < retentions(); ++r) {
+            std::vector<CacheSteps> sums;
+            std::vector<double> losses, traces;
+            std::size_t largest = 0;
+            for (const TraceSlot& slot : traces_) {
+                for (std::size_t layer = 0; slot.split == split && layer < slot.layers; ++layer) {
+                    const RowFigures& figures = figures_[slot.first_task + layer][row];
+                    if (figures.along.empty()) return {};
+                    const std::vector<CacheSteps>& along = figures.along[r];
+                    sums.resize(std::max(sums.size(), along.size()));
+                    losses.resize(sums.size(), 0), traces.resize(sums.size(), 0);
+                    for (std::size_t b = 0; b < along.size(); ++b) {
+                        losses[b] += along[b].attention_loss / along[b].queries / static_cast<double>(slot.layers);
+                        traces[b] += layer == 0 ? 1 : 0;
+                        sums[b].cached += along[b].cached, sums[b].seen += along[b].seen;
+                        sums[b].replaced += along[b].replaced, sums[b].came += along[b].came;
+                    }
+                    largest = std::max(largest, figures.largest[r]);
+                }
+            }
+            if (sums.empty()) return {};
+            auto& used = course.retention_used.emplace_back();
+            auto& churn = course.churn.emplace_back();
+            for (std::size_t b = 0; b < sums.size(); ++b) {
+                losses[b] /= traces[b];
+                used.push_back(sums[b].cached / sums[b].seen);
+                churn.push_back(sums[b].replaced / sums[b].came);
+            }
+            course.attention_loss.push_back(std::move(losses));
+            course.largest.push_back(largest);
+        }
+        return course;
+    }
+
     std::optional<ScoringCost> cost(std::size_t row) const {
         double seconds = 0, tokens = 0;
         for (const LayerFigures& figures : figures_) {
@@ -267,6 +317,22 @@ private:
         const int threads = options_.threads > 0 ? options_.threads : tbb::info::default_concurrency();
         return ScoringCost{1e6 * seconds / tokens,
                            fmt::format("{}, {} {}", processor_name(), threads, threads == 1 ? "thread" : "threads")};
+    }
+
+    /// As Bench::allowed; empty where the split has no traces.
+    std::vector<double> allowed(Split split) const {
+        std::vector<double> shares;
+        for (std::size_t r = 0; r < retentions(); ++r) {
+            double cached = 0, seen = 0;
+            for (const TraceSlot& slot : traces_)
+                if (slot.split == split) {
+                    const CacheSteps head = protocol_->allowed(*slot.trace, r);
+                    cached += static_cast<double>(slot.layers) * head.cached;
+                    seen += static_cast<double>(slot.layers) * head.seen;
+                }
+            if (seen > 0) shares.push_back(cached / seen);
+        }
+        return shares;
     }
 
     /// Of the suite's first trace.
@@ -299,6 +365,10 @@ private:
         for (std::size_t m = 1; m < measures.size(); ++m) bench.more_measures.emplace_back(to_string(measures[m]));
         bench.retentions = options_.retentions;
         bench.cut = {options_.shape, options_.keep};
+        bench.cut.schedule = options_.schedule;
+        bench.bin = options_.bin;
+        if (!options_.schedule.usual())
+            for (const Split split : all_splits) bench.allowed[static_cast<std::size_t>(split)] = allowed(split);
         note_joined_layers(bench.cut);
         if (std::ranges::any_of(scorers_, &Scorer::reads_calibration))
             bench.sources["calibration"] = "sha256:" + suite_.calibration()->sha256;
@@ -332,6 +402,7 @@ private:
                     card.more_splits[m - 1][s] = split_errors(split, row, measures[m]);
                 if (protocol_->keeps_ledger()) card.retention_used[s] = retention_used(split, row);
                 card.continuation_kept[s] = continuation_kept(split, row);
+                card.course[s] = course(split, row);
             }
             if (traces_.empty() || any_figure(card))
                 bench.rows.push_back(std::move(card));

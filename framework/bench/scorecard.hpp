@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/cut/shape.hpp"
+#include "framework/protocols/cut_schedule.hpp"
 #include "framework/scorers/scorer.hpp"
 #include "framework/scorers/scorer_class.hpp"
 #include "framework/suite/suite.hpp"
@@ -36,6 +37,14 @@ struct ScoringCost {
     std::string measured_on; ///< processor and threads
 };
 
+/// How caches went along the continuation under `decode`, by bins of Bench::bin steps.
+struct CacheCourse {
+    /// [retention][bin]: the attention loss, mean over the layers and then the traces that have the bin; cached tokens
+    /// over those that had come; evicted tokens that an earlier cut had left over those that came.
+    std::vector<std::vector<double>> attention_loss, retention_used, churn;
+    std::vector<std::size_t> largest; ///< [retention]: tokens that a head held while it attended
+};
+
 struct ScorecardRow {
     std::string scorer;
     RowKind kind = RowKind::plugin;
@@ -50,6 +59,7 @@ struct ScorecardRow {
     /// Under `decode`, what is still cached of the continuation when it ends, over what it would be if all tokens were
     /// kept alike, [split][retention]: near 0 the set froze. Empty under other protocols.
     BySplit<std::vector<double>> continuation_kept{};
+    BySplit<CacheCourse> course{}; ///< where Bench::bin
     /// Whether heads or layers of this row keep different numbers of tokens: such rows are compared with each other.
     bool uneven_budgets = false;
     std::optional<ScorerClass> scorer_class{}; ///< nothing of a bound, or where a result does not say
@@ -73,6 +83,7 @@ struct BenchCut {
     std::vector<std::size_t> keep{};
     /// By Granularity::model, layers of a trace that share the set, where the model has more; else 0.
     std::size_t joined_layers = 0, of_layers = 0;
+    CutSchedule schedule{}; ///< of the protocol decode
     bool operator==(const BenchCut&) const = default;
 };
 
@@ -88,6 +99,10 @@ struct Bench {
     std::vector<std::string> more_measures;
     std::vector<double> retentions;
     BenchCut cut{};
+    /// By another schedule than the usual one, what caches of each budget may hold over the tokens that had come,
+    /// [split][retention]; empty elsewhere.
+    BySplit<std::vector<double>> allowed{};
+    std::size_t bin = 0; ///< steps of the continuation in a bin of ScorecardRow::course; 0: there are none
     /// What rows read beside the suite, by its kind ("calibration", "reconstruction"): "sha256:" and 64 digits. Empty
     /// where none did.
     std::map<std::string, std::string> sources;
@@ -107,7 +122,8 @@ struct BenchOptions {
     std::vector<double> retentions;  ///< none: usual_retentions() of the protocol
     std::vector<std::size_t> keep{}; ///< in place of retentions: tokens that each set keeps, of each prompt
     Shape shape{};                   ///< of every cut
-    std::size_t interval = 1;        ///< protocol decode: queries between cuts of the cache
+    CutSchedule schedule{};          ///< protocol decode: when the cache is cut
+    std::size_t bin = 0;             ///< likewise: fill ScorecardRow::course, by so many steps
     std::string measure;             ///< of ScorecardRow::splits; "": the protocol's primary one
     bool for_search = false;         ///< what a search is compared with: `measure` on the train and valid splits alone
     std::optional<SearchSplit> only; ///< with for_search: of the two splits this one alone
@@ -123,7 +139,8 @@ inline constexpr std::size_t most_retentions = 512;
 
 /// Evaluates every scorer, and the protocol's bounds, on all splits. The same bits for any number of threads.
 /// Throws UsageError for a retention outside (0, 1], a protocol, measure or shape that the suite does not have, or a
-/// scorer that it cannot run; and where the shape protects more of a prompt than is to be kept.
+/// scorer that it cannot run; where the shape protects more of a prompt than is to be kept; for a schedule or bin under
+/// another protocol than decode; and for the schedule `turns` where no trace says where its answers are.
 Bench run_bench(const Suite& suite, std::span<const Scorer> scorers, const BenchOptions& options = {});
 
 /// Throws the first failure that is not its plugin's doing: where a search would take a missing row for a verdict.

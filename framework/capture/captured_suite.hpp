@@ -43,6 +43,7 @@ struct SuiteFile {
     std::string document, kind, sha256;
     std::string reconstruction{}, reconstruction_sha256{}; ///< of its second pass's file; empty where there is none
     std::string left_out{}; ///< why the document carries no claim: the model cannot do it by itself; "" otherwise
+    std::vector<std::size_t> answer_ends{}; ///< positions of the last tokens of the continuation's answers
 };
 
 /// suite.json, checked by itself: the files that it names are not opened.

@@ -27,9 +27,10 @@ std::optional<CapturedSplit> captured_split(std::string_view text);
 
 /// How a trace is opened.
 struct CaptureOptions {
-    std::string name;            ///< Trace::name(); the document where empty
-    std::string kind;            ///< of document, as prose or code; the metadata's where empty
-    std::string left_out{};      ///< CapturedTrace::left_out()
+    std::string name;                       ///< Trace::name(); the document where empty
+    std::string kind;                       ///< of document, as prose or code; the metadata's where empty
+    std::string left_out{};                 ///< CapturedTrace::left_out()
+    std::vector<std::size_t> answer_ends{}; ///< CapturedTrace::answer_ends()
     bool sliding_layers = false; ///< also judge layers with a sliding window; by default eviction leaves them alone
     std::shared_ptr<const OutputProjections> projections{}; ///< of the trace's model, where there are any
     std::filesystem::path reconstruction{};                 ///< the second pass's file; empty where there is none
@@ -69,6 +70,8 @@ public:
     const std::string& kind() const { return options_.kind; } ///< "" where nobody says
     /// Why the document carries no claim: the model cannot do it by itself; "" where it can, or nobody says.
     const std::string& left_out() const { return options_.left_out; }
+    /// Positions of the last tokens of the continuation's answers; empty where it has none, or nobody says.
+    std::span<const std::size_t> answer_ends() const { return options_.answer_ends; }
     /// A metadata text such as weights, text_source, licence or captured_by; "" where there is none.
     const std::string& text(const std::string& key) const;
     CapturedSplit split() const { return split_; }

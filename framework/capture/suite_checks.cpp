@@ -79,6 +79,7 @@ std::shared_ptr<const CapturedTrace> open_trace_of(const SuiteManifest& manifest
     options.name = fmt::format("{}/{}/{}", manifest.name, to_string(file.split), file.document);
     options.kind = file.kind;
     options.left_out = file.left_out;
+    options.answer_ends = file.answer_ends;
     options.sliding_layers = sliding_layers;
     if (!file.reconstruction.empty()) options.reconstruction = manifest.path_of(file.reconstruction);
     options.sha256 = file.sha256;

@@ -45,13 +45,31 @@ std::string file_of(const JsonField& object) {
     return inside.lexically_normal().string();
 }
 
-/// Fewer than half of the answers that the prompt gives are the model's own without eviction.
-std::string left_out_of(const JsonField& object) {
+/// The answers in a file's continuation that its prompt gives.
+std::vector<JsonField> lookups_of(const JsonField& object) {
     const auto uncompressed = object.member_unless_null("uncompressed");
     const auto lookups = uncompressed ? uncompressed->member_unless_null("lookups") : std::nullopt;
-    if (!lookups) return "";
+    return lookups ? lookups->elements() : std::vector<JsonField>{};
+}
+
+/// `tokens` of an answer is [first, past).
+std::vector<std::size_t> answer_ends_of(const JsonField& object) {
+    std::vector<std::size_t> ends;
+    for (const JsonField& lookup : lookups_of(object)) {
+        const auto tokens = lookup.member_unless_null("tokens");
+        if (!tokens) continue;
+        const std::vector<JsonField> places = tokens->elements();
+        if (places.size() != 2 || places[0].whole<std::size_t>() >= places[1].whole<std::size_t>())
+            tokens->fail("is not the places of an answer's first token and of that behind its last one");
+        ends.push_back(places[1].whole<std::size_t>() - 1);
+    }
+    return ends;
+}
+
+/// Fewer than half of the answers that the prompt gives are the model's own without eviction.
+std::string left_out_of(const JsonField& object) {
     std::size_t asked = 0, right = 0;
-    for (const JsonField& lookup : lookups->elements()) {
+    for (const JsonField& lookup : lookups_of(object)) {
         ++asked;
         if (lookup.member("right").truth()) ++right;
     }
@@ -90,7 +108,8 @@ SuiteManifest read_suite_manifest(const fs::path& folder) {
                              sha256_of(listed),
                              {},
                              {},
-                             left_out_of(listed)});
+                             left_out_of(listed),
+                             answer_ends_of(listed)});
         if (const auto second = listed.member_unless_null("reconstruction")) {
             out.files.back().reconstruction = file_of(*second);
             out.files.back().reconstruction_sha256 = sha256_of(*second);

@@ -47,8 +47,11 @@ std::size_t CapturedProtocol::responses(const Trace& trace) const {
 
 RowFigures CapturedProtocol::empty_row(const ContinuationDamage& damage) const {
     const std::vector<double> zeros(retentions_.size());
-    return {zeros, measured_.output_error ? zeros : std::vector<double>{},      zeros, zeros,
-            {},    std::vector<float>(retentions_.size() * damage.responses()), 0,     0};
+    RowFigures row;
+    row.attention_loss = row.kept = row.cached = zeros;
+    if (measured_.output_error) row.output_error = zeros;
+    row.responses.resize(retentions_.size() * damage.responses());
+    return row;
 }
 
 void CapturedProtocol::note(RowFigures& row, std::size_t retention, const Damage& damage, const Judge& judge,
@@ -89,7 +92,7 @@ LayerFigures CapturedProtocol::figures(const Trace& trace, std::size_t layer, co
     PromptInput input(view, &rows, by_id);
     heed_stop(hooks);
     const ContinuationDamage damage = damage_of(captured, view, rows);
-    Task task{{damage}, view, columns.columns(), input, waiting};
+    Task task{{damage}, captured, view, columns.columns(), input, waiting};
     LayerFigures figures;
     for (std::size_t s = 0; s < scorers_.size(); ++s) {
         heed_stop(hooks);

@@ -41,6 +41,7 @@ protected:
     };
     /// One layer in the course of figures().
     struct Task : Judge {
+        const CapturedTrace& trace;
         const LayerView& view;
         ColumnBoard& columns; ///< of ScorerPool::columns(), at the end of the prompt
         PromptInput& input;

@@ -2,7 +2,9 @@
 #include "framework/protocols/decode.hpp"
 
 #include <algorithm>
+#include <limits>
 
+#include "framework/capture/captured_trace.hpp"
 #include "framework/protocols/cache_choosers.hpp"
 #include "framework/protocols/captured_protocol.hpp"
 
@@ -29,7 +31,7 @@ constexpr double least_loss = 0.02;
 
 class Decode final : public CapturedProtocol {
 public:
-    explicit Decode(const ProtocolSetup& setup) : CapturedProtocol(setup), interval_(setup.interval) {}
+    explicit Decode(const ProtocolSetup& setup) : CapturedProtocol(setup), schedule_(setup.schedule), bin_(setup.bin) {}
     std::string_view name() const override { return "decode"; }
     /// Keeps what the later judged queries attend to most. Strong, but a cache has no simple bound.
     std::vector<std::string> bounds() const override { return {"oracle"}; }
@@ -39,7 +41,7 @@ public:
         const std::size_t prompt = trace.captured()->prompt_len(), end = trace.seq_len();
         for (std::size_t r = 0; r < retentions_.size(); ++r) {
             const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction(r, prompt));
-            const std::size_t longest = std::min(capacity + shape().block + interval_, end);
+            const std::size_t longest = std::min(longest_at_cut(prompt, capacity), end);
             for (std::size_t n = capacity + 1; n <= longest; ++n)
                 refuse_budget(trace, r, n, too_few(n, capacity, shape()));
         }
@@ -47,20 +49,54 @@ public:
     BudgetKind budgets(std::size_t row) const override {
         return row < scorers_.size() ? class_of(scorers_[row]).budget_kind() : BudgetKind::uniform;
     }
+    CacheSteps allowed(const Trace& trace, std::size_t retention) const override {
+        const CapturedTrace& captured = *trace.captured();
+        const std::size_t prompt = captured.prompt_len();
+        const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction(retention, prompt));
+        std::size_t held = schedule_.cuts_prompt() ? capacity : prompt;
+        CacheSteps steps;
+        for (std::size_t i = prompt; i < trace.seq_len(); ++i) {
+            ++held;
+            if (due(captured, i, held, capacity)) held = std::min(held, capacity);
+            steps.cached += static_cast<double>(held);
+            steps.seen += static_cast<double>(i + 1);
+        }
+        return steps;
+    }
 
 private:
     class CacheRun;
     void run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const override;
     void run_bound(std::size_t bound, Task& task, RowFigures& row) const override;
     void find_thresholds(const ScorerRun& run, Task& task, RowFigures& row) const;
-    bool cuts_after(std::size_t judged) const { return (judged + 1) % interval_ == 0; }
-    std::size_t interval_;
+    /// At least as many tokens as a head may hold at a cut behind the prompt.
+    std::size_t longest_at_cut(std::size_t prompt, std::size_t capacity) const {
+        const std::size_t after_a_cut = capacity + shape().block + schedule_.interval;
+        switch (schedule_.rule) {
+        case CutSchedule::Rule::decoding_press:
+            return std::max(prompt + schedule_.interval, after_a_cut);
+        case CutSchedule::Rule::turns:
+            return std::numeric_limits<std::size_t>::max();
+        case CutSchedule::Rule::once:
+            return capacity;
+        default:
+            return after_a_cut;
+        }
+    }
+    /// Behind the query at `position`.
+    bool due(const CapturedTrace& trace, std::size_t position, std::size_t cached, std::size_t capacity) const {
+        const bool ends_answer = std::ranges::count(trace.answer_ends(), position) > 0;
+        return schedule_.due(position - trace.prompt_len(), cached, capacity, ends_answer);
+    }
+    CutSchedule schedule_;
+    std::size_t bin_;
 };
 
 /// One cache through the continuation.
 class Decode::CacheRun {
 public:
-    CacheRun(const Decode& protocol, Task& task) : protocol_(protocol), task_(task), view_(task.view) {
+    CacheRun(const Decode& protocol, Task& task)
+        : protocol_(protocol), task_(task), view_(task.view), newest_(task.view.prompt) {
         for (std::size_t a = 0; a < view_.shape.kv_heads; ++a) heads_.emplace_back(view_, a);
     }
 
@@ -68,7 +104,7 @@ public:
         const std::size_t prompt = view_.prompt, end = view_.shape.tokens;
         const double removed_fraction = protocol_.removed_fraction(retention, prompt);
         const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction);
-        const KeptSets first = chooser.first(removed_fraction);
+        const KeptSets first = chooser.first(protocol_.schedule_.cuts_prompt() ? removed_fraction : 0);
         for (std::size_t a = 0; a < heads_.size(); ++a)
             for (const std::uint32_t position : first[a]) heads_[a].add(position);
         Damage damage;
@@ -80,22 +116,55 @@ public:
                 head.add(i);
                 head.attend(i);
             }
-            damage.attention_loss += note_query(i - prompt);
+            const double loss = note_query(i - prompt);
+            damage.attention_loss += loss;
             chooser.saw(heads_);
-            if (protocol_.cuts_after(i - prompt) && chooser.full(heads_, capacity)) {
-                const KeptSets slots = chooser.again(heads_, capacity);
-                for (std::size_t a = 0; a < heads_.size(); ++a) heads_[a].keep(slots[a]);
-            }
-            for (const CachedHead& head : heads_) kept += head.tokens();
+            const std::size_t longest = std::ranges::max_element(heads_, {}, &CachedHead::tokens)->tokens();
+            std::size_t replaced = 0, cached = 0;
+            if (protocol_.due(task_.trace, i, longest, capacity) && chooser.full(heads_, capacity))
+                replaced = cut(chooser.again(heads_, capacity), i);
+            for (const CachedHead& head : heads_) cached += head.tokens();
+            kept += cached;
+            note_step(i, loss, cached, replaced, longest);
         }
         if (task_.damage.is_small(task_.scratch)) refine();
         damage.attention_loss /= static_cast<double>(end - prompt);
         damage.output_error = task_.damage.output_error_of_change(task_.scratch);
         protocol_.note(row, retention, damage, task_, kept, seen_tokens() * heads_.size());
         row.continuation_kept.push_back(continuation_kept());
+        if (protocol_.bin_ == 0) return;
+        row.along.push_back(std::move(along_));
+        row.largest.push_back(largest_);
     }
 
 private:
+    /// Behind the query at `position`. Gives how many of the evicted tokens the cut before had left, over all heads.
+    std::size_t cut(const KeptSets& slots, std::size_t position) {
+        const auto old_tokens = [this] {
+            std::size_t count = 0;
+            for (const CachedHead& head : heads_)
+                for (std::size_t i = 0; i < head.tokens() && head.position(i) < newest_; ++i) ++count;
+            return count;
+        };
+        const std::size_t before = old_tokens();
+        for (std::size_t a = 0; a < heads_.size(); ++a) heads_[a].keep(slots[a]);
+        const std::size_t replaced = before - old_tokens();
+        newest_ = position + 1;
+        return replaced;
+    }
+    void note_step(std::size_t position, double loss, std::size_t cached, std::size_t replaced, std::size_t longest) {
+        if (protocol_.bin_ == 0) return;
+        const std::size_t step = position - view_.prompt;
+        if (step % protocol_.bin_ == 0) along_.emplace_back();
+        CacheSteps& steps = along_.back();
+        steps.attention_loss += loss;
+        steps.queries += 1;
+        steps.cached += static_cast<double>(cached);
+        steps.seen += static_cast<double>(heads_.size() * (position + 1));
+        steps.replaced += static_cast<double>(replaced);
+        steps.came += static_cast<double>(heads_.size());
+        largest_ = std::max(largest_, longest);
+    }
     /// Of the continuation, what is cached in the end, over what it would be if all tokens were kept alike.
     double continuation_kept() const {
         const auto prompt = static_cast<double>(view_.prompt), end = static_cast<double>(view_.shape.tokens);
@@ -147,6 +216,9 @@ private:
     const LayerView& view_;
     CachedHeads heads_;
     std::vector<std::vector<std::uint32_t>> evicted_; ///< [judged query][kv_head]
+    std::size_t newest_;                              ///< the position of the first token since the last cut
+    std::vector<CacheSteps> along_;                   ///< by bin
+    std::size_t largest_ = 0;                         ///< tokens that a head held while it attended
 };
 
 void Decode::run_scorer(const ScorerRun& run, Task& task, RowFigures& row) const {
@@ -171,15 +243,8 @@ void Decode::find_thresholds(const ScorerRun& run, Task& task, RowFigures& row) 
     std::size_t removes = 0; // a retention at which anything goes
     while (removes + 1 < retentions_.size() && retentions_[removes] >= 1) ++removes;
     CacheRun(*this, task).play(chooser, removes, row);
-    row.allowed.assign(retentions_.size(), 0);
     for (std::size_t r = 0; r < retentions_.size(); ++r) {
-        const std::size_t capacity = kept_count_for_removed(prompt, removed_fraction(r, prompt));
-        std::size_t tokens = capacity;
-        for (std::size_t i = 0; i < judged; ++i) {
-            ++tokens;
-            if (cuts_after(i)) tokens = std::min(tokens, capacity);
-            row.allowed[r] += static_cast<double>(tokens * heads);
-        }
+        row.allowed.push_back(static_cast<double>(heads) * allowed(task.trace, r).cached);
         row.cached[r] = row.cached[removes];
     }
 }
@@ -226,7 +291,7 @@ ProtocolInfo describe_decode() {
                 "the newest query, again and again as tokens come in; later queries judge, and evicted tokens never "
                 "return.";
     info.usual_retentions = retentions;
-    info.needs_capture = info.gives_tensors = info.measures_time = true;
+    info.needs_capture = info.gives_tensors = info.measures_time = info.cuts_again = true;
     info.refuses = refuses;
     info.refuses_shape = refuses_shape;
     info.make = [](const ProtocolSetup& setup) -> std::unique_ptr<Protocol> { return std::make_unique<Decode>(setup); };

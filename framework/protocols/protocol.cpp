@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/option_error.hpp"
 #include "framework/layer/calibration.hpp"
 #include "framework/protocols/decode.hpp"
 #include "framework/protocols/prefill.hpp"
@@ -166,17 +167,35 @@ std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view p
     return why.empty() ? shape_refusal(scorer, shape) : why;
 }
 
+std::string schedule_refusal(const Scorer& scorer, const CutSchedule& schedule) {
+    if (scorer.has_threshold() && !schedule.cuts_prompt())
+        return fmt::format(
+            "has a threshold, which decides over the prompt's tokens at its end, and the schedule {} does "
+            "not cut there",
+            to_string(schedule));
+    if (scorer.unmatched() && schedule.rule == CutSchedule::Rule::slack)
+        return fmt::format("finds its threshold at cuts that do not depend on what it keeps, and those of the schedule "
+                           "{} do; give it a threshold (t=), or use every:N",
+                           to_string(schedule));
+    return "";
+}
+
 std::unique_ptr<Protocol> make_protocol(std::string_view name, const Suite& suite, std::span<const Scorer> scorers,
                                         std::span<const double> retentions, const ProtocolOptions& options) {
     check_protocol(name, suite);
     check_shape(name, options.shape, !options.keep.empty());
-    for (const Scorer& scorer : scorers)
-        if (const std::string why = refusal(scorer, suite, name, options.shape); !why.empty())
-            throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
+    if (!protocol_info(name).cuts_again && !options.schedule.usual())
+        throw OptionError("schedule", "is for the protocol decode");
+    if (!protocol_info(name).cuts_again && options.bin > 0) throw OptionError("bin", "is for the protocol decode");
+    for (const Scorer& scorer : scorers) {
+        std::string why = refusal(scorer, suite, name, options.shape);
+        if (why.empty()) why = schedule_refusal(scorer, options.schedule);
+        if (!why.empty()) throw UsageError(fmt::format("scorer '{}' {}", scorer.label(), why));
+    }
     const auto wanted = [&](Measure measure) { return !options.only || *options.only == measure; };
     const CapturedMeasures measured{suite.has_output_projections() && wanted(Measure::output_error),
                                     suite.has_sensitivities() && wanted(Measure::predicted_kl)};
-    return protocol_info(name).make({scorers, retentions, measured, options.interval, options.measure_time,
+    return protocol_info(name).make({scorers, retentions, measured, options.schedule, options.bin, options.measure_time,
                                      options.shape, options.keep, options.find_thresholds});
 }
 

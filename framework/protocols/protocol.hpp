@@ -12,6 +12,7 @@
 
 #include "framework/cut/shape.hpp"
 #include "framework/damage/measure.hpp"
+#include "framework/protocols/cut_schedule.hpp"
 #include "framework/scorers/published.hpp"
 #include "framework/scorers/scorer_class.hpp"
 #include "framework/scoring/scorer_pool.hpp"
@@ -32,6 +33,16 @@ struct DecidedScore {
     double weight = 0; ///< in the unit of RowFigures::cached: what stays cached if the token does
 };
 
+/// How a layer's cache went in some steps of the continuation; sums.
+struct CacheSteps {
+    double attention_loss = 0; ///< of the steps' queries
+    double queries = 0;
+    /// Over heads: tokens that were cached after a step and its cut, and those that had come by then.
+    double cached = 0, seen = 0;
+    /// Over heads: evicted tokens that an earlier cut had left, and tokens that came.
+    double replaced = 0, came = 0;
+};
+
 /// What one row, a scorer or a bound, has to show for one layer; each [retention]. Empty where its protocol does not
 /// measure it, or the scorer was left out.
 struct RowFigures {
@@ -39,6 +50,10 @@ struct RowFigures {
     std::vector<double> kept, cached; ///< the ledger: tokens, summed over heads
     /// What of the continuation is still cached when it ends, over what it would be if all tokens were kept alike.
     std::vector<double> continuation_kept;
+    /// Where ProtocolSetup::bin: [retention][bin of the continuation], and the most tokens that a head held while it
+    /// attended.
+    std::vector<std::vector<CacheSteps>> along{};
+    std::vector<std::size_t> largest{};
     /// [retention][Protocol::responses()], to be summed over layers before predicted_kl() takes them.
     std::vector<float> responses;
     /// Where ProtocolSetup::measure_time: how long scoring took, columns included, and over how many tokens.
@@ -80,6 +95,9 @@ public:
     /// Responses of one row at one retention; 0 where the protocol does not measure predicted_kl.
     virtual std::size_t responses(const Trace&) const { return 0; }
     virtual BudgetKind budgets(std::size_t row) const = 0;
+    /// What a head may cache of the trace by the budget and the schedule: `cached` and `seen`. Of protocols that cut
+    /// again and again.
+    virtual CacheSteps allowed(const Trace&, std::size_t) const { return {}; }
     /// Throws UsageError where the shape cannot be had of the trace at some budget.
     virtual void check(const Trace&) const {}
     /// What figures() of a trace's layers gather for rows that wait for all of them; null where no row does. Refers to
@@ -118,7 +136,8 @@ struct ProtocolSetup {
     std::span<const Scorer> scorers;
     std::span<const double> retentions;
     CapturedMeasures measured{};
-    std::size_t interval = 1;            ///< queries between cuts, where the cache is cut more than once
+    CutSchedule schedule{};              ///< where a cache is cut more than once
+    std::size_t bin = 0;                 ///< steps of the continuation in each of RowFigures::along; 0: no such figures
     bool measure_time = false;           ///< of scorers, where the protocol can tell
     Shape shape{};                       ///< of every cut
     std::span<const std::size_t> keep{}; ///< in place of each retention: tokens of a set; none where those count
@@ -135,6 +154,7 @@ struct ProtocolInfo {
     bool gives_tensors = false;     ///< to scorers, as columns and as tensors
     bool gives_second_pass = false; ///< over the prompt that is scored
     bool measures_time = false;     ///< of scoring, where ProtocolSetup asks for it
+    bool cuts_again = false;        ///< a cache that lives on: it has schedules, and goes along the continuation
     ScorerRules rules = ScorerRules::published;
     /// Why it cannot run the scorer on any suite, or "".
     std::string (*refuses)(const Scorer&) = nullptr;
@@ -163,8 +183,12 @@ void check_shape(std::string_view protocol, const Shape& shape, bool numbers);
 /// Why the scorer cannot be run on the suite by the protocol and shape ("asks for column ..."), or "".
 std::string refusal(const Scorer& scorer, const Suite& suite, std::string_view protocol, const Shape& shape = {});
 
+/// Why a scorer cannot decide at the cuts of the schedule, or "".
+std::string schedule_refusal(const Scorer& scorer, const CutSchedule& schedule);
+
 struct ProtocolOptions {
-    std::size_t interval = 1;      ///< queries between cuts, for decode
+    CutSchedule schedule{};        ///< for decode; the usual one for others
+    std::size_t bin = 0;           ///< as ProtocolSetup::bin; for decode
     std::optional<Measure> only{}; ///< leave out the work for all measures but this one and attention loss
     bool measure_time = false;
     Shape shape{};

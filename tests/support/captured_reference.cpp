@@ -189,7 +189,7 @@ double SlowLayer::score(const std::string& column, const std::vector<Cache>& cac
 }
 
 template <class Cut>
-SlowDamage SlowLayer::play(std::size_t interval, Cut&& cut, std::size_t& kept) const {
+SlowDamage SlowLayer::play(const SlowSchedule& schedule, Cut&& cut, SlowCourse& course) const {
     const LayerShape& s = layer_.shape;
     std::vector<Cache> caches(s.kv_heads);
     const auto see = [&](std::size_t a, std::size_t i) {
@@ -203,29 +203,61 @@ SlowDamage SlowLayer::play(std::size_t interval, Cut&& cut, std::size_t& kept) c
     };
     for (std::size_t i = 0; i < prompt_; ++i)
         for (std::size_t a = 0; a < s.kv_heads; ++a) see(a, i);
-    cut(caches, prompt_ - 1);
+    if (schedule.cuts_prompt) cut(caches, prompt_ - 1);
+    std::size_t newest = prompt_;
+    const auto old_tokens = [&] {
+        std::size_t count = 0;
+        for (const Cache& cache : caches)
+            count += std::size_t(std::ranges::count_if(cache.tokens, [&](auto t) { return t < newest; }));
+        return count;
+    };
+    const auto all_tokens = [&] {
+        std::size_t count = 0;
+        for (const Cache& cache : caches) count += cache.tokens.size();
+        return count;
+    };
     SlowDamage damage;
     const double judged = double(s.tokens - prompt_);
     for (std::size_t i = prompt_; i < s.tokens; ++i) {
-        Matrix before, after;
+        Matrix output_before, output_after;
         for (std::size_t a = 0; a < s.kv_heads; ++a) see(a, i);
+        double& loss = course.losses.emplace_back();
         for (std::size_t h = 0; h < s.query_heads; ++h) {
             const auto& cached = caches[h / s.group()].tokens;
             const auto weights = attention(h, i, all_up_to(i));
             for (std::uint32_t j = 0; j <= i; ++j)
                 if (std::find(cached.begin(), cached.end(), j) == cached.end())
-                    damage.attention_loss += weights[j] / judged / double(s.query_heads);
-            before.push_back(output(h, i, all_up_to(i)));
-            after.push_back(output(h, i, cached));
+                    loss += weights[j] / double(s.query_heads);
+            output_before.push_back(output(h, i, all_up_to(i)));
+            output_after.push_back(output(h, i, cached));
         }
-        if (!o_proj_.empty()) damage.output_error += relative_change(before, after) / judged;
-        if ((i - prompt_ + 1) % interval == 0) cut(caches, i);
-        for (const Cache& cache : caches) kept += cache.tokens.size();
+        if (!o_proj_.empty()) damage.output_error += relative_change(output_before, output_after) / judged;
+        damage.attention_loss += loss / judged;
+        for (const Cache& cache : caches) course.largest = std::max(course.largest, cache.tokens.size());
+        const std::size_t old = old_tokens(), before = all_tokens();
+        if (schedule.due(i - prompt_, caches[0].tokens.size())) {
+            cut(caches, i);
+            course.replaced.push_back(old - old_tokens());
+            if (all_tokens() < before) newest = i + 1;
+        } else {
+            course.replaced.push_back(0);
+        }
+        course.cached.push_back(all_tokens());
     }
     return damage;
 }
 
+SlowSchedule slow_every(std::size_t interval) {
+    return {[interval](std::size_t step, std::size_t) { return (step + 1) % interval == 0; }};
+}
+
 SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, std::size_t interval) const {
+    SlowCourse course;
+    return decode(column, capacity, slow_every(interval), course);
+}
+
+SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, const SlowSchedule& schedule,
+                             SlowCourse& course) const {
     const auto cut = [&](std::vector<Cache>& caches, std::size_t query) {
         if (caches[0].tokens.size() <= capacity) return;
         const std::vector<Cache> before = caches;
@@ -237,8 +269,7 @@ SlowDamage SlowLayer::decode(const std::string& column, std::size_t capacity, st
                 caches[a].tokens.push_back(before[a].tokens[slot]);
         }
     };
-    std::size_t kept = 0;
-    return play(interval, cut, kept);
+    return play(schedule, cut, course);
 }
 
 SlowDamage SlowLayer::decode_by_threshold(const std::string& column, double threshold, std::size_t window,
@@ -252,7 +283,10 @@ SlowDamage SlowLayer::decode_by_threshold(const std::string& column, double thre
             });
         decided = std::max(decided, query + 1 - std::min(query + 1, window));
     };
-    return play(interval, cut, kept);
+    SlowCourse course;
+    const SlowDamage damage = play(slow_every(interval), cut, course);
+    kept += std::accumulate(course.cached.begin(), course.cached.end(), std::size_t{0});
+    return damage;
 }
 
 std::vector<std::uint32_t> slow_top(const std::vector<double>& scores, std::size_t kept) {

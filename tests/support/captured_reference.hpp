@@ -18,6 +18,21 @@ struct SlowDamage {
     double attention_loss = 0, output_error = 0;
 };
 
+/// When a cache is cut behind the prompt, and whether at its end.
+struct SlowSchedule {
+    std::function<bool(std::size_t step, std::size_t cached)> due; ///< of the first head
+    bool cuts_prompt = true;
+};
+/// After every `interval` tokens.
+SlowSchedule slow_every(std::size_t interval);
+
+/// What a cache was at each step of the continuation, over all heads.
+struct SlowCourse {
+    std::vector<double> losses;                ///< mean over query heads
+    std::vector<std::size_t> cached, replaced; ///< after the cut; evicted tokens that an earlier cut had left
+    std::size_t largest = 0;                   ///< that a head held while it attended
+};
+
 class SlowLayer {
 public:
     /// `o_proj` is [hidden][query_heads * dim]; empty: no output error.
@@ -33,6 +48,8 @@ public:
     Matrix responses(const Sets& kept, const std::vector<double>& sensitivity) const;
     /// The protocol decode by the scores of a column that is known to it: cumulative_attn, last_attn:all,
     /// layer_attn:3:ahead=2, window_attn:3, key_norm or relative_age.
+    SlowDamage decode(const std::string& column, std::size_t capacity, const SlowSchedule& schedule,
+                      SlowCourse& course) const;
     SlowDamage decode(const std::string& column, std::size_t capacity, std::size_t interval) const;
     /// The same where a token goes that scores below the threshold when it is no longer among the newest `window`, and
     /// stays for good else. `kept`: cached tokens, summed over heads and judged queries.
@@ -50,9 +67,9 @@ private:
     double score(const std::string& column, const std::vector<Cache>& caches, std::size_t kv_head, std::uint32_t token,
                  std::size_t query) const;
     std::vector<double> output(std::size_t head, std::size_t i, const std::vector<std::uint32_t>& tokens) const;
-    /// cut(caches, query): behind the prompt, and behind each `interval` queries.
+    /// cut(caches, query): behind the prompt and behind queries, when the schedule says.
     template <class Cut>
-    SlowDamage play(std::size_t interval, Cut&& cut, std::size_t& kept) const;
+    SlowDamage play(const SlowSchedule& schedule, Cut&& cut, SlowCourse& course) const;
     double relative_change(const Matrix& before, const Matrix& after) const;
 
     const OwnedLayer& layer_;
