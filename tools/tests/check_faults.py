@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,7 @@ def main() -> int:
     except Different as different:
         print(f"error: {different}", file=sys.stderr)
         return 1
+    shutil.rmtree(folder)
     print("\nfaults  what befell whom")
     for (name, words), number in sorted(campaign.struck.items()):
         print(f"{number:>6}  {name}: {words}")
