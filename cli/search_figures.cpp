@@ -67,7 +67,7 @@ report::Standing standing_in(const evolution::SearchSuites& search, const evolut
     standing.measure = search.measures.front();
     standing.start_name = config.start;
     standing.relative = search.relative();
-    standing.several = search.suites.size() > 1;
+    standing.measures = search.measures;
     standing.yardsticks = search.yardsticks;
     return standing;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <numeric>
 
 #include "evolution/search.hpp"
 #include "framework/fitness/parameter_fitness.hpp"
@@ -14,6 +13,8 @@
 
 namespace evictlab::evolution {
 namespace {
+
+constexpr auto valid = static_cast<std::size_t>(SearchSplit::valid);
 
 const ScorecardRow* oracle_of(const Bench& bench) {
     const auto found = std::ranges::find(bench.rows, oracle_name, &ScorecardRow::scorer);
@@ -31,7 +32,6 @@ std::vector<Scorer> published_twins(const Suite& suite, const PluginHost& host) 
 
 Yardsticks absolute_yardsticks(const SearchSuites& search, const PluginHost& host, const ReferenceHooks& hooks) {
     const Bench bench = bench_for_search(search, 0, published_twins(search.suites.front(), host), hooks);
-    constexpr auto valid = static_cast<std::size_t>(SearchSplit::valid);
     Yardsticks found;
     const ScorecardRow *oracle = oracle_of(bench), *best = nullptr;
     for (const ScorecardRow& row : bench.rows)
@@ -46,26 +46,38 @@ Yardsticks absolute_yardsticks(const SearchSuites& search, const PluginHost& hos
     return found;
 }
 
-double mean_of(std::span<const double> values) {
-    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+/// Mean over suites of the mean over retentions of the errors over the reference's; nothing where a suite has no such
+/// row with all of its documents.
+std::optional<double> error_of(const std::string& scorer, const SearchSuites& search, std::span<const Bench> benches,
+                               std::vector<std::vector<double>>& by_document) {
+    double error = 0;
+    for (std::size_t b = 0; b < benches.size(); ++b) {
+        const auto row = std::ranges::find(benches[b].rows, scorer, &ScorecardRow::scorer);
+        const std::vector<double>& reference = search.references[b][valid];
+        if (row == benches[b].rows.end() || row->splits[valid].by_trace.size() != benches[b].traces[valid].size())
+            return std::nullopt;
+        const auto errors = search_errors(row->splits[valid], benches[b].measure).by_retention;
+        for (std::size_t r = 0; r < errors.size(); ++r)
+            error += errors[r] / reference[r] / static_cast<double>(errors.size() * benches.size());
+        for (std::vector<double> document : row->splits[valid].by_trace) {
+            std::ranges::transform(document, reference, document.begin(), std::divides<>());
+            by_document.push_back(std::move(document));
+        }
+    }
+    return error;
 }
 
-/// The best published row on valid by the mean of its documents' errors over the reference's; none among benches of the
-/// oracle alone.
-void note_rival(const Bench& bench, const ReferenceErrors& reference, Yardsticks& found) {
-    constexpr auto valid = static_cast<std::size_t>(SearchSplit::valid);
-    for (const ScorecardRow& row : bench.rows) {
+/// The best published row on valid; none among benches of the oracle alone.
+void note_rival(const SearchSuites& search, std::span<const Bench> benches, Yardsticks& found) {
+    double best = std::numeric_limits<double>::infinity();
+    for (const ScorecardRow& row : benches.front().rows) {
         if (row.kind == RowKind::bound || is_random(row.scorer)) continue;
-        std::vector<double> errors;
-        for (std::vector<double> document : row.splits[valid].by_trace) {
-            std::ranges::transform(document, reference[valid], document.begin(), std::divides<>());
-            errors.push_back(mean_of(document));
-        }
-        const bool better = found.rival.empty() || (!errors.empty() && mean_of(errors) < mean_of(found.rival_valid));
-        if (!errors.empty() && better) {
-            found.rival = row.scorer;
-            found.rival_valid = std::move(errors);
-        }
+        std::vector<std::vector<double>> by_document;
+        const auto error = error_of(row.scorer, search, benches, by_document);
+        if (!error || !(*error < best)) continue;
+        best = *error;
+        found.rival = row.scorer;
+        found.rival_valid = std::move(by_document);
     }
 }
 
@@ -95,8 +107,8 @@ std::optional<double> gap_closed(const Yardsticks& yardsticks, SearchSplit split
 Yardsticks relative_yardsticks(const SearchSuites& search, std::span<const Bench> benches) {
     Yardsticks found;
     found.published = {1, 1};
-    if (benches.size() == 1 && benches.front().measure != to_string(Measure::predicted_kl))
-        note_rival(benches.front(), search.references.front(), found);
+    for (const Bench& bench : benches) found.valid_documents.push_back(bench.traces[valid].size());
+    note_rival(search, benches, found);
     for (std::size_t b = 0; b < benches.size(); ++b) {
         const ScorecardRow* const oracle = oracle_of(benches[b]);
         for (std::size_t s = 0; s < found.oracle.size(); ++s) {

@@ -25,9 +25,10 @@ struct Yardsticks {
     std::array<double, 2> oracle{}, published{}; ///< by SearchSplit
     /// The best published row on valid; "" where errors are relative to the best ones, so that theirs are 1.
     std::string published_name{};
-    std::string rival{}; ///< of relative errors on one suite: the published row that is best on valid
-    std::vector<double>
-        rival_valid{}; ///< its errors by document of valid, where the measure's mean is theirs; or empty
+    std::string rival{}; ///< of relative errors: the published row that is best on valid
+    /// Its errors on valid, by document, suite after suite, and retention, as FormulaErrors has them; or empty.
+    std::vector<std::vector<double>> rival_valid{};
+    std::vector<std::size_t> valid_documents{}; ///< of each suite; empty where nobody knows
 };
 
 /// Share of the way from the best published row to the oracle; nothing where the oracle is not ahead of it.

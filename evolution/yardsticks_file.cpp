@@ -30,6 +30,23 @@ std::array<double, 2> two(const JsonField& field) {
     return {numbers[0], numbers[1]};
 }
 
+/// Before it was by retention it was one number a document.
+std::vector<std::vector<double>> rival_from(const JsonField& content) {
+    std::vector<std::vector<double>> errors;
+    if (const auto documents = content.optional_member("rival_documents"))
+        for (const JsonField& document : documents->elements()) errors.push_back(document.numbers());
+    else
+        for (const double error : content.member("rival_valid").numbers()) errors.push_back({error});
+    return errors;
+}
+
+std::vector<std::size_t> valid_documents_from(const JsonField& content) {
+    std::vector<std::size_t> counts;
+    if (const auto given = content.optional_member("valid_documents"))
+        for (const JsonField& count : given->elements()) counts.push_back(count.whole<std::uint32_t>());
+    return counts;
+}
+
 } // namespace
 
 void write_yardsticks(const std::filesystem::path& state_file, const RunSetup& setup,
@@ -40,7 +57,8 @@ void write_yardsticks(const std::filesystem::path& state_file, const RunSetup& s
                     {"published", yardsticks.published},
                     {"published_name", yardsticks.published_name},
                     {"rival", yardsticks.rival},
-                    {"rival_valid", yardsticks.rival_valid}};
+                    {"rival_documents", yardsticks.rival_valid},
+                    {"valid_documents", yardsticks.valid_documents}};
     write_file(file_beside(state_file), json.dump(2) + "\n");
 }
 
@@ -55,9 +73,12 @@ std::optional<Yardsticks> read_yardsticks(const std::filesystem::path& state_fil
         const JsonField content(json, name);
         if (content.member("schema").text() != schema || content.member("of").text() != key_of(setup, retentions))
             return std::nullopt;
-        return Yardsticks{two(content.member("oracle")), two(content.member("published")),
-                          content.member("published_name").text(), content.member("rival").text(),
-                          content.member("rival_valid").numbers()};
+        return Yardsticks{two(content.member("oracle")),
+                          two(content.member("published")),
+                          content.member("published_name").text(),
+                          content.member("rival").text(),
+                          rival_from(content),
+                          valid_documents_from(content)};
     } catch (const Error&) {
         return std::nullopt;
     }

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <span>
 
 #include "base/statistics/bootstrap.hpp"
+#include "base/statistics/geometric_mean.hpp"
 #include "base/text/shown.hpp"
 #include "framework/damage/measure.hpp"
 #include "report/bench_notes.hpp"
@@ -22,25 +23,64 @@ constexpr int decimals = 5;
 
 std::string shown(double error) { return std::isfinite(error) ? fmt::format("{:.{}f}", error, decimals) : "n/a"; }
 
-/// One a document: means over the retentions. None of a measure whose mean over documents is not arithmetic.
-std::vector<double> document_means(const FormulaErrors& errors, std::string_view measure) {
-    std::vector<double> means;
-    if (measure == to_string(Measure::predicted_kl)) return means;
-    for (const std::vector<double>& document : errors.by_document) {
-        double sum = 0;
-        for (const double error : document) sum += error;
-        means.push_back(sum / static_cast<double>(document.size()));
+using Documents = std::vector<std::vector<double>>; ///< [document, suite after suite][retention]
+
+/// Valid documents of each suite; none where nobody knows.
+std::vector<std::size_t> suite_sizes(const Standing& standing) {
+    std::vector<std::size_t> sizes{standing.documents};
+    if (standing.measures.size() > 1)
+        sizes = standing.yardsticks ? standing.yardsticks->valid_documents : std::vector<std::size_t>{};
+    std::size_t sum = 0;
+    for (const std::size_t size : sizes) sum += size;
+    const bool whole = sizes.size() == std::max<std::size_t>(1, standing.measures.size());
+    return whole && sum == standing.documents ? sizes : std::vector<std::size_t>{};
+}
+
+/// Whether all documents of a suite have figures at as many retentions.
+bool is_of(const std::vector<std::size_t>& sizes, const Documents& documents) {
+    auto at = documents.begin();
+    for (const std::size_t size : sizes) {
+        if (static_cast<std::size_t>(documents.end() - at) < size || size == 0) return false;
+        const auto end = at + static_cast<std::ptrdiff_t>(size);
+        const std::size_t retentions = at->size();
+        if (retentions == 0 || std::any_of(at, end, [&](const auto& each) { return each.size() != retentions; }))
+            return false;
+        at = end;
     }
-    return means;
+    return at == documents.end();
+}
+
+/// As RelativeFitness has it: mean over suites of the mean over retentions, which is geometric over documents where
+/// the measure's is.
+double average(const Standing& standing, const std::vector<std::size_t>& sizes, const Documents& documents,
+               std::span<const std::uint32_t> drawn) {
+    double average = 0;
+    for (std::size_t suite = 0; suite < sizes.size(); ++suite) {
+        const auto own = drawn.first(sizes[suite]);
+        drawn = drawn.subspan(sizes[suite]);
+        const std::string& measure = standing.measures.empty() ? standing.measure : standing.measures[suite];
+        const bool geometric = measure == to_string(Measure::predicted_kl);
+        const std::size_t retentions = documents[own.front()].size();
+        for (std::size_t r = 0; r < retentions; ++r) {
+            double sum = 0;
+            for (const std::uint32_t document : own)
+                sum += geometric ? log_divergence(documents[document][r]) : documents[document][r];
+            const double mean = sum / static_cast<double>(own.size());
+            average += (geometric ? std::exp(mean) : mean) / static_cast<double>(retentions * sizes.size());
+        }
+    }
+    return average;
 }
 
 /// "lower than X by 0.1 [...]" of the champion, by document; "" where the two cannot be paired.
-std::string difference_text(const Standing& standing, const std::vector<double>& from, std::string_view name) {
-    const std::vector<double>& champion = standing.champion_valid;
-    if (champion.empty() || from.size() != champion.size()) return "";
-    std::vector<double> differences(champion.size());
-    std::ranges::transform(champion, from, differences.begin(), std::minus<>());
-    const Estimate estimate = Bootstrap(differences.size()).mean(differences);
+std::string difference_text(const Standing& standing, const std::vector<std::size_t>& sizes, const Documents& from,
+                            std::string_view name) {
+    const Documents& champion = standing.champion_valid;
+    if (!is_of(sizes, champion) || !is_of(sizes, from)) return "";
+    const Estimate estimate = grouped_bootstrap(sizes, [&](std::span<const std::uint32_t> drawn) {
+        return average(standing, sizes, champion, drawn) - average(standing, sizes, from, drawn);
+    });
+    if (!estimate.interval) return "";
     const char* const told = estimate.interval->below(0)   ? "lower"
                              : estimate.interval->above(0) ? "higher"
                                                            : "not told apart";
@@ -65,9 +105,8 @@ Standing standing_between(Standing known, const evolution::RunState& state) {
     known.start = {start.train.average, start.valid->average};
     known.champion = {champion.train.average, champion.valid->average};
     known.documents = champion.valid->by_document.size();
-    if (known.several) return known;
-    known.start_valid = document_means(*start.valid, known.measure);
-    known.champion_valid = document_means(*champion.valid, known.measure);
+    known.start_valid = start.valid->by_document;
+    known.champion_valid = champion.valid->by_document;
     return known;
 }
 
@@ -100,11 +139,15 @@ std::string standing_text(const Standing& standing, std::optional<std::size_t> w
 
 std::vector<std::string> claims_of(const Standing& standing) {
     if (!standing.relative || standing.documents == 0) return {};
-    if (standing.documents < documents_for_a_claim)
+    const std::vector<std::size_t> sizes = suite_sizes(standing);
+    if (standing.documents < documents_for_a_claim ||
+        (!sizes.empty() && std::ranges::min(sizes) < documents_for_a_claim))
         return {"too few to tell the champion from its start or from other rows"};
-    std::vector<std::string> claims{difference_text(standing, standing.start_valid, "start")};
+    if (sizes.empty()) return {};
+    std::vector<std::string> claims{difference_text(standing, sizes, standing.start_valid, "start")};
     if (standing.yardsticks)
-        claims.push_back(difference_text(standing, standing.yardsticks->rival_valid, standing.yardsticks->rival));
+        claims.push_back(
+            difference_text(standing, sizes, standing.yardsticks->rival_valid, standing.yardsticks->rival));
     std::erase(claims, "");
     return claims;
 }

@@ -15,13 +15,13 @@ namespace evictlab::report {
 
 /// Errors by SearchSplit.
 struct Standing {
-    std::string measure, start_name;
+    std::string measure, start_name;     ///< the measure of the first suite
+    std::vector<std::string> measures{}; ///< of all suites
     std::array<double, 2> start{}, champion{};
     bool relative = false; ///< errors are ratios to the best published row's
-    bool several = false;  ///< means over suites
     std::optional<evolution::Yardsticks> yardsticks{};
-    std::size_t documents = 0;                       ///< of valid; 0 where nobody knows
-    std::vector<double> start_valid, champion_valid; ///< by document; empty where their mean is not the figure
+    std::size_t documents = 0;                                        ///< of valid; 0 where nobody knows
+    std::vector<std::vector<double>> start_valid{}, champion_valid{}; ///< by document, suite after suite, and retention
 };
 
 /// With the figures of start and champion.
@@ -34,8 +34,8 @@ std::array<std::string, 2> figures_text(const Standing& standing);
 /// In at most `width` columns, where that is given: long names are cut.
 std::string standing_text(const Standing& standing, std::optional<std::size_t> width);
 
-/// Of captured suites, how sure the figures are: that the documents are too few to tell, or the paired 95 % intervals
-/// of the champion's difference from its start and from the best published row, as far as they are known.
+/// Of relative errors, how sure the figures are: that a suite's documents are too few to tell, or the paired 95 %
+/// intervals of the champion's difference from its start and from the best published row, as far as they are known.
 std::vector<std::string> claims_of(const Standing& standing);
 
 /// "the champion is behind its start on valid: ..." where it is by the figures as they are shown; else "".

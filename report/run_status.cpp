@@ -113,7 +113,8 @@ Standing standing_of(const RunStatus& status) {
     standing.measure = status.setup.identity.measure;
     standing.start_name = status.setup.config.start;
     standing.relative = !status.setup.identity.reference[0].empty();
-    standing.several = !status.setup.identity.more_suites.empty();
+    standing.measures = {standing.measure};
+    for (const auto& suite : status.setup.identity.more_suites) standing.measures.push_back(suite.measure);
     standing.yardsticks = status.yardsticks;
     return standing_between(std::move(standing), status.state);
 }

@@ -48,6 +48,28 @@ TEST_CASE("of many samples nearly 95 in 100 have the true mean in their interval
     CHECK(covered <= 392);
 }
 
+TEST_CASE("documents of several suites are drawn within each, and of one as always") {
+    const auto first = sample(12, 1, 1), second = sample(30, -2, 2);
+    const auto mean = [](const std::vector<double>& values, std::span<const std::uint32_t> drawn, std::size_t from) {
+        double sum = 0;
+        for (const std::uint32_t i : drawn) sum += values.at(i - from);
+        return sum / static_cast<double>(drawn.size());
+    };
+    const std::vector<std::size_t> one{12}, two{12, 30}, lone{12, 1};
+    const Estimate alone = grouped_bootstrap(one, [&](auto drawn) { return mean(first, drawn, 0); });
+    const Estimate usual = Bootstrap(12).mean(first);
+    CHECK(alone.value == Approx(usual.value));
+    CHECK(alone.interval->low == Approx(usual.interval->low));
+    CHECK(alone.interval->high == Approx(usual.interval->high));
+    const Estimate both = grouped_bootstrap(two, [&](auto drawn) { // at() throws where one suite's were the other's
+        return mean(first, drawn.first(12), 0) + mean(second, drawn.subspan(12), 12);
+    });
+    const auto width = [](const Estimate& estimate) { return estimate.interval->high - estimate.interval->low; };
+    const double other = width(Bootstrap(30).mean(second));
+    CHECK(width(both) == Approx(std::hypot(width(usual), other)).epsilon(0.08)); // as of independent draws
+    CHECK_FALSE(grouped_bootstrap(lone, [](auto) { return 0.0; }).interval.has_value());
+}
+
 TEST_CASE("two documents give their own range, one gives no interval") {
     const std::vector<double> two{0.25, 0.75};
     const Estimate estimate = Bootstrap(2).mean(two);

@@ -1,5 +1,8 @@
 // Watching a run as a user does: status and log of runs that ended, go on, were killed or are damaged.
 // SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -142,7 +145,7 @@ TEST_CASE("status and a run's summary fit 80 columns") {
     standing.start_name = std::string(300, 'x');
     standing.start = {0.5, 1.25};
     standing.champion = {0.5, 1.5};
-    standing.yardsticks = evolution::Yardsticks{{0.1, 0.2}, {1, 1}, "", "", {}};
+    standing.yardsticks = evolution::Yardsticks{{0.1, 0.2}, {1, 1}, "", "", {}, {}};
     const std::string table = report::standing_text(standing, 80);
     std::istringstream rows(table);
     for (std::string row; std::getline(rows, row);) CHECK(row.size() <= 80);
@@ -158,14 +161,47 @@ TEST_CASE("a run's figures on few documents carry no claim, and on six or more t
     CHECK(report::claims_of(standing) ==
           std::vector<std::string>{"too few to tell the champion from its start or from other rows"});
     standing.documents = 6;
-    standing.champion_valid = {0.5, 0.6, 0.7, 0.8, 0.9, 1.0};
-    standing.start_valid = {0.75, 0.85, 0.95, 1.05, 1.15, 1.25};
-    standing.yardsticks = evolution::Yardsticks{{}, {}, "", "snapkv@kvpress", {0.5, 0.7, 0.6, 0.9, 0.8, 1.0}};
+    standing.champion_valid = {{0.4, 0.6}, {0.6, 0.6}, {0.7, 0.7}, {0.8, 0.8}, {0.9, 0.9}, {1.0, 1.0}};
+    standing.start_valid = {{0.75}, {0.85}, {0.95}, {1.05}, {1.15}, {1.25}};
+    standing.yardsticks =
+        evolution::Yardsticks{{}, {}, "", "snapkv@kvpress", {{0.5}, {0.7}, {0.6}, {0.9}, {0.8}, {1.0}}, {6}};
     const std::vector<std::string> claims = report::claims_of(standing);
     REQUIRE(claims.size() == 2);
     CHECK(claims[0] == "champion minus start on valid: -0.25000 [-0.25000, -0.25000], lower");
     CHECK(claims[1].starts_with("champion minus snapkv@kvpress on valid: "));
     CHECK(claims[1].ends_with("], not told apart"));
+}
+
+TEST_CASE("a champion's intervals are of the means that its figures are, by suite and by measure") {
+    report::Standing standing;
+    standing.relative = true;
+    standing.measure = "predicted_kl";
+    standing.documents = 6;
+    for (const double error : {0.01, 0.1, 0.5, 1.0, 2.0, 40.0}) {
+        standing.champion_valid.push_back({0.5 * error});
+        standing.start_valid.push_back({error});
+    }
+    // Of the geometric mean, which is 0.585 here: half of it is saved on every draw, and the largest document rules
+    // none.
+    const std::string kl = report::claims_of(standing).at(0);
+    const double geometric = std::pow(0.01 * 0.1 * 0.5 * 1.0 * 2.0 * 40.0, 1.0 / 6);
+    CHECK(kl.starts_with(fmt::format("champion minus start on valid: {:+.5f} [", -0.5 * geometric)));
+    CHECK(kl.ends_with("], lower"));
+
+    standing.measures = {"output_error", "predicted_kl"};
+    standing.documents = 12;
+    standing.champion_valid = standing.start_valid = {};
+    for (int document = 0; document < 12; ++document) {
+        standing.start_valid.push_back({1, 1});
+        standing.champion_valid.push_back(document < 6 ? std::vector<double>{0.8, 0.6} : std::vector<double>{1, 1});
+    }
+    CHECK(report::claims_of(standing).empty()); // of which suite they are nobody knows
+    standing.yardsticks = evolution::Yardsticks{{}, {}, "", "tova@kvpress", standing.start_valid, {6, 6}};
+    CHECK(report::claims_of(standing) ==
+          std::vector<std::string>{"champion minus start on valid: -0.15000 [-0.15000, -0.15000], lower",
+                                   "champion minus tova@kvpress on valid: -0.15000 [-0.15000, -0.15000], lower"});
+    standing.yardsticks->valid_documents = {10, 2};
+    CHECK_THAT(report::claims_of(standing).at(0), ContainsSubstring("too few to tell"));
 }
 
 TEST_CASE("status of a run in progress names its process; killed, it says that, too") {

@@ -27,6 +27,12 @@ double quantile(std::span<const double> sorted, double share) {
     return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+/// Sorts them.
+Interval interval_of(std::vector<double>& drawn) {
+    std::ranges::sort(drawn);
+    return {quantile(drawn, 0.025), quantile(drawn, 0.975)};
+}
+
 } // namespace
 
 Bootstrap::Bootstrap(std::size_t documents) : documents_(documents) {
@@ -50,8 +56,7 @@ Estimate Bootstrap::mean(std::span<const double> values) const {
         for (std::size_t i = 0; i < documents_; ++i) sum += values[drawn_[draw * documents_ + i]];
         means[draw] = sum / static_cast<double>(documents_);
     }
-    std::ranges::sort(means);
-    estimate.interval = Interval{quantile(means, 0.025), quantile(means, 0.975)};
+    estimate.interval = interval_of(means);
     return estimate;
 }
 
@@ -64,6 +69,27 @@ Estimate Bootstrap::ratio(std::span<const double> a, std::span<const double> b) 
     estimate.value = std::exp(estimate.value);
     if (estimate.interval)
         estimate.interval = Interval{std::exp(estimate.interval->low), std::exp(estimate.interval->high)};
+    return estimate;
+}
+
+Estimate grouped_bootstrap(std::span<const std::size_t> groups,
+                           const std::function<double(std::span<const std::uint32_t>)>& statistic) {
+    std::vector<std::uint32_t> drawn(std::accumulate(groups.begin(), groups.end(), std::size_t{0}));
+    std::iota(drawn.begin(), drawn.end(), 0U);
+    Estimate estimate{statistic(drawn), std::nullopt};
+    if (groups.empty() || std::ranges::min(groups) < 2) return estimate;
+    std::vector<double> values(Bootstrap::draws);
+    for (std::uint32_t draw = 0; draw < values.size(); ++draw) {
+        std::size_t first = 0;
+        for (std::uint32_t group = 0; group < groups.size(); ++group) {
+            Rng random(seed, draw, group, Purpose::bootstrap);
+            for (std::size_t i = 0; i < groups[group]; ++i)
+                drawn[first + i] = static_cast<std::uint32_t>(first + random.below(groups[group]));
+            first += groups[group];
+        }
+        values[draw] = statistic(drawn);
+    }
+    estimate.interval = interval_of(values);
     return estimate;
 }
 

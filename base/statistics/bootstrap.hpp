@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -47,5 +48,11 @@ private:
     std::size_t documents_;
     std::vector<std::uint32_t> drawn_; ///< [draw][document], indices of documents
 };
+
+/// Of documents in groups, as of several suites: of each group as many are drawn as it has, with the draws that
+/// Bootstrap has for one. `statistic` gets indices, group after group; of every document once it is the estimate. No
+/// interval where a group has fewer than two.
+Estimate grouped_bootstrap(std::span<const std::size_t> groups,
+                           const std::function<double(std::span<const std::uint32_t>)>& statistic);
 
 } // namespace evictlab
