@@ -156,7 +156,7 @@ std::vector<Scorer> scorers_from(const po::variables_map& values, PluginHost& ho
 
 /// Of `all`, as nobody asked for them by name.
 std::string left_out_text(const po::variables_map& values, PluginHost& host, const Suite& suite,
-                          std::string_view protocol) {
+                          const BenchOptions& how) {
     const auto asks_for_all = [](const std::string& list) {
         return std::ranges::count(split_scorer_list(list), "all") > 0;
     };
@@ -164,8 +164,14 @@ std::string left_out_text(const po::variables_map& values, PluginHost& host, con
         std::ranges::none_of(values["scorers"].as<std::vector<std::string>>(), asks_for_all))
         return "";
     std::string text;
-    for (const LackingScorers& lacking : left_out_of_all(host, suite, protocol))
+    for (const LackingScorers& lacking : left_out_of_all(host, suite, how.protocol))
         text += fmt::format("Left out, for {}: {}. {}\n", lacking.why, fmt::join(lacking.labels, ", "), lacking.remedy);
+    std::vector<std::string> refused;
+    for (const Scorer& scorer : all_that_run(host, suite, how.protocol, how.shape))
+        if (!schedule_refusal(scorer, how.schedule).empty()) refused.push_back(scorer.label());
+    if (!refused.empty())
+        text += fmt::format("Left out, for they cannot decide at the cuts of the schedule {}: {}.\n",
+                            to_string(how.schedule), fmt::join(refused, ", "));
     return text;
 }
 
@@ -246,7 +252,7 @@ int run(const std::vector<std::string>& arguments) {
     std::string text = format == report::Format::json ? report::dump(with_made(report::to_json(bench, rendering.json)))
                                                       : report::render(bench, format, rendering);
     if (format == report::Format::table)
-        text += "\n" + report::bench_notes(bench, host) + left_out_text(*values, host, suite, options.protocol);
+        text += "\n" + report::bench_notes(bench, host) + left_out_text(*values, host, suite, options);
     if (rendering.width && format == report::Format::table) text = wrapped(text, *rendering.width);
     if (values->contains("output"))
         write_file((*values)["output"].as<std::string>(), text);

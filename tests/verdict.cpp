@@ -257,6 +257,28 @@ TEST_CASE("a verdict while decoding says its schedule, and caches may hold what 
     CHECK_THROWS_WITH(verdict_from_json(json, "v.json"), ContainsSubstring("decode.text"));
 }
 
+TEST_CASE("benches of two schedules are tables of their own, and a verdict stands in that of its schedule") {
+    const auto bench_by = [](const std::string& schedule) {
+        Bench bench = made_bench_with_budgets();
+        bench.protocol = "decode";
+        bench.cut.schedule = parse_schedule(schedule);
+        return bench;
+    };
+    Json json = verdict_json();
+    json["protocol"] = "decode";
+    json["decode"] = {{"schedule", "slack:128"}, {"text", "given"}};
+    const std::vector<VerdictInput> verdicts{{"v.json", verdict_from_json(json, "v.json")}};
+    const std::vector<LeaderboardInput> both{{"a.json", bench_by("every:1"), std::nullopt},
+                                             {"b.json", bench_by("slack:128"), std::nullopt}};
+    const auto tables = leaderboard_of(both, verdicts);
+    REQUIRE(tables.size() == 2);
+    CHECK(tables[0].verdicts.empty());
+    CHECK(tables[1].verdicts.size() == 1);
+    CHECK_THROWS_WITH(
+        leaderboard_of(std::span(both).first(1), verdicts),
+        ContainsSubstring("under the protocol decode, with the schedule slack:128, so there is no table"));
+}
+
 TEST_CASE("only documents that were kept for judging count") {
     Json json = verdict_json();
     json["documents"][3]["split"] = "train";

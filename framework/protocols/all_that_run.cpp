@@ -24,6 +24,7 @@ std::vector<LackingScorers> left_out_of_all(PluginHost& host, const Suite& suite
     LackingScorers calibration{{},
                                suite.calibration() ? suite.uncalibrated() : "the suite has no calibration",
                                "See `evictlab-calibrate --help`."};
+    if (calibration.why.empty()) calibration.why = "the suite's calibration lacks what they read";
     LackingScorers second_pass{{},
                                "some trace of the suite lacks its second pass",
                                "`evictlab-capture MODEL --reconstruct --out FOLDER` adds it."};
@@ -31,7 +32,8 @@ std::vector<LackingScorers> left_out_of_all(PluginHost& host, const Suite& suite
     for (const Scorer& scorer : all_of(host, protocol)) {
         if (lacks_pass && class_of(scorer).passes > 1)
             second_pass.labels.push_back(scorer.label());
-        else if (scorer.reads_calibration() && !refusal(scorer, suite, protocol).empty())
+        else if (scorer.reads_calibration() && protocol_info(protocol).refuses(scorer).empty() &&
+                 !refusal(scorer, suite, protocol).empty())
             calibration.labels.push_back(scorer.label());
     }
     std::vector<LackingScorers> lacking;
