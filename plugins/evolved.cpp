@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "evolved_budgets.hpp"
+#include "evolved_window.hpp"
+
 struct Evolved {
     int sinks = 4, newest = 4, window = 128;
     double recent_weight = 0.7, shift = 0.2, power = 0.25, recency = 0.15, depth = 0.1, penalty = 0.1;
@@ -128,4 +131,4 @@ struct EvolvedReal {
         }
     }
 };
-EVICTLAB_SCORER(Evolved, EvolvedReal)
+EVICTLAB_SCORER(Evolved, EvolvedReal, EvolvedBudgets, EvolvedWindow)

@@ -383,9 +383,9 @@ TEST_CASE("shares, means and standard scores over heads or a whole layer, of any
     LayerView view = layer.view();
     view.prompt = 40;
     view.token_type = types.data();
-    const auto ids = interned({"value_norm", "head_share:value_norm", "zscore:value_norm", "zscore:sequence_len",
-                               "layer_mean:value_norm", "layer_share:value_norm", "layer_share:is_sink",
-                               "head_mean:value_norm"});
+    const auto ids =
+        interned({"value_norm", "head_share:value_norm", "zscore:value_norm", "zscore:sequence_len",
+                  "layer_mean:value_norm", "layer_share:value_norm", "layer_share:is_sink", "head_mean:value_norm"});
     PromptColumns computed(view, &rows, ids);
     const double* norms[2] = {computed.columns().view(0, 0).data, computed.columns().view(0, 1).data};
     double mean = 0, squares = 0;

@@ -52,6 +52,22 @@ TEST_CASE("the champion on real attention keeps what its formula keeps") {
         CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
 }
 
+TEST_CASE("champions with budgets for the model keep what their formulas keep") {
+    PluginHost host;
+    const Suite suite = open_captured_suite(*find_captured_suite("smollm2"));
+    for (const std::string name : {"budgets", "window"}) {
+        INFO(name);
+        const std::string formula = EVICTLAB_SOURCE_DIR "/docs/results/evolved-budgets/" + name + ".formula";
+        const Scorer pair[] = {make_scorer("evolved@" + name, host),
+                               make_scorer("global@kvpress(" + formula + ")", host)};
+        const auto bench = run_bench(suite, pair);
+        const auto& errors = bench.rows[0].splits[2].by_retention;
+        REQUIRE(errors.size() == 4);
+        for (std::size_t r = 0; r < errors.size(); ++r)
+            CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
+    }
+}
+
 TEST_CASE("the constant in random's twin is the original's hash at every position a sequence can have") {
     const std::uint64_t hash = 42 * std::uint64_t{6364136223846793005};
     CHECK(0.49002167163416743 == static_cast<double>(hash >> 33) / 2147483648.0);

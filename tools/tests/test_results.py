@@ -121,6 +121,23 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         assert f"| {label} | {' | '.join(ratios(tmp_path / f'{name}.json', scorer))} |" in page
 
 
+def test_the_page_of_budgets_is_of_its_verdicts(tmp_path: Path) -> None:
+    page = (RESULTS / "evolved-budgets.md").read_text("utf-8")
+    for name, label in (("smollm2", "test"), ("fresh", "fresh")):
+        verdict = json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8"))
+        counted = [document.get("left_out") for document in verdict["documents"]].count(None)
+        (copy := tmp_path / f"{name}.json").write_text(json.dumps(verdict))
+        for document in verdict["documents"]:
+            document.pop("left_out", None)
+        (whole := tmp_path / f"{name}-all.json").write_text(json.dumps(verdict))
+        for scorer in ("evolved@budgets", "evolved@window"):
+            for file, said in (
+                (copy, f"{label}, without the lists that it cannot do ({counted})"),
+                (whole, f"{label}, all ({len(verdict['documents'])})"),
+            ):
+                assert f"| `{scorer}` | SmolLM2-135M, {said} | {' | '.join(ratios(file, scorer))} |" in page
+
+
 def test_the_page_of_decoding_is_of_its_verdict(tmp_path: Path) -> None:
     shipped = RESULTS / "verdict-decode-smollm2.json"
     (copy := tmp_path / "decode.json").write_text(shipped.read_text("utf-8"))

@@ -370,6 +370,13 @@ def test_a_missing_term_comes_in() -> None:
     assert found.after.mean() < found.before.mean() - 0.1
 
 
+def test_a_term_that_moves_all_tokens_alike_stays_out() -> None:
+    ours = tuner([0, 1], [2], ("1", "observed_attn"), budgets="model")
+    found = ours.round(start_of(ours, BAD_START), 1)
+    assert found.point.position[found.point.directions.all.index(Direction("1", False))] == 0.0
+    assert found.point.position.any()
+
+
 def test_the_same_seed_gives_the_same_formula() -> None:
     first, again = (ours.round(start_of(ours, BAD_START), 1) for ours in (tuner([0], [1]), tuner([0], [1])))
     assert first.point.formula == again.point.formula != BAD_START

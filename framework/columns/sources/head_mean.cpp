@@ -18,11 +18,12 @@ void mean(const double* base, std::size_t base_stride, std::size_t heads, std::s
 } // namespace
 
 ColumnInfo describe_head_mean() {
-    ColumnInfo info{"head_mean",
-                    "mean of another column's values over the tokens of its head, for each token the same: "
-                    "head_mean:COLUMN, as head_mean:defensive_attn, by which heads whose queries look at many different "
-                    "tokens may have more of a budget",
-                    ColumnKind::token};
+    ColumnInfo info{
+        "head_mean",
+        "mean of another column's values over the tokens of its head, for each token the same: "
+        "head_mean:COLUMN, as head_mean:defensive_attn, by which heads whose queries look at many different "
+        "tokens may have more of a budget",
+        ColumnKind::token};
     info.derive = mean;
     return info;
 }

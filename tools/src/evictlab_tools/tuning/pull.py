@@ -18,6 +18,7 @@ from evictlab_tools.tuning.units import Units
 from evictlab_tools.verdict.judge import DocumentRun
 
 SMALLEST = 1e-9  # nats: a divergence that is 0 has no logarithm
+ROUNDING = 1e-12  # of a direction's values: deviations that are no more than this are 0
 
 
 @dataclass(frozen=True)
@@ -117,5 +118,9 @@ def _chosen(run: DocumentRun, units: Units, bounds: Sequence[Boundary]) -> list[
 
 def _of_boundary(at: Boundary, worth: Doubles, by_direction: Doubles) -> tuple[Doubles, Doubles]:
     tokens = standing(at)
-    moved = side_deviations(tokens, by_direction[:, tokens.heads, tokens.places]) * tokens.weights
+    values = by_direction[:, tokens.heads, tokens.places]
+    deviations = side_deviations(tokens, values)
+    alike = np.abs(deviations).max(-1, initial=0.0) <= ROUNDING * np.abs(values).max(-1, initial=0.0)
+    deviations[alike] = 0.0  # what moves all alike changes nothing, and a step along its rounding would be endless
+    moved = deviations * tokens.weights
     return moved @ worth[tokens.near], moved @ moved.T
