@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -106,8 +107,10 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits(given: list[str], alo
     output, chance = tmp_path / "formula", random.Random(3)
     command_line = [sys.executable, tune_worker.__file__, *given, "-o", str(output)]
     for number in (signal.SIGKILL, signal.SIGINT):
-        with subprocess.Popen(command_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            comes_to(output, lines(output) + chance.randrange(1, 6))
+        notes = chance.randrange(1, 6)
+        held = {**os.environ, "TUNE_HOLD_AFTER": str(notes)}
+        with subprocess.Popen(command_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=held) as process:
+            comes_to(output, lines(output) + notes)
             process.send_signal(number)
             told = process.communicate()[1].decode()
         assert process.returncode == (-9 if number == signal.SIGKILL else 130), told
