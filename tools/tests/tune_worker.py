@@ -7,6 +7,7 @@ With TUNE_HOLD_AFTER=N in its environment it writes N lines of its journal, and 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from functools import partial
@@ -23,7 +24,7 @@ def hold_after(lines: int) -> None:
     def held(self: LineJournal, value: dict[str, object]) -> None:
         nonlocal lines
         if lines == 0:
-            time.sleep(600)
+            time.sleep(60)
         lines -= 1
         note(self, value)
 
@@ -31,6 +32,7 @@ def hold_after(lines: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may have it ignored
     if "TUNE_HOLD_AFTER" in os.environ:
         hold_after(int(os.environ["TUNE_HOLD_AFTER"]))
     vars(command)["open_model"] = lambda *_: make_source("llama")
