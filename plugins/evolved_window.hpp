@@ -86,7 +86,5 @@ struct EvolvedWindow {
         }
     }
 
-    void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const {
-        share_among_layers(model, cells_left(cells_of(model), model.removed_fraction()), kept);
-    }
+    void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const { share_model(model, kept); }
 };

@@ -24,8 +24,6 @@ struct Global {
         std::ranges::copy(head["base_score"], out.begin());
     }
 
-    void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const {
-        share_among_layers(model, cells_left(cells_of(model), model.removed_fraction()), kept);
-    }
+    void model_budgets(evictlab::Model model, std::span<std::uint64_t> kept) const { share_model(model, kept); }
 };
 EVICTLAB_SCORER(Global)

@@ -46,3 +46,8 @@ inline void share_among_layers(evictlab::Model model, std::size_t total, std::sp
                 ++kept[head];
             }
 }
+
+/// The model's best cells of all heads and layers, as many as cells_left() of them.
+inline void share_model(evictlab::Model model, std::span<std::uint64_t> kept) {
+    share_among_layers(model, cells_left(cells_of(model), model.removed_fraction()), kept);
+}

@@ -16,8 +16,8 @@ inline constexpr evictlab::ParameterInfo layerwise_info{
 
 /// The cells_left() of the model, or of each layer.
 inline void keep_highest(evictlab::Model model, bool layerwise, std::span<std::uint64_t> kept) {
+    if (!layerwise) return share_model(model, kept);
     const double removed = model.removed_fraction();
-    if (!layerwise) return share_among_layers(model, cells_left(cells_of(model), removed), kept);
     for (std::size_t i = 0; i < model.size(); ++i) {
         const auto scores = model[i].scores();
         share_among_heads(scores, 0, cells_left(scores.size(), removed), kept.first(model[i].heads()));
