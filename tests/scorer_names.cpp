@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
+#include <utility>
 
 #include "framework/scorers/scorer.hpp"
 #include "tests/support/catch.hpp"
@@ -204,6 +206,34 @@ TEST_CASE("text that is no scorer at all") {
     CHECK_THAT(refusal_of(bad.string()), ContainsSubstring(bad.string()) && ContainsSubstring("nothing"));
 }
 
+TEST_CASE("signs in the wrong places are answered with what to write") {
+    for (const auto& [typed, meant] : std::initializer_list<std::pair<std::string, std::string>>{
+             {"streaming_llm:sinks=1:window=64", "streaming_llm:sinks=1,window=64"},
+             {"streaming_llm:sinks=1;window=64", "streaming_llm:sinks=1,window=64"},
+             {"streaming_llm:sinks=1 window=64", "streaming_llm:sinks=1,window=64"},
+             {"streaming_llm:window = 64", "streaming_llm:window=64"},
+             {"h2o:window:64", "h2o:window=64"},
+             {"h2o@seed,window=64", "h2o@seed:window=64"},
+             {"h2o:window=64@seed", "h2o@seed:window=64"},
+             {"adakv@kvpress(snapkv@kvpress):alpha=0.3", "adakv@kvpress:alpha=0.3(snapkv@kvpress)"},
+             {"adakv(streaming_llm:sinks=1:window=8)", "adakv(streaming_llm:sinks=1,window=8)"}}) {
+        INFO(typed);
+        const std::string refusal = refusal_of(typed);
+        CHECK_THAT(refusal, ContainsSubstring("'" + typed + "' is no scorer; parameters stand behind one ':'"));
+        CHECK(refusal.ends_with(": write '" + meant + "'"));
+        CHECK(refusal_of(meant) == "accepted");
+    }
+    CHECK_THAT(refusal_of("h2o:clamp=1:window=64"),
+               ContainsSubstring("write 'h2o:clamp=1,window=64'. Another fault in it: scorer 'h2o' has no parameter "
+                                 "'clamp'; there are: window"));
+    CHECK_THAT(refusal_of("h2o:window=64:sinks"), ContainsSubstring("window=64:sinks is refused"));
+
+    CHECK(refusal_of("h2o@seed;adakv(snapkv@kvpress)") ==
+          "'h2o@seed;adakv(snapkv@kvpress)' is no scorer; in a list commas "
+          "stand between scorers: write 'h2o@seed,adakv(snapkv@kvpress)'");
+    CHECK_THAT(refusal_of("h2o knorm:window=3"), ContainsSubstring("unknown scorer 'h2o knorm'"));
+}
+
 TEST_CASE("hostile names are refused at once") {
     std::string nested = "snapkv";
     for (int i = 0; i < 20'000; ++i) nested = nested.insert(0, "adakv(") + ")";
@@ -211,6 +241,7 @@ TEST_CASE("hostile names are refused at once") {
     CHECK_THROWS_AS(split_scorer_list(nested + ",,"), UsageError);
     std::string ranks;
     for (int i = 0; i < 1'000'000; ++i) ranks += "rank:";
+    CHECK_THAT(refusal_of("h2o:" + ranks), ContainsSubstring("is not param=value"));
     CHECK_THAT(refusal_of("=" + ranks + "position"), ContainsSubstring("is longer than 120 characters"));
 }
 

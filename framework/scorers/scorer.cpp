@@ -9,6 +9,7 @@
 #include "base/text/suggestion.hpp"
 #include "framework/plugin/descriptor.hpp"
 #include "framework/scorers/known_scorer.hpp"
+#include "framework/scorers/misspelt.hpp"
 #include "framework/scorers/published.hpp"
 
 namespace evictlab {
@@ -236,9 +237,39 @@ Scorer make_named(const ScorerName& name, const PluginHost& host, PluginHost* fi
     return rule.matched ? scorer.with_thresholds({}) : scorer;
 }
 
+/// What else is wrong with a scorer, as the end of a message; "" where nothing is.
+std::string further_fault(const ScorerName& name, PluginHost& host) {
+    try {
+        make_named(name, host, &host);
+        return "";
+    } catch (const UsageError& error) {
+        return fmt::format(". Another fault in it: {}", error.what());
+    }
+}
+
+/// Where the signs of a refused name are in the wrong places, that is what has to be said.
+void refuse_misspelt(const ScorerName& name, PluginHost& host) {
+    if (const auto list = respelt_list(name, host))
+        throw UsageError(
+            fmt::format("'{}' is no scorer; in a list commas stand between scorers: write '{}'", name.text(), *list));
+    if (const auto meant = respelt(name, host))
+        throw UsageError(
+            fmt::format("'{}' is no scorer; parameters stand behind one ':' with commas between them, as in "
+                        "ID@PRESET:KEY=VALUE,KEY=VALUE(SCORER): write '{}'{}",
+                        name.text(), meant->text(), further_fault(*meant, host)));
+}
+
 } // namespace
 
-Scorer make_scorer(std::string_view text, PluginHost& host) { return make_named(parse_scorer_name(text), host, &host); }
+Scorer make_scorer(std::string_view text, PluginHost& host) {
+    const ScorerName name = parse_scorer_name(text);
+    try {
+        return make_named(name, host, &host);
+    } catch (const UsageError&) {
+        refuse_misspelt(name, host);
+        throw;
+    }
+}
 
 std::optional<Scorer> known_scorer(std::string_view label, const PluginHost& host) {
     try {
