@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import make_source
 from tune_harness import TUNING, make_suite, make_terms, worker
+from verdict_harness import KINDS, PROMPT, TEXTS
 
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.tuning import command as command_module
@@ -63,6 +64,45 @@ def test_farms_give_the_formula_of_one_process(
     number: int, alone: str, suite: Path, terms: Path, tmp_path: Path
 ) -> None:
     assert tuned(terms, tmp_path / "f", "--judge", farm(*[worker(suite)] * number)) == alone
+
+
+def texts(folder: Path, name: str, *wanted: int) -> Path:
+    listed = []
+    for number in wanted:
+        (folder / f"{number}.txt").write_text(TEXTS[number])
+        listed.append({"document": f"text {number}", "file": f"{number}.txt", "kind": KINDS[number],
+                       "split": "valid" if number == 2 else "train", "source": "test", "licence": "MIT"})  # fmt: skip
+    file = folder / name
+    file.write_text(json.dumps({"format": "evictlab-documents/1", "documents": listed}))
+    return file
+
+
+def test_several_judges_give_the_formula_of_one_that_has_all_of_their_documents(
+    terms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = ["--prompt", str(PROMPT), "--continuation", "24"]
+    one = tuned(terms, tmp_path / "f", "--judge", worker(texts(tmp_path, "all.json", 0, 1, 2), *read))
+    whole = capsys.readouterr().out
+    first, second = texts(tmp_path, "first.json", 0, 2), texts(tmp_path, "second.json", 1)
+    both = ["--judge", worker(first, *read), "--judge", farm(worker(second, *read))]
+    assert tuned(terms, tmp_path / "g", *both) == one
+    assert "observed_attn" in one
+    told = capsys.readouterr().out
+    assert [line for line in told.splitlines() if " of judge 1: " not in line] == whole.splitlines()
+    assert "  0.25 of judge 1: " in told
+
+
+def test_a_judge_that_is_given_twice_is_refused(suite: Path) -> None:
+    with pytest.raises(UsageError, match="--judge 1 and 2 are the same judge"):
+        command(["--judge", worker(suite), "--judge", worker(suite), *TUNING])
+
+
+def test_the_judge_that_fails_ends_all(suite: Path, terms: Path) -> None:
+    said = {"protocol": "evictlab-judge/1", "judge": "other", "gradients": True,
+            "documents": [{"name": "a", "split": "train"}]}  # fmt: skip
+    failing = f"echo {shlex.quote(json.dumps(said))}; read line; exit 3"
+    with pytest.raises(ToolError, match=r"it ended .exit status 3"):
+        command(["--judge", worker(suite), "--judge", failing, *TUNING, "--terms", str(terms)])
 
 
 def test_a_worker_that_is_killed_changes_nothing(

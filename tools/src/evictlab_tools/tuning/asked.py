@@ -57,6 +57,10 @@ class Asked:
         """What its answers follow from beside what is asked: all that it said of itself, as farms compare it."""
         return {"by": f"evictlab-tune {__version__}", **self._said}
 
+    def parts(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Which of these documents to tell of by themselves: none."""
+        return {}
+
     def __enter__(self) -> Asked:
         return self
 

@@ -26,7 +26,6 @@ from evictlab_tools.lines import LineWriter, own_stdout
 from evictlab_tools.models import open_model
 from evictlab_tools.propose.serve import greeting, serve
 from evictlab_tools.shown import say
-from evictlab_tools.tuning.asked import Asked
 from evictlab_tools.tuning.budgets import UNIFORM
 from evictlab_tools.tuning.directions import TERMS, Directions, open_term
 from evictlab_tools.tuning.journal import Noted, basis_here, hash_of
@@ -34,6 +33,7 @@ from evictlab_tools.tuning.options import parser
 from evictlab_tools.tuning.place import Here
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.server import TuningServer
+from evictlab_tools.tuning.together import asked_of
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.tuning.units import check_gradients
 from evictlab_tools.verdict.documents import TokenDocument, names_suite, read_named_suite, read_texts
@@ -80,14 +80,16 @@ def _weights(text: str | None, retentions: Sequence[float]) -> tuple[float, ...]
     return weights
 
 
-def _print_round(library: Library, number: int, found: Round, retentions: Sequence[float]) -> None:
+def _print_round(library: Library, number: int, found: Round, tuner: Tuner) -> None:
     verdict = "better" if found.better else "no better, and left out"
     say(f"round {number}: {verdict}")
     if len(found.before):
         say("  KL divergence on valid documents, of that before (geometric mean, 95 % interval over documents):")
-        for at, retention in enumerate(retentions):
-            change = ratio(library, found.after[:, at] - found.before[:, at])
-            say(f"  {retention:g}: {change.text('.3f')}")
+        changes = found.after - found.before
+        for name, rows in {"": list(range(len(changes))), **tuner.parts}.items():
+            of = f" of {name}" if name else ""
+            for at, retention in enumerate(tuner.settings.retentions):
+                say(f"  {retention:g}{of}: {ratio(library, changes[rows, at]).text('.3f')}")
 
 
 def command(arguments: Sequence[str] | None = None) -> None:
@@ -207,11 +209,11 @@ def _serve(given: argparse.Namespace, lab: Lab, threads: int, answers: LineWrite
 def _tune(given: argparse.Namespace, lab: Lab, settings: Settings, threads: int) -> None:
     directions = Directions(lab, _formula(given.formula), settings.terms)  # before the model, which takes longer
     if given.judge is not None:
-        with Asked(given.judge) as asked:
+        with asked_of(given.judge) as asked:
             train, valid = ([name for name, split in asked.documents if split == wanted] for wanted in SEARCHED)
             if not train:
                 raise UsageError(f"the judge '{asked.judge}' has no documents of the split train")
-            tuner = Tuner(asked, train, valid, settings)
+            tuner = Tuner(asked, train, valid, settings, asked.parts(valid))
             _noted(given, lab, directions, tuner, asked.basis, {name: name for name, _ in asked.documents})
         return
     judge, train_read, valid_read = _opened(given, lab, threads)
@@ -245,7 +247,7 @@ def _rounds(given: argparse.Namespace, lab: Lab, directions: Directions, tuner: 
     start = point.formula
     for number in range(1, given.rounds + 1):
         found = tuner.round(point, number)
-        _print_round(lab.library, number, found, tuner.settings.retentions)
+        _print_round(lab.library, number, found, tuner)
         if not found.better:
             break
         point = found.point

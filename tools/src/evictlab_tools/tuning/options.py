@@ -31,8 +31,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--serve", action="store_true", help="instead answer what documents say to an `evictlab-tune --judge`, one "
         "request a line")  # fmt: skip
-    add("--judge", metavar="COMMAND", help="in place of MODEL and INPUTS: a process that reads documents, such as "
-        "\"evictlab-farm --local 4 'evictlab-tune MODEL INPUTS --serve'\"")  # fmt: skip
+    add("--judge", metavar="COMMAND", action="append", help="in place of MODEL and INPUTS: a process that reads "
+        "documents, such as \"evictlab-farm --local 4 'evictlab-tune MODEL INPUTS --serve'\"; once for each of "
+        "several models, whose documents all say where to go")  # fmt: skip
     add("--seconds", type=float, default=TIMEOUT - 10, help="with --propose: for reading documents, a request "
         f"({TIMEOUT - 10:g})")  # fmt: skip
     add("--rounds", type=int, default=1, help="each goes on from what the last found, while that is better (1)")

@@ -8,7 +8,7 @@ The gradient goes through the model (through_model.py) to what is kept, through 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -58,12 +58,13 @@ class Round:
 
 @dataclass
 class Tuner:
-    """`train` and `valid` are documents' names."""
+    """`train` and `valid` are documents' names; of `parts` of the latter, places by name, is told apart, too."""
 
     place: Place
     train: Sequence[str]
     valid: Sequence[str]
     settings: Settings
+    parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     _judged: dict[tuple[str, str], Doubles] = field(default_factory=dict)  # by formula and document
 
     def round(self, start: Point, number: int) -> Round:
