@@ -24,10 +24,10 @@ void print_help(std::ostream& out) {
            "Commands:\n";
     for (const cli::Command& command : cli::commands()) {
         std::string name(command.name);
-        name.resize(std::max<std::size_t>(name.size(), 10), ' ');
+        name.resize(std::max<std::size_t>(name.size(), 12), ' ');
         out << "  " << name << command.summary << '\n';
     }
-    out << "\n`evictlab help COMMAND` shows a command's options and examples; `evictlab --version` the version.\n";
+    out << "\n`evictlab help COMMAND` shows a command's options and examples,\n`evictlab --version` the version.\n";
 }
 
 const cli::Command& command_named(const std::string& name) {

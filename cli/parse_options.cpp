@@ -1,4 +1,6 @@
 // What people type, by Boost.Program_options: the one account of what does not fit. SPDX-License-Identifier: MIT
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
 #include <optional>
@@ -6,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/text/suggestion.hpp"
 #include "cli/command.hpp"
+#include "cli/terminal.hpp"
 
 namespace evictlab::cli {
 
@@ -43,7 +46,10 @@ std::optional<po::variables_map> parse_options(const std::vector<std::string>& a
         constexpr int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
         po::store(po::command_line_parser(arguments).options(all).positional(places).style(style).run(), values);
         if (values.contains("help")) {
-            std::cout << usage << "\n\n" << visible << "\nExamples:\n" << examples;
+            const auto width = terminal_width(STDOUT_FILENO);
+            std::cout << (width ? refilled(usage, *width) : std::string(usage) + '\n') << '\n'
+                      << visible << "\nExamples:\n"
+                      << examples;
             return std::nullopt;
         }
         po::notify(values);

@@ -13,6 +13,7 @@
 #include "cli/progress.hpp"
 #include "evolution/shown.hpp"
 #include "evolution/yardsticks_file.hpp"
+#include "report/cells.hpp"
 #include "report/run_text.hpp"
 
 namespace evictlab::cli {
@@ -91,8 +92,9 @@ void print_outcome(const evolution::SearchSuites& search, const evolution::RunRe
         lines.say("KL", fmt::format("{} on train, {} on valid, inside the model", verdict->train.average,
                                     verdict->valid->average));
     const evolution::Counters& counters = result.state.counters;
-    lines.say("made", fmt::format("{} {} measured in {} generations, {} duplicates left out", counters.evaluations,
-                                  report::made_text(config.tunes), result.state.generation, counters.duplicates));
+    lines.say("made", fmt::format("{} {} measured in {}, {} duplicates left out", counters.evaluations,
+                                  report::made_text(config.tunes),
+                                  report::counted(result.state.generation, "generation"), counters.duplicates));
     if (counters.refused > 0) lines.say("", fmt::format("{} parameter sets refused by the plugin", counters.refused));
     if (counters.semantic_duplicates > 0)
         lines.say("", fmt::format("{} semantic duplicates left out", counters.semantic_duplicates));

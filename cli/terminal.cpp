@@ -45,4 +45,12 @@ std::string wrapped(std::string_view text, std::size_t columns) {
     return out;
 }
 
+std::string refilled(std::string_view text, std::size_t columns) {
+    std::string joined(text);
+    for (std::size_t i = 1; i + 1 < joined.size(); ++i)
+        if (joined[i] == '\n' && joined[i - 1] != '\n' && joined[i + 1] != '\n' && joined[i + 1] != ' ')
+            joined[i] = ' ';
+    return wrapped(joined, columns);
+}
+
 } // namespace evictlab::cli

@@ -17,5 +17,7 @@ bool shows_colour(int descriptor);
 
 /// The text with line ends between words, where a line has more columns; lines that begin with an escape are left.
 std::string wrapped(std::string_view text, std::size_t columns);
+/// The same of text whose own line ends mean nothing inside a paragraph: where a line begins with a blank, one begins.
+std::string refilled(std::string_view text, std::size_t columns);
 
 } // namespace evictlab::cli

@@ -56,8 +56,8 @@ std::string claims_line(const std::vector<TraceLabel>& documents) {
     if (left_out == 0) return too_few_line(documents.size());
     if (left_out == documents.size())
         return "The model can do none of the documents that rank by itself: figures on them carry no claim.\n";
-    return fmt::format("{} of the {} that rank, which the model cannot do by itself: in the table, in no comparison.\n",
-                       left_out, document_count(documents.size())) +
+    return fmt::format("By itself the model cannot do {} of the {} that rank; {} in the table, in no comparison.\n",
+                       left_out, document_count(documents.size()), left_out == 1 ? "it is" : "they are") +
            too_few_line(documents.size() - left_out);
 }
 

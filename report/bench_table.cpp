@@ -90,7 +90,7 @@ Table terminal_table(const Bench& bench) {
     for (const Split split : others) columns.push_back({std::string(to_string(split)), CellKind::number, spare_split});
     for (const std::string& measure : bench.more_measures)
         columns.push_back({measure, CellKind::number, spare_measure});
-    if (any_cost(bench.rows)) columns.push_back({"us", CellKind::number, spare_cost});
+    if (any_cost(bench.rows)) columns.push_back({cost_title, CellKind::number, spare_cost});
     Table table(std::move(columns));
     for (const auto& [row, rank] : rank_rows(bench.rows, allowed_of(bench))) {
         std::vector<std::string> cells{rank_cell(*row, rank, ranked), row->scorer, std::string(to_string(row->kind))};
@@ -170,7 +170,7 @@ Table whole_table(const Bench& bench, const Wording& words) {
                 {words.title("retention_used", to_string(judging_split(bench.traces)), retention_key(retention)),
                  CellKind::number});
     const bool costs = any_cost(bench.rows);
-    if (costs) columns.push_back({"us", CellKind::number});
+    if (costs) columns.push_back({cost_title, CellKind::number});
     for (const double retention : bench.retentions)
         if (bench.kv_bytes > 0)
             columns.push_back({words.title("", "kv_bytes", retention_key(retention)), CellKind::number});
@@ -231,9 +231,12 @@ namespace {
 std::string line(const std::string& text) { return text.empty() ? text : text + "\n"; }
 std::string below(const std::string& notes) { return notes.empty() ? notes : "\n" + notes; }
 
+FittedTable fitted(const Table& table, const Rendering& rendering) {
+    return table.fitted(rendering.width.value_or(text::all), rendering.colour);
+}
+
 /// The table as the terminal has room for it, and what it had none for.
-std::string fitted_text(const Table& table, const Rendering& rendering) {
-    const FittedTable fitted = table.fitted(rendering.width.value_or(text::all), rendering.colour);
+std::string fitted_text(const FittedTable& fitted) {
     std::string text = fitted.text;
     for (const std::string& whole : fitted.shortened) text += fmt::format("... is {}\n", whole);
     if (!fitted.left_out.empty())
@@ -257,9 +260,12 @@ std::string render(const Bench& bench, Format format, const Rendering& rendering
     case Format::table:
         break;
     }
-    return fitted_text(terminal_table(bench), rendering) +
-           below(footnotes(bench, [](std::string_view name) { return text::line(name); })) +
-           (along ? fmt::format("\n{}\n\n{}", along_note, fitted_text(*along, rendering)) : "");
+    const FittedTable rows = fitted(terminal_table(bench), rendering);
+    const bool times = std::ranges::find(rows.left_out, cost_title) == rows.left_out.end();
+    return fitted_text(rows) +
+           below(footnotes(
+               bench, [](std::string_view name) { return text::line(name); }, times)) +
+           (along ? fmt::format("\n{}\n\n{}", along_note, fitted_text(fitted(*along, rendering))) : "");
 }
 
 } // namespace evictlab::report

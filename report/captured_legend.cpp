@@ -90,9 +90,7 @@ std::string captured_legend(const LeaderboardTable& table) {
                         same_retention);
     if (std::ranges::any_of(table.groups, [](const RowGroup& group) { return any_class(group.rows); }))
         text += ' ' + std::string(reads_note);
-    if (any_overshoots(table))
-        text += " Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no "
-                "yardstick.";
+    if (any_overshoots(table)) text += ' ' + std::string(overshoots_note);
     if (!table.left_out.empty()) text += "\n\n" + left_out_note(table.left_out, table.no_claims);
     if (!table.near_ranks.empty())
         text += fmt::format("\n\nRanks {} are nearer to each other than {:.0f} %, by which figures of traces stored as "

@@ -50,9 +50,11 @@ std::string retention_used_text(std::span<const double> asked, std::span<const d
     return text;
 }
 
-std::string document_count(std::size_t documents) {
-    return fmt::format("{} document{}", documents, documents == 1 ? "" : "s");
+std::string counted(std::size_t count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
+
+std::string document_count(std::size_t documents) { return counted(documents, "document"); }
 
 std::string uncertainty_note(std::size_t documents, std::string_view win) {
     if (documents < 2) return "One document says nothing about others: there are no intervals.";

@@ -22,7 +22,8 @@ inline constexpr double same_retention = 0.005;
 /// "0.10: 0.117": the share of tokens really kept at retentions where it differs from what was asked. `used` may be
 /// empty.
 std::string retention_used_text(std::span<const double> asked, std::span<const double> used);
-/// "4 documents", "1 document".
+/// "4 documents", "1 document": `what` in the singular.
+std::string counted(std::size_t count, std::string_view what);
 std::string document_count(std::size_t documents);
 /// What intervals and the word "win" mean in a table over so many documents; `win` says of what interval.
 std::string uncertainty_note(std::size_t documents, std::string_view win);

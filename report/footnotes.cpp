@@ -77,8 +77,12 @@ std::string sharing_note(std::span<const SharingLayers> sharing, std::string_vie
     return pairs.empty() ? "" : fmt::format("Model budgets are divided among the {} that {}.", pairs, which);
 }
 
-std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote) {
+std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote, bool times) {
     std::string text;
+    if (std::ranges::any_of(bench.rows, [&](const ScorecardRow& row) {
+            return row.kind != RowKind::bound && overshoots(row, allowed_of(bench));
+        }))
+        text += fmt::format("{}\n", overshoots_note);
     if (const std::string ranks = may_rank(bench) ? near_ranks(bench) : ""; !ranks.empty())
         text +=
             fmt::format("Ranks {}: nearer than {:.0f} %, by which figures of traces stored as I8 move against F32.\n",
@@ -87,8 +91,8 @@ std::string footnotes(const Bench& bench, const std::function<std::string(std::s
         text += frozen + "\n";
     if (const std::string sharing = sharing_note(bench.sharing_layers, "the traces hold"); !sharing.empty())
         text += sharing + "\n";
-    if (const std::string cost =
-            cost_note(places_of(bench.rows), bench.protocol, bench.kv_bytes, bench.retentions, quote);
+    const auto places = times ? places_of(bench.rows) : std::vector<std::string>{};
+    if (const std::string cost = cost_note(places, bench.protocol, bench.kv_bytes, bench.retentions, quote);
         !cost.empty())
         text += cost + "\n";
     return text;

@@ -32,7 +32,11 @@ bool is_frozen(const ScorecardRow& row, std::size_t retention, Split split);
 /// "Model budgets are divided among the 3 layers of 30 that the traces hold."; `which`: behind "that". "" for none.
 std::string sharing_note(std::span<const SharingLayers> sharing, std::string_view which);
 
-/// All as sentences, a line each, for a table of a terminal or Markdown; "" where there is nothing to say.
-std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote);
+inline constexpr std::string_view overshoots_note =
+    "Rows that keep over 5 % more than asked at some retention (\"overshoots\") have no rank and are no yardstick.";
+
+/// All as sentences, a line each, for a table of a terminal or Markdown; "" where there is nothing to say. `times`:
+/// the table shows how long scoring takes.
+std::string footnotes(const Bench& bench, const std::function<std::string(std::string_view)>& quote, bool times = true);
 
 } // namespace evictlab::report

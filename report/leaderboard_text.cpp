@@ -86,9 +86,9 @@ std::string legend(const LeaderboardTable& table) {
 
 std::string run_line(const LeaderboardTable::Run& run) {
     const auto& summary = run.summary;
-    std::string text = fmt::format("- Run {}: seed {}, from {}, {} generations, {} {} evaluated, {} duplicates skipped",
+    std::string text = fmt::format("- Run {}: seed {}, from {}, {}, {} {} evaluated, {} duplicates skipped",
                                    text::markdown_code(run.file), summary.seed, text::markdown_code(summary.start),
-                                   summary.generation, summary.evaluations,
+                                   counted(summary.generation, "generation"), summary.evaluations,
                                    made_text(summary.champion.genome.parameters() != nullptr), summary.duplicates);
     if (!summary.stop_reason.empty()) text += ", stopped: " + text::markdown(summary.stop_reason);
     return text + fmt::format(". Its champion {}: {}\n", text::markdown_code(champion_label(summary)),

@@ -19,6 +19,8 @@ Json to_json(const ScoringCost& cost);
 /// Error with file, field and what was expected.
 ScoringCost read_cost(const JsonField& field);
 
+inline constexpr const char* cost_title = "us"; ///< of the column
+
 /// Whether a table of these rows has the column "us".
 bool any_cost(const auto& rows) {
     return std::ranges::any_of(rows, [](const auto& row) { return scorecard_of(row).cost.has_value(); });

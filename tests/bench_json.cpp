@@ -204,6 +204,11 @@ TEST_CASE(
     bench.sharing_layers.clear();
     CHECK_FALSE(to_json(bench).contains("sharing_layers"));
     CHECK_THAT(render(bench, Format::table), !ContainsSubstring("divided") && ContainsSubstring("us: microseconds"));
+    Rendering narrow;
+    narrow.width = 40;
+    CHECK_THAT(render(bench, Format::table, narrow), ContainsSubstring("No room for: kind, us") &&
+                                                         !ContainsSubstring("us: microseconds") &&
+                                                         ContainsSubstring("\nKV cache, bytes a token"));
     bench.protocol = "rescore";
     bench.rows[0].cost.reset();
     CHECK_THAT(render(bench, Format::table),

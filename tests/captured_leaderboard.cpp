@@ -199,7 +199,9 @@ TEST_CASE("a row that keeps more than asked has no rank and is no yardstick") {
     const std::string text = to_markdown(std::vector{table});
     CHECK_THAT(text, ContainsSubstring("| overshoots | `lagkv@paper` | kv | 0.0000 "));
     CHECK_THAT(text, ContainsSubstring("keep over 5 % more than asked"));
-    CHECK_THAT(render(bench, Format::table), ContainsSubstring("overshoots  lagkv@paper"));
+    CHECK_THAT(render(bench, Format::table),
+               ContainsSubstring("overshoots  lagkv@paper") && ContainsSubstring("keep over 5 % more than asked"));
+    CHECK_THAT(render(made_bench_with_budgets(), Format::table), !ContainsSubstring("overshoots"));
 }
 
 TEST_CASE("documents that the model cannot do are in no mean and are named") {
@@ -408,7 +410,7 @@ TEST_CASE("documents that the model cannot do are in no comparison below a termi
     bench.traces[2][3].left_out = "the model answers 1 of 6 lookups without eviction";
     CHECK_THAT(
         bench_notes(bench, plugins),
-        ContainsSubstring("\n1 of the 6 documents that rank, which the model cannot do by itself: in the table, in "
+        ContainsSubstring("\nBy itself the model cannot do 1 of the 6 documents that rank; it is in the table, in "
                           "no comparison.\n"
                           "5 documents: too few to tell rows apart, so there are no ranks; 6 would do.\n"));
     for (TraceLabel& document : bench.traces[2]) document.left_out = "nothing is answered";

@@ -378,7 +378,7 @@ TEST_CASE(
     const Outcome first = shell(start + " --generations 1", in);
     INFO(first.err);
     REQUIRE(first.code == 0);
-    CHECK_THAT(first.out, ContainsSubstring("in 1 generations"));
+    CHECK_THAT(first.out, ContainsSubstring("in 1 generation,"));
     REQUIRE(shell("evictlab evolve --state run.json --resume --generations 2 --quiet", in).code == 0);
     REQUIRE(shell("evictlab report --state run.json --output board.md --plots none", in).code == 0);
     const std::string board = bytes_of(folder / "board.md");

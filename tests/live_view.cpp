@@ -206,6 +206,18 @@ TEST_CASE("a terminal without moves gets plain lines") {
     CHECK(screen.unknown.empty());
 }
 
+TEST_CASE("help fits its terminal") {
+    Screen all(80), one(90);
+    CHECK(on_terminal("'" EVICTLAB_BINARY "' help", all, 80) == 0);
+    CHECK_FALSE(all.wrapped());
+    CHECK_THAT(all.text(), ContainsSubstring("  completion  what shells complete"));
+    CHECK(on_terminal("'" EVICTLAB_BINARY "' help completion", one, 90) == 0);
+    CHECK_FALSE(one.wrapped());
+    CHECK_THAT(one.text(),
+               ContainsSubstring("Usage: evictlab completion bash|zsh|fish|man\n\nPrints what a shell needs") &&
+                   ContainsSubstring("An\ninstallation has all four where shells and man look for them.\n"));
+}
+
 TEST_CASE("a bench's table fits its terminal, and has colour where that is wanted") {
     const std::string bench =
         "'" EVICTLAB_BINARY "' bench --suite micro --seq-len 24 --layers 2 --patterns 1 --scorers "
