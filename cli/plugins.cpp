@@ -1,18 +1,24 @@
 // evictlab plugins: what is loaded, one in detail, a new one.
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "base/text/quoting.hpp"
 #include "base/text/suggestion.hpp"
+#include "cli/list_columns.hpp"
 #include "cli/output.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/terminal.hpp"
+#include "cli/toned.hpp"
 #include "framework/plugin/scaffold.hpp"
 #include "framework/scorers/scorer.hpp"
 #include "framework/scorers/scorer_class.hpp"
+#include "report/run_text.hpp"
 #include "report/table.hpp"
 
 namespace evictlab::cli {
@@ -63,81 +69,28 @@ std::string reads_of(const Rule& rule) {
 }
 
 void list(const PluginHost& host) {
-    report::Table table(
-        {{"id", report::CellKind::code}, {"version"}, {"presets"}, {"parameters"}, {"reads"}, {"columns"}, {"from"}});
+    using report::CellKind, report::spare_at_once;
+    report::Table table({{"id", CellKind::code},
+                         {"version", CellKind::text, spare_at_once + 1},
+                         {"presets"},
+                         {"parameters", CellKind::text, spare_at_once},
+                         {"reads"},
+                         {"columns", CellKind::text, spare_at_once + 2},
+                         {"from", CellKind::text, spare_at_once + 3}});
     for (const auto& plugin : host.plugins())
         for (const auto& rule : plugin->rules())
             table.add({rule->id(), rule->version(), joined(rule->presets(), marked_name),
                        joined(rule->parameters(), [](const Parameter& p) { return p.key; }), reads_of(rule),
                        joined(rule->column_patterns(), [](const std::string& name) { return name; }),
                        rule->file().string()});
-    print(table.text());
+    const std::size_t width = terminal_width(STDOUT_FILENO).value_or(text::all);
+    const report::FittedTable fitted = table.fitted(width, shows_colour(STDOUT_FILENO));
+    print_toned(fitted.text);
+    if (!fitted.left_out.empty())
+        print(wrapped(fmt::format("No room for: {}. `evictlab plugins describe ID` has them all.",
+                                  fmt::join(fitted.left_out, ", ")),
+                      width));
     say("* a published method, as it was published: what others are compared with\n");
-}
-
-constexpr std::string_view base_score_help = "for wrappers alone: the scores of the scorer that it wraps";
-
-void print_columns() {
-    std::size_t width = 0;
-    for (const ColumnInfo& column : columns::all()) width = std::max(width, column.name.size());
-    for (const ColumnInfo& column : columns::all()) say("{:{}}  {}\n", column.name, width, column.help);
-    say("{:{}}  {}\n", base_score_column, width, base_score_help);
-}
-
-std::string_view values_text(ColumnKind kind) {
-    switch (kind) {
-    case ColumnKind::token:
-        return "each token";
-    case ColumnKind::row:
-        return "each query";
-    case ColumnKind::layer:
-        return "each layer";
-    }
-    return "";
-}
-
-std::string_view needs_text(const ColumnInfo& column) {
-    if (column.derive) return "what the column has that it is made of";
-    switch (column.needs) {
-    case ColumnNeeds::rows:
-        return column.queries == ColumnQueries::none ? "any suite" : "any suite; attention";
-    case ColumnNeeds::layer_rows:
-        return "any suite; attention of all heads of the layer";
-    case ColumnNeeds::query_rows:
-        return "any suite; attention of each query head";
-    case ColumnNeeds::tensors:
-        return "captured suites, but for protocol rescore";
-    case ColumnNeeds::wov_norm:
-    case ColumnNeeds::wo_gram:
-        return "captured suites with output projections, but for protocol rescore";
-    case ColumnNeeds::calibration:
-        return "captured suites with a calibration, but for protocol rescore";
-    case ColumnNeeds::reconstruction:
-        return "captured suites with second passes, protocol prefill";
-    }
-    return "";
-}
-
-/// docs/columns.md.
-void print_columns_markdown() {
-    report::Table table({{"column", report::CellKind::code}, {"what it is"}, {"a value for"}, {"needs"}});
-    for (const ColumnInfo& column : columns::all())
-        table.add({column.name, column.help, std::string(values_text(column.kind)), std::string(needs_text(column))});
-    table.add({std::string(base_score_column), std::string(base_score_help), "each token", "a wrapper's base"});
-    print(fmt::format(
-        "# Columns\n\nWhat a scorer may ask for of each cached token, and a formula may read. Parameters follow the "
-        "name after `:`.\nWritten by `evictlab plugins columns --format markdown`.\n\n{}",
-        table.markdown()));
-}
-
-int list_columns(std::string_view format) {
-    if (format == "text")
-        print_columns();
-    else if (format == "markdown")
-        print_columns_markdown();
-    else
-        throw UsageError(fmt::format("--format {}: expected text or markdown", format));
-    return exit_ok;
 }
 
 std::string range_text(const Parameter& p) {
@@ -180,27 +133,31 @@ std::string class_text(const Rule& rule, const ScorerClass& scorer_class) {
 /// `only`: of its presets this one, where one is named.
 void describe(const Rule& rule, const std::optional<std::string>& only) {
     const Plugin& plugin = *rule;
-    say("{} ({}) {}\n{}\n", plugin.id(), plugin.name(), plugin.version(), plugin.description());
-    if (!plugin.reference().empty()) say("reference   {}\n", plugin.reference());
-    say("flags       {}\n", flags_of(plugin));
+    const auto width = terminal_width(STDOUT_FILENO);
+    report::LabelledLines lines(width);
+    say("{} ({}) {}\n", plugin.id(), plugin.name(), plugin.version());
+    print(wrapped(text::line(plugin.description()), width.value_or(text::all)));
+    if (!plugin.reference().empty()) lines.say("reference", plugin.reference());
+    lines.say("flags", flags_of(plugin));
     const ScorerClass usual = class_with(rule, plugin.default_values());
-    say("class       {}\n", class_text(rule, usual));
-    if (!plugin.formula().empty()) say("formula     {}\n", plugin.formula());
-    say("columns     {}\n", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
+    lines.say("class", class_text(rule, usual));
+    if (!plugin.formula().empty()) lines.say("formula", plugin.formula());
+    lines.say("columns", joined(plugin.column_patterns(), [](const std::string& name) { return name; }));
     for (const Parameter& p : plugin.parameters())
-        say("parameter   {} = {}  ({}{})  {}\n", p.key, p.default_value, range_text(p),
-            p.evolvable ? ", evolvable" : "", p.help);
+        lines.say("parameter", fmt::format("{} = {}  ({}{})  {}", p.key, p.default_value, range_text(p),
+                                           p.evolvable ? ", evolvable" : "", p.help));
     for (const Preset& preset : plugin.presets()) {
         if (only && preset.name != *only) continue;
         std::string values;
         for (std::size_t i = 0; i < preset.values.size(); ++i)
             values += fmt::format(" {}={}", plugin.parameters()[i].key, preset.values[i]);
-        say("preset      {}: {} {}{}\n", preset.name, preset.help, values, standing_of(preset));
+        lines.say("preset", fmt::format("{}: {} {}{}", preset.name, preset.help, values, standing_of(preset)));
         if (const ScorerClass of_preset = class_with(rule, preset.values); of_preset != usual)
-            say("  class     {}\n", class_text(rule, of_preset));
-        if (!preset.bases.empty()) say("  over      {}\n", preset.bases);
-        if (!preset.formula.empty()) say("  formula   {}\n", preset.formula);
+            lines.say("  class", class_text(rule, of_preset));
+        if (!preset.bases.empty()) lines.say("  over", preset.bases);
+        if (!preset.formula.empty()) lines.say("  formula", preset.formula);
     }
+    print(lines.take());
 }
 
 /// As `bench` takes it: a formula in words; of a preset its own rule; of a wrapper its base too.

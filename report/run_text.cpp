@@ -16,18 +16,17 @@ constexpr std::size_t live_spark_width = 16;
 } // namespace
 
 void LabelledLines::say(std::string_view label, std::string_view what) {
-    constexpr std::size_t indent = 12;
-    const std::size_t columns = width_ && *width_ > 2 * indent ? *width_ - indent : text::all;
+    const std::size_t columns = width_ && *width_ > 2 * indent_ ? *width_ - indent_ : text::all;
     std::string rest = text::line(what);
     while (text::width(rest) > columns) {
         std::size_t end = rest.size();
         do end = rest.find_last_of(' ', end - 1);
         while (end != rest.npos && end > 0 && text::width(std::string_view(rest).substr(0, end)) > columns);
         if (end == rest.npos || end == 0) break; // a word that has no room anywhere
-        text_ += fmt::format("{:<{}}{}\n", std::exchange(label, ""), indent, rest.substr(0, end));
+        text_ += fmt::format("{:<{}}{}\n", std::exchange(label, ""), indent_, rest.substr(0, end));
         rest.erase(0, end + 1);
     }
-    text_ += fmt::format("{:<{}}{}\n", label, indent, rest);
+    text_ += fmt::format("{:<{}}{}\n", label, indent_, rest);
 }
 
 std::string time_text(double seconds) {

@@ -35,12 +35,14 @@ std::vector<std::string> progress_block(const evolution::RunProgress& progress, 
 /// Lines of a label and a text behind it, which goes on below itself where it is wider than a terminal.
 class LabelledLines {
 public:
-    explicit LabelledLines(std::optional<std::size_t> width) : width_(width) {}
+    explicit LabelledLines(std::optional<std::size_t> width, std::size_t indent = 12)
+        : width_(width), indent_(indent) {}
     void say(std::string_view label, std::string_view what);
     std::string take() { return std::exchange(text_, {}); }
 
 private:
     std::optional<std::size_t> width_;
+    std::size_t indent_; ///< of the texts behind labels
     std::string text_;
 };
 

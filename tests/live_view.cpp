@@ -218,6 +218,18 @@ TEST_CASE("help fits its terminal") {
                    ContainsSubstring("An\ninstallation has all four where shells and man look for them.\n"));
 }
 
+TEST_CASE("plugins and columns fit their terminal") {
+    for (const std::string what : {"", " describe snapkv", " columns"}) {
+        INFO(what);
+        Screen screen(80);
+        CHECK(on_terminal("'" EVICTLAB_BINARY "' plugins" + what, screen, 80) == 0);
+        CHECK_FALSE(screen.wrapped());
+        CHECK_THAT(screen.text(), ContainsSubstring(what.empty() ? "No room for: from, columns, version, parameters."
+                                                    : what == " columns" ? "\nis_sink              1 for the first four"
+                                                                         : "\npreset      kvpress: "));
+    }
+}
+
 TEST_CASE("a bench's table fits its terminal, and has colour where that is wanted") {
     const std::string bench =
         "'" EVICTLAB_BINARY "' bench --suite micro --seq-len 24 --layers 2 --patterns 1 --scorers "
