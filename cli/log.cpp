@@ -1,8 +1,10 @@
 // evictlab log: how a run's champions came about. SPDX-License-Identifier: MIT
+#include <unistd.h>
 
 #include "cli/made.hpp"
 #include "cli/output.hpp"
 #include "cli/shared_options.hpp"
+#include "cli/terminal.hpp"
 #include "report/bench_json.hpp"
 #include "report/genealogy.hpp"
 
@@ -38,7 +40,7 @@ int run(const std::vector<std::string>& arguments) {
     if (values->contains("json"))
         print(report::dump(with_made(report::to_json(log))));
     else
-        print(report::to_text(log));
+        print(set_in(report::to_text(log), terminal_width(STDOUT_FILENO).value_or(text::all)));
     return exit_ok;
 }
 

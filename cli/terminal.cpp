@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/replace.hpp>
 #include <cstdlib>
 
 #include "base/text/shown.hpp"
@@ -41,6 +42,20 @@ std::string wrapped(std::string_view text, std::size_t columns) {
             line.remove_prefix(end + 1);
         }
         out.append(line).append("\n");
+    }
+    return out;
+}
+
+std::string set_in(std::string_view text, std::size_t columns) {
+    std::string out;
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        const std::size_t blanks = std::min(line.find_first_not_of(' '), line.size());
+        std::string broken = wrapped(line.substr(blanks), columns - std::min(columns, blanks + 2));
+        if (!broken.empty()) broken.pop_back();
+        boost::replace_all(broken, "\n", "\n" + std::string(blanks + 2, ' '));
+        out += std::string(blanks, ' ') + broken + '\n';
     }
     return out;
 }

@@ -17,7 +17,9 @@ bool shows_colour(int descriptor);
 
 /// The text with line ends between words, where a line has more columns; lines that begin with an escape are left.
 std::string wrapped(std::string_view text, std::size_t columns);
-/// The same of text whose own line ends mean nothing inside a paragraph: where a line begins with a blank, one begins.
+/// The same, and what goes on stands behind as many blanks as the line began with, and two more.
+std::string set_in(std::string_view text, std::size_t columns);
+/// wrapped() of text whose own line ends mean nothing inside a paragraph: where a line begins with a blank, one begins.
 std::string refilled(std::string_view text, std::size_t columns);
 
 } // namespace evictlab::cli

@@ -230,6 +230,17 @@ TEST_CASE("plugins and columns fit their terminal") {
     }
 }
 
+TEST_CASE("a run's log fits its terminal") {
+    const TemporaryFolder folder;
+    Screen run(60), log(60);
+    REQUIRE(on_terminal(evolve(folder, "--start 'if(is_sink, keep, recent_attn + 0.5*cumulative_attn + 0.25*key_norm)' "
+                                       "--generations 1 >run.txt 2>&1"),
+                        run, 60) == 0);
+    CHECK(on_terminal("cd '" + folder.path.string() + "' && exec '" EVICTLAB_BINARY "' log run.json", log, 60) == 0);
+    CHECK_FALSE(log.wrapped());
+    CHECK_THAT(log.text(), ContainsSubstring("\n  if(is_sink, keep, ") && ContainsSubstring("\n    "));
+}
+
 TEST_CASE("a bench's table fits its terminal, and has colour where that is wanted") {
     const std::string bench =
         "'" EVICTLAB_BINARY "' bench --suite micro --seq-len 24 --layers 2 --patterns 1 --scorers "
