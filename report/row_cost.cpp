@@ -20,7 +20,11 @@ ScoringCost read_cost(const JsonField& field) {
     return cost;
 }
 
-std::string cost_text(const ScorecardRow& row) { return row.cost ? fmt::format("{:.3g}", row.cost->microseconds) : ""; }
+std::string cost_text(const ScorecardRow& row) {
+    if (!row.cost) return "";
+    return row.cost->microseconds < 999.5 ? fmt::format("{:.3g}", row.cost->microseconds)
+                                          : fmt::format("{:.0f}", row.cost->microseconds); // no 1.21e+03
+}
 
 std::vector<std::string> places_of(std::span<const ScorecardRow> rows) {
     std::vector<std::string> places;

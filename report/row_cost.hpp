@@ -26,7 +26,7 @@ bool any_cost(const auto& rows) {
     return std::ranges::any_of(rows, [](const auto& row) { return scorecard_of(row).cost.has_value(); });
 }
 
-/// The cell of that column, of three digits; "" where nothing was measured.
+/// The cell of that column, of three digits or whole; "" where nothing was measured.
 std::string cost_text(const ScorecardRow& row);
 
 /// Where the rows' times were measured, each place once.

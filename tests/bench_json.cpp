@@ -209,6 +209,8 @@ TEST_CASE(
     CHECK_THAT(render(bench, Format::table, narrow), ContainsSubstring("No room for: kind, us") &&
                                                          !ContainsSubstring("us: microseconds") &&
                                                          ContainsSubstring("\nKV cache, bytes a token"));
+    bench.rows[0].cost->microseconds = 1213.4;
+    CHECK_THAT(render(bench, Format::csv), ContainsSubstring(",1213,"));
     bench.protocol = "rescore";
     bench.rows[0].cost.reset();
     CHECK_THAT(render(bench, Format::table),

@@ -50,3 +50,15 @@ def test_help_version_and_wrong_options_do_not_wait_for_torch(program: str) -> N
     wrong = start(program, "--no-such-option")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("program", ["capture", "memory", "press-cost", "tasks", "tune", "verdict"])
+def test_without_torch_a_command_says_what_to_install(program: str) -> None:
+    function = program.replace("-", "_")
+    without = (
+        f"import sys; sys.modules['torch'] = None; sys.argv = ['/bin/evictlab-{program}']\n"
+        f"from evictlab_tools import entry; entry._run('{function}')"
+    )
+    ran = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    said = f"error: evictlab-{program} runs models and needs torch for it: pip install 'evictlab[torch]'\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", said)
