@@ -15,7 +15,7 @@ struct EvolvedBudgets {
         .name = "Evolved (budgets of the model)",
         .description = "what evolved@real reads, and a floor by how many different tokens a head's queries look at; "
                        "the heads of all layers share one budget",
-        .reference = "docs/results/evolved-budgets.md: found by gradients through SmolLM2-135M-Instruct",
+        .reference = "docs/results/evolved-budgets.md: found by gradients through three models",
         .equal_layers = true};
     static constexpr evictlab::Columns columns{"position",
                                                "rank:lag_value:32",
@@ -41,6 +41,12 @@ struct EvolvedBudgets {
                                                "rank:key_cos",
                                                "head_mean:defensive_attn:64:pool=5",
                                                "head_share:wov_norm",
+                                               "layer_mean:head_share:wov_norm",
+                                               "relative_age",
+                                               "head_mean:replayed_attn:all:rms",
+                                               "head_mean:replayed_attn:64:rms",
+                                               "head_mean:window_max:64",
+                                               "head_mean:observed_attn",
                                                "head_mean:window_std:64",
                                                "head_mean:attn_entropy",
                                                "head_mean:wov_norm",
@@ -73,6 +79,12 @@ struct EvolvedBudgets {
         const auto rank_key_cos = head["rank:key_cos"];
         const auto head_mean_defensive_attn_64_pool_5 = head["head_mean:defensive_attn:64:pool=5"];
         const auto head_share_wov_norm = head["head_share:wov_norm"];
+        const auto layer_mean_head_share_wov_norm = head["layer_mean:head_share:wov_norm"];
+        const auto relative_age = head["relative_age"];
+        const auto head_mean_replayed_attn_all_rms = head["head_mean:replayed_attn:all:rms"];
+        const auto head_mean_replayed_attn_64_rms = head["head_mean:replayed_attn:64:rms"];
+        const auto head_mean_window_max_64 = head["head_mean:window_max:64"];
+        const auto head_mean_observed_attn = head["head_mean:observed_attn"];
         const auto head_mean_window_std_64 = head["head_mean:window_std:64"];
         const auto head_mean_attn_entropy = head["head_mean:attn_entropy"];
         const auto head_mean_wov_norm = head["head_mean:wov_norm"];
@@ -81,31 +93,43 @@ struct EvolvedBudgets {
             const double score =
                 position[i] < 4.0
                     ? evictlab::keep
-                    : 0.0003124 * rank_lag_value_32[i] + 0.003722 * rank_cumulative_attn[i] +
-                          0.0008173 * rank_lag_value[i] + 0.004923 * rank_window_attn_64_pool_5_avg[i] +
-                          rank_expected_attn[i] * (0.009605 - 0.003176 * layer_ratio[i]) +
-                          0.006125 * rank_replayed_attn_all_rms[i] + 0.08327 * window_std_256[i] +
-                          0.2813 * replayed_attn_256_rms[i] + 0.3681 * replayed_attn_all_rms[i] +
-                          0.6489 * replayed_attn_64_rms[i] + 1.578 * window_attn_64_pool_5_avg[i] +
-                          0.01639 * std::sqrt(observed_attn[i]) + 0.001485 * std::min(rank_wov_norm[i], 0.2238) +
-                          (0.05758) / (relative_pos[i] + 1.307) + 0.3836 * std::pow(observed_attn[i], 1.194) +
-                          2.653 * std::sqrt(expected_attn[i] * replayed_attn_256_rms[i]) +
-                          (0.01186 - 0.005932 * layer_ratio[i]) *
-                              std::max(rank_key_norm[i] - 0.2801 - 0.7736 * layer_ratio[i], 0.0) -
-                          0.0009973 * rank_key_norm[i] + (0.00179 - 0.003581 * layer_ratio[i]) * rank_lag_key[i] +
-                          attn_entropy[i] * (0.0015618 * layer_ratio[i] - 0.001343) +
-                          rank_observed_attn[i] * rank_wov_norm[i] * (0.007015 * layer_ratio[i] - 0.001377) +
-                          observed_attn[i] * rank_wov_norm[i] * (1.021 * layer_ratio[i] - 0.5415) +
+                    : 0.0007029 * rank_lag_value_32[i] + 0.008307 * rank_cumulative_attn[i] +
+                          0.0008368 * rank_lag_value[i] + 0.005211 * rank_window_attn_64_pool_5_avg[i] +
+                          rank_expected_attn[i] * (0.007917 - 0.002382 * layer_ratio[i]) +
+                          0.009533 * rank_replayed_attn_all_rms[i] + 0.02082 * window_std_256[i] +
+                          0.3984 * replayed_attn_256_rms[i] + 0.4076 * replayed_attn_all_rms[i] +
+                          0.8959 * replayed_attn_64_rms[i] + 1.508 * window_attn_64_pool_5_avg[i] +
+                          0.0184 * std::sqrt(observed_attn[i]) + 0.003341 * std::min(rank_wov_norm[i], 0.1678) +
+                          (0.06818) / (relative_pos[i] + 0.4215) + 0.3562 * std::pow(observed_attn[i], 1.344) +
+                          3.376 * std::sqrt(expected_attn[i] * replayed_attn_256_rms[i]) +
+                          (0.01031 - 0.005361 * layer_ratio[i]) *
+                              std::max(rank_key_norm[i] - 0.313 - 1.16 * layer_ratio[i] * (1.0 - layer_ratio[i]), 0.0) -
+                          0.000748 * rank_key_norm[i] +
+                          rank_lag_key[i] * (0.0004475 - layer_ratio[i] * (0.003324 + 0.005629 * layer_ratio[i])) +
+                          attn_entropy[i] * (0.002475 * layer_ratio[i] - 0.00112) +
+                          rank_observed_attn[i] * rank_wov_norm[i] * (0.01062 * layer_ratio[i] - 0.001308) +
+                          observed_attn[i] * rank_wov_norm[i] * (1.166 * layer_ratio[i] - 0.5867) +
+                          observed_attn[i] * rank_lag_value[i] * (5.431 * layer_ratio[i] - 2.715) +
                           std::sqrt(expected_attn[i] * window_attn_64_pool_5_avg[i]) *
-                              (4.861 - 9.463 * layer_ratio[i]) +
+                              (5.654 - 8.372 * layer_ratio[i]) +
                           expected_attn[i] *
-                              (rank_wov_norm[i] * (2.632 * layer_ratio[i] - 1.073) +
-                               rank_key_norm[i] * (5.119 * layer_ratio[i] - 4.237) + 2.983 - 3.97 * layer_ratio[i]) -
-                          0.005534 * layer_ratio[i] * rank_key_cos[i] +
+                              (rank_wov_norm[i] * (2.369 * layer_ratio[i] - 1.418) +
+                               rank_key_norm[i] * (5.806 * layer_ratio[i] - 4.108) + 2.82 - 3.858 * layer_ratio[i]) -
+                          layer_ratio[i] * rank_key_cos[i] * (0.009674 + 0.005048 * layer_ratio[i]) +
+                          (0.4834 * std::pow(head_mean_defensive_attn_64_pool_5[i], 0.7411) +
+                           0.1478 * std::sqrt(head_mean_defensive_attn_64_pool_5[i])) *
+                              (0.5585 + (0.5584 * head_share_wov_norm[i]) / (layer_mean_head_share_wov_norm[i])) +
                           head_mean_defensive_attn_64_pool_5[i] *
-                              (1.143 + 4.967 * head_share_wov_norm[i] + 0.1536 * rank_key_cos[i]) -
-                          2.284 * head_mean_window_std_64[i] + 0.0016436 * head_mean_attn_entropy[i] +
-                          (0.004873 * head_mean_wov_norm[i]) / (layer_mean_wov_norm[i]);
+                              (0.1885 * rank_key_norm[i] - 0.1499 * rank_key_cos[i] + 0.315 * rank_observed_attn[i] +
+                               relative_age[i] * (0.03436 + 0.4675 * layer_ratio[i]) +
+                               rank_lag_key[i] * (0.5426 * layer_ratio[i] - 0.2713)) +
+                          head_mean_replayed_attn_all_rms[i] * (4.69 * layer_ratio[i] - 2.345) +
+                          head_mean_replayed_attn_64_rms[i] * (1.212 * layer_ratio[i] - 0.606) +
+                          head_mean_window_max_64[i] * (0.09533 * layer_ratio[i] - 0.04767) +
+                          head_mean_observed_attn[i] * relative_age[i] * (6.982 * layer_ratio[i] - 3.491) -
+                          3.251 * head_mean_window_std_64[i] + 0.001637 * head_mean_attn_entropy[i] +
+                          (0.001218 * head_mean_wov_norm[i]) / (layer_mean_wov_norm[i]) +
+                          layer_ratio[i] * layer_ratio[i] * (0.01746 - 0.05151 * layer_ratio[i]);
             out[i] = std::isnan(score) ? evictlab::drop : score;
         }
     }

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from evictlab_tools.library import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,21 +123,28 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         assert f"| {label} | {' | '.join(ratios(tmp_path / f'{name}.json', scorer))} |" in page
 
 
-def test_the_page_of_budgets_is_of_its_verdicts(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("smollm2", "SmolLM2-135M, test, without the lists that it cannot do ({counted})"),
+        ("smollm2, all", "SmolLM2-135M, test, all ({of})"),
+        ("fresh", "SmolLM2-135M, fresh, without the lists that it cannot do ({counted})"),
+        ("fresh, all", "SmolLM2-135M, fresh, all ({of})"),
+        ("qwen", "Qwen2.5-Coder-0.5B, test, the first {of}, without the list that it cannot do ({counted})"),
+        ("gemma", "Gemma-3-270m, test, without the lists that it cannot do ({counted})"),
+    ],
+)
+def test_the_page_of_budgets_is_of_its_verdicts(name: str, label: str, tmp_path: Path) -> None:
     page = (RESULTS / "evolved-budgets.md").read_text("utf-8")
-    for name, label in (("smollm2", "test"), ("fresh", "fresh")):
-        verdict = json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8"))
-        counted = [document.get("left_out") for document in verdict["documents"]].count(None)
-        (copy := tmp_path / f"{name}.json").write_text(json.dumps(verdict))
+    verdict = json.loads((RESULTS / f"verdict-{name.removesuffix(', all')}.json").read_text("utf-8"))
+    if name.endswith(", all"):
         for document in verdict["documents"]:
             document.pop("left_out", None)
-        (whole := tmp_path / f"{name}-all.json").write_text(json.dumps(verdict))
-        for scorer in ("evolved@budgets", "evolved@window"):
-            for file, said in (
-                (copy, f"{label}, without the lists that it cannot do ({counted})"),
-                (whole, f"{label}, all ({len(verdict['documents'])})"),
-            ):
-                assert f"| `{scorer}` | SmolLM2-135M, {said} | {' | '.join(ratios(file, scorer))} |" in page
+    counted = [document.get("left_out") for document in verdict["documents"]].count(None)
+    said = label.format(counted=counted, of=len(verdict["documents"]))
+    (file := tmp_path / "verdict.json").write_text(json.dumps(verdict))
+    for scorer in ("evolved@budgets", "evolved@window"):
+        assert f"| `{scorer}` | {said} | {' | '.join(ratios(file, scorer))} |" in page
 
 
 def test_the_page_of_decoding_is_of_its_verdict(tmp_path: Path) -> None:
