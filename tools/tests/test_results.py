@@ -132,6 +132,7 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ("fresh, all", "SmolLM2-135M, fresh, all ({of})"),
         ("qwen", "Qwen2.5-Coder-0.5B, test, the first {of}, without the list that it cannot do ({counted})"),
         ("gemma", "Gemma-3-270m, test, without the lists that it cannot do ({counted})"),
+        ("qwen-1.5b", "Qwen2.5-Coder-1.5B, {of} fresh documents, a model never seen"),
     ],
 )
 def test_the_page_of_budgets_is_of_its_verdicts(name: str, label: str, tmp_path: Path) -> None:
