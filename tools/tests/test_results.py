@@ -83,8 +83,11 @@ def cell(ratio: float, low: float, high: float) -> str:
 
 def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
     page = (RESULTS / "evolved-real.md").read_text("utf-8")
-    named = (json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8")) for name in ("smollm2", "fresh", "qwen"))
-    verdicts = dict(zip(("test", "fresh", "qwen"), named, strict=True))
+    named = (
+        json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8"))
+        for name in ("smollm2", "fresh", "qwen", "qwen-1.5b")
+    )
+    verdicts = dict(zip(("test", "fresh", "qwen", "bigger qwen"), named, strict=True))
     of_qwen = [document.get("left_out") for document in verdicts["qwen"]["documents"]]
     qwen = f"the first {len(of_qwen)}, without the list that it cannot do ({of_qwen.count(None)})"
     for name in ("test", "fresh"):
@@ -99,6 +102,7 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ("SmolLM2-135M, fresh, without the lists that it cannot do (26)", "fresh", "evolved@real"),
         ("SmolLM2-135M, fresh, all (32)", "fresh, all", "evolved@real"),
         (f"Qwen2.5-Coder-0.5B, test, {qwen}, never seen", "qwen", "evolved@real"),
+        ("Qwen2.5-Coder-1.5B, 6 fresh documents, never seen", "bigger qwen", "evolved@real"),
         (
             "fresh: `adakv@kvpress(evolved@real)` | `defensivekv@paper`, budgets of heads",
             "fresh",
