@@ -16,6 +16,7 @@ from conftest import make_source
 from tune_harness import TUNING, make_suite, make_terms, worker
 from verdict_harness import KINDS, PROMPT, TEXTS
 
+from evictlab_tools.calibrate.command import parser, run
 from evictlab_tools.errors import ToolError, UsageError
 from evictlab_tools.tuning import command as command_module
 from evictlab_tools.tuning.command import command
@@ -90,6 +91,18 @@ def test_several_judges_give_the_formula_of_one_that_has_all_of_their_documents(
     told = capsys.readouterr().out
     assert [line for line in told.splitlines() if " of judge 1: " not in line] == whole.splitlines()
     assert "  0.25 of judge 1: " in told
+
+
+def test_judges_of_calibrated_columns_have_a_calibration_and_who_asks_has_one_to_read_formulas_by(
+    suite: Path, tmp_path: Path
+) -> None:
+    learned, terms, file = tmp_path / "learned.safetensors", tmp_path / "terms", tmp_path / "f"
+    run(parser().parse_args([str(suite), "--out", str(learned)]))
+    terms.write_text("tri_score\n")
+    with pytest.raises(ToolError, match="'tri_score' reads a calibration, and there is none"):
+        tuned(terms, file, "--judge", worker(suite))
+    by = ("--calibration", str(learned))
+    assert "tri_score" in tuned(terms, file, "--judge", worker(suite, *by), *by)
 
 
 def test_a_judge_that_is_given_twice_is_refused(suite: Path) -> None:

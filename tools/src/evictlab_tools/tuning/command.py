@@ -41,9 +41,9 @@ from evictlab_tools.verdict.judge import Judge
 from evictlab_tools.verdict.options import parse_retentions, shape_from
 from evictlab_tools.verdict.statistics import ratio
 
-# Options of who asks; the others say how documents are read.
+# Of who asks; the others say how documents are read. A calibration is for both: who opens formulas, and who reads.
 ASKING = ("formula", "propose", "serve", "judge", "seconds", "rounds", "grow", "terms", "seed", "retentions", "weights",
-          "tried", "output", "journal")  # fmt: skip
+          "tried", "output", "journal", "calibration")  # fmt: skip
 
 
 def _formula(given: str) -> str:
