@@ -1,5 +1,5 @@
-// Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and the one on real
-// attention, found by gradients of a model's KL divergence on documents to train on.
+// Evolved: the champion of the original evolution, whose weights follow the depth of the layer, and those on real
+// attention, found by gradients of models' KL divergence on documents to train on.
 // SPDX-License-Identifier: MIT
 #include <evictlab/scorer.hpp>
 
@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "evolved_budgets.hpp"
+#include "evolved_keys.hpp"
 #include "evolved_window.hpp"
 
 struct Evolved {
@@ -131,4 +132,4 @@ struct EvolvedReal {
         }
     }
 };
-EVICTLAB_SCORER(Evolved, EvolvedReal, EvolvedBudgets, EvolvedWindow)
+EVICTLAB_SCORER(Evolved, EvolvedReal, EvolvedBudgets, EvolvedWindow, EvolvedKeys)

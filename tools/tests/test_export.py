@@ -230,6 +230,23 @@ def test_calibrated_columns_are_those_of_the_library(family: str, ids: list[int]
             np.testing.assert_allclose(b, a, rtol=1e-4, atol=2e-5 * float(np.abs(a).max()), err_msg=column)
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_the_champion_without_queries_is_exported_with_a_calibration(
+    family: str, ids: list[int], tmp_path: Path
+) -> None:
+    model = make_model(family, "sdpa")
+    file = made_calibration(model, tmp_path / "calibration.safetensors")
+    ours = scores(model, [ids], EvictlabPress(0.5, "evolved@keys", calibration=file))
+    theirs = scores(model, [ids], press_of(export("evolved@keys", file))(0.5))
+    place = 1 / ours[0][0].size  # by which a rank may differ where two values are equal but for rounding
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(b, a, atol=4 * place)
+        half = a.shape[-1] // 2
+        for mine, other in zip(a[0], b[0], strict=True):
+            differ = {*np.argsort(-mine)[:half]} ^ {*np.argsort(-other)[:half]}
+            assert all(abs(mine[token] - np.sort(mine)[half]) < 8 * place for token in differ)
+
+
 def test_a_press_refuses_another_calibration_than_its_own(ids: list[int], tmp_path: Path) -> None:
     model = make_model("llama", "sdpa")
     file = made_calibration(model, tmp_path / "calibration.safetensors")

@@ -152,6 +152,32 @@ def test_the_page_of_budgets_is_of_its_verdicts(name: str, label: str, tmp_path:
         assert f"| `{scorer}` | {said} | {' | '.join(ratios(file, scorer))} |" in page
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("smollm2", "SmolLM2-135M, test, without the lists that it cannot do ({counted})"),
+        ("smollm2, all", "SmolLM2-135M, test, all ({of})"),
+        ("fresh", "SmolLM2-135M, fresh, without the lists that it cannot do ({counted})"),
+        ("fresh, all", "SmolLM2-135M, fresh, all ({of})"),
+        ("gemma", "Gemma-3-270m, test, without the lists that it cannot do ({counted})"),
+        ("qwen", "Qwen2.5-Coder-0.5B, test, the first {of}, without the list that it cannot do ({counted})"),
+        ("qwen-1.5b", "Qwen2.5-Coder-1.5B, {of} fresh documents, a model never seen"),
+    ],
+)
+def test_the_page_of_keys_is_of_what_its_verdicts_have_without_queries(name: str, label: str, tmp_path: Path) -> None:
+    page = (RESULTS / "evolved-keys.md").read_text("utf-8")
+    verdict = json.loads((RESULTS / f"verdict-{name.removesuffix(', all')}.json").read_text("utf-8"))
+    if name.endswith(", all"):
+        for document in verdict["documents"]:
+            document.pop("left_out", None)
+    counted = [document.get("left_out") for document in verdict["documents"]].count(None)
+    verdict["rows"] = [row for row in verdict["rows"] if row.get("class", {}).get("reads") == "kv"]
+    assert len(verdict["rows"]) > 3
+    (file := tmp_path / "verdict.json").write_text(json.dumps(verdict))
+    said = label.format(counted=counted, of=len(verdict["documents"]))
+    assert f"| {said} | {' | '.join(ratios(file, 'evolved@keys'))} |" in page
+
+
 def test_the_page_of_decoding_is_of_its_verdict(tmp_path: Path) -> None:
     shipped = RESULTS / "verdict-decode-smollm2.json"
     (copy := tmp_path / "decode.json").write_text(shipped.read_text("utf-8"))
