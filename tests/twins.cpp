@@ -40,6 +40,19 @@ TEST_CASE("every formula that a plugin gives for synthetic suites is checked abo
     }
 }
 
+namespace {
+
+/// On the test split, at four retentions.
+void check_same_errors(const Suite& suite, const Scorer (&pair)[2]) {
+    const auto bench = run_bench(suite, pair);
+    const auto& errors = bench.rows[0].splits[2].by_retention;
+    REQUIRE(errors.size() == 4);
+    for (std::size_t r = 0; r < errors.size(); ++r)
+        CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
+}
+
+} // namespace
+
 TEST_CASE("champions with uniform budgets keep what their formulas keep") {
     PluginHost host;
     const Suite suite = open_captured_suite(*find_captured_suite("smollm2"));
@@ -48,11 +61,7 @@ TEST_CASE("champions with uniform budgets keep what their formulas keep") {
         const Scorer pair[] = {make_scorer(name, host),
                                Scorer::from_formula("twin", formula::parse(*formula_twin(name, host)))};
         CHECK(formula_twin(name, host) != formula_twin("evolved", host));
-        const auto bench = run_bench(suite, pair);
-        const auto& errors = bench.rows[0].splits[2].by_retention;
-        REQUIRE(errors.size() == 4);
-        for (std::size_t r = 0; r < errors.size(); ++r)
-            CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
+        check_same_errors(suite, pair);
     }
 }
 
@@ -64,11 +73,7 @@ TEST_CASE("champions with budgets for the model keep what their formulas keep") 
         const std::string formula = EVICTLAB_SOURCE_DIR "/docs/results/evolved-budgets/" + name + ".formula";
         const Scorer pair[] = {make_scorer("evolved@" + name, host),
                                make_scorer("global@kvpress(" + formula + ")", host)};
-        const auto bench = run_bench(suite, pair);
-        const auto& errors = bench.rows[0].splits[2].by_retention;
-        REQUIRE(errors.size() == 4);
-        for (std::size_t r = 0; r < errors.size(); ++r)
-            CHECK(errors[r] == Approx(bench.rows[1].splits[2].by_retention[r]).epsilon(1e-12));
+        check_same_errors(suite, pair);
     }
 }
 

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         assert f"| {label} | {' | '.join(ratios(tmp_path / f'{name}.json', scorer))} |" in page
 
 
-@pytest.mark.parametrize(
+of_each_place = pytest.mark.parametrize(
     ("name", "label"),
     [
         ("smollm2", "SmolLM2-135M, test, without the lists that it cannot do ({counted})"),
@@ -139,49 +140,41 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ("qwen-1.5b", "Qwen2.5-Coder-1.5B, {of} fresh documents, a model never seen"),
     ],
 )
-def test_the_page_of_budgets_is_of_its_verdicts(name: str, label: str, tmp_path: Path) -> None:
-    page = (RESULTS / "evolved-budgets.md").read_text("utf-8")
+
+
+def shipped(name: str, label: str) -> tuple[dict[str, Any], str]:
+    """A verdict, with no document left out where the name ends in "all", and what pages call its documents."""
     verdict = json.loads((RESULTS / f"verdict-{name.removesuffix(', all')}.json").read_text("utf-8"))
     if name.endswith(", all"):
         for document in verdict["documents"]:
             document.pop("left_out", None)
     counted = [document.get("left_out") for document in verdict["documents"]].count(None)
-    said = label.format(counted=counted, of=len(verdict["documents"]))
+    return verdict, label.format(counted=counted, of=len(verdict["documents"]))
+
+
+@of_each_place
+def test_the_page_of_budgets_is_of_its_verdicts(name: str, label: str, tmp_path: Path) -> None:
+    page = (RESULTS / "evolved-budgets.md").read_text("utf-8")
+    verdict, said = shipped(name, label)
     (file := tmp_path / "verdict.json").write_text(json.dumps(verdict))
     for scorer in ("evolved@budgets", "evolved@window"):
         assert f"| `{scorer}` | {said} | {' | '.join(ratios(file, scorer))} |" in page
 
 
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("smollm2", "SmolLM2-135M, test, without the lists that it cannot do ({counted})"),
-        ("smollm2, all", "SmolLM2-135M, test, all ({of})"),
-        ("fresh", "SmolLM2-135M, fresh, without the lists that it cannot do ({counted})"),
-        ("fresh, all", "SmolLM2-135M, fresh, all ({of})"),
-        ("gemma", "Gemma-3-270m, test, without the lists that it cannot do ({counted})"),
-        ("qwen", "Qwen2.5-Coder-0.5B, test, the first {of}, without the list that it cannot do ({counted})"),
-        ("qwen-1.5b", "Qwen2.5-Coder-1.5B, {of} fresh documents, a model never seen"),
-    ],
-)
+@of_each_place
 def test_the_page_of_keys_is_of_what_its_verdicts_have_without_queries(name: str, label: str, tmp_path: Path) -> None:
     page = (RESULTS / "evolved-keys.md").read_text("utf-8")
-    verdict = json.loads((RESULTS / f"verdict-{name.removesuffix(', all')}.json").read_text("utf-8"))
-    if name.endswith(", all"):
-        for document in verdict["documents"]:
-            document.pop("left_out", None)
-    counted = [document.get("left_out") for document in verdict["documents"]].count(None)
+    verdict, said = shipped(name, label)
     verdict["rows"] = [row for row in verdict["rows"] if row.get("class", {}).get("reads") == "kv"]
     assert len(verdict["rows"]) > 3
     (file := tmp_path / "verdict.json").write_text(json.dumps(verdict))
-    said = label.format(counted=counted, of=len(verdict["documents"]))
     assert f"| {said} | {' | '.join(ratios(file, 'evolved@keys'))} |" in page
 
 
 def test_the_page_of_decoding_is_of_its_verdict(tmp_path: Path) -> None:
-    shipped = RESULTS / "verdict-decode-smollm2.json"
-    (copy := tmp_path / "decode.json").write_text(shipped.read_text("utf-8"))
-    documents = json.loads(shipped.read_text("utf-8"))["documents"]
+    file = RESULTS / "verdict-decode-smollm2.json"
+    (copy := tmp_path / "decode.json").write_text(file.read_text("utf-8"))
+    documents = json.loads(file.read_text("utf-8"))["documents"]
     counted = [document.get("left_out") for document in documents].count(None)
     first, second = ratios(copy, "evolved@real")
     page, champion = ((RESULTS / name).read_text("utf-8") for name in ("decode.md", "evolved-real.md"))
