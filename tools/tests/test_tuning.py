@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ from evictlab_tools.tuning.directions import Direction, Directions, Point, layer
 from evictlab_tools.tuning.place import Here
 from evictlab_tools.tuning.proposer import GradientProposer
 from evictlab_tools.tuning.pull import Pull
-from evictlab_tools.tuning.step import Field, steepest
+from evictlab_tools.tuning.step import Field, Readings, steepest
 from evictlab_tools.tuning.through_model import Chosen, attend, divergences
 from evictlab_tools.tuning.tuner import Round, Settings, Tuner, judge_of
 from evictlab_tools.tuning.units import Units, check_gradients
@@ -389,6 +391,62 @@ def test_what_is_no_better_on_valid_documents_is_said_to_be_so() -> None:
     assert not found.better or (found.after.mean() < found.before.mean())
 
 
+class Hill:
+    """A place without a model: every document has its lowest divergence where the term's coefficient is `best`."""
+
+    def __init__(self, best: float) -> None:
+        self.best = best
+        self.read: list[tuple[str, tuple[int, ...]]] = []
+        self.counts: list[int] = []
+
+    def pulls(self, point: Point, _: Sequence[float], asked: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Pull]:
+        self.read += asked
+        self.counts.append(len(asked))
+        along = np.array([[-1.0, 0.0]])
+        yield from (Pull(along, np.array([[[1.0, 0.0], [0.0, 0.0]]])) for _ in asked)
+
+    def divergences(self, asked: Sequence[tuple[str, Sequence[str]]], _: Sequence[float]) -> Iterator[list[np.ndarray]]:
+        for _name, formulas in asked:
+            yield [np.array([np.exp(abs(self._coefficient(formula) - self.best))]) for formula in formulas]
+
+    def _coefficient(self, formula: str) -> float:
+        return float(formula.rpartition(" + (")[2].partition(")*(")[0]) if ")*(" in formula else 0.0
+
+
+def tuner_on(hill: Hill, documents: int, **settings: Any) -> tuple[Tuner, Point]:
+    train, terms = [f"d{i}" for i in range(documents)], ("observed_attn",)
+    ours = Tuner(hill, train, ["valid"], Settings((0.5,), (1.0,), terms, 1, **settings))
+    directions = Directions(Lab(), "position", terms)
+    return ours, directions.at(directions.origin)
+
+
+@pytest.mark.parametrize(("best", "length"), [(0.25, 0.2), (0.75, 0.8), (3.0, 3.2), (40.0, 12.8)])
+def test_a_step_is_made_longer_while_the_longest_is_the_best(best: float, length: float) -> None:
+    ours, start = tuner_on(Hill(best), 2)
+    assert ours.round(start, 1).point.position.tolist() == [pytest.approx(length), 0.0]
+
+
+def test_rounds_of_a_few_documents_go_on_with_the_next_ones_and_keep_what_was_read() -> None:
+    hill = Hill(1.0)
+    ours, point = tuner_on(hill, 3, read=2)
+    for number in (1, 2, 3):
+        point = ours.round(point, number).point
+    assert [name for name, _ in hill.read] == ["d0", "d1", "d2", "d0", "d1", "d2"]
+    assert len({seed for _, seed in hill.read}) == 6  # the same document says another thing with other noise
+    whole, start = tuner_on(hill, 3)
+    whole.round(start, 1)
+    assert hill.counts == [2, 2, 2, 3]
+
+
+def test_what_was_read_before_a_step_counts_by_half() -> None:
+    known = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+    readings = Readings()
+    readings.add([Pull(np.array([[3.0, 0.0]]), known)])
+    readings.fade()
+    readings.add([Pull(np.array([[0.0, 3.0]]), known)])
+    assert readings.field((1.0,)).slopes.tolist() == pytest.approx([1.0, 2.0])
+
+
 def test_the_command_tunes_on_train_and_judges_on_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -415,6 +473,7 @@ def test_the_command_tunes_on_train_and_judges_on_valid(
     assert (tmp_path / "same.formula").read_text().strip() == BAD_START
     for wrong, message in (
         (["--rounds", "0"], "rounds is at least 1"),
+        (["--read", "0"], "read is at least 1"),
         (["--weights", "1,2"], "--weights 1,2: not 4 numbers"),
         (["--grow", "-1"], "grow is at least 0"),
         (["--budgets", "model", "--granularity", "layer"], "--budgets model with a shape"),

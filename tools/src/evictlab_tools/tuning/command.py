@@ -42,8 +42,8 @@ from evictlab_tools.verdict.options import parse_retentions, shape_from
 from evictlab_tools.verdict.statistics import ratio
 
 # Of who asks; the others say how documents are read. A calibration is for both: who opens formulas, and who reads.
-ASKING = ("formula", "propose", "serve", "judge", "seconds", "rounds", "grow", "terms", "seed", "retentions", "weights",
-          "tried", "output", "journal", "calibration")  # fmt: skip
+ASKING = ("formula", "propose", "serve", "judge", "seconds", "rounds", "read", "grow", "terms", "seed", "retentions",
+          "weights", "tried", "output", "journal", "calibration")  # fmt: skip
 
 
 def _formula(given: str) -> str:
@@ -94,7 +94,7 @@ def _print_round(library: Library, number: int, found: Round, tuner: Tuner) -> N
 
 def command(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
-    for option, least in (("threads", 1), ("rounds", 1), ("tried", 1), ("grow", 0)):
+    for option, least in (("threads", 1), ("rounds", 1), ("read", 1), ("tried", 1), ("grow", 0)):
         if getattr(given, option) is not None and getattr(given, option) < least:
             raise UsageError(f"--{option} is at least {least}")
     retentions = parse_retentions(given.retentions)
@@ -103,7 +103,7 @@ def command(arguments: Sequence[str] | None = None) -> None:
     threads = given.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     terms = TERMS if given.terms is None else _lines(given.terms)
-    settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed)
+    settings = Settings(retentions, weights, tuple(terms), given.grow, given.tried, given.seed, given.read)
     if sum((given.formula is not None, given.propose, given.serve)) != 1:
         raise UsageError("give one of --formula, --propose and --serve")
     if given.propose and given.budgets != UNIFORM:
@@ -249,7 +249,9 @@ def _rounds(given: argparse.Namespace, lab: Lab, directions: Directions, tuner: 
         found = tuner.round(point, number)
         _print_round(lab.library, number, found, tuner)
         if not found.better:
-            break
+            if tuner.settings.read is None:
+                break  # the same documents would say the same
+            continue
         point = found.point
         say(f"  {point.formula}", flush=True)
         if given.output is not None:

@@ -26,19 +26,21 @@ DIGITS = 4  # significant, of what is written
 LARGEST = 0.5  # of its size, that a step moves a constant by at most, in any layer
 MIDDLE = 0.5  # of layer_ratio
 
-# What a term may be: signals in their own units, combinations of two that the units allow, and ranks for what has none.
-# The token's type is not among them: a kvpress press is not told it.
+# What a term may be: signals in their own units, combinations of two that the units allow, and ranks for what has none;
+# enough to begin from a single one. The token's type is not among them: a kvpress press is not told it.
 TERMS = """
-observed_attn  sqrt(observed_attn)  attn_entropy  expected_attn:mean  window_attn:16  window_attn:256
-window_attn:64:pool=15:avg  window_max:64  window_std:64  window_std:256  last_attn:all  replayed_attn:64
-replayed_attn:all  sqrt(observed_attn*expected_attn)  sqrt(window_attn:64:pool=5:avg*expected_attn)
+observed_attn  sqrt(observed_attn)  attn_entropy  expected_attn  expected_attn:mean  window_attn:16  window_attn:64
+window_attn:256  window_attn:64:pool=5:avg  window_attn:64:pool=15:avg  window_max:64  window_std:64  window_std:256
+defensive_attn:64:pool=5  last_attn:all  replayed_attn:64  replayed_attn:all  replayed_attn:64:rms
+replayed_attn:256:rms  replayed_attn:all:rms  sqrt(observed_attn*expected_attn)
+sqrt(window_attn:64:pool=5:avg*expected_attn)  sqrt(expected_attn*replayed_attn:256:rms)
 min(expected_attn,window_attn:64)  min(window_attn:64,observed_attn)  observed_attn*rank:wov_norm
 expected_attn*rank:wov_norm  replayed_attn:256:rms*rank:wov_norm  observed_attn*rank:value_norm
 observed_attn*rank:lag_value  expected_attn*rank:key_norm  expected_attn*rank:key_cos  rank:wov_norm
-rank:value_norm  rank:key_norm  rank:lag_key  rank:lag_value:32  rank:key_cos^2  rank:observed_attn
+rank:value_norm  rank:key_norm  rank:lag_key  rank:lag_value:32  rank:key_cos  rank:key_cos^2  rank:observed_attn
 rank:expected_attn  rank:window_attn:64:pool=5:avg  rank:cumulative_attn  rank:wov_norm*rank:observed_attn
 max(rank:key_norm-0.8,0)  max(0.2-rank:key_norm,0)  relative_age  exp(-relative_pos/32)  exp(-relative_pos/200)
-relative_pos<64  1/(position+1)
+1/(relative_pos+1)  relative_pos<64  1/(position+1)  position<4
 """.split()
 
 

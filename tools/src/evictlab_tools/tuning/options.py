@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=TIMEOUT - 10, help="with --propose: for reading documents, a request "
         f"({TIMEOUT - 10:g})")  # fmt: skip
     add("--rounds", type=int, default=1, help="each goes on from what the last found, while that is better (1)")
+    add("--read", type=int, metavar="N", help="train documents that a round reads, the next ones each time; what was "
+        "read before counts on, at half its weight after each step since (default: all, each round anew)")  # fmt: skip
     add("--grow", type=int, default=16, metavar="N", help="terms, and changes with the layer, that a round may bring "
         "into the formula; with 0 only its constants move (16)")  # fmt: skip
     add("--terms", type=Path, metavar="FILE", help="terms that may come in, a formula a line (default: a list of "

@@ -18,13 +18,12 @@ from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.constants import nodes_of
 from evictlab_tools.tuning.directions import Directions, Point
 from evictlab_tools.tuning.place import read_run
-from evictlab_tools.tuning.pull import Pull, pull_of
-from evictlab_tools.tuning.step import Field, steepest
+from evictlab_tools.tuning.pull import pull_of
+from evictlab_tools.tuning.step import Readings, steepest
 from evictlab_tools.tuning.tuner import Settings
 from evictlab_tools.verdict.documents import TokenDocument
 from evictlab_tools.verdict.judge import Judge
 
-FADING = 0.5  # by this, what was read counts less with each step that was taken since
 FEWER = 4  # by so many fewer a step grows where its formula is too large
 # What is proposed: how long a step, and whether new terms come in.
 STEPS = ((0.1, True), (0.2, True), (0.05, True), (0.4, True), (0.2, False))
@@ -49,14 +48,13 @@ class GradientProposer:
         self._champion = ""  # its id
         self._overtaken = False  # by another's champion, but goes on from its own
         self._point: Point | None = None
-        self._readings: list[_Reading] = []
+        self._readings = Readings()
 
     def propose(self, request: Mapping[str, Any]) -> Proposals:
         asked = _asked(request)
         point = self._point = self._at(asked)
         self._read(point)
-        pulls, counts = [one.pull for one in self._readings], [one.count for one in self._readings]
-        field = Field.of(pulls, self._settings.weights, counts)
+        field = self._readings.field(self._settings.weights)
 
         @cache
         def toward(grow: int) -> Doubles:
@@ -65,7 +63,7 @@ class GradientProposer:
         steps = {}
         for length, grows in STEPS[: asked.wanted]:
             step = f"step {length:g}" if grows else f"step {length:g} without new terms"
-            why = f"the model's own gradient at {self._champion} over {len(pulls)} readings, {step}"
+            why = f"the model's own gradient at {self._champion} over {len(self._readings)} readings, {step}"
             steps[why] = _stepped(point, toward, length, self._settings.grow if grows else 0, asked.max_nodes)
         self._proposed.update(steps)
         return [{"formula": point.directions.formula(to), "hypothesis": why} for why, to in steps.items()]
@@ -80,11 +78,11 @@ class GradientProposer:
             return self._point
         self._champion, self._overtaken = asked.id, False
         if self._point is None or position is None:
-            self._readings, self._proposed = [], {}
+            self._readings, self._proposed = Readings(), {}
             terms = [one for one in self._settings.terms if asked.columns.issuperset(self._lab.open("=" + one).columns)]
             directions = Directions(self._lab, asked.formula, terms)
             return directions.at(directions.origin)
-        self._readings = [_Reading(one.pull, FADING * one.count) for one in self._readings]
+        self._readings.fade()
         return self._point.directions.at(position)
 
     def _read(self, point: Point) -> None:
@@ -93,8 +91,7 @@ class GradientProposer:
         while slowest == 0.0 or time.monotonic() - begin + slowest < self._seconds:
             started = time.monotonic()
             run = read_run(self._judge, self._documents[self._order[self._reads % len(self._order)]])
-            pull = pull_of(run, point, self._settings.retentions, (self._settings.seed, self._reads))
-            self._readings.append(_Reading(pull))
+            self._readings.add([pull_of(run, point, self._settings.retentions, (self._settings.seed, self._reads))])
             self._reads += 1
             slowest = max(slowest, time.monotonic() - started)
 
@@ -106,12 +103,6 @@ def _stepped(point: Point, toward: Callable[[int], Doubles], length: float, grow
         if grow <= 0 or nodes_of(point.directions.formula(position)) <= most:
             return position
         grow = max(0, grow - FEWER)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    pull: Pull
-    count: float = 1.0  # how much it counts
 
 
 @dataclass(frozen=True)

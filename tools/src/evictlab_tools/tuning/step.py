@@ -15,6 +15,7 @@ import numpy as np
 from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.pull import Pull
 
+FADING = 0.5  # by this, what was read counts less with each step that was taken since
 RIDGE = 1.0  # of each direction's own metric: how much evidence a direction needs
 
 
@@ -26,12 +27,33 @@ class Field:
     metric: Doubles
 
     @staticmethod
-    def of(pulls: Sequence[Pull], weights: Sequence[float], counts: Sequence[float] | None = None) -> Field:
+    def of(pulls: Sequence[Pull], weights: Sequence[float], counts: Sequence[float]) -> Field:
         """The logarithms of the retentions' divergences count by `weights`, pulls by `counts`."""
         share = np.array(weights) / np.sum(weights)
         slopes: Doubles = np.average([share @ pull.slopes for pull in pulls], 0, weights=counts)
         metric: Doubles = np.average([np.einsum("r,rij->ij", share, pull.metric) for pull in pulls], 0, weights=counts)
         return Field(slopes, metric)
+
+
+class Readings:
+    """Pulls of rounds so far. What was read before a step counts on, but less with each step since."""
+
+    def __init__(self) -> None:
+        self._pulls: list[Pull] = []
+        self._counts: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._pulls)
+
+    def add(self, pulls: Sequence[Pull]) -> None:
+        self._pulls += pulls
+        self._counts += [1.0] * len(pulls)
+
+    def fade(self) -> None:
+        self._counts = [FADING * count for count in self._counts]
+
+    def field(self, weights: Sequence[float]) -> Field:
+        return Field.of(self._pulls, weights, self._counts)
 
 
 def steepest(field: Field, first: Sequence[int], grow: int) -> Doubles:

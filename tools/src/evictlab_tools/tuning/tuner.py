@@ -22,12 +22,13 @@ from evictlab_tools.tuning.boundary import Doubles
 from evictlab_tools.tuning.directions import Point
 from evictlab_tools.tuning.place import Place
 from evictlab_tools.tuning.pull import SMALLEST
-from evictlab_tools.tuning.step import Field, steepest
+from evictlab_tools.tuning.step import Readings, steepest
 from evictlab_tools.tuning.through_model import ATTENTION
 from evictlab_tools.verdict.judge import Judge
 
 T = TypeVar("T")
 LENGTHS = (0.1, 0.2, 0.4, 0.8)  # of the steps that are tried
+LONGEST = 12.8  # while the longest so far is the best one, one of twice its length is tried, up to this
 
 
 def judge_of(source: ModelSource, *, sliding_layers: bool, threads: int, shape: Shape = USUAL) -> Judge:
@@ -44,6 +45,7 @@ class Settings:
     grow: int  # how many of them, or of constants' and terms' changes with the layer, a round may take
     tried: int = 32  # train documents by which the length of a step is chosen
     seed: int = 1
+    read: int | None = None  # train documents a round, the next ones each time, beside what was read; None: all, anew
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,50 @@ class Tuner:
     valid: Sequence[str]
     settings: Settings
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    _readings: Readings = field(default_factory=Readings)
+    _read_at: str = ""  # the formula at which they were last added to
     _judged: dict[tuple[str, str], Doubles] = field(default_factory=dict)  # by formula and document
 
     def round(self, start: Point, number: int) -> Round:
         """`number` is of the noise's draws. Without valid documents what the train documents chose is better."""
         directions = start.directions
-        asked = [(name, (self.settings.seed, number, at)) for at, name in enumerate(self.train)]
-        answers = self.place.pulls(start, self.settings.retentions, asked)
-        pulls = self._told(f"round {number}: gradients", answers, len(asked))
-        field = Field.of(pulls, self.settings.weights)
+        self._read(start, number)
+        field = self._readings.field(self.settings.weights)
         step = steepest(field, directions.taken(start.position), self.settings.grow)
-        positions = [directions.moved(start.position, length * step) for length in (0.0, *LENGTHS)]
+        positions, tried = self._along(start, step, f"round {number}: lengths")
         formulas = [directions.formula(position) for position in positions]
-        tried = self._verdicts(formulas, self.train[: self.settings.tried], f"round {number}: lengths")
-        best = int(np.argmin([self._figure(logs) for logs in tried]))
+        best = int(np.argmin(tried))
         before, after = self._verdicts((formulas[0], formulas[best]), self.valid, f"round {number}: valid documents")
         better = best > 0 and (not self.valid or self._figure(after) < self._figure(before))
         return Round(directions.at(positions[best]), before, after, better)
+
+    def _read(self, start: Point, number: int) -> None:
+        """All train documents alone; or the next few, beside what was read before."""
+        many, begin = len(self.train), 0
+        if self.settings.read is None:
+            self._readings = Readings()
+        else:
+            many, begin = min(self.settings.read, many), (number - 1) * self.settings.read
+            if self._read_at != start.formula:
+                self._readings.fade()
+        self._read_at = start.formula
+        chosen = [(begin + at) % len(self.train) for at in range(many)]
+        asked = [(self.train[at], (self.settings.seed, number, at)) for at in chosen]
+        answers = self.place.pulls(start, self.settings.retentions, asked)
+        self._readings.add(self._told(f"round {number}: gradients", answers, len(asked)))
+
+    def _along(self, start: Point, step: Doubles, label: str) -> tuple[list[Doubles], list[float]]:
+        """Positions along a step, the start first, and the figure of each on the documents that choose its length."""
+        directions = start.directions
+        documents = self.train[: self.settings.tried]
+        lengths = [0.0, *LENGTHS]
+        while True:
+            positions = [directions.moved(start.position, length * step) for length in lengths]
+            formulas = [directions.formula(position) for position in positions]
+            figures = [self._figure(logs) for logs in self._verdicts(formulas, documents, label)]
+            if lengths[-1] >= LONGEST or int(np.argmin(figures)) < len(lengths) - 1:
+                return positions, figures
+            lengths.append(2 * lengths[-1])
 
     @staticmethod
     def _told(label: str, answers: Iterator[T], total: int) -> list[T]:
