@@ -86,12 +86,12 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
     page = (RESULTS / "evolved-real.md").read_text("utf-8")
     named = (
         json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8"))
-        for name in ("smollm2", "fresh", "qwen", "qwen-1.5b")
+        for name in ("smollm2", "fresh", "fresh-4k", "qwen", "qwen-1.5b")
     )
-    verdicts = dict(zip(("test", "fresh", "qwen", "bigger qwen"), named, strict=True))
+    verdicts = dict(zip(("test", "fresh", "fresh 4k", "qwen", "bigger qwen"), named, strict=True))
     of_qwen = [document.get("left_out") for document in verdicts["qwen"]["documents"]]
     qwen = f"the first {len(of_qwen)}, without the list that it cannot do ({of_qwen.count(None)})"
-    for name in ("test", "fresh"):
+    for name in ("test", "fresh", "fresh 4k"):
         verdicts[f"{name}, all"] = whole = json.loads(json.dumps(verdicts[name]))
         for document in whole["documents"]:
             document.pop("left_out", None)
@@ -102,6 +102,8 @@ def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
         ("SmolLM2-135M, test, all (16)", "test, all", "evolved@real"),
         ("SmolLM2-135M, fresh, without the lists that it cannot do (26)", "fresh", "evolved@real"),
         ("SmolLM2-135M, fresh, all (32)", "fresh, all", "evolved@real"),
+        ("SmolLM2-135M, fresh, 4,096 tokens, without the list that it cannot do (15)", "fresh 4k", "evolved@real"),
+        ("SmolLM2-135M, fresh, 4,096 tokens, all (16)", "fresh 4k, all", "evolved@real"),
         (f"Qwen2.5-Coder-0.5B, test, {qwen}, never seen", "qwen", "evolved@real"),
         ("Qwen2.5-Coder-1.5B, 6 fresh documents, never seen", "bigger qwen", "evolved@real"),
         (
@@ -135,6 +137,8 @@ of_each_place = pytest.mark.parametrize(
         ("smollm2, all", "SmolLM2-135M, test, all ({of})"),
         ("fresh", "SmolLM2-135M, fresh, without the lists that it cannot do ({counted})"),
         ("fresh, all", "SmolLM2-135M, fresh, all ({of})"),
+        ("fresh-4k", "SmolLM2-135M, fresh, 4,096 tokens, without the list that it cannot do ({counted})"),
+        ("fresh-4k, all", "SmolLM2-135M, fresh, 4,096 tokens, all ({of})"),
         ("qwen", "Qwen2.5-Coder-0.5B, test, the first {of}, without the list that it cannot do ({counted})"),
         ("gemma", "Gemma-3-270m, test, without the lists that it cannot do ({counted})"),
         ("qwen-1.5b", "Qwen2.5-Coder-1.5B, {of} fresh documents, a model never seen"),
