@@ -8,6 +8,7 @@
 
 #include "evolved_budgets.hpp"
 #include "evolved_keys.hpp"
+#include "evolved_small.hpp"
 #include "evolved_window.hpp"
 
 struct Evolved {
@@ -132,4 +133,4 @@ struct EvolvedReal {
         }
     }
 };
-EVICTLAB_SCORER(Evolved, EvolvedReal, EvolvedBudgets, EvolvedWindow, EvolvedKeys)
+EVICTLAB_SCORER(Evolved, EvolvedReal, EvolvedBudgets, EvolvedWindow, EvolvedKeys, EvolvedSmall)

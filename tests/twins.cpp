@@ -8,7 +8,14 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/originals.hpp"
 
+#include <set>
+#include <string>
+
 using namespace evictlab;
+
+namespace {
+const std::set<std::string> champions_with_formulas{"evolved@real", "evolved@keys", "evolved@small"};
+} // namespace
 
 TEST_CASE("every built-in scorer has a twin with the same scores to the last tie") {
     PluginHost host;
@@ -35,7 +42,7 @@ TEST_CASE("every formula that a plugin gives for synthetic suites is checked abo
     for (const std::string& name : scorers_with_twins(host)) {
         INFO(name);
         const bool same = formula_twin(name, host) == formula_twin(parse_scorer_name(name).id + "@seed", host);
-        const bool champion = name == "evolved@real" || name == "evolved@keys"; // compared below
+        const bool champion = champions_with_formulas.contains(name); // compared below
         CHECK((test::original_names.contains(name) || same || champion));
     }
 }
@@ -56,7 +63,7 @@ void check_same_errors(const Suite& suite, const Scorer (&pair)[2]) {
 TEST_CASE("champions with uniform budgets keep what their formulas keep") {
     PluginHost host;
     const Suite suite = open_captured_suite(*find_captured_suite("smollm2"));
-    for (const std::string name : {"evolved@real", "evolved@keys"}) {
+    for (const std::string& name : champions_with_formulas) {
         INFO(name);
         const Scorer pair[] = {make_scorer(name, host),
                                Scorer::from_formula("twin", formula::parse(*formula_twin(name, host)))};

@@ -121,6 +121,7 @@ OPERATORS = [
 ]
 RULES = [
     "evolved@real",
+    "evolved@small",
     "if(is_sink, keep, window_attn:64*value_norm + 0.1*rank:cumulative_attn)",
     "if(position < 4, keep, if(relative_pos < 16, keep, observed_attn^0.7*wov_norm + 0.01*expected_attn*value_norm))",
     "window_max:32 + 0.3*window_std:32 - 0.01*key_cos + exp(-relative_pos/30)*last_attn",
