@@ -99,17 +99,11 @@ def cell(ratio: float, low: float, high: float) -> str:
 
 def test_intervals_of_shipped_verdicts_are_the_programs(tmp_path: Path) -> None:
     page = (RESULTS / "evolved-real.md").read_text("utf-8")
-    named = (
-        json.loads((RESULTS / f"verdict-{name}.json").read_text("utf-8"))
-        for name in ("smollm2", "fresh", "fresh-4k", "qwen", "qwen-1.5b")
-    )
-    verdicts = dict(zip(("test", "fresh", "fresh 4k", "qwen", "bigger qwen"), named, strict=True))
+    files = {"test": "smollm2", "fresh": "fresh", "fresh 4k": "fresh-4k", "qwen": "qwen", "bigger qwen": "qwen-1.5b"}
+    files |= {f"{name}, all": f"{files[name]}, all" for name in ("test", "fresh", "fresh 4k")}
+    verdicts = {name: shipped(file, "")[0] for name, file in files.items()}
     of_qwen = [document.get("left_out") for document in verdicts["qwen"]["documents"]]
     qwen = f"the first {len(of_qwen)}, without the list that it cannot do ({of_qwen.count(None)})"
-    for name in ("test", "fresh", "fresh 4k"):
-        verdicts[f"{name}, all"] = whole = json.loads(json.dumps(verdicts[name]))
-        for document in whole["documents"]:
-            document.pop("left_out", None)
     for name, verdict in verdicts.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(verdict))
     for label, name, scorer in (

@@ -77,12 +77,11 @@ class Tuner:
         self._read(start, number)
         field = self._readings.field(self.settings.weights)
         step = steepest(field, directions.taken(start.position), self.settings.grow)
-        positions, tried = self._along(start, step, f"round {number}: lengths")
-        formulas = [directions.formula(position) for position in positions]
-        best = int(np.argmin(tried))
-        before, after = self._verdicts((formulas[0], formulas[best]), self.valid, f"round {number}: valid documents")
-        better = best > 0 and (not self.valid or self._figure(after) < self._figure(before))
-        return Round(directions.at(positions[best]), before, after, better)
+        found = directions.at(self._along(start, step, f"round {number}: lengths"))
+        before, after = self._verdicts((start.formula, found.formula), self.valid, f"round {number}: valid documents")
+        moved = not np.array_equal(found.position, start.position)
+        better = moved and (not self.valid or self._figure(after) < self._figure(before))
+        return Round(found, before, after, better)
 
     def _read(self, start: Point, number: int) -> None:
         """All train documents alone; or the next few, beside what was read before."""
@@ -99,8 +98,8 @@ class Tuner:
         answers = self.place.pulls(start, self.settings.retentions, asked)
         self._readings.add(self._told(f"round {number}: gradients", answers, len(asked)))
 
-    def _along(self, start: Point, step: Doubles, label: str) -> tuple[list[Doubles], list[float]]:
-        """Positions along a step, the start first, and the figure of each on the documents that choose its length."""
+    def _along(self, start: Point, step: Doubles, label: str) -> Doubles:
+        """Of positions along a step, and the start, the one that the documents that choose its length like best."""
         directions = start.directions
         documents = self.train[: self.settings.tried]
         lengths = [0.0, *LENGTHS]
@@ -108,8 +107,9 @@ class Tuner:
             positions = [directions.moved(start.position, length * step) for length in lengths]
             formulas = [directions.formula(position) for position in positions]
             figures = [self._figure(logs) for logs in self._verdicts(formulas, documents, label)]
-            if lengths[-1] >= LONGEST or int(np.argmin(figures)) < len(lengths) - 1:
-                return positions, figures
+            best = int(np.argmin(figures))
+            if lengths[-1] >= LONGEST or best < len(lengths) - 1:
+                return positions[best]
             lengths.append(2 * lengths[-1])
 
     @staticmethod
